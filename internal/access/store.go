@@ -1,0 +1,148 @@
+// Package access decides who somebody is and what they may do: sign-in against
+// a directory, sessions, and the roles of operators. It belongs to the server.
+package access
+
+import (
+	"context"
+	"time"
+
+	"github.com/dormer-project/dormer"
+)
+
+// Account is a user of the embedded directory.
+type Account struct {
+	ID          string // dormer.NewID; the Key of its principal
+	Name        string // as typed; unique without regard to case
+	DisplayName string
+	// PasswordHash is argon2id in PHC form; empty: cannot sign in.
+	PasswordHash string
+	// MustChange: the next sign-in must set a new password.
+	MustChange bool
+	Disabled   bool
+	Expires    *time.Time
+	Created    time.Time
+}
+
+// Group is a group of the embedded directory.
+type Group struct {
+	ID   string // the Key of its principal
+	Name string
+}
+
+// Member is a user or a group in a group.
+type Member struct {
+	Kind dormer.PrincipalKind
+	ID   string
+}
+
+// AccountStore keeps the embedded directory's users. Names are compared folded
+// (FoldName). ErrExists for a name in use, ErrNotFound for one that is not.
+type AccountStore interface {
+	CreateAccount(ctx context.Context, a Account) error
+	AccountByName(ctx context.Context, name string) (Account, error)
+	AccountByID(ctx context.Context, id string) (Account, error)
+	// UpdateAccount changes one account in one transaction. An error of change
+	// is returned as it is and changes nothing.
+	UpdateAccount(ctx context.Context, id string, change func(*Account) error) error
+	Accounts(ctx context.Context) ([]Account, error)
+	DeleteAccount(ctx context.Context, id string) error
+}
+
+// GroupStore keeps the embedded directory's groups.
+type GroupStore interface {
+	CreateGroup(ctx context.Context, g Group) error
+	Groups(ctx context.Context) ([]Group, error)
+	DeleteGroup(ctx context.Context, id string) error
+	// SetMember adds or removes a member; repeating it changes nothing. A
+	// cycle of groups is ErrInvalid.
+	SetMember(ctx context.Context, group string, m Member, present bool) error
+	Members(ctx context.Context, group string) ([]Member, error)
+	// GroupsOf returns all groups that m is in, nested ones too.
+	GroupsOf(ctx context.Context, m Member) ([]Group, error)
+}
+
+// Operator is a directory user or group that may use the console.
+type Operator struct {
+	Principal dormer.Principal `json:"principal"`
+	Role      dormer.Role      `json:"role"`
+}
+
+// OperatorStore keeps the operators.
+type OperatorStore interface {
+	Operators(ctx context.Context) ([]Operator, error)
+	// SetOperator adds an operator or changes its role; RoleNone removes it.
+	SetOperator(ctx context.Context, o Operator) error
+}
+
+// SessionKind says where a session is used.
+type SessionKind string
+
+// The kinds of sessions.
+const (
+	SessionOperator SessionKind = "operator" // REST API, console
+	SessionUser     SessionKind = "user"     // an end user on one client
+)
+
+// Session is somebody who is signed in. The secret is not kept, only its
+// SHA-256.
+type Session struct {
+	ID      string
+	Hash    [32]byte
+	Kind    SessionKind
+	User    dormer.Principal
+	Client  dormer.ClientID // of user sessions
+	Created time.Time
+	Expires time.Time
+}
+
+// SessionStore keeps sessions.
+type SessionStore interface {
+	CreateSession(ctx context.Context, s Session) error
+	// Session returns ErrNotFound for one that was ended; expiry is the
+	// caller's to check.
+	Session(ctx context.Context, id string) (Session, error)
+	// Sessions returns all of a kind, for loading them into memory at start.
+	Sessions(ctx context.Context, kind SessionKind) ([]Session, error)
+	EndSession(ctx context.Context, id string) error
+	// EndSessionsOf ends all sessions of a user and returns their identities.
+	EndSessionsOf(ctx context.Context, user dormer.UserID) ([]string, error)
+	DeleteExpiredSessions(ctx context.Context, now time.Time) error
+}
+
+// Directory is where users and groups come from. The embedded directory is one.
+type Directory interface {
+	// Name is the name of the directory in principals.
+	Name() string
+	// Authenticate checks a password. ErrUnauthenticated when name or password
+	// is wrong, a *RefusedError when the account may not be used.
+	Authenticate(ctx context.Context, name, password string) (dormer.Principal, error)
+	// Groups returns the groups that a user is in, nested ones too. ErrNotFound
+	// when the user is gone, *RefusedError when disabled or expired.
+	Groups(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error)
+	// Resolve finds the one principal of that kind and exact name (without
+	// regard to case), else ErrNotFound.
+	Resolve(ctx context.Context, kind dormer.PrincipalKind, name string) (dormer.Principal, error)
+	// Find lists principals whose name begins with prefix, at most limit.
+	Find(ctx context.Context, prefix string, limit int) ([]dormer.Principal, error)
+}
+
+// Reason is why an account is refused.
+type Reason string
+
+// The reasons for which accounts are refused.
+const (
+	ReasonDisabled   Reason = "the account is disabled"
+	ReasonLocked     Reason = "the account is locked"
+	ReasonExpired    Reason = "the account has expired"
+	ReasonMustChange Reason = "the password must be changed first"
+)
+
+// RefusedError is an ErrDenied with the reason that the user is told.
+type RefusedError struct {
+	Reason Reason
+}
+
+func (e *RefusedError) Error() string { return string(e.Reason) }
+
+// Is makes a *RefusedError match dormer.ErrDenied.
+func (e *RefusedError) Is(target error) bool { return target == dormer.ErrDenied }

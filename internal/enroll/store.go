@@ -1,0 +1,71 @@
+// Package enroll gives clients their identity: join tokens, enrolment,
+// challenges and the tokens that authenticate polls. It belongs to the server.
+package enroll
+
+import (
+	"context"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// JoinToken admits new clients. Its secret is not kept, only its SHA-256.
+type JoinToken struct {
+	ID   string
+	Hash [32]byte
+	Name string // what it is for
+	// AdmitsManaged and AdmitsUnmanaged say which agents it enrols.
+	AdmitsManaged, AdmitsUnmanaged bool
+	MaxUses                        int // at least 1
+	Uses                           int
+	Expires                        time.Time
+	Created                        time.Time
+	By                             string // operator's name
+	Revoked                        bool
+}
+
+// Client is an enrolled client.
+type Client struct {
+	ID           dormer.ClientID
+	PublicKey    []byte // seal.MarshalClientPublic
+	Managed      bool
+	Host         wire.Host
+	AgentVersion string
+	JoinToken    string // identity of the token it came with
+	Enrolled     time.Time
+	Revoked      *time.Time
+	LastSeen     *time.Time
+}
+
+// Seen is a sign of life of a client; the newest counts.
+type Seen struct {
+	Client       dormer.ClientID
+	Time         time.Time
+	Host         wire.Host
+	AgentVersion string
+}
+
+// Store keeps join tokens and clients.
+type Store interface {
+	CreateJoinToken(ctx context.Context, t JoinToken) error
+	JoinTokens(ctx context.Context) ([]JoinToken, error)
+	RevokeJoinToken(ctx context.Context, id string) error
+	// Enrol counts one use of the token with that hash and adds the client, in
+	// one transaction. admit sees the token before the use is counted; its
+	// error is returned as it is and changes nothing. ErrNotFound when there is
+	// no such token.
+	Enrol(ctx context.Context, hash [32]byte, c Client, admit func(JoinToken) error) error
+}
+
+// ClientStore keeps clients.
+type ClientStore interface {
+	Client(ctx context.Context, id dormer.ClientID) (Client, error)
+	// Clients returns all clients in the order of their host names.
+	Clients(ctx context.Context) ([]Client, error)
+	// RevokeClient is durable when it returns; repeating it changes nothing.
+	RevokeClient(ctx context.Context, id dormer.ClientID, at time.Time) error
+	// FlushSeen records many signs of life in one transaction. Unknown clients
+	// are passed over.
+	FlushSeen(ctx context.Context, seen []Seen) error
+}

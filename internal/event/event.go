@@ -1,0 +1,62 @@
+// Package event carries events from where they happen to where they are read:
+// the catalogue of codes, the client's durable journal, and the server's
+// ingestion in group commits. Server and agent import it.
+package event
+
+import (
+	"context"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// Batch is what one client sent in one poll.
+type Batch struct {
+	Instance dormer.InstanceID
+	Client   dormer.ClientID
+	Journal  dormer.JournalID
+	Received time.Time
+	// Events are in ascending order of sequence, validated.
+	Events []wire.NumberedEvent
+}
+
+// Store keeps events, with a watermark for each (instance, client, journal)
+// updated in the transaction that stores the rows.
+type Store interface {
+	// AppendEvents stores many clients' batches in one transaction and returns
+	// the watermark of each after it. Events at or below a watermark are
+	// repeats and are passed over. When it returns without error the events
+	// are durable; with an error none is stored.
+	AppendEvents(ctx context.Context, batches []Batch) (watermarks []uint64, err error)
+	// Watermark returns the highest sequence stored, 0 for an unknown journal.
+	Watermark(ctx context.Context, i dormer.InstanceID, c dormer.ClientID, j dormer.JournalID) (uint64, error)
+}
+
+// Filter selects events for reports.
+type Filter struct {
+	Instance     dormer.InstanceID
+	Client       dormer.ClientID // "" = all
+	Since        time.Time       // received at or after
+	MinSeverity  dormer.Severity // "" = all
+	UserContains string
+	HostContains string
+	Before       int64 // row identity: only older rows; 0 = from the newest
+	Limit        int   // at least 1
+}
+
+// Row is a stored event.
+type Row struct {
+	ID     int64           `json:"id"`
+	Client dormer.ClientID `json:"client"`
+	dormer.Event
+}
+
+// Reader finds stored events.
+type Reader interface {
+	// Events returns rows, newest received first.
+	Events(ctx context.Context, f Filter) ([]Row, error)
+	// DeleteEventsBefore removes an instance's events received before t and
+	// returns how many.
+	DeleteEventsBefore(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error)
+}
