@@ -1,0 +1,64 @@
+# Short on purpose: the work is in scripts/. `make` alone prints the targets.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## Show the main job from end to end on this machine (DEMO_KEEP=1: stay up)
+	@scripts/demo.sh
+
+.PHONY: test
+test: setup ## Run every suite, with real databases and real machines
+	@scripts/test.sh
+
+.PHONY: check
+check: setup ## What to run before every commit: format, lint, licences, unit tests
+	@scripts/check.sh
+	@go test ./...
+
+.PHONY: setup
+setup: ## Check Go, Node and git; install the Debian packages that are missing
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## Build the programs into bin/
+	@scripts/build.sh
+
+.PHONY: tools
+tools: ## Build the pinned tools into the cache
+	@scripts/tools.sh
+
+.PHONY: fmt
+fmt: ## Format the Go files
+	@"$$(scripts/tools.sh)/golangci-lint" fmt
+
+.PHONY: generate
+generate: licences-write ## Write what is generated: OpenAPI, JSON Schema, notices
+	@go generate ./...
+
+.PHONY: licences
+licences: ## Check the licences of everything that is linked in
+	@scripts/licences.sh
+
+.PHONY: licences-write
+licences-write: ## Write THIRD_PARTY_NOTICES.md
+	@scripts/licences.sh --write
+
+.PHONY: testguest
+testguest: setup ## Build the test guest and its second version into the cache
+	@scripts/testguest.sh
+
+.PHONY: bench-images
+bench-images: setup ## Measure first delivery and second version of the test guest
+	@scripts/bench-images.sh
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs the network)
+	@go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+.PHONY: clean
+clean: ## Remove what was built in the checkout (the cache stays)
+	@rm -rf bin build

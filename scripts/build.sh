@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the programs into bin/ (or the folder given): static, reproducible,
+# with the version that git knows.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-bin}
+version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+mkdir -p "$out"
+for folder in cmd/*/; do
+  program=$(basename "$folder")
+  echo "build: $out/$program $version" >&2
+  CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.version=$version" -o "$out/$program" "./cmd/$program"
+done

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs every suite. None may skip a test (DORMER_TEST_ALL=1); a failed suite does not
+# keep the next ones from running. Ends with a table of the suites and their sum.
+#
+# Each package belongs to the first suite whose pattern it matches:
+#   machines   boots real guests: the end-to-end suite, QEMU driver, machine process
+#   scripts    the command lines (testscript)
+#   stores     on SQLite and on a throw-away PostgreSQL
+#   unit       all others, the whole product in one process among them
+# The race detector watches unit and stores; it would only slow down the others.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+export DORMER_TEST_ALL=1
+
+tools=$(scripts/tools.sh) || exit 1
+mkdir -p build
+record=build/suites.jsonl
+rm -f "$record" build/summary.txt
+failed=0
+
+# suite NAME BUDGET [-plain] -- COMMAND...
+suite() {
+  local name=$1 budget=$2
+  shift 2
+  "$tools/testrun" -record "$record" -suite "$name" -budget "$budget" "$@" </dev/null || failed=1
+}
+
+machines='/internal/(e2e|hypervisor|machine)(/|$)'
+scripts='/(internal/cli|cmd/[^/]+)(/|$)'
+stores='/internal/store(/|$)'
+
+# Packages that have tests.
+packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit 1
+mapfile -t in_machines < <(grep -E "$machines" <<<"$packages")
+mapfile -t in_scripts < <(grep -Ev "$machines" <<<"$packages" | grep -E "$scripts")
+mapfile -t in_stores < <(grep -Ev "$machines|$scripts" <<<"$packages" | grep -E "$stores")
+mapfile -t in_unit < <(grep -Ev "$machines|$scripts|$stores" <<<"$packages")
+
+suite check 4m -plain -- scripts/check.sh
+suite build 3m -plain -- scripts/build.sh
+[[ ${#in_unit[@]} -eq 0 ]] ||
+  suite unit 6m -- go test -json -race -timeout 10m "${in_unit[@]}"
+[[ ${#in_stores[@]} -eq 0 ]] ||
+  suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
+[[ ${#in_scripts[@]} -eq 0 ]] ||
+  suite scripts 2m -- go test -json -timeout 10m "${in_scripts[@]}"
+if [[ ${#in_machines[@]} -gt 0 ]]; then
+  suite 'test guest' 10m -plain -- scripts/testguest.sh
+  DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null) || failed=1
+  export DORMER_TEST_GUEST
+  # One package at a time: an emulated machine keeps a processor busy.
+  suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${in_machines[@]}"
+fi
+
+"$tools/testrun" -record "$record" -report | tee build/summary.txt
+exit "$failed"
