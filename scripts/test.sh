@@ -39,7 +39,7 @@ mapfile -t in_unit < <(grep -Ev "$machines|$scripts|$stores" <<<"$packages")
 suite check 4m -plain -- scripts/check.sh
 suite build 3m -plain -- scripts/build.sh
 [[ ${#in_unit[@]} -eq 0 ]] ||
-  suite unit 6m -- go test -json -race -timeout 10m "${in_unit[@]}"
+  suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
 [[ ${#in_scripts[@]} -eq 0 ]] ||
