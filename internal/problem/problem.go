@@ -1,0 +1,147 @@
+// Package problem maps error kinds to HTTP statuses and problem documents
+// (RFC 9457) and back. It is the only place where the two meet: every edge
+// that answers or asks over HTTP imports it, nothing below the edges does.
+//
+// A document never repeats what stood in a request's body: a mistyped sign-in
+// must not echo the password. Texts of unexpected errors stay in the log.
+package problem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// Kinds of problems that have no error kind of their own in the root package.
+const (
+	// KindMustChange: the password is right and must be changed first.
+	KindMustChange = "must-change-password"
+	// KindRateLimited: too many attempts; RetryAfter says when to try again.
+	KindRateLimited = "rate-limited"
+	// KindPreconditionRequired: a change needs If-Match.
+	KindPreconditionRequired = "precondition-required"
+	// KindMethod: the path does not know the method.
+	KindMethod = "method-not-allowed"
+	// KindInternal: a fault of the server; its log says more.
+	KindInternal = "internal"
+)
+
+// ErrPreconditionRequired refuses a change that does not say what it replaces.
+var ErrPreconditionRequired error = kindError{
+	kind: KindPreconditionRequired, text: "the header If-Match must name the entity tag that this replaces", is: dormer.ErrInvalid,
+}
+
+// ErrMethod refuses a method that a path does not know.
+var ErrMethod error = kindError{kind: KindMethod, text: "the method is not known here", is: dormer.ErrUnsupported}
+
+type kindError struct {
+	kind, text string
+	is         error
+}
+
+func (e kindError) Error() string        { return e.text }
+func (e kindError) ProblemKind() string  { return e.kind }
+func (e kindError) Is(target error) bool { return target == e.is }
+
+// kind is one row of the table of error kinds.
+type kind struct {
+	err    error
+	name   string
+	status int
+	title  string
+	// text: the error's own text is written for who asked and goes into the
+	// document. Others may speak of the server's insides.
+	text bool
+}
+
+// kinds is in the order in which kinds are tried.
+var kinds = []kind{
+	{dormer.ErrInvalid, "invalid", http.StatusBadRequest, "The input is wrong", true},
+	{dormer.ErrUnauthenticated, "unauthenticated", http.StatusUnauthorized, "Sign in first", false},
+	{dormer.ErrDenied, "denied", http.StatusForbidden, "Permission denied", true},
+	{dormer.ErrNotFound, "not-found", http.StatusNotFound, "There is no such thing", true},
+	{dormer.ErrExists, "exists", http.StatusConflict, "It exists already", true},
+	{dormer.ErrConflict, "conflict", http.StatusConflict, "It was changed meanwhile, or its state does not allow this", true},
+	{dormer.ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "Too large", true},
+	{dormer.ErrFull, "full", http.StatusInsufficientStorage, "No space is left on the server", false},
+	{dormer.ErrFenced, "fenced", http.StatusServiceUnavailable, "Another server of this instance has taken over", false},
+	{dormer.ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "Not available now; try again later", false},
+	{dormer.ErrCorrupt, "corrupt", http.StatusUnprocessableEntity, "The bytes are not what was signed or hashed", true},
+	{dormer.ErrUnsupported, "unsupported", http.StatusNotImplemented, "Not supported", true},
+}
+
+// special maps the kinds that errors name themselves (ProblemKind).
+var special = map[string]struct {
+	status int
+	title  string
+	is     error
+}{
+	KindMustChange:           {http.StatusForbidden, "The password must be changed first", dormer.ErrDenied},
+	KindRateLimited:          {http.StatusTooManyRequests, "Too many attempts", dormer.ErrUnavailable},
+	KindPreconditionRequired: {http.StatusPreconditionRequired, "If-Match is required", dormer.ErrInvalid},
+	KindMethod:               {http.StatusMethodNotAllowed, "The method is not known here", dormer.ErrUnsupported},
+}
+
+// retryDefault is the Retry-After of unavailability that names none, in seconds.
+const retryDefault = 5
+
+// Of returns the document for err, which must not be nil.
+func Of(err error) wire.Problem {
+	p := of(err)
+	if named, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		p.RetryAfter = int((named.RetryAfter() + time.Second - 1) / time.Second)
+	}
+	return p
+}
+
+func of(err error) wire.Problem {
+	if named, ok := errors.AsType[interface {
+		error
+		ProblemKind() string
+	}](err); ok {
+		if s, ok := special[named.ProblemKind()]; ok {
+			return wire.Problem{Title: s.title, Status: s.status, Detail: named.Error(), Kind: named.ProblemKind()}
+		}
+	}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = fmt.Errorf("at most %d bytes are taken here: %w", large.Limit, dormer.ErrTooLarge)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		err = dormer.ErrUnavailable
+	}
+	for _, k := range kinds {
+		if !errors.Is(err, k.err) {
+			continue
+		}
+		p := wire.Problem{Title: k.title, Status: k.status, Kind: k.name}
+		if k.text {
+			p.Detail = err.Error()
+		}
+		if k.status == http.StatusServiceUnavailable {
+			p.RetryAfter = retryDefault
+		}
+		if invalid, ok := errors.AsType[*dormer.InvalidError](err); ok {
+			p.Fields = invalid.Fields
+		}
+		if c, ok := errors.AsType[*dormer.ConflictError](err); ok {
+			p.Status = http.StatusPreconditionFailed
+			p.By, p.Current = c.By, c.Current
+			if !c.At.IsZero() {
+				p.At = c.At.UTC().Format(time.RFC3339Nano)
+			}
+		}
+		return p
+	}
+	return wire.Problem{
+		Title: "The server has a fault", Status: http.StatusInternalServerError, Kind: KindInternal,
+		Detail: "the server's log says more under this request's identity",
+	}
+}
