@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+const notYAML = "cannot be read as YAML from here on; look for a wrong indentation, a missing quote or a missing colon"
+
+// yamlTree reads one YAML document. Anchors, aliases, merge keys, tags,
+// directives and complex keys are refused: a policy needs none of them, and
+// without them no text can be more than it looks.
+func yamlTree(raw []byte) (root *node, err error) {
+	line := 0
+	// The parser is other people's code on foreign input: should it panic, the
+	// document is unreadable and nothing else.
+	defer func() {
+		if recover() != nil {
+			root, err = nil, syntax(line, notYAML)
+		}
+	}()
+	tokens := lexer.Tokenize(string(raw))
+	if err := checkTokens(tokens); err != nil {
+		return nil, err
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		var e yaml.Error
+		if errors.As(err, &e) && e.GetToken() != nil {
+			line = e.GetToken().Position.Line
+		}
+		return nil, syntax(line, notYAML)
+	}
+	var docs []*ast.DocumentNode
+	for _, d := range file.Docs {
+		if d.Body != nil {
+			docs = append(docs, d)
+		}
+	}
+	switch {
+	case len(docs) == 0:
+		return nil, syntax(0, "the document is empty")
+	case len(file.Docs) > 1 && len(docs) > 1:
+		return nil, syntax(docs[1].Body.GetToken().Position.Line, "a second document begins here; a file holds one")
+	}
+	return fromAST(docs[0].Body)
+}
+
+// checkTokens refuses what is not for policies and bounds nesting before the
+// parser recurses into it.
+func checkTokens(tokens token.Tokens) error {
+	flow, fields := 0, 0
+	dashLine, dashes := 0, 0
+	for _, t := range tokens {
+		line := t.Position.Line
+		switch t.Type {
+		case token.AnchorType, token.AliasType, token.MergeKeyType:
+			return syntax(line, "anchors, aliases and merge keys are not allowed; write the value out")
+		case token.TagType, token.DirectiveType:
+			return syntax(line, "tags and directives are not allowed")
+		case token.MappingKeyType:
+			return syntax(line, "a field name must be plain text; '?' is not allowed")
+		case token.InvalidType:
+			return syntax(line, notYAML)
+		case token.MappingStartType, token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow--
+		case token.SequenceEntryType:
+			if line != dashLine {
+				dashLine, dashes = line, 0
+			}
+			dashes++
+		case token.MappingValueType:
+			fields++
+		default:
+		}
+		if flow > maxDepth || dashes > maxDepth || t.Position.Column > 4*maxDepth && t.Type == token.SequenceEntryType {
+			return syntax(line, "is nested too deeply")
+		}
+		if fields > maxFields {
+			return syntax(line, "has more than 20,000 fields up to here; split the workspace")
+		}
+	}
+	return nil
+}
+
+func fromAST(n ast.Node) (*node, error) {
+	out := &node{line: n.GetToken().Position.Line}
+	switch v := n.(type) {
+	case *ast.NullNode:
+		out.kind = nullNode
+	case *ast.BoolNode:
+		out.kind, out.truth = boolNode, v.Value
+		if t := v.GetToken().Value; t != "true" && t != "false" {
+			out.kind, out.text = textNode, t
+		}
+	case *ast.IntegerNode:
+		out.kind = otherNode
+		if num, err := strconv.ParseInt(v.GetToken().Value, 10, 64); err == nil && canonicalInt(v.GetToken().Value) {
+			out.kind, out.num = intNode, num
+		}
+	case *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		out.kind = otherNode
+	case *ast.StringNode:
+		out.kind, out.text = textNode, v.Value
+	case *ast.LiteralNode:
+		out.kind, out.text = textNode, v.Value.Value
+	case *ast.MappingNode:
+		out.kind = mapNode
+		if len(v.Values) > 0 {
+			out.line = v.Values[0].Key.GetToken().Position.Line
+		}
+		for _, pair := range v.Values {
+			if err := out.addPair(pair); err != nil {
+				return nil, err
+			}
+		}
+	case *ast.MappingValueNode:
+		out.kind = mapNode
+		out.line = v.Key.GetToken().Position.Line
+		return out, out.addPair(v)
+	case *ast.SequenceNode:
+		out.kind = listNode
+		for _, item := range v.Values {
+			child, err := fromAST(item)
+			if err != nil {
+				return nil, err
+			}
+			out.items = append(out.items, child)
+		}
+	default:
+		return nil, syntax(out.line, notYAML)
+	}
+	return out, nil
+}
+
+func (n *node) addPair(pair *ast.MappingValueNode) error {
+	t := pair.Key.GetToken()
+	name := t.Value
+	if s, ok := pair.Key.(*ast.StringNode); ok {
+		name = s.Value
+	}
+	value, err := fromAST(pair.Value)
+	if err != nil {
+		return err
+	}
+	n.keys = append(n.keys, key{name: name, line: t.Position.Line, value: value})
+	return nil
+}
+
+// canonicalInt reports whether s is a decimal number as JSON writes it: 010
+// and 1_000 mean different things to different readers.
+func canonicalInt(s string) bool {
+	digits := strings.TrimPrefix(s, "-")
+	return digits == "0" || digits != "" && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
+}
