@@ -64,7 +64,5 @@ apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q
 
 say "installing with apt-get: ${missing[*]}"
 "${apt[@]}" update >&2
-# passt keeps its sandbox without apparmor's profile; services are not wanted:
-# the tests start their own PostgreSQL.
 "${apt[@]}" install --no-install-recommends "${missing[@]}" >&2 </dev/null
 say 'done'
