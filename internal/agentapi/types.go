@@ -1,0 +1,190 @@
+// Package agentapi is the local interface of the agent: HTTP over a Unix
+// socket, with the kernel saying which user asks. It is an edge: the agent
+// serves it, the command line and the session use its Client.
+//
+// Whoever connects sees and moves only what belongs to their own user of the
+// computer. Errors are problem documents, as those of the server.
+package agentapi
+
+import (
+	"time"
+
+	"github.com/dormer-project/dormer"
+)
+
+// Paths of the interface. {machine} is the identity of a machine or the name
+// of a workspace.
+const (
+	pathStatus      = "/v1/status"
+	pathEnrol       = "/v1/enrol"
+	pathSignIn      = "/v1/sign-in"
+	pathSignOut     = "/v1/sign-out"
+	pathWorkspaces  = "/v1/workspaces"
+	pathAct         = "/v1/workspaces/{machine}/{command}"
+	pathRun         = "/v1/workspaces/{machine}/run"
+	pathRefresh     = "/v1/refresh"
+	pathDiagnostics = "/v1/diagnostics"
+)
+
+// maxBody is the largest request, in bytes.
+const maxBody = 64 << 10
+
+// SystemSocket is where the system service listens.
+const SystemSocket = "/run/dormer/agent.sock"
+
+// UserSocket returns where an agent with --user listens, given
+// $XDG_RUNTIME_DIR; "" when that is not set.
+func UserSocket(runtimeDir string) string {
+	if runtimeDir == "" {
+		return ""
+	}
+	return runtimeDir + "/dormer/agent.sock"
+}
+
+// Peer is who asks, as the kernel says.
+type Peer struct {
+	UID uint32
+	PID int32
+}
+
+// Status is how the agent is, and what it holds for the user who asks.
+type Status struct {
+	AgentVersion string `json:"agent_version"`
+	// Managed says that the agent is a system service.
+	Managed  bool              `json:"managed"`
+	Enrolled bool              `json:"enrolled"`
+	Client   dormer.ClientID   `json:"client,omitempty"`
+	Instance dormer.InstanceID `json:"instance,omitempty"`
+	Epoch    dormer.Epoch      `json:"epoch,omitempty"`
+	Host     string            `json:"host"`
+	// Server is the base URL that answered last, or the first that is tried.
+	Server string `json:"server,omitempty"`
+	// Online says that the last poll succeeded.
+	Online bool `json:"online"`
+	// LastAnswer is the server's time in its last answer.
+	LastAnswer time.Time `json:"last_answer,omitzero"`
+	NextPoll   time.Time `json:"next_poll,omitzero"`
+	// Problem is why the last poll did not succeed, or that the client must
+	// enrol again.
+	Problem string `json:"problem,omitempty"`
+	// EventsWaiting is how many events the server has not yet acknowledged.
+	EventsWaiting int `json:"events_waiting"`
+	// Hypervisor says what runs machines here; Notes what is missing.
+	Hypervisor string   `json:"hypervisor,omitempty"`
+	Notes      []string `json:"notes,omitempty"`
+
+	Users      []User      `json:"users"`
+	Workspaces []Workspace `json:"workspaces"`
+}
+
+// User is somebody of the instance who is signed in for the user who asks.
+type User struct {
+	Name    string    `json:"name"`
+	ID      string    `json:"id"`
+	Expires time.Time `json:"expires"`
+}
+
+// Workspace is one machine of the user who asks.
+type Workspace struct {
+	Machine     dormer.MachineID   `json:"machine"`
+	Workspace   dormer.WorkspaceID `json:"workspace"`
+	Name        string             `json:"name"`
+	Description string             `json:"description,omitempty"`
+	Support     string             `json:"support,omitempty"`
+	User        string             `json:"user"`
+	Persistent  bool               `json:"persistent"`
+	// State and Desired are those of package workspace.
+	State   string `json:"state"`
+	Desired string `json:"desired"`
+	// Detail is progress, or why it is as it is.
+	Detail string `json:"detail,omitempty"`
+	// Error is why the last start, stop or download did not succeed.
+	Error string `json:"error,omitempty"`
+	// Ready says that the guest is up: applications run at once.
+	Ready bool `json:"ready"`
+	// Guest is the name of the guest system.
+	Guest string `json:"guest,omitempty"`
+	// Image is NAME/NUMBER.
+	Image          string          `json:"image"`
+	PolicyRevision dormer.Revision `json:"policy_revision"`
+	// Permitted says that it may run now; Verdict why or why not.
+	Permitted bool   `json:"permitted"`
+	Verdict   string `json:"verdict"`
+	// ValidUntil is when it ends, absent: no end. OfflineLeft is how many
+	// seconds it may go on without the server, absent: unrestricted.
+	ValidUntil  *time.Time `json:"valid_until,omitempty"`
+	OfflineLeft *int64     `json:"offline_left,omitempty"`
+
+	Applications []Application `json:"applications"`
+}
+
+// Application is one that the workspace publishes.
+type Application struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+}
+
+// EnrolRequest makes the agent one of an instance's clients.
+type EnrolRequest struct {
+	JoinToken string `json:"join_token"`
+}
+
+// SignInRequest signs a user of the instance in for the user who asks.
+type SignInRequest struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// SignOutRequest ends that; the workspaces stop and are kept. User is what
+// User.Name or User.ID said, or empty when only one is signed in.
+type SignOutRequest struct {
+	User string `json:"user"`
+}
+
+// Command is what to do with a machine.
+type Command string
+
+// The commands.
+const (
+	CommandStart   Command = "start"
+	CommandStop    Command = "stop"
+	CommandRestart Command = "restart"
+	CommandKill    Command = "kill"
+)
+
+// RunRequest runs a published application; the workspace is started when it
+// does not run.
+type RunRequest struct {
+	Application string `json:"application"`
+	// Detach answers as soon as it runs; its output is not kept.
+	Detach bool `json:"detach,omitempty"`
+}
+
+// RunResult is how an application ended.
+type RunResult struct {
+	Stdout     []byte `json:"stdout"`
+	Stderr     []byte `json:"stderr"`
+	ExitStatus int    `json:"exit_status"`
+	// Truncated says that there was more output than is kept.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// Diagnostics is what helps somebody who helps.
+type Diagnostics struct {
+	Status Status `json:"status"`
+	// Folders and Clock are shown to whoever runs the agent, and to root.
+	StateFolder string    `json:"state_folder,omitempty"`
+	StoreFolder string    `json:"store_folder,omitempty"`
+	Clock       time.Time `json:"clock"`
+	// Machines are those of the user who asks.
+	Machines []MachineDiagnostics `json:"machines"`
+}
+
+// MachineDiagnostics are of one machine.
+type MachineDiagnostics struct {
+	Machine dormer.MachineID `json:"machine"`
+	// Log and Console are the ends of the machine's log and of the guest's
+	// serial console.
+	Log     string `json:"log,omitempty"`
+	Console string `json:"console,omitempty"`
+}
