@@ -77,7 +77,7 @@ func (a *recorder) Run(_ context.Context, p Peer, machine string, r RunRequest) 
 func serve(t *testing.T, a Agent) *Client {
 	t.Helper()
 	// A path of its own: names of sockets are short.
-	dir, err := os.MkdirTemp("", "agentapi")
+	dir, err := os.MkdirTemp("", "agentapi") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

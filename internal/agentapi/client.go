@@ -158,7 +158,7 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 		}
 		return out, fmt.Errorf("no agent answers (%s): %w", reason, dormer.ErrUnavailable)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
 		return out, nil
