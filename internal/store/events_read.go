@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/name"
+)
+
+const eventColumns = `e.id, j.client, e.received, e.time, e.code, e.severity, e.category, e.description, e.host, e.user_name,
+	e.workspace, e.workspace_name, e.guest, e.client_version, e.policy_revision, e.image`
+
+func scanEvent(s scanner) (event.Row, error) {
+	var (
+		r                    event.Row
+		received, at, ranked int64
+	)
+	err := s.Scan(&r.ID, &r.Client, &received, &at, &r.Code, &ranked, &r.Category, &r.Description, &r.Host, &r.User,
+		&r.Workspace, &r.WorkspaceName, &r.Guest, &r.ClientVersion, &r.PolicyRevision, &r.Image)
+	r.Received, r.Time, r.Severity = moment(received), moment(at), severities[ranked]
+	return r, err
+}
+
+// Events implements event.Reader. Rows received at the same moment come in the
+// opposite order of their identities, which is that of the sequences. Filters
+// on users and hosts do not regard case.
+func (s *Events) Events(ctx context.Context, f event.Filter) ([]event.Row, error) {
+	if f.Limit < 1 {
+		return nil, dormer.Invalidf("limit", "must be at least 1")
+	}
+	w := where{}
+	w.add("e.instance = %s", string(f.Instance))
+	if !f.Since.IsZero() {
+		w.add("e.received >= %s", micros(f.Since))
+	}
+	switch f.MinSeverity {
+	case "", dormer.Information:
+	case dormer.Warning:
+		w.add("e.severity >= 2") // literally what the partial index says
+	case dormer.Error:
+		w.add("e.severity >= 2")
+		w.add("e.severity >= 3")
+	default:
+		return nil, dormer.Invalidf("severity", "must be %q, %q or %q", dormer.Information, dormer.Warning, dormer.Error)
+	}
+	if f.Client != "" {
+		w.add("e.journal IN (SELECT id FROM journals WHERE instance = %s AND client = %s)", string(f.Instance), string(f.Client))
+	}
+	if f.UserContains != "" {
+		w.add(`coalesce(e.user_folded, e.user_name) LIKE %s ESCAPE '\'`, containing(f.UserContains))
+	}
+	if f.HostContains != "" {
+		w.add(`coalesce(e.host_folded, e.host) LIKE %s ESCAPE '\'`, containing(f.HostContains))
+	}
+	if f.Before > 0 {
+		if err := s.older(ctx, f, &w); err != nil {
+			return nil, err
+		}
+	}
+	query := "SELECT " + eventColumns + " FROM events e JOIN journals j ON j.id = e.journal WHERE " + w.String() +
+		" ORDER BY e.received DESC, e.id DESC LIMIT " + w.arg(int64(f.Limit))
+	return all(ctx, s.db.read, "read events", scanEvent, query, w.args...)
+}
+
+// older narrows w to rows that come after the row f.Before in the report. If
+// that row was deleted meanwhile its identity has to do.
+func (s *Events) older(ctx context.Context, f event.Filter, w *where) error {
+	at, err := one(ctx, s.db.read, "find event", value[int64],
+		"SELECT received FROM events WHERE id = $1 AND instance = $2", f.Before, string(f.Instance))
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		w.add("e.id < %s", f.Before)
+	case err != nil:
+		return err
+	default:
+		w.add("e.received <= %s", at) // for the index and the partitions
+		w.add("(e.received, e.id) < (%s, %s)", at, f.Before)
+	}
+	return nil
+}
+
+// containing is the LIKE pattern for what contains s, folded.
+func containing(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(name.Fold(clean(s))) + "%"
+}
+
+// where collects conditions and their arguments.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+// add adds a condition whose verbs %s become parameters.
+func (w *where) add(condition string, args ...any) {
+	params := make([]any, len(args))
+	for i, a := range args {
+		params[i] = w.arg(a)
+	}
+	w.conditions = append(w.conditions, fmt.Sprintf(condition, params...))
+}
+
+// arg adds an argument and returns its parameter.
+func (w *where) arg(a any) string {
+	w.args = append(w.args, a)
+	return fmt.Sprintf("$%d", len(w.args))
+}
+
+func (w *where) String() string { return strings.Join(w.conditions, " AND ") }

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/audit"
+	"github.com/dormer-project/dormer/internal/seal"
+)
+
+// Append implements audit.Log.
+func (s *State) Append(ctx context.Context, r audit.Record) error {
+	_, err := s.db.exec(ctx, "append to audit log", `INSERT INTO audit (time, who, principal, action, object, detail, request, remote)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		micros(r.Time), clean(r.Who), clean(r.Principal), r.Action, clean(r.Object), clean(r.Detail), clean(r.Request), clean(r.Remote))
+	return err
+}
+
+// Records implements audit.Log.
+func (s *State) Records(ctx context.Context, before int64, limit int) ([]audit.Record, error) {
+	if limit < 1 {
+		return nil, dormer.Invalidf("limit", "must be at least 1")
+	}
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	return all(ctx, s.db.read, "read audit log", func(row scanner) (audit.Record, error) {
+		var (
+			r  audit.Record
+			at int64
+		)
+		err := row.Scan(&r.ID, &at, &r.Who, &r.Principal, &r.Action, &r.Object, &r.Detail, &r.Request, &r.Remote)
+		r.Time = moment(at)
+		return r, err
+	}, `SELECT id, time, who, principal, action, object, detail, request, remote FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2`, before, int64(limit))
+}
+
+// Publishers returns the keys whose signature on images the instance trusts,
+// in the order of their names.
+func (s *State) Publishers(ctx context.Context) ([]seal.PublicKey, error) {
+	return all(ctx, s.db.read, "list publishers", func(row scanner) (seal.PublicKey, error) {
+		var (
+			k             seal.PublicKey
+			key, purposes []byte
+		)
+		if err := row.Scan(&k.ID, &key, &purposes, &k.Name); err != nil {
+			return k, err
+		}
+		k.Key = ed25519.PublicKey(key)
+		if err := json.Unmarshal(purposes, &k.Purposes); err != nil {
+			return k, fmt.Errorf("purposes of publisher %s: %w", k.ID, dormer.ErrCorrupt)
+		}
+		return k, nil
+	}, "SELECT id, public_key, purposes, name FROM publishers ORDER BY name, id")
+}
+
+// AddPublisher makes the instance trust a key. ErrExists when it does already.
+func (s *State) AddPublisher(ctx context.Context, k seal.PublicKey, by string, at time.Time) error {
+	purposes, err := json.Marshal(k.Purposes)
+	if err != nil {
+		return fmt.Errorf("encode purposes of publisher: %w", err)
+	}
+	_, err = s.db.exec(ctx, "add publisher", `INSERT INTO publishers (id, public_key, purposes, name, added_by, added)
+		VALUES ($1, $2, $3, $4, $5, $6)`, string(k.ID), bytesOf(k.Key), string(purposes), k.Name, by, micros(at))
+	return err
+}
+
+// RemovePublisher ends the trust. ErrNotFound when there is none.
+func (s *State) RemovePublisher(ctx context.Context, id seal.KeyID) error {
+	const what = "remove publisher"
+	n, err := s.db.exec(ctx, what, "DELETE FROM publishers WHERE id = $1", string(id))
+	return mustChange(what, n, err)
+}

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/enroll"
+)
+
+const joinTokenColumns = "id, hash, name, admits_managed, admits_unmanaged, max_uses, uses, expires, created, created_by, revoked"
+
+func scanJoinToken(s scanner) (enroll.JoinToken, error) {
+	var (
+		t                enroll.JoinToken
+		hash             []byte
+		expires, created int64
+	)
+	if err := s.Scan(&t.ID, &hash, &t.Name, &t.AdmitsManaged, &t.AdmitsUnmanaged, &t.MaxUses, &t.Uses, &expires, &created, &t.By, &t.Revoked); err != nil {
+		return t, err
+	}
+	if len(hash) != len(t.Hash) {
+		return t, fmt.Errorf("join token %s has a hash of %d bytes: %w", t.ID, len(hash), dormer.ErrCorrupt)
+	}
+	copy(t.Hash[:], hash)
+	t.Expires, t.Created = moment(expires), moment(created)
+	return t, nil
+}
+
+// CreateJoinToken implements enroll.Store.
+func (s *State) CreateJoinToken(ctx context.Context, t enroll.JoinToken) error {
+	_, err := s.db.exec(ctx, "create join token", "INSERT INTO join_tokens ("+joinTokenColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		t.ID, t.Hash[:], t.Name, bit(t.AdmitsManaged), bit(t.AdmitsUnmanaged), int64(t.MaxUses), int64(t.Uses),
+		micros(t.Expires), micros(t.Created), t.By, bit(t.Revoked))
+	return err
+}
+
+// JoinTokens implements enroll.Store; the newest come first.
+func (s *State) JoinTokens(ctx context.Context) ([]enroll.JoinToken, error) {
+	return all(ctx, s.db.read, "list join tokens", scanJoinToken, "SELECT "+joinTokenColumns+" FROM join_tokens ORDER BY created DESC, id")
+}
+
+// RevokeJoinToken implements enroll.Store. Repeating it changes nothing;
+// ErrNotFound for one that never was.
+func (s *State) RevokeJoinToken(ctx context.Context, id string) error {
+	const what = "revoke join token"
+	n, err := s.db.exec(ctx, what, "UPDATE join_tokens SET revoked = 1 WHERE id = $1", id)
+	return mustChange(what, n, err)
+}
+
+// Enrol implements enroll.Store.
+func (s *State) Enrol(ctx context.Context, hash [32]byte, c enroll.Client, admit func(enroll.JoinToken) error) error {
+	var refused error
+	err := s.db.update(ctx, "enrol client", func(tx *sql.Tx) error {
+		t, err := one(ctx, tx, "find join token", scanJoinToken, "SELECT "+joinTokenColumns+" FROM join_tokens WHERE hash = $1", hash[:])
+		if err != nil {
+			return err
+		}
+		if refused = admit(t); refused != nil {
+			return refused
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE join_tokens SET uses = uses + 1 WHERE id = $1", t.ID); err != nil {
+			return err
+		}
+		if c.JoinToken == "" {
+			c.JoinToken = t.ID
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO clients ("+clientColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			string(c.ID), bytesOf(c.PublicKey), bit(c.Managed), clean(c.Host.Name), clean(c.Host.OS), clean(c.Host.Arch),
+			int64(c.Host.MemoryMiB), int64(c.Host.Processors), clean(c.AgentVersion), c.JoinToken,
+			micros(c.Enrolled), microsOrNull(c.Revoked), microsOrNull(c.LastSeen))
+		return err
+	})
+	if refused != nil {
+		return refused
+	}
+	return err
+}
+
+const clientColumns = "id, public_key, managed, host_name, host_os, host_arch, host_memory_mib, host_processors, agent_version, join_token, enrolled, revoked, last_seen"
+
+func scanClient(s scanner) (enroll.Client, error) {
+	var (
+		c                 enroll.Client
+		enrolled          int64
+		revoked, lastSeen sql.NullInt64
+	)
+	err := s.Scan(&c.ID, &c.PublicKey, &c.Managed, &c.Host.Name, &c.Host.OS, &c.Host.Arch, &c.Host.MemoryMiB, &c.Host.Processors,
+		&c.AgentVersion, &c.JoinToken, &enrolled, &revoked, &lastSeen)
+	c.Enrolled, c.Revoked, c.LastSeen = moment(enrolled), momentOrNil(revoked), momentOrNil(lastSeen)
+	return c, err
+}
+
+// Client implements enroll.ClientStore.
+func (s *State) Client(ctx context.Context, id dormer.ClientID) (enroll.Client, error) {
+	return one(ctx, s.db.read, "find client", scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", string(id))
+}
+
+// Clients implements enroll.ClientStore.
+func (s *State) Clients(ctx context.Context) ([]enroll.Client, error) {
+	return all(ctx, s.db.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients ORDER BY host_name, id")
+}
+
+// RevokeClient implements enroll.ClientStore. The first time counts.
+func (s *State) RevokeClient(ctx context.Context, id dormer.ClientID, at time.Time) error {
+	const what = "revoke client"
+	n, err := s.db.exec(ctx, what, "UPDATE clients SET revoked = coalesce(revoked, $2) WHERE id = $1", string(id), micros(at))
+	return mustChange(what, n, err)
+}
+
+// FlushSeen implements enroll.ClientStore.
+func (s *State) FlushSeen(ctx context.Context, seen []enroll.Seen) error {
+	seen = newest(seen, func(v enroll.Seen) dormer.ClientID { return v.Client }, func(v enroll.Seen) time.Time { return v.Time })
+	rows := make([][]any, len(seen))
+	for i, v := range seen {
+		rows[i] = []any{
+			clean(string(v.Client)), micros(v.Time), clean(v.Host.Name), clean(v.Host.OS), clean(v.Host.Arch),
+			int64(v.Host.MemoryMiB), int64(v.Host.Processors), clean(v.AgentVersion),
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.db.update(ctx, "record signs of life", func(tx *sql.Tx) error {
+		return s.db.bulk(ctx, tx, `UPDATE clients SET last_seen = v.column2, host_name = v.column3, host_os = v.column4, host_arch = v.column5,
+			host_memory_mib = v.column6, host_processors = v.column7, agent_version = v.column8 FROM (VALUES `,
+			[]string{"text", "bigint", "text", "text", "text", "bigint", "bigint", "text"},
+			`) AS v WHERE clients.id = v.column1 AND (clients.last_seen IS NULL OR clients.last_seen <= v.column2)`, rows, nil)
+	})
+}
+
+// newest returns the newest item of each key, in the order of the keys.
+func newest[T any, K cmp.Ordered](items []T, key func(T) K, at func(T) time.Time) []T {
+	list := slices.Clone(items)
+	// Stable, so that of two at the same time the later in the list counts.
+	slices.SortStableFunc(list, func(a, b T) int {
+		return cmp.Or(cmp.Compare(key(a), key(b)), at(a).Compare(at(b)))
+	})
+	kept := list[:0]
+	for i, v := range list {
+		if i+1 == len(list) || key(list[i+1]) != key(v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
