@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is worth a look before every commit and needs no machine: format, lint of
-# Go and of shell scripts, licences.
+# Go and of shell scripts, licences. All of it, even if the first finds something.
 #
 #   scripts/check.sh        report
 #   scripts/check.sh --fix  format the Go files first
@@ -13,13 +13,15 @@ if [[ $fix == --fix ]]; then
   "$tools/golangci-lint" fmt
 fi
 
+failed=0
 echo 'check: Go'
-"$tools/golangci-lint" run ./...
-(cd tools && "$tools/golangci-lint" run --config ../.golangci.yml ./...)
+"$tools/golangci-lint" run ./... || failed=1
+(cd tools && "$tools/golangci-lint" run --config ../.golangci.yml ./...) || failed=1
 
 echo 'check: shell scripts'
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
-shellcheck -x "${scripts[@]}"
+shellcheck -x "${scripts[@]}" || failed=1
 
 echo 'check: licences'
-scripts/licences.sh
+scripts/licences.sh || failed=1
+exit "$failed"

@@ -37,6 +37,7 @@ mapfile -t in_stores < <(grep -Ev "$machines|$scripts" <<<"$packages" | grep -E 
 mapfile -t in_unit < <(grep -Ev "$machines|$scripts|$stores" <<<"$packages")
 
 suite check 4m -plain -- scripts/check.sh
+suite tools 1m -- go test -C tools -json ./testrun ./notices
 suite build 3m -plain -- scripts/build.sh
 [[ ${#in_unit[@]} -eq 0 ]] ||
   suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m "${in_unit[@]}"
