@@ -31,7 +31,9 @@ if [[ $(id -u) -eq 0 ]]; then # initdb refuses root
   chown nobody:nogroup "$dir"
 fi
 
+command=
 stop() {
+  [[ -z $command ]] || kill "$command" 2>/dev/null || true
   if [[ -f $dir/data/postmaster.pid ]]; then
     (cd / && "${as[@]}" "$bin/pg_ctl" stop -s -m immediate -D "$dir/data") || true
   fi
@@ -57,4 +59,7 @@ rm -f "$dir.log"
 
 DORMER_TEST_POSTGRES="postgres://postgres@/postgres?host=$dir" "$@" &
 command=$!
-wait "$command"
+status=0
+wait "$command" || status=$?
+command=
+exit "$status"
