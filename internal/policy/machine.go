@@ -43,7 +43,7 @@ type DataDisk struct {
 
 // MaintenanceTime is a daily window in the host's local time.
 type MaintenanceTime struct {
-	From   *TimeOfDay `json:"from" required:"yes" doc:"When the window opens, in the host's local time." when:"at once"`
+	From   *TimeOfDay `json:"from,omitzero" required:"yes" doc:"When the window opens, in the host's local time." when:"at once"`
 	Length *Duration  `json:"length,omitzero" default:"2h" doc:"How long it stays open, from 10m to 12h." when:"at once"`
 }
 

@@ -10,11 +10,11 @@ type Performance struct {
 // MemoryRow gives guests memory on hosts that have at least Host.
 type MemoryRow struct {
 	Host  *Size `json:"host,omitzero" default:"0MiB" doc:"The row holds for hosts with at least this memory. Absent in the first row, ascending in the others." when:"next start" enforced:"yes"`
-	Guest *Size `json:"guest" required:"yes" doc:"Memory of the guest, from 64MiB to 1TiB in whole MiB." when:"next start" enforced:"yes"`
+	Guest *Size `json:"guest,omitzero" required:"yes" doc:"Memory of the guest, from 64MiB to 1TiB in whole MiB." when:"next start" enforced:"yes"`
 }
 
 // ProcessorRow gives guests processors on hosts that have at least Host.
 type ProcessorRow struct {
 	Host  *int `json:"host,omitzero" default:"0" min:"0" max:"4096" doc:"The row holds for hosts with at least this many processors. Absent in the first row, ascending in the others." when:"next start" enforced:"yes"`
-	Guest *int `json:"guest" required:"yes" min:"1" max:"256" doc:"Processors of the guest." when:"next start" enforced:"yes"`
+	Guest *int `json:"guest,omitzero" required:"yes" min:"1" max:"256" doc:"Processors of the guest." when:"next start" enforced:"yes"`
 }

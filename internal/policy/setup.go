@@ -55,7 +55,7 @@ type JoinDomain struct {
 // CheckConnectivity waits for an address.
 type CheckConnectivity struct {
 	Address string    `json:"address" required:"yes" values:"a host name or an IP address" doc:"Whom to reach." when:"next setup"`
-	Port    *int      `json:"port" required:"yes" min:"1" max:"65535" doc:"TCP port to connect to." when:"next setup"`
+	Port    *int      `json:"port,omitzero" required:"yes" min:"1" max:"65535" doc:"TCP port to connect to." when:"next setup"`
 	Timeout *Duration `json:"timeout,omitzero" default:"1m" doc:"How long to try." when:"next setup"`
 }
 

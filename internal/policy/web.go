@@ -13,7 +13,7 @@ type WebRule struct {
 	Domain     string   `json:"domain,omitzero" values:"a domain, as corp.example.test" doc:"Fits the domain and everything below it." when:"at once"`
 	Prefix     string   `json:"prefix,omitzero" values:"an IP prefix, as 10.0.0.0/8" doc:"Fits addresses that are written as an IP address within the prefix." when:"at once"`
 	LocalNames *bool    `json:"localNames,omitzero" values:"true" doc:"Fits all local names: those without a dot." when:"at once"`
-	Open       WebPlace `json:"open" required:"yes" doc:"Where what fits is opened." when:"at once"`
+	Open       WebPlace `json:"open,omitzero" required:"yes" doc:"Where what fits is opened." when:"at once"`
 }
 
 // WebPlace is where an address is opened.

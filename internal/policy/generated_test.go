@@ -1,0 +1,212 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+var update = flag.Bool("update", false, "write the generated files anew")
+
+func upToDate(t *testing.T, file string, want []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not up to date; run go test ./internal/policy -update", file)
+	}
+}
+
+func TestSchemaIsUpToDate(t *testing.T) {
+	want, err := generateSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	upToDate(t, "schema/workspace.schema.json", want)
+	if !*update && !bytes.Equal(Schema(), want) {
+		t.Error("Schema is not what is generated")
+	}
+}
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	upToDate(t, "../../docs/policy.md", Reference())
+}
+
+func compiledSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	raw, err := generateSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	if err := c.AddResource(SchemaID, parsed); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile(SchemaID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func againstSchema(t *testing.T, s *jsonschema.Schema, document []byte) error {
+	t.Helper()
+	asJSON, err := yaml.YAMLToJSON(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(v)
+}
+
+func TestSchemaAcceptsExamples(t *testing.T) {
+	s := compiledSchema(t)
+	files, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("examples: %v, %v", files, err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := againstSchema(t, s, raw); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestSchemaRefusesWhatDecodeRefuses(t *testing.T) {
+	s := compiledSchema(t)
+	for name, change := range map[string][2]string{
+		"unknown field":      {"  name: Demo", "  name: Demo\n  nmae: x"},
+		"letter case":        {"revertible: false", "Revertible: false"},
+		"wrong type":         {"revertible: false", "revertible: 3"},
+		"not in the list":    {"mode: nat", "mode: tunnel"},
+		"form of a size":     {"size: 1GiB", "size: 1GB"},
+		"form of a duration": {"limit: 8h", "limit: 8 hours"},
+		"missing name":       {"  name: Demo\n", ""},
+		"missing image":      {"      name: demo-guest\n", ""},
+		"other version":      {"dormer/v1", "dormer/v9"},
+		"kind of principal":  {"kind: user", "kind: person"},
+		"out of range":       {"- host: 4", "- host: 99999"},
+	} {
+		raw, err := os.ReadFile(filepath.Join(examples, "demo.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := strings.Replace(string(raw), change[0], change[1], 1)
+		if bad == string(raw) {
+			t.Fatalf("%s: the example does not contain %q", name, change[0])
+		}
+		if err := againstSchema(t, s, []byte(bad)); err == nil {
+			t.Errorf("%s: the schema accepts it", name)
+		}
+		if _, err := Decode([]byte(bad), ""); err == nil {
+			t.Errorf("%s: Decode accepts it", name)
+		}
+	}
+}
+
+// everyField calls visit for every field of every struct of a document.
+func everyField(t reflect.Type, path string, visit func(path string, f field)) {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if _, ok := reflect.New(t).Elem().Interface().(written); ok || t.Kind() != reflect.Struct {
+		return
+	}
+	for _, f := range fieldsOf(t) {
+		visit(join(path, f.name), f)
+		everyField(f.typ, join(path, f.name), visit)
+	}
+}
+
+func TestEveryFieldIsDocumented(t *testing.T) {
+	n := 0
+	everyField(reflect.TypeFor[Document](), "", func(path string, f field) {
+		n++
+		if f.tag.Get("doc") == "" {
+			t.Errorf("%s has no doc", path)
+		}
+		if f.name == "" || strings.Contains(f.name, "_") {
+			t.Errorf("%s has no good name", path)
+		}
+		container := f.typ.Kind() == reflect.Struct || f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct
+		if _, ok := reflect.New(f.typ).Elem().Interface().(written); !ok && !container && f.tag.Get("when") == "" && f.tag.Get("const") == "" {
+			t.Errorf("%s does not say when it takes effect", path)
+		}
+		required := f.tag.Get("required") != ""
+		if omit := strings.HasSuffix(f.tag.Get("json"), ",omitzero"); !omit && !required {
+			t.Errorf("%s: required is %v, omitzero is %v", path, required, omit)
+		}
+	})
+	if n < 100 {
+		t.Errorf("only %d fields were seen", n)
+	}
+}
+
+// TestDefaultsAgree holds the defaults that people read against those that
+// Combine applies.
+func TestDefaultsAgree(t *testing.T) {
+	e := Combine(Spec{Machine: Machine{GuestUpdates: &MaintenanceTime{}}}, []Grant{{}})
+	var resolved map[string]any
+	if err := json.Unmarshal(e.CanonicalJSON(), &resolved); err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	check := func(prefix string) func(string, field) {
+		return func(path string, f field) {
+			want := literalDefault(f)
+			if want == nil {
+				return
+			}
+			var at any = resolved
+			for part := range strings.SplitSeq(strings.TrimPrefix(prefix+path, "spec."), ".") {
+				m, ok := at.(map[string]any)
+				if !ok {
+					return
+				}
+				if at, ok = m[part]; !ok {
+					return
+				}
+			}
+			if n, ok := want.(int); ok {
+				want = float64(n)
+			}
+			compared++
+			if at != want {
+				t.Errorf("%s: the tag says %v, the effective policy %v", path, want, at)
+			}
+		}
+	}
+	everyField(reflect.TypeFor[Spec](), "", check(""))
+	everyField(reflect.TypeFor[Grant](), "", check("deployment."))
+	if compared < 45 {
+		t.Errorf("only %d defaults were compared", compared)
+	}
+}
