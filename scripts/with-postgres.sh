@@ -32,6 +32,7 @@ if [[ $(id -u) -eq 0 ]]; then # initdb refuses root
 fi
 
 command=
+# shellcheck disable=SC2317 # called by the traps
 stop() {
   [[ -z $command ]] || kill "$command" 2>/dev/null || true
   if [[ -f $dir/data/postmaster.pid ]]; then
