@@ -71,3 +71,21 @@ func (a *Authenticator) keepFull(ctx context.Context, without dormer.Principal) 
 	}
 	return fmt.Errorf("this is the last operator with the role %s: %w", dormer.RoleFull, dormer.ErrConflict)
 }
+
+// CheckRemovable returns ErrConflict when nobody would be left with RoleFull
+// without p.
+func (a *Authenticator) CheckRemovable(ctx context.Context, p dormer.Principal) error {
+	return a.keepFull(ctx, p)
+}
+
+// Forget takes role and sessions of a principal that is about to be removed
+// from its directory. ErrConflict as CheckRemovable, and then nothing changed.
+func (a *Authenticator) Forget(ctx context.Context, p dormer.Principal) error {
+	if err := a.keepFull(ctx, p); err != nil {
+		return err
+	}
+	if err := a.cfg.Operators.SetOperator(ctx, Operator{Principal: p, Role: dormer.RoleNone}); err != nil {
+		return fmt.Errorf("take the role: %w", err)
+	}
+	return a.sessions.endOf(ctx, p.ID())
+}

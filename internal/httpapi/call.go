@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/audit"
+	"github.com/dormer-project/dormer/internal/problem"
+)
+
+// call is one request on its way through its handler.
+type call struct {
+	api     *API
+	route   route
+	w       http.ResponseWriter
+	r       *http.Request
+	session access.Session // zero on public routes
+	role    dormer.Role
+	remote  string
+	request string
+}
+
+func (c *call) ctx() context.Context { return c.r.Context() }
+
+// who is the name of the operator.
+func (c *call) who() string { return c.session.User.Name }
+
+// authenticate fills session and role. ErrUnauthenticated, or ErrDenied when
+// the role is not enough.
+func (c *call) authenticate() error {
+	token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return dormer.ErrUnauthenticated
+	}
+	var err error
+	if c.session, c.role, err = c.api.Access.Operator(c.ctx(), token); err != nil {
+		return err
+	}
+	if !c.role.Allows(dormer.Role(c.route.need)) || c.role == dormer.RoleNone {
+		return fmt.Errorf("this needs the role %s: %w", c.route.need, dormer.ErrDenied)
+	}
+	return nil
+}
+
+// deadlines cuts the connection when a request takes longer. What serves the
+// request in a test may know no deadlines.
+func (c *call) deadlines(d time.Duration) {
+	control := http.NewResponseController(c.w)
+	at := time.Now().Add(d)
+	_ = control.SetReadDeadline(at)
+	_ = control.SetWriteDeadline(at)
+}
+
+// readBody reads the whole body; ErrTooLarge over the route's limit.
+func (c *call) readBody() ([]byte, error) {
+	b, err := io.ReadAll(c.r.Body)
+	if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
+		return nil, dormer.Invalidf("", "the body ended early")
+	}
+	return b, err
+}
+
+// json answers with v.
+func (c *call) json(status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return c.bytes(status, "application/json", append(b, '\n'))
+}
+
+// bytes answers with b.
+func (c *call) bytes(status int, media string, b []byte) error {
+	c.w.Header().Set("Content-Type", media)
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(b) // the caller may be gone; nobody is left to be told
+	return nil
+}
+
+// audit records a change that was made. It is recorded even when the caller
+// has gone away meanwhile.
+func (c *call) audit(action, object, detail string) error {
+	err := c.api.Audit.Append(context.WithoutCancel(c.ctx()), audit.Record{
+		Time: c.api.Now().UTC().Truncate(time.Microsecond), Who: c.who(), Principal: string(c.session.User.ID()),
+		Action: action, Object: object, Detail: detail, Request: c.request, Remote: c.remote,
+	})
+	if err != nil {
+		return fmt.Errorf("record %s in the audit log: %w", action, err)
+	}
+	return nil
+}
+
+// id returns an identity in the path; ErrNotFound when it cannot be one.
+func (c *call) id(name string) (string, error) {
+	s := c.r.PathValue(name)
+	if !dormer.ValidID(s) {
+		return "", fmt.Errorf("that is not an identity: %w", dormer.ErrNotFound)
+	}
+	return s, nil
+}
+
+// number returns a number in the query, 0 when it is absent.
+func (c *call) number(name string, most int64) (int64, error) {
+	s := c.r.URL.Query().Get(name)
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > most {
+		return 0, dormer.Invalidf(name, "must be a whole number from 0 to %d", most)
+	}
+	return n, nil
+}
+
+// ifMatch returns the entity tag that a change replaces, without quotes.
+func (c *call) ifMatch() (string, error) {
+	s := c.r.Header.Get("If-Match")
+	if s == "" {
+		return "", problem.ErrPreconditionRequired
+	}
+	tag, ok := strings.CutPrefix(s, `"`)
+	if tag, ok2 := strings.CutSuffix(tag, `"`); ok && ok2 && tag != "" && !strings.Contains(tag, `"`) {
+		return tag, nil
+	}
+	return "", dormer.Invalidf("If-Match", "must be one strong entity tag in quotes")
+}
+
+// named is an object of the audit log: name and identity.
+func named(name, id string) string {
+	if name == "" {
+		return id
+	}
+	return name + " (" + id + ")"
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/problem"
+)
+
+// Remote returns the address that a request came from. X-Forwarded-For counts
+// as far as it was written by proxies that are trusted.
+func Remote(r *http.Request, trusted []netip.Prefix) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	isTrusted := func(s string) bool {
+		ip, err := netip.ParseAddr(s)
+		return err == nil && slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for len(hops) > 0 && isTrusted(host) {
+		next := strings.TrimSpace(hops[len(hops)-1])
+		ip, err := netip.ParseAddr(next)
+		if err != nil {
+			break
+		}
+		host, hops = ip.String(), hops[:len(hops)-1]
+	}
+	return host
+}
+
+// Front puts around next what holds for every request: an identity, headers
+// that keep browsers from misusing answers, a line in the log when logged says
+// so, and an answer when a handler panics.
+func Front(next http.Handler, logger *slog.Logger, now func() time.Time, random io.Reader, trusted []netip.Prefix, logged func(*http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := now()
+		id, err := dormer.NewID(random)
+		if err != nil {
+			problem.Write(w, fmt.Errorf("make request identity: %w", err))
+			return
+		}
+		h := w.Header()
+		h.Set(problem.RequestHeader, id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			fault := recover()
+			aborted := fault == http.ErrAbortHandler //nolint:errorlint // what net/http compares with
+			if fault != nil && !aborted {
+				logger.LogAttrs(r.Context(), slog.LevelError, "request panicked", slog.String("request", id),
+					slog.String("method", r.Method), slog.String("fault", fmt.Sprint(fault)), slog.String("stack", string(debug.Stack())))
+				if aborted = rec.status != 0; !aborted {
+					problem.Write(rec, fmt.Errorf("request panicked"))
+				}
+			}
+			if logged(r) {
+				logger.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", id),
+					slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
+					slog.Duration("took", now().Sub(began)), slog.String("remote", Remote(r, trusted)))
+			}
+			if aborted {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom lets files go out without passing through the program.
+func (r *recorder) ReadFrom(src io.Reader) (int64, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := io.Copy(r.ResponseWriter, src)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

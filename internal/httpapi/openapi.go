@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dormer-project/dormer/internal/wire"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// Document returns the OpenAPI 3.1 document of the API, made from the route
+// table and the Go types. api/openapi.json is a copy of it.
+func Document() ([]byte, error) {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	doc := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "Dormer", Version: "v" + strconv.Itoa(rest.Version),
+			Description: "The REST API of dormerd. Errors are problem documents (RFC 9457). Changes of workspaces need If-Match.",
+		},
+		Servers: []*huma.Server{{URL: rest.Prefix}},
+		Paths:   map[string]*huma.PathItem{},
+		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+			"session": {Type: "http", Scheme: "bearer", Description: "the token of POST /sessions"},
+		}},
+	}
+	for _, r := range routes() {
+		doc.AddOperation(r.operation(registry))
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("make OpenAPI document: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, b, "", "  "); err != nil {
+		return nil, fmt.Errorf("make OpenAPI document: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+func (r route) operation(registry huma.Registry) *huma.Operation {
+	op := &huma.Operation{
+		Method: r.method, Path: r.path, Summary: r.summary, OperationID: r.operationID(),
+		Tags:      []string{strings.Split(strings.Trim(r.path, "/"), "/")[0]},
+		Responses: map[string]*huma.Response{},
+	}
+	if r.need != public {
+		op.Security = []map[string][]string{{"session": {}}}
+		op.Description = "Needs the role " + string(r.need) + "."
+	}
+	for _, part := range strings.Split(r.path, "/") {
+		if strings.HasPrefix(part, "{") {
+			op.Parameters = append(op.Parameters, &huma.Param{Name: strings.Trim(part, "{}."), In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
+		}
+	}
+	for in, list := range map[string][]parameter{"query": r.query, "header": r.headers} {
+		for _, p := range list {
+			s := &huma.Schema{Type: "string"}
+			if p.number {
+				s = &huma.Schema{Type: "integer", Format: "int64"}
+			}
+			op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: in, Description: p.doc, Required: p.required, Schema: s})
+		}
+	}
+	if content := r.body.content(registry); content != nil {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: content}
+	}
+	op.Responses[strconv.Itoa(r.status)] = &huma.Response{Description: "Success", Content: r.answer.content(registry)}
+	op.Responses["default"] = &huma.Response{
+		Description: "Error",
+		Content:     map[string]*huma.MediaType{wire.ProblemType: {Schema: registry.Schema(reflect.TypeFor[wire.Problem](), true, "Problem")}},
+	}
+	return op
+}
+
+// operationID is the method and the words of the path.
+func (r route) operationID() string {
+	id := strings.ToLower(r.method)
+	for _, word := range strings.FieldsFunc(r.path, func(c rune) bool { return strings.ContainsRune("/{}.-", c) }) {
+		id += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return id
+}
+
+func (m media) content(registry huma.Registry) map[string]*huma.MediaType {
+	if m.typ == nil {
+		return nil
+	}
+	types := m.types
+	if len(types) == 0 {
+		types = []string{"application/json"}
+	}
+	schema := registry.Schema(m.typ, true, m.typ.Name())
+	if m.typ == octets.typ {
+		schema = &huma.Schema{Type: "string", Format: "binary"}
+	}
+	content := map[string]*huma.MediaType{}
+	for _, t := range types {
+		content[t] = &huma.MediaType{Schema: schema}
+	}
+	return content
+}

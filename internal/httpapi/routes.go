@@ -1,0 +1,174 @@
+package httpapi
+
+import (
+	"net/http"
+	"reflect"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// need is what a route asks of its caller.
+type need string
+
+// What routes ask for.
+const (
+	public   need = "public" // no sign-in
+	readOnly need = need(dormer.RoleReadOnly)
+	full     need = need(dormer.RoleFull)
+)
+
+// route is one row of the route table.
+type route struct {
+	method, path string // path below rest.Prefix
+	need         need
+	summary      string
+	handle       func(*API, *call) error
+	body, answer media
+	query        []parameter
+	headers      []parameter
+	status       int // of success
+	// limit of the body in bytes; 0 is maxBody.
+	limit int64
+	// streams: the body or the answer may take as long as bytes flow.
+	streams bool
+}
+
+// media describes a body for the OpenAPI document.
+type media struct {
+	typ   reflect.Type // nil: none
+	types []string     // media types; JSON if empty
+}
+
+// parameter is a parameter in the query or in the header.
+type parameter struct {
+	name, doc string
+	number    bool
+	required  bool
+}
+
+var (
+	before  = parameter{name: "before", doc: "only items older than this one (see next)", number: true}
+	limit   = parameter{name: "limit", doc: "at most so many items", number: true}
+	ifMatch = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
+	message = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
+	event   = []parameter{
+		{name: "days", doc: "received within so many days", number: true},
+		{name: "user", doc: "user's name contains"},
+		{name: "host", doc: "host's name contains"},
+		limit, before,
+	}
+)
+
+// routes is the whole API.
+func routes() []route {
+	return []route{
+		act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated)),
+		act("GET", "/sessions/current", readOnly, "Who is signed in", (*API).currentSession),
+		act("DELETE", "/sessions/current", readOnly, "Sign out", (*API).signOut),
+
+		act("GET", "/instance", public, "What this server is", (*API).instance),
+		raw("GET", "/openapi.json", public, "This API as an OpenAPI document", (*API).openAPI, media{}, jsonDocument),
+		raw("GET", "/schema/workspace.json", public, "JSON Schema of the workspace document", (*API).workspaceSchema, media{}, jsonDocument),
+
+		act("GET", "/workspaces", readOnly, "List workspaces", (*API).listWorkspaces).with(query(parameter{name: "name", doc: "only the one of that name"})),
+		raw("POST", "/workspaces", full, "Create a workspace", (*API).createWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(message), status(http.StatusCreated)),
+		raw("POST", "/workspaces/validate", readOnly, "Validate a workspace document", (*API).validateWorkspace, workspaceDocument, of[rest.Validated]()),
+		raw("GET", "/workspaces/{id}", readOnly, "Read a workspace document", (*API).getWorkspace, media{}, workspaceDocument),
+		raw("PUT", "/workspaces/{id}", full, "Commit a new revision", (*API).commitWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(ifMatch, message)),
+		act("DELETE", "/workspaces/{id}", full, "Delete a workspace", (*API).deleteWorkspace).with(headers(ifMatch)),
+		act("POST", "/workspaces/{id}/rename", full, "Rename a workspace", (*API).renameWorkspace).with(headers(ifMatch)),
+		act("POST", "/workspaces/{id}/clone", full, "Copy a workspace", (*API).cloneWorkspace).with(status(http.StatusCreated)),
+		act("GET", "/workspaces/{id}/revisions", readOnly, "History, newest first", (*API).workspaceHistory),
+		raw("GET", "/workspaces/{id}/revisions/{number}", readOnly, "Read one revision", (*API).workspaceRevision, media{}, workspaceDocument),
+
+		act("GET", "/directory/users", readOnly, "List users of the embedded directory", (*API).listUsers),
+		act("POST", "/directory/users", full, "Add a user", (*API).createUser).with(status(http.StatusCreated)),
+		act("GET", "/directory/users/{id}", readOnly, "Read a user", (*API).getUser),
+		act("PATCH", "/directory/users/{id}", full, "Change a user", (*API).changeUser),
+		act("DELETE", "/directory/users/{id}", full, "Remove a user", (*API).deleteUser),
+		act("POST", "/directory/users/{id}/password", full, "Set a user's password", (*API).setPassword),
+		act("GET", "/directory/groups", readOnly, "List groups of the embedded directory", (*API).listGroups),
+		act("POST", "/directory/groups", full, "Add a group", (*API).createGroup).with(status(http.StatusCreated)),
+		act("DELETE", "/directory/groups/{id}", full, "Remove a group", (*API).deleteGroup),
+		act("PUT", "/directory/groups/{id}/members/{kind}/{member}", full, "Add a member", (*API).addMember),
+		act("DELETE", "/directory/groups/{id}/members/{kind}/{member}", full, "Remove a member", (*API).removeMember),
+		act("GET", "/directory/find", readOnly, "Search users and groups", (*API).findPrincipals).with(query(parameter{name: "prefix", doc: "beginning of the name"}, limit)),
+		act("GET", "/directory/resolve", readOnly, "Check a name", (*API).resolvePrincipal).with(query(
+			parameter{name: "kind", doc: "user or group", required: true}, parameter{name: "name", doc: `name, or DIRECTORY\name`, required: true})),
+
+		act("GET", "/operators", readOnly, "List operators", (*API).listOperators),
+		act("PUT", "/operators", full, "Give an operator a role, or take it away", (*API).setOperator),
+
+		act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(before, limit)),
+	}
+}
+
+// act makes a route whose bodies are JSON of the types of f; rest.None stands
+// for no body. So the document and the decoder cannot disagree.
+func act[In, Out any](method, path string, n need, summary string, f func(*API, *call, In) (Out, error)) route {
+	r := route{method: method, path: path, need: n, summary: summary, status: http.StatusOK, body: of[In](), answer: of[Out]()}
+	if r.answer.typ == nil {
+		r.status = http.StatusNoContent
+	}
+	r.handle = func(a *API, c *call) error {
+		var in In
+		if r.body.typ != nil {
+			b, err := c.readBody()
+			if err != nil {
+				return err
+			}
+			if err := decodeStrict(b, &in); err != nil {
+				return err
+			}
+		}
+		out, err := f(a, c, in)
+		if err != nil {
+			return err
+		}
+		if r.answer.typ == nil {
+			c.w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		return c.json(c.route.status, out)
+	}
+	return r
+}
+
+// raw makes a route that reads and writes its bodies itself.
+func raw(method, path string, n need, summary string, f func(*API, *call) error, body, answer media) route {
+	r := route{method: method, path: path, need: n, summary: summary, handle: f, body: body, answer: answer, status: http.StatusOK}
+	if answer.typ == nil {
+		r.status = http.StatusNoContent
+	}
+	return r
+}
+
+func of[T any]() media {
+	t := reflect.TypeFor[T]()
+	if t == reflect.TypeFor[rest.None]() {
+		return media{}
+	}
+	return media{typ: t}
+}
+
+var (
+	// jsonDocument is a document that is described elsewhere.
+	jsonDocument = media{typ: reflect.TypeFor[map[string]any]()}
+	// workspaceDocument is what package policy decodes.
+	workspaceDocument = media{typ: reflect.TypeFor[map[string]any](), types: []string{"application/json", "application/yaml"}}
+	// octets are bytes.
+	octets = media{typ: reflect.TypeFor[[]byte](), types: []string{"application/octet-stream"}}
+)
+
+func (r route) with(change ...func(*route)) route {
+	for _, f := range change {
+		f(&r)
+	}
+	return r
+}
+
+func status(code int) func(*route)        { return func(r *route) { r.status = code } }
+func query(p ...parameter) func(*route)   { return func(r *route) { r.query = p } }
+func headers(p ...parameter) func(*route) { return func(r *route) { r.headers = p } }
+func streaming(limit int64) func(*route)  { return func(r *route) { r.streams, r.limit = true, limit } }

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+func userOf(a access.Account) rest.User {
+	return rest.User{
+		ID: a.ID, Name: a.Name, DisplayName: a.DisplayName, MustChange: a.MustChange,
+		Disabled: a.Disabled, Expires: a.Expires, Created: a.Created,
+	}
+}
+
+// principalOf is who a.ID is to the rest of the product.
+func principalOf(kind dormer.PrincipalKind, id, name string) dormer.Principal {
+	return dormer.Principal{Directory: dormer.EmbeddedDirectory, Kind: kind, Key: id, Name: name}
+}
+
+func (a *API) listUsers(c *call, _ rest.None) (rest.List[rest.User], error) {
+	all, err := a.Accounts.All(c.ctx())
+	if err != nil {
+		return rest.List[rest.User]{}, err
+	}
+	items := make([]rest.User, len(all))
+	for i, account := range all {
+		items[i] = userOf(account)
+	}
+	return rest.List[rest.User]{Items: items}, nil
+}
+
+func (a *API) createUser(c *call, in rest.NewUser) (rest.UserCreated, error) {
+	account, generated, err := a.Accounts.Create(c.ctx(), access.NewAccount{
+		Name: in.Name, DisplayName: in.DisplayName, Password: in.Password, MustChange: in.MustChange, Expires: in.Expires,
+	})
+	if err != nil {
+		return rest.UserCreated{}, err
+	}
+	return rest.UserCreated{User: userOf(account), Password: generated}, c.audit("user.create", named(account.Name, account.ID), "")
+}
+
+func (a *API) getUser(c *call, _ rest.None) (rest.User, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return rest.User{}, err
+	}
+	account, err := a.Accounts.Get(c.ctx(), id)
+	return userOf(account), err
+}
+
+func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return rest.User{}, err
+	}
+	if in.Disabled != nil && *in.Disabled {
+		if err := a.Access.CheckRemovable(c.ctx(), principalOf(dormer.KindUser, id, "")); err != nil {
+			return rest.User{}, err
+		}
+	}
+	account, err := a.Accounts.Update(c.ctx(), id, access.AccountChange{
+		Name: in.Name, DisplayName: in.DisplayName, MustChange: in.MustChange, Disabled: in.Disabled, Expires: in.Expires,
+	})
+	if err != nil {
+		return rest.User{}, err
+	}
+	var what []string
+	for field, present := range map[string]bool{
+		"name": in.Name != nil, "display_name": in.DisplayName != nil, "must_change": in.MustChange != nil,
+		"disabled": in.Disabled != nil, "expires": in.Expires != nil,
+	} {
+		if present {
+			what = append(what, field)
+		}
+	}
+	if err := c.audit("user.change", named(account.Name, id), strings.Join(sorted(what), ", ")); err != nil {
+		return rest.User{}, err
+	}
+	if account.Disabled {
+		err = a.Access.EndSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID())
+	}
+	return userOf(account), err
+}
+
+func (a *API) deleteUser(c *call, _ rest.None) (rest.None, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return rest.None{}, err
+	}
+	account, err := a.Accounts.Get(c.ctx(), id)
+	if err != nil {
+		return rest.None{}, err
+	}
+	p := principalOf(dormer.KindUser, id, account.Name)
+	if err := a.Access.Forget(c.ctx(), p); err != nil {
+		return rest.None{}, err
+	}
+	if err := a.Accounts.Delete(c.ctx(), id); err != nil {
+		return rest.None{}, err
+	}
+	return rest.None{}, c.audit("user.delete", named(account.Name, id), "")
+}
+
+func (a *API) setPassword(c *call, in rest.SetPassword) (rest.PasswordSet, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return rest.PasswordSet{}, err
+	}
+	account, generated, err := a.Accounts.SetPassword(c.ctx(), id, in.Password, in.MustChange)
+	if err != nil {
+		return rest.PasswordSet{}, err
+	}
+	if err := a.Access.EndSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID()); err != nil {
+		return rest.PasswordSet{}, err
+	}
+	return rest.PasswordSet{Password: generated}, c.audit("user.password", named(account.Name, id), "set by an operator")
+}
+
+func (a *API) findPrincipals(c *call, _ rest.None) (rest.List[dormer.Principal], error) {
+	_, limit, err := c.page()
+	if err != nil {
+		return rest.List[dormer.Principal]{}, err
+	}
+	found, err := a.Access.Find(c.ctx(), c.r.URL.Query().Get("prefix"), limit)
+	if found == nil {
+		found = []dormer.Principal{}
+	}
+	return rest.List[dormer.Principal]{Items: found}, err
+}
+
+func (a *API) resolvePrincipal(c *call, _ rest.None) (dormer.Principal, error) {
+	q := c.r.URL.Query()
+	if q.Get("name") == "" {
+		return dormer.Principal{}, dormer.Invalidf("name", "is missing")
+	}
+	p, err := a.Access.Resolve(c.ctx(), dormer.PrincipalKind(q.Get("kind")), q.Get("name"))
+	if err != nil {
+		return dormer.Principal{}, fmt.Errorf("check the name: %w", err)
+	}
+	return p, nil
+}

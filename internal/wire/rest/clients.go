@@ -1,0 +1,77 @@
+package rest
+
+import (
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// JoinToken admits clients. The token itself is in JoinTokenCreated alone.
+type JoinToken struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Managed   bool      `json:"managed" doc:"admits agents that run as a service"`
+	Unmanaged bool      `json:"unmanaged" doc:"admits agents that run for one user"`
+	MaxUses   int       `json:"max_uses"`
+	Uses      int       `json:"uses"`
+	Created   time.Time `json:"created"`
+	Expires   time.Time `json:"expires"`
+	By        string    `json:"by"`
+	Revoked   bool      `json:"revoked"`
+}
+
+// NewJoinToken makes a join token.
+type NewJoinToken struct {
+	Name          string `json:"name" doc:"what it is for"`
+	Managed       bool   `json:"managed"`
+	Unmanaged     bool   `json:"unmanaged,omitempty"`
+	MaxUses       int    `json:"max_uses,omitempty" doc:"1 when absent"`
+	LifetimeHours int    `json:"lifetime_hours,omitempty" doc:"24 when absent"`
+	URL           string `json:"url,omitempty" doc:"under which its clients reach the server; the first public URL when absent"`
+}
+
+// JoinTokenCreated is a new join token and its text.
+type JoinTokenCreated struct {
+	JoinToken
+	Token string `json:"token" doc:"dormer1.URL.AUTHORITY.SECRET; shown once"`
+}
+
+// Client is an enrolled client.
+type Client struct {
+	ID           dormer.ClientID `json:"id"`
+	Managed      bool            `json:"managed"`
+	Host         wire.Host       `json:"host"`
+	AgentVersion string          `json:"agent_version"`
+	JoinToken    string          `json:"join_token"`
+	Enrolled     time.Time       `json:"enrolled"`
+	Revoked      *time.Time      `json:"revoked,omitempty"`
+	LastSeen     *time.Time      `json:"last_seen,omitempty"`
+}
+
+// NewOrder makes a client do something at its next poll.
+type NewOrder struct {
+	Kind    string           `json:"kind" doc:"stop, delete or refresh"`
+	Machine dormer.MachineID `json:"machine,omitempty" doc:"needed for stop and delete"`
+	Reason  string           `json:"reason"`
+}
+
+// Order is an order that waits for its client.
+type Order struct {
+	ID string `json:"id"`
+}
+
+// Machine is one user's machine from one workspace on one client.
+type Machine struct {
+	ID           dormer.MachineID   `json:"id"`
+	Client       dormer.ClientID    `json:"client"`
+	User         dormer.Principal   `json:"user"`
+	Workspace    dormer.WorkspaceID `json:"workspace"`
+	ComputerName string             `json:"computer_name,omitempty"`
+	Created      time.Time          `json:"created"`
+	State        string             `json:"state,omitempty"`
+	Detail       string             `json:"detail,omitempty"`
+	Image        dormer.ImageID     `json:"image,omitempty"`
+	Guest        string             `json:"guest,omitempty"`
+	Reported     *time.Time         `json:"reported,omitempty"`
+}
