@@ -47,7 +47,7 @@ suite build 3m -plain -- scripts/build.sh
   suite scripts 2m -- go test -json -timeout 10m "${in_scripts[@]}"
 if [[ ${#in_machines[@]} -gt 0 ]]; then
   suite 'test guest' 10m -plain -- scripts/testguest.sh
-  DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null) || failed=1
+  DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null | tail -n 1) || failed=1
   export DORMER_TEST_GUEST
   # One package at a time: an emulated machine keeps a processor busy.
   suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${in_machines[@]}"
