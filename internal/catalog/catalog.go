@@ -1,0 +1,371 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/policy"
+)
+
+// Images finds the images that workspaces name. The composition root makes it
+// from the repository.
+type Images interface {
+	// Resolve returns the version of that number, or the newest for 0, and the
+	// identity of the key that its objects are encrypted under ("" when they
+	// are not). ErrNotFound when there is no such image or version.
+	Resolve(ctx context.Context, image string, number int) (Image, error)
+}
+
+// Image is a version of an image.
+type Image struct {
+	ID     dormer.ImageID
+	Number int
+	KeyID  string
+}
+
+// Config says what a Catalog works with. All fields but Zone are needed.
+type Config struct {
+	Store    Store
+	Policies PolicyStore
+	// Directories resolve the principals of grants, by the names they have.
+	Directories []access.Directory
+	Images      Images
+	// Zone is the instance's time zone, in which dates end that name none; nil
+	// is UTC.
+	Zone   *time.Location
+	Now    func() time.Time
+	Random io.Reader
+	Logger *slog.Logger
+}
+
+// Catalog keeps the workspaces and says what each user gets from them. Its
+// methods may be called from several goroutines.
+type Catalog struct {
+	cfg      Config
+	bodies   bodies
+	snapshot atomic.Pointer[snapshot]
+	refresh  sync.Mutex // held while a new snapshot is made
+}
+
+// maxMessage is the longest message of a revision, in characters.
+const maxMessage = 1000
+
+// New returns a Catalog that has loaded the workspaces.
+func New(ctx context.Context, cfg Config) (*Catalog, error) {
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
+	c := &Catalog{cfg: cfg, bodies: bodies{byHash: make(map[string]*Body)}}
+	c.snapshot.Store(&snapshot{})
+	if err := c.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// List returns the current revision of every workspace, by name.
+func (c *Catalog) List(ctx context.Context) ([]Revision, error) { return c.cfg.Store.Workspaces(ctx) }
+
+// Get returns the current revision of a workspace.
+func (c *Catalog) Get(ctx context.Context, id dormer.WorkspaceID) (Revision, error) {
+	return c.cfg.Store.Workspace(ctx, id)
+}
+
+// GetByName returns the current revision of the workspace of that name,
+// without regard to case.
+func (c *Catalog) GetByName(ctx context.Context, workspace string) (Revision, error) {
+	return c.cfg.Store.WorkspaceByName(ctx, workspace)
+}
+
+// History returns all revisions without their documents, newest first.
+func (c *Catalog) History(ctx context.Context, id dormer.WorkspaceID) ([]Revision, error) {
+	return c.cfg.Store.History(ctx, id)
+}
+
+// RevisionOf returns one revision whole.
+func (c *Catalog) RevisionOf(ctx context.Context, id dormer.WorkspaceID, number dormer.Revision) (Revision, error) {
+	return c.cfg.Store.RevisionOf(ctx, id, number)
+}
+
+// Validate checks a document as a commit would and returns the warnings that
+// the commit would give. Nothing is changed.
+func (c *Catalog) Validate(ctx context.Context, raw []byte) ([]dormer.FieldError, error) {
+	doc, err := policy.Decode(raw, "")
+	if err != nil {
+		return nil, err
+	}
+	var current *policy.Document
+	if doc.Metadata.ID != "" {
+		if current, err = c.stored(ctx, doc.Metadata.ID); err != nil && !errors.Is(err, dormer.ErrNotFound) {
+			return nil, err
+		}
+	}
+	if err := c.nameIsFree(ctx, doc); err != nil {
+		return nil, err
+	}
+	return c.prepare(ctx, doc, current)
+}
+
+// nameIsFree refuses a document that would take another workspace's name. One
+// with neither identity nor a new name replaces the workspace of that name.
+func (c *Catalog) nameIsFree(ctx context.Context, doc *policy.Document) error {
+	other, err := c.cfg.Store.WorkspaceByName(ctx, doc.Metadata.Name)
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look workspace up: %w", err)
+	case doc.Metadata.ID == "" || doc.Metadata.ID == other.Workspace:
+		return nil
+	}
+	return dormer.Invalidf("metadata.name", "is the name of another workspace")
+}
+
+// Create stores a new workspace. The identity that a document from elsewhere
+// carries is replaced by one of this instance; that of a workspace which is
+// here already is ErrExists.
+func (c *Catalog) Create(ctx context.Context, raw []byte, by, message string) (Revision, []dormer.FieldError, error) {
+	doc, err := policy.Decode(raw, "")
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	if doc.Metadata.ID != "" {
+		if _, err := c.cfg.Store.Workspace(ctx, doc.Metadata.ID); err == nil {
+			return Revision{}, nil, fmt.Errorf("a workspace of this identity (metadata.id): %w", dormer.ErrExists)
+		} else if !errors.Is(err, dormer.ErrNotFound) {
+			return Revision{}, nil, fmt.Errorf("create workspace: %w", err)
+		}
+	}
+	id, err := dormer.NewID(c.cfg.Random)
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	doc.Metadata.ID = dormer.WorkspaceID(id)
+	return c.commit(ctx, doc, nil, "", by, message)
+}
+
+// Commit stores raw as the next revision of a workspace. ifMatch is the entity
+// tag of the revision that it replaces; when another one is current the error
+// is a *dormer.ConflictError. A document without an identity gets the
+// workspace's; one with another is refused.
+func (c *Catalog) Commit(ctx context.Context, id dormer.WorkspaceID, raw []byte, ifMatch, by, message string) (Revision, []dormer.FieldError, error) {
+	doc, err := policy.Decode(raw, "")
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	if doc.Metadata.ID != "" && doc.Metadata.ID != id {
+		return Revision{}, nil, dormer.Invalidf("metadata.id", "is the identity of another workspace")
+	}
+	current, err := c.stored(ctx, id)
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	doc.Metadata.ID = id
+	return c.commit(ctx, doc, current, ifMatch, by, message)
+}
+
+// Rename gives a workspace another name.
+func (c *Catalog) Rename(ctx context.Context, id dormer.WorkspaceID, to, ifMatch, by string) (Revision, error) {
+	doc, err := c.stored(ctx, id)
+	if err != nil {
+		return Revision{}, err
+	}
+	from := doc.Metadata.Name
+	doc.Metadata.Name = to
+	if err := policy.Validate(doc); err != nil {
+		return Revision{}, err
+	}
+	r, err := c.store(ctx, doc, ifMatch, by, "renamed from "+from)
+	if err != nil {
+		return Revision{}, err
+	}
+	c.follow(ctx)
+	return r, nil
+}
+
+// Clone stores a copy of a workspace under another name; "" is the first free
+// one of "NAME - 2", "NAME - 3" and so on.
+func (c *Catalog) Clone(ctx context.Context, id dormer.WorkspaceID, to, by string) (Revision, error) {
+	doc, err := c.stored(ctx, id)
+	if err != nil {
+		return Revision{}, err
+	}
+	from := doc.Metadata.Name
+	made, err := dormer.NewID(c.cfg.Random)
+	if err != nil {
+		return Revision{}, err
+	}
+	doc.Metadata.ID = dormer.WorkspaceID(made)
+	try := func(as string) (Revision, error) {
+		doc.Metadata.Name = as
+		if err := policy.Validate(doc); err != nil {
+			return Revision{}, err
+		}
+		return c.store(ctx, doc, "", by, "cloned from "+from)
+	}
+	var r Revision
+	if to != "" {
+		r, err = try(to)
+	} else {
+		for n := 2; ; n++ {
+			// Somebody else may take the name meanwhile: then the next is tried.
+			if r, err = try(numbered(from, n)); !errors.Is(err, dormer.ErrExists) {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return Revision{}, err
+	}
+	c.follow(ctx)
+	return r, nil
+}
+
+// numbered returns "NAME - n", cutting a name that would become too long.
+func numbered(workspace string, n int) string {
+	suffix := " - " + strconv.Itoa(n)
+	runes := []rune(workspace)
+	return string(runes[:min(len(runes), dormer.MaxName-len(suffix))]) + suffix
+}
+
+// Delete removes a workspace; its history stays for the audit.
+func (c *Catalog) Delete(ctx context.Context, id dormer.WorkspaceID, ifMatch, _ string) error {
+	if err := c.cfg.Store.Delete(ctx, id, ifMatch); err != nil {
+		return err
+	}
+	c.follow(ctx)
+	return nil
+}
+
+// follow makes a change that is stored count for leases. It is not undone when
+// that fails: the next refresh brings it.
+func (c *Catalog) follow(ctx context.Context) {
+	if err := c.Refresh(context.WithoutCancel(ctx)); err != nil {
+		c.cfg.Logger.LogAttrs(ctx, slog.LevelError, "a change of a workspace is stored and not yet in force", slog.Any("error", err))
+	}
+}
+
+// stored returns a workspace's current document.
+func (c *Catalog) stored(ctx context.Context, id dormer.WorkspaceID) (*policy.Document, error) {
+	r, err := c.cfg.Store.Workspace(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := policy.DecodeStored(r.Document)
+	if err != nil {
+		return nil, fmt.Errorf("stored document of workspace %s: %w", id, dormer.ErrCorrupt)
+	}
+	return doc, nil
+}
+
+func (c *Catalog) commit(ctx context.Context, doc, current *policy.Document, ifMatch, by, message string) (Revision, []dormer.FieldError, error) {
+	warnings, err := c.prepare(ctx, doc, current)
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	r, err := c.store(ctx, doc, ifMatch, by, message)
+	if err != nil {
+		return Revision{}, nil, err
+	}
+	c.follow(ctx)
+	return r, warnings, nil
+}
+
+func (c *Catalog) store(ctx context.Context, doc *policy.Document, ifMatch, by, message string) (Revision, error) {
+	if !utf8.ValidString(message) || utf8.RuneCountInString(message) > maxMessage {
+		return Revision{}, dormer.Invalidf("message", "must be at most %d characters", maxMessage)
+	}
+	body := doc.CanonicalJSON()
+	r, err := c.cfg.Store.Commit(ctx, Revision{
+		Workspace: doc.Metadata.ID, Name: doc.Metadata.Name, ETag: policy.ETag(body), Author: by,
+		Time: c.cfg.Now().UTC().Truncate(time.Microsecond), Message: message, Document: body,
+	}, ifMatch)
+	if err != nil {
+		return Revision{}, err
+	}
+	return r, nil
+}
+
+// prepare resolves the principals of the grants and gathers the warnings.
+func (c *Catalog) prepare(ctx context.Context, doc, current *policy.Document) ([]dormer.FieldError, error) {
+	warnings := policy.Warnings(doc)
+	gone, err := c.resolvePrincipals(ctx, doc, current)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, gone...)
+	if image := doc.Spec.Machine.Image; image.Source == "" || image.Source == policy.SourceServer {
+		number := 0
+		if image.Version != nil {
+			number = *image.Version
+		}
+		if _, err := c.cfg.Images.Resolve(ctx, image.Name, number); errors.Is(err, dormer.ErrNotFound) {
+			warnings = append(warnings, dormer.FieldError{
+				Path: "spec.machine.image", Message: "there is no such image or version in the repository yet; nobody gets the workspace before there is",
+			})
+		}
+	}
+	return warnings, nil
+}
+
+// resolvePrincipals fills in the keys of the principals of all grants and
+// writes their names as the directory does. A principal that was resolved in
+// the current revision and is gone since is a warning: it must not keep others
+// from changing the workspace.
+func (c *Catalog) resolvePrincipals(ctx context.Context, doc, current *policy.Document) (warnings []dormer.FieldError, err error) {
+	known := make(map[policy.Principal]bool)
+	if current != nil {
+		for _, g := range current.Grants {
+			known[g.Principal] = true
+		}
+	}
+	var wrong []dormer.FieldError
+	for i := range doc.Grants {
+		p := &doc.Grants[i].Principal
+		path := fmt.Sprintf("grants[%d].principal", i)
+		d := c.directory(p.DirectoryName())
+		if d == nil {
+			wrong = append(wrong, dormer.FieldError{Path: path + ".directory", Message: "is not a directory of this instance"})
+			continue
+		}
+		found, err := d.Resolve(ctx, p.Kind, p.Name)
+		switch {
+		case errors.Is(err, dormer.ErrNotFound) && p.Key != "" && known[*p]:
+			warnings = append(warnings, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no such %s any more in directory %s", p.Kind, d.Name())})
+		case errors.Is(err, dormer.ErrNotFound):
+			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no %s of this name in directory %s", p.Kind, d.Name())})
+		case err != nil && p.Key != "" && known[*p] && errors.Is(err, dormer.ErrUnavailable):
+			warnings = append(warnings, dormer.FieldError{Path: path, Message: "was not checked: its directory does not answer now"})
+		case err != nil:
+			return nil, fmt.Errorf("look a principal up in directory %s: %w", d.Name(), err)
+		case p.Key != "" && p.Key != found.Key:
+			wrong = append(wrong, dormer.FieldError{Path: path + ".key", Message: fmt.Sprintf("is not the key of the %s of this name: name and key disagree", p.Kind)})
+		default:
+			p.Key, p.Name = found.Key, found.Name
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, &dormer.InvalidError{Fields: wrong}
+	}
+	return warnings, nil
+}
+
+func (c *Catalog) directory(named string) access.Directory {
+	for _, d := range c.cfg.Directories {
+		if name.Fold(d.Name()) == name.Fold(named) {
+			return d
+		}
+	}
+	return nil
+}

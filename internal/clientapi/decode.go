@@ -1,0 +1,153 @@
+package clientapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// read decodes the body of a request, which is bounded before it is read.
+// Fields that this server does not know are ignored: an agent of a later
+// release may say more within the same protocol version, and what it must be
+// understood about is a new version. Everything known is checked.
+func (a *API) read(w http.ResponseWriter, r *http.Request, into any) error {
+	if r.ContentLength > wire.MaxBody {
+		return fmt.Errorf("a request has at most %d bytes: %w", wire.MaxBody, dormer.ErrTooLarge)
+	}
+	b := a.bodies.Get().(*bytes.Buffer)
+	defer a.bodies.Put(b)
+	b.Reset()
+	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, wire.MaxBody)); err != nil {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return err
+		}
+		return dormer.Invalidf("", "the request ended too early")
+	}
+	return decode(b.Bytes(), into)
+}
+
+// decode decodes JSON. Errors name the field and never repeat a value. What it
+// returns shares no memory with b.
+func decode(b []byte, into any) error {
+	err := json.Unmarshal(b, into)
+	if err == nil {
+		return nil
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return dormer.Invalidf(wrong.Field, "is not of the type that it must have")
+	}
+	return dormer.Invalidf("", "the body is not valid JSON of this request")
+}
+
+// checkProtocol refuses versions that this server does not serve.
+func checkProtocol(version int) error {
+	switch {
+	case version < wire.MinProtocolVersion:
+		return fmt.Errorf("this client is too old: it speaks protocol %d, the server %d to %d: %w",
+			version, wire.MinProtocolVersion, wire.ProtocolVersion, dormer.ErrUnsupported)
+	case version > wire.ProtocolVersion:
+		return fmt.Errorf("this server is too old: the client speaks protocol %d, the server %d to %d: %w",
+			version, wire.MinProtocolVersion, wire.ProtocolVersion, dormer.ErrUnsupported)
+	}
+	return nil
+}
+
+// answer writes v as JSON.
+func answer(w http.ResponseWriter, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return send(w, b)
+}
+
+func send(w http.ResponseWriter, b []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	_, err := w.Write(b)
+	if err != nil {
+		return fmt.Errorf("send answer: %w", dormer.ErrUnavailable)
+	}
+	return nil
+}
+
+// Limits on what a poll says; see docs/limits.md.
+const (
+	nonceSize       = 16
+	maxSessionText  = 128
+	maxState        = 64
+	maxDetail       = 1000
+	maxImageID      = 80
+	maxGuest        = 255
+	maxEnforces     = 256
+	maxCapability   = 100
+	maxOrdersRun    = 1000
+	maxOrderID      = 64
+	maxKeysTag      = 64
+	maxJournalID    = 64
+	maxOrderProblem = 4000
+)
+
+// checkPoll checks what a client says in a poll.
+func checkPoll(p *wire.PollRequest) error {
+	if err := checkProtocol(p.Protocol); err != nil {
+		return err
+	}
+	switch {
+	case len(p.Nonce) != nonceSize:
+		return dormer.Invalidf("nonce", "must have %d bytes", nonceSize)
+	case len(p.Sessions) > wire.MaxSessions:
+		return dormer.Invalidf("sessions", "are more than %d", wire.MaxSessions)
+	case len(p.Machines) > wire.MaxMachines:
+		return dormer.Invalidf("machines", "are more than %d", wire.MaxMachines)
+	case len(p.Events) > wire.MaxEventsPerPoll:
+		return dormer.Invalidf("events", "are more than %d", wire.MaxEventsPerPoll)
+	case len(p.OrdersRun) > maxOrdersRun:
+		return dormer.Invalidf("orders_run", "are more than %d", maxOrdersRun)
+	case len(p.Enforces) > maxEnforces:
+		return dormer.Invalidf("enforces", "are more than %d", maxEnforces)
+	case len(p.KeysTag) > maxKeysTag:
+		return dormer.Invalidf("keys_tag", "is too long")
+	case len(p.Journal) > maxJournalID:
+		return dormer.Invalidf("journal", "is too long")
+	case p.Journal == "" && len(p.Events) > 0:
+		return dormer.Invalidf("journal", "must be given with events")
+	}
+	for i, s := range p.Sessions {
+		if len(s.ID) > maxSessionText || len(s.Secret) > maxSessionText {
+			return dormer.Invalidf(fmt.Sprintf("sessions[%d]", i), "is too long")
+		}
+	}
+	seen := make(map[dormer.MachineID]struct{}, len(p.Machines))
+	for i := range p.Machines {
+		m := &p.Machines[i]
+		path := fmt.Sprintf("machines[%d]", i)
+		switch {
+		case !dormer.ValidID(string(m.Machine)):
+			return dormer.Invalidf(path+".machine", "is not the identity of a machine")
+		case len(m.State) > maxState, len(m.Detail) > maxDetail, len(m.Image) > maxImageID, len(m.Guest) > maxGuest:
+			return dormer.Invalidf(path, "has a text that is too long")
+		case m.BudgetUsed < 0:
+			return dormer.Invalidf(path+".budget_used", "must not be negative")
+		}
+		if _, again := seen[m.Machine]; again {
+			return dormer.Invalidf(path+".machine", "is there twice")
+		}
+		seen[m.Machine] = struct{}{}
+	}
+	for i, c := range p.Enforces {
+		if len(c) > maxCapability {
+			return dormer.Invalidf(fmt.Sprintf("enforces[%d]", i), "is too long")
+		}
+	}
+	for i, o := range p.OrdersRun {
+		if len(o.Order) > maxOrderID || len(o.Error) > maxOrderProblem {
+			return dormer.Invalidf(fmt.Sprintf("orders_run[%d]", i), "is too long")
+		}
+	}
+	return nil
+}
