@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is worth a look before every commit and needs no machine: format, lint of
-# Go and of shell scripts, licences. All of it, even if the first finds something.
+# Go and of shell scripts, documents, licences. All of it, even if the first finds something.
 #
 #   scripts/check.sh        report
 #   scripts/check.sh --fix  format the Go files first
@@ -21,6 +21,9 @@ echo 'check: Go'
 echo 'check: shell scripts'
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
 shellcheck -x "${scripts[@]}" || failed=1
+
+echo 'check: documents'
+scripts/docs.sh || failed=1
 
 echo 'check: licences'
 scripts/licences.sh || failed=1
