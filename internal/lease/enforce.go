@@ -66,30 +66,35 @@ func (f Facts) missing() []string {
 var rules = []struct {
 	verdict Verdict
 	holds   func(Facts) bool
-	detail  func(Facts) string // nil: nothing to add to the verdict
+	detail  func(Facts) string        // nil: nothing to add to the verdict
+	over    func(Facts) time.Duration // nil: not a limit in time
 }{
 	{
 		Withdrawn,
 		func(f Facts) bool { return f.WithdrawnReason != "" },
 		func(f Facts) string { return f.WithdrawnReason },
+		nil,
 	},
-	{NoLease, func(f Facts) bool { return f.Lease == nil }, nil},
-	{WrongInstance, func(f Facts) bool { return f.Lease.Instance != f.Holder.Instance }, nil},
-	{WrongClient, func(f Facts) bool { return f.Lease.Client != f.Holder.Client }, nil},
+	{NoLease, func(f Facts) bool { return f.Lease == nil }, nil, nil},
+	{WrongInstance, func(f Facts) bool { return f.Lease.Instance != f.Holder.Instance }, nil, nil},
+	{WrongClient, func(f Facts) bool { return f.Lease.Client != f.Holder.Client }, nil, nil},
 	{
 		ClientTooOld,
 		func(f Facts) bool { return len(f.missing()) > 0 },
 		func(f Facts) string { return "this agent cannot enforce " + strings.Join(f.missing(), ", ") },
+		nil,
 	},
 	{
 		NotYet,
 		func(f Facts) bool { return f.Lease.IssuedAt.After(f.Clock.Now.Add(notYetTolerance)) },
 		func(Facts) string { return "the clock of this computer is behind the lease" },
+		nil,
 	},
 	{
 		Expired,
 		func(f Facts) bool { return f.Lease.ValidUntil != nil && !f.Clock.Now.Before(*f.Lease.ValidUntil) },
 		func(f Facts) string { return "valid until " + f.Lease.ValidUntil.UTC().Format(time.RFC3339) },
+		func(f Facts) time.Duration { return f.Clock.Now.Sub(*f.Lease.ValidUntil) },
 	},
 	{
 		OfflineTooLong,
@@ -97,6 +102,7 @@ var rules = []struct {
 			return f.Lease.OfflineBudget != nil && BudgetUsed(*f.Lease, f.Clock) >= budget(*f.Lease)
 		},
 		func(f Facts) string { return "may be off-line for " + budget(*f.Lease).String() },
+		func(f Facts) time.Duration { return BudgetUsed(*f.Lease, f.Clock) - budget(*f.Lease) },
 	},
 }
 
@@ -115,6 +121,9 @@ type Judgement struct {
 	// Next is how long the verdict stands if nothing changes: the time until
 	// the first limit of an allowed lease. 0 means that there is none.
 	Next time.Duration
+	// Over is how long ago the limit was reached, for Expired and
+	// OfflineTooLong: a policy may give a machine that runs some grace.
+	Over time.Duration
 }
 
 // String returns verdict and detail in one line.
@@ -146,6 +155,9 @@ func Judge(f Facts) Judgement {
 		j := Judgement{Verdict: r.verdict}
 		if r.detail != nil {
 			j.Detail = r.detail(f)
+		}
+		if r.over != nil {
+			j.Over = r.over(f)
 		}
 		return j
 	}

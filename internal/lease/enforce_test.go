@@ -59,7 +59,7 @@ func TestJudge(t *testing.T) {
 		},
 		{
 			"no budget at all", func(f *Facts) { f.Lease.OfflineBudget = &none },
-			Judgement{Verdict: OfflineTooLong, Detail: "may be off-line for 0s"},
+			Judgement{Verdict: OfflineTooLong, Detail: "may be off-line for 0s", Over: 10 * time.Minute},
 			dormer.ErrDenied,
 		},
 		{
