@@ -311,7 +311,7 @@ func exchange(c *http.Client, r *http.Request, userAgent string, limit int64) ([
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		err := problem.FromResponse(resp)
-		if resp.StatusCode == http.StatusUnauthorized && r.Header.Get("Authorization") != "" && r.URL.Path != wire.PathSignIn {
+		if resp.StatusCode == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
 			return nil, fmt.Errorf("%w: %w", errToken, err)
 		}
 		return nil, err

@@ -127,7 +127,7 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.closed = append(h.closed, r.Close)
 		reply(seal.Envelope{Type: seal.TypeAnswer, Signature: make([]byte, 64), Payload: []byte("hello")})
 	case wire.PathSignIn:
-		problem.Write(w, fmt.Errorf("wrong name or password: %w", dormer.ErrUnauthenticated))
+		problem.Write(w, fmt.Errorf("name or password is wrong: %w", dormer.ErrDenied))
 	default:
 		_, _ = w.Write(h.body)
 	}
@@ -242,7 +242,7 @@ func TestOtherRequests(t *testing.T) {
 		t.Errorf("a policy that is not what its hash names: %v", err)
 	}
 	_, err := u.SignIn(t.Context(), "anna", "hunter2")
-	if !errors.Is(err, dormer.ErrUnauthenticated) || strings.Contains(err.Error(), "hunter2") {
+	if !errors.Is(err, dormer.ErrDenied) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("wrong password: %v", err)
 	}
 	client, base, authorize := u.Objects()
