@@ -1,0 +1,252 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/dormer-project/dormer"
+)
+
+// maxConfig is the largest configuration file, in bytes.
+const maxConfig = 1 << 20
+
+// LoadConfig reads the configuration file at path over the defaults. Errors
+// are *dormer.InvalidError with lines.
+func LoadConfig(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("open configuration: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	if len(b) > maxConfig {
+		return Config{}, fmt.Errorf("configuration %s: %w (at most %d bytes)", path, dormer.ErrTooLarge, maxConfig)
+	}
+	c, err := ParseConfig(b)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration %s:\n%w", path, err)
+	}
+	return c, nil
+}
+
+// ParseConfig reads a configuration over the defaults and validates it. It
+// never repeats a value: a database's address may hold a password.
+func ParseConfig(b []byte) (Config, error) {
+	c := Default()
+	d := toml.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return Config{}, explainDecode(err)
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, withLines(err, b)
+	}
+	return c, nil
+}
+
+// explainDecode turns what the decoder says into field errors.
+func explainDecode(err error) error {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		invalid := &dormer.InvalidError{}
+		for _, e := range strict.Errors {
+			line, _ := e.Position()
+			key := strings.Join(e.Key(), ".")
+			message := "is not a setting"
+			if near := nearest(key); near != "" {
+				message += "; did you mean " + near + "?"
+			}
+			invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: key, Line: line, Message: message})
+		}
+		return invalid
+	}
+	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, _ := e.Position()
+		// A message about a form (toml: ...) may quote the value; those of
+		// types do not name one.
+		message := "is not valid TOML, or not of the form that this setting takes"
+		for _, k := range settings() {
+			if k.path == strings.Join(e.Key(), ".") {
+				message = "expected " + k.noun()
+			}
+		}
+		return &dormer.InvalidError{Fields: []dormer.FieldError{{Path: strings.Join(e.Key(), "."), Line: line, Message: message}}}
+	}
+	return dormer.Invalidf("", "is not valid TOML")
+}
+
+// withLines adds the lines on which the wrong settings stand.
+func withLines(err error, b []byte) error {
+	invalid, ok := errors.AsType[*dormer.InvalidError](err)
+	if !ok {
+		return err
+	}
+	for i, f := range invalid.Fields {
+		path, _, _ := strings.Cut(f.Path, "[")
+		invalid.Fields[i].Line = lineOf(b, path)
+	}
+	return invalid
+}
+
+// lineOf finds the line that sets path; 0 when none does in a plain way.
+func lineOf(b []byte, path string) int {
+	section, key := "", path
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		section, key = path[:i], path[i+1:]
+	}
+	now := ""
+	for i, line := range strings.Split(string(b), "\n") {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "["); ok {
+			name, _, _ = strings.Cut(name, "]")
+			now = strings.TrimSpace(name)
+			continue
+		}
+		left, _, ok := strings.Cut(line, "=")
+		if left = strings.TrimSpace(left); ok && (now == section && left == key || now == "" && left == path) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// setting is one key of the configuration.
+type setting struct {
+	path, doc string
+	value     reflect.Value // the default
+}
+
+func (s setting) noun() string {
+	switch s.value.Interface().(type) {
+	case Duration:
+		return `a duration in quotes, such as "90s", "12h" or "30d"`
+	case []string:
+		return "a list of strings"
+	case int:
+		return "a whole number"
+	}
+	return "a string in quotes"
+}
+
+// settings returns all keys with their defaults, in the order of the structs.
+func settings() []setting {
+	return settingsOf(reflect.ValueOf(Default()), "")
+}
+
+func settingsOf(v reflect.Value, prefix string) []setting {
+	var all []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		path := prefix + f.Tag.Get("toml")
+		if f.Type.Kind() == reflect.Struct {
+			all = append(all, settingsOf(v.Field(i), path+".")...)
+			continue
+		}
+		all = append(all, setting{path: path, doc: f.Tag.Get("doc"), value: v.Field(i)})
+	}
+	return all
+}
+
+// nearest returns the setting whose name is most like key, "" if none is.
+func nearest(key string) string {
+	best, least := "", 4
+	for _, s := range settings() {
+		candidates := []string{s.path}
+		if i := strings.LastIndexByte(s.path, '.'); i >= 0 && !strings.Contains(key, ".") {
+			candidates = append(candidates, s.path[i+1:])
+		}
+		for _, c := range candidates {
+			if d := distance(key, c); d < least {
+				best, least = s.path, d
+			}
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to add, drop or change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// Explain writes a configuration file in which every setting is explained and
+// has its default, commented out.
+func Explain(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# Configuration of dormerd. What is not set has the default shown.\n")
+	section := ""
+	for _, s := range settings() {
+		key := s.path
+		if i := strings.LastIndexByte(s.path, '.'); i >= 0 {
+			key = s.path[i+1:]
+			if name := s.path[:i]; name != section {
+				section = name
+				fmt.Fprintf(&b, "\n[%s]\n", name)
+			}
+		}
+		b.WriteString("\n" + wrap(s.doc, "# ") + "#" + key + " = " + literal(s.value) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// wrap breaks text into lines of at most 100 characters.
+func wrap(text, prefix string) string {
+	var b strings.Builder
+	line := prefix
+	for _, word := range strings.Fields(text) {
+		if len(line)+len(word) > 100 {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = prefix
+		}
+		line += word + " "
+	}
+	return b.String() + strings.TrimRight(line, " ") + "\n"
+}
+
+// literal writes a default as TOML.
+func literal(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case Duration:
+		text, err := x.MarshalText()
+		if err != nil {
+			return `""`
+		}
+		return strconv.Quote(string(text))
+	case []string:
+		quoted := slices.Clone(x)
+		for i := range quoted {
+			quoted[i] = strconv.Quote(quoted[i])
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case int:
+		return strconv.Itoa(x)
+	}
+	return strconv.Quote(v.String())
+}

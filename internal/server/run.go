@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Times of the listeners.
+const (
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	stopTime   = 20 * time.Second // for requests under way when the server stops
+	// maxHeader bounds the headers of a request, in bytes.
+	maxHeader = 64 << 10
+)
+
+// Run listens, serves and does the background work until ctx ends; then it
+// lets requests finish and returns nil.
+func (s *Server) Run(ctx context.Context) error {
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	backgroundDone := make(chan error, 1)
+	go func() { backgroundDone <- s.Background(background) }()
+
+	h := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.deps.Logger.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, len(listeners))
+	addresses := make([]net.Addr, len(listeners))
+	for i, l := range listeners {
+		addresses[i] = l.Addr()
+		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("address", l.Addr().String()), slog.Bool("tls", s.certs != nil))
+		go func() { failed <- h.Serve(s.secure(l)) }()
+	}
+	if s.deps.Listening != nil {
+		s.deps.Listening(addresses)
+	}
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	s.stopping.Store(true)
+	s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "stopping")
+	// Background work goes on meanwhile: requests wait for commits of events.
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if e := h.Shutdown(stop); e != nil {
+		err = errors.Join(err, h.Close())
+	}
+	stopBackground()
+	return errors.Join(err, <-backgroundDone)
+}
+
+func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {
+	var all []net.Listener
+	for i, address := range s.cfg.Listen {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", address)
+		if err != nil {
+			for _, open := range all {
+				err = errors.Join(err, open.Close())
+			}
+			return nil, fmt.Errorf("setting listen[%d]: %w", i, err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func (s *Server) secure(l net.Listener) net.Listener {
+	if s.certs == nil {
+		return l
+	}
+	return tls.NewListener(l, s.certs.config)
+}
+
+// Intervals of background work.
+const (
+	flushInterval   = 5 * time.Second
+	refreshInterval = time.Minute
+	sweepInterval   = time.Hour
+)
+
+// Background does what goes on beside requests until ctx ends: it stores
+// events and signs of life, follows what other servers of the instance change,
+// renews certificates, and removes what is over. When it returns everything
+// accepted is stored.
+func (s *Server) Background(ctx context.Context) error {
+	tasks := []task{
+		{name: "events", run: s.ingester.Run},
+		every("signs of life", flushInterval, s.enrolment.Flush),
+		every("clients", refreshInterval, s.enrolment.Refresh),
+		every("workspaces", refreshInterval, s.catalog.Refresh),
+		every("key set", refreshInterval, s.ring.Refresh),
+		every("sessions", sweepInterval, s.access.Sweep),
+		every("images", sweepInterval, s.sweepImages),
+		every("retention", sweepInterval, s.retain),
+		every("first operator", sweepInterval, s.first.tidy),
+	}
+	if s.certs != nil {
+		tasks = append(tasks, every("certificates", sweepInterval, func(context.Context) error { return s.certs.Renew() }))
+	}
+	supervise(ctx, s.deps.Logger, tasks)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	return s.enrolment.Flush(last)
+}
+
+func (s *Server) sweepImages(ctx context.Context) error {
+	swept, err := s.images.Sweep(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep images: %w", err)
+	}
+	if swept.Deleted > 0 {
+		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "images swept", slog.Int("objects", swept.Deleted), slog.Int64("bytes", swept.Freed))
+	}
+	return nil
+}
+
+// retain removes events that are older than the configuration keeps.
+func (s *Server) retain(ctx context.Context) error {
+	if s.cfg.Events.RetentionDays == 0 {
+		return nil
+	}
+	before := s.deps.Now().Add(-time.Duration(s.cfg.Events.RetentionDays) * 24 * time.Hour)
+	n, err := s.events.DeleteEventsBefore(ctx, s.instance, before)
+	if err != nil {
+		return fmt.Errorf("remove old events: %w", err)
+	}
+	if n > 0 {
+		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "old events removed", slog.Int64("events", n))
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+// Package server is the program dormerd: it puts stores, domain services and
+// edges together and runs them. It is a composition root; cmd/dormerd and tests
+// of the whole product import it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/blobstore"
+	"github.com/dormer-project/dormer/internal/catalog"
+	"github.com/dormer-project/dormer/internal/directory"
+	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/imagerepo"
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/store"
+)
+
+// Deps are what the server takes from its surroundings. All fields are needed
+// unless they say otherwise.
+type Deps struct {
+	Now    func() time.Time
+	Random io.Reader
+	Logger *slog.Logger
+	// Version of the program.
+	Version string
+	// Terminal is told what a person must know at the first start; nil: nobody.
+	Terminal io.Writer
+	// Hostname of this computer; empty: what the system says.
+	Hostname string
+	// PasswordCost is for tests; zero is access.DefaultCost.
+	PasswordCost access.Cost
+	// Listening is called with the addresses when all listen; nil: nobody.
+	Listening func([]net.Addr)
+}
+
+// Server is one dormerd. Make it with New, run it with Run, or mount Handler
+// and run Background where no listener is wanted; Close it in the end.
+type Server struct {
+	cfg  Config
+	deps Deps
+
+	data     *dataDir
+	keys     *keys
+	state    *store.State
+	events   *store.Events
+	instance dormer.InstanceID
+	epoch    dormer.Epoch
+
+	accounts  *access.Accounts
+	access    *access.Authenticator
+	first     *firstOperator
+	ring      *keyRing
+	images    *imagerepo.Repository
+	catalog   *catalog.Catalog
+	enrolment *enroll.Service
+	issuer    *lease.Issuer
+	ingester  *event.Ingester
+
+	publicURLs []string
+	authority  *authority    // nil unless tls.mode is "authority"
+	certs      *certificates // nil when tls.mode is "off"
+	handler    http.Handler
+	stopping   atomic.Bool
+	closers    []func() error // called in reverse
+}
+
+// New makes a complete server: folder locked, databases open, keys made at the
+// first start. Nothing listens yet. Errors name the setting that is wrong.
+func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, deps: deps}
+	if err := s.build(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) build(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		s.openData, s.openStores, s.makeAccess, s.makeTLS, s.makeServices, s.makeHandler, s.firstStart,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) onClose(f func() error) { s.closers = append(s.closers, f) }
+
+func (s *Server) openData(context.Context) error {
+	if s.deps.Hostname == "" {
+		h, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("ask for this computer's name: %w", err)
+		}
+		s.deps.Hostname = h
+	}
+	s.publicURLs = s.cfg.publicURLs(s.deps.Hostname)
+	var err error
+	if s.data, err = openDataDir(s.cfg.Data); err != nil {
+		return err
+	}
+	s.onClose(s.data.Close)
+	s.keys, err = loadKeys(s.data, s.deps.Random)
+	return err
+}
+
+func (s *Server) openStores(ctx context.Context) error {
+	var err error
+	if s.state, err = store.OpenState(ctx, s.cfg.stateDSN(), store.Options{}); err != nil {
+		return fmt.Errorf("setting state.dsn: open the database: %w", err)
+	}
+	s.onClose(s.state.Close)
+	if s.events, err = store.OpenEvents(ctx, s.cfg.eventsDSN(), store.Options{}); err != nil {
+		return fmt.Errorf("setting events.dsn: open the database: %w", err)
+	}
+	s.onClose(s.events.Close)
+	id, err := dormer.NewID(s.deps.Random)
+	if err != nil {
+		return err
+	}
+	if s.instance, s.epoch, err = s.state.Instance(ctx, dormer.InstanceID(id)); err != nil {
+		return fmt.Errorf("read the identity of the instance: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) makeAccess(ctx context.Context) error {
+	cost := s.deps.PasswordCost
+	if cost == (access.Cost{}) {
+		cost = access.DefaultCost
+	}
+	hasher, err := access.NewHasher(s.deps.Random, cost, s.cfg.Access.PasswordChecks)
+	if err != nil {
+		return err
+	}
+	s.accounts = access.NewAccounts(s.state, s.state, hasher, s.deps.Now, s.deps.Random)
+	s.first = &firstOperator{
+		path: s.data.file(fileFirstPassword), accounts: s.accounts, operators: s.state, log: s.state,
+		now: s.deps.Now, random: s.deps.Random,
+	}
+	s.access, err = access.NewAuthenticator(ctx, access.Config{
+		Directories: s.directories(), Default: s.cfg.Access.DefaultDirectory, Operators: s.state, Sessions: s.state,
+		OperatorSession: time.Duration(s.cfg.Access.SessionLength), UserSession: time.Duration(s.cfg.Clients.SessionLength),
+		Now: s.deps.Now, Random: s.deps.Random,
+	})
+	if err != nil {
+		return fmt.Errorf("setting access: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) directories() []access.Directory {
+	return []access.Directory{embedded{Embedded: directory.NewEmbedded(s.accounts), first: s.first}}
+}
+
+func (s *Server) makeTLS(context.Context) error {
+	load := loadFiles(s.cfg.TLS, s.deps.Now)
+	switch s.cfg.TLS.Mode {
+	case TLSOff:
+		s.deps.Logger.Warn("plain HTTP: passwords and keys cross the network readable", slog.String("setting", "tls.mode"))
+		return nil
+	case TLSAuthority:
+		var err error
+		if s.authority, err = loadAuthority(s.data, s.instance, s.deps.Now, s.deps.Random); err != nil {
+			return err
+		}
+		names := certificateNames(s.publicURLs, s.cfg.Listen, s.cfg.TLS.Names, s.deps.Hostname)
+		load = s.authority.loader(names)
+	case TLSFiles:
+	}
+	var err error
+	s.certs, err = newCertificates(s.data, s.deps.Now, s.deps.Random, load)
+	return err
+}
+
+func (s *Server) makeServices(ctx context.Context) error {
+	s.ring = &keyRing{
+		path: s.data.file(dirKeys, keySetState), keys: s.keys, instance: s.instance,
+		servers: s.publicURLs, publishers: s.state,
+	}
+	if err := s.ring.Refresh(ctx); err != nil {
+		return err
+	}
+	folder, err := blobstore.OpenFolder(s.cfg.repositoryFolder())
+	if err != nil {
+		return fmt.Errorf("setting repository.folder: %w", err)
+	}
+	s.images, err = imagerepo.New(folder, imagerepo.Config{
+		Instance: s.instance, Trust: s.ring.Set, Now: s.deps.Now, Random: s.deps.Random,
+		Sign: func(payload []byte) seal.Envelope { return s.keys.instance.Sign(seal.TypeName, payload) },
+	})
+	if err != nil {
+		return err
+	}
+	s.catalog, err = catalog.New(ctx, catalog.Config{
+		Store: s.state, Policies: s.state, Directories: s.directories(),
+		Images: catalogImages{images: s.images, keyID: s.keys.repository.ID()},
+		Now:    s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("load workspaces: %w", err)
+	}
+	s.enrolment, err = enroll.New(ctx, enroll.Config{
+		Instance: s.instance, Key: s.keys.token, Store: s.state, Clients: s.state, Now: s.deps.Now, Random: s.deps.Random,
+	})
+	if err != nil {
+		return err
+	}
+	s.issuer, err = lease.NewIssuer(ctx, lease.IssuerConfig{
+		Instance: s.instance, Epoch: s.epoch, Signer: s.keys.instance, Escrow: s.keys.escrow,
+		RepositoryKeys: map[string][]byte{s.keys.repository.ID(): s.keys.repository[:]},
+		Machines:       s.state, Orders: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		Now: s.deps.Now, Random: s.deps.Random,
+	})
+	if err != nil {
+		return fmt.Errorf("load machines: %w", err)
+	}
+	s.ingester = event.NewIngester(s.events, s.deps.Now, s.deps.Logger, event.IngestLimits{})
+	return nil
+}
+
+func (s *Server) firstStart(ctx context.Context) error {
+	made, err := s.first.ensure(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.data.finish(); err != nil {
+		return err
+	}
+	if made && s.deps.Terminal != nil {
+		fmt.Fprintf(s.deps.Terminal, "The first operator is %q. The one-time password is in the file\n  %s\nand must be changed at the first sign-in.\n", firstAdmin, s.first.path)
+	}
+	return nil
+}
+
+// Handler answers everything that the server answers over HTTP.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Fingerprint is what join tokens pin: the SHA-256 of the own authority, or
+// enroll.SystemAuthority where the certificate is another's.
+func (s *Server) Fingerprint() string {
+	if s.authority == nil {
+		return enroll.SystemAuthority
+	}
+	return s.authority.fingerprint()
+}
+
+// AuthorityPEM is the certificate of the own authority; nil where there is none.
+func (s *Server) AuthorityPEM() []byte {
+	if s.authority == nil {
+		return nil
+	}
+	return s.authority.pem()
+}
+
+// Close closes the databases and unlocks the folder. Run and Background must
+// have returned.
+func (s *Server) Close() error {
+	var all []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		all = append(all, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(all...)
+}
+
+// trustedProxies are valid: Validate has read them.
+func (s *Server) trustedProxies() []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range s.cfg.TrustedProxies {
+		if prefix, err := parsePrefix(p); err == nil {
+			all = append(all, prefix.Masked())
+		}
+	}
+	return all
+}
+
+// catalogImages finds images of workspaces in the repository.
+type catalogImages struct {
+	images *imagerepo.Repository
+	keyID  string
+}
+
+func (c catalogImages) Resolve(ctx context.Context, image string, number int) (catalog.Image, error) {
+	v, err := c.images.Version(ctx, image, number)
+	if err != nil {
+		return catalog.Image{}, err
+	}
+	return catalog.Image{ID: v.Image, Number: v.Number, KeyID: c.keyID}, nil
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/dormer-project/dormer"
+)
+
+// Session tickets. Clients come back each minute with a resumed session, after
+// a restart too, so their keys are kept. The newest encrypts, the older ones
+// still open for as long as TLS lets a ticket live.
+const (
+	ticketKeyLife = 24 * time.Hour
+	ticketKeys    = 7
+)
+
+// certificates is what the server shows, and the keys of its tickets.
+type certificates struct {
+	dir    *dataDir
+	now    func() time.Time
+	random io.Reader
+	load   func() (*tls.Certificate, error)
+
+	current atomic.Pointer[tls.Certificate]
+	config  *tls.Config
+}
+
+// newCertificates loads certificate and ticket keys.
+func newCertificates(d *dataDir, now func() time.Time, random io.Reader, load func() (*tls.Certificate, error)) (*certificates, error) {
+	c := &certificates{dir: d, now: now, random: random, load: load}
+	c.config = &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+		Time:           now,
+	}
+	return c, c.Renew()
+}
+
+// Renew loads the certificate again, which makes a new one near the end of the
+// old, and changes the key of session tickets once a day.
+func (c *certificates) Renew() error {
+	pair, err := c.load()
+	if err != nil {
+		return err
+	}
+	c.current.Store(pair)
+	tickets, err := c.tickets()
+	if err != nil {
+		return err
+	}
+	c.config.SetSessionTicketKeys(tickets)
+	return nil
+}
+
+func (c *certificates) tickets() ([][32]byte, error) {
+	path := c.dir.file(dirKeys, keyTickets)
+	stored, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read keys of session tickets: %w", err)
+	}
+	if len(stored)%32 != 0 { // tickets are a convenience: begin anew
+		stored = nil
+	}
+	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read keys of session tickets: %w", err)
+	}
+	if len(stored) == 0 || err != nil || c.now().Sub(info.ModTime()) >= ticketKeyLife {
+		fresh := make([]byte, 32)
+		if _, err := io.ReadFull(c.random, fresh); err != nil {
+			return nil, fmt.Errorf("make key of session tickets: %w", err)
+		}
+		stored = append(fresh, stored...)
+		stored = stored[:min(len(stored), 32*ticketKeys)]
+		if err := writeFile(path, stored); err != nil {
+			return nil, err
+		}
+	}
+	var all [][32]byte
+	for ; len(stored) >= 32; stored = stored[32:] {
+		all = append(all, [32]byte(stored[:32]))
+	}
+	return all, nil
+}
+
+// loadFiles reads the certificate and key that the configuration names.
+func loadFiles(c TLSConfig, now func() time.Time) func() (*tls.Certificate, error) {
+	return func() (*tls.Certificate, error) {
+		for setting, path := range map[string]string{"tls.certificate": c.Certificate, "tls.key": c.Key} {
+			f, err := os.Open(path)
+			if err != nil {
+				return nil, fmt.Errorf("setting %s: %w", setting, err)
+			}
+			if err := f.Close(); err != nil {
+				return nil, fmt.Errorf("setting %s: %w", setting, err)
+			}
+		}
+		pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("settings tls.certificate and tls.key: %w: %w", dormer.ErrInvalid, err)
+		}
+		if now().After(pair.Leaf.NotAfter) {
+			return nil, fmt.Errorf("setting tls.certificate: the certificate ended on %s: %w", pair.Leaf.NotAfter.Format(time.DateOnly), dormer.ErrInvalid)
+		}
+		return &pair, nil
+	}
+}
