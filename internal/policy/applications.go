@@ -14,7 +14,7 @@ type Applications struct {
 type Application struct {
 	Name               string   `json:"name" required:"yes" doc:"Name shown to users; unique among the applications, at most 100 characters." when:"at once" enforced:"yes"`
 	Enabled            *bool    `json:"enabled,omitzero" default:"true" doc:"Whether users see and can run it." when:"at once" enforced:"yes"`
-	Description        string   `json:"description,omitzero" doc:"Shown to users beside the name." when:"at once" enforced:"yes"`
+	Description        string   `json:"description,omitzero" doc:"Shown to users beside the name." when:"at once"`
 	Command            string   `json:"command" required:"yes" values:"a command line" doc:"Program in the guest and its arguments. Quotes group words: within '...' nothing is special, within \"...\" only \\\" is. There is no shell unless the command names one." when:"at once" enforced:"yes"`
 	StartIn            string   `json:"startIn,omitzero" default:"the guest user's home" values:"a folder of the guest" doc:"Folder of the guest in which it starts." when:"at once" enforced:"yes"`
 	Shortcut           *bool    `json:"shortcut,omitzero" default:"true" doc:"Whether it appears in the host's start menu." when:"at once"`

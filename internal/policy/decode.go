@@ -168,15 +168,19 @@ func (d *decoder) into(n *node, v reflect.Value, path string) {
 
 // expect reports a value of another kind than the field has.
 func (d *decoder) expect(n *node, want nodeKind, path, what string) bool {
+	line := n.line
+	if at, ok := d.lines[path]; ok {
+		line = at
+	}
 	switch {
 	case n.kind == want:
 		return true
 	case n.kind == nullNode:
-		d.add(path, n.line, "has no value; expected "+what+", or leave the field out")
+		d.add(path, line, "has no value; expected "+what+", or leave the field out")
 	case want == textNode && (n.kind == intNode || n.kind == otherNode || n.kind == boolNode):
-		d.add(path, n.line, "expected "+what+"; put it in quotes")
+		d.add(path, line, "expected "+what+"; put it in quotes")
 	default:
-		d.add(path, n.line, "expected "+what+", found "+n.what())
+		d.add(path, line, "expected "+what+", found "+n.what())
 	}
 	return false
 }
@@ -263,8 +267,8 @@ func fieldsOf(t reflect.Type) []field {
 }
 
 // decentKey is a field name that may be shown; anything else might be a value
-// in the wrong place.
-var decentKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
+// in the wrong place, a password most of all.
+var decentKey = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,39}$`)
 
 func (d *decoder) intoStruct(n *node, v reflect.Value, path string) {
 	// A section whose fields are all commented out has no value: that is the

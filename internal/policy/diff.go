@@ -57,6 +57,17 @@ func Diff(a, b *Document) []Change {
 
 type differ struct {
 	changes []Change
+	// whole is true within an entry of a list that was added or removed as a
+	// whole: no default took or takes the place of its fields.
+	whole bool
+}
+
+// entry compares an entry of a list with nothing.
+func (d *differ) entry(a, b reflect.Value, path string) {
+	before := d.whole
+	d.whole = true
+	d.fields(a, b, path)
+	d.whole = before
 }
 
 // identified is implemented by entries of lists that have a name of their
@@ -157,6 +168,7 @@ func (d *differ) scalar(a, b reflect.Value, path string, tag reflect.StructTag) 
 		return
 	}
 	otherwise, hasDefault := tag.Lookup("default")
+	hasDefault = hasDefault && !d.whole
 	switch {
 	case a.IsValid() && b.IsValid():
 	case hasDefault && a.IsValid():
@@ -195,7 +207,7 @@ func (d *differ) named(a, b reflect.Value, path string) {
 		if i := slices.IndexFunc(olds, func(other string) bool { return FoldName(other) == FoldName(id) }); i < 0 {
 			at := path + "[" + id + "]"
 			d.changes = append(d.changes, Change{Path: at, Kind: Added, New: id})
-			d.fields(reflect.Value{}, b.Index(j), at)
+			d.entry(reflect.Value{}, b.Index(j), at)
 		}
 	}
 	if before, after := both(olds, news), both(news, olds); !slices.Equal(before, after) {
@@ -242,9 +254,9 @@ func (d *differ) numbered(a, b reflect.Value, path string) {
 		at := index(path, i)
 		switch {
 		case i >= olds:
-			d.fields(reflect.Value{}, b.Index(i), at)
+			d.entry(reflect.Value{}, b.Index(i), at)
 		case i >= news:
-			d.fields(a.Index(i), reflect.Value{}, at)
+			d.entry(a.Index(i), reflect.Value{}, at)
 		default:
 			d.fields(a.Index(i), b.Index(i), at)
 		}

@@ -20,7 +20,7 @@ type Machine struct {
 
 // Image refers to an image by name. Version nil is the newest.
 type Image struct {
-	Source  ImageSource `json:"source,omitzero" default:"server" doc:"server: an image of the repository; local: a packed image on the administrator's computer; test: a disk there that is not packed." when:"next poll" enforced:"yes"`
+	Source  ImageSource `json:"source,omitzero" default:"server" doc:"server: an image of the repository; local: a packed image on the administrator's computer; test: a disk there that is not packed." when:"next poll" enforced:"server"`
 	Name    string      `json:"name" required:"yes" doc:"Name of the image." when:"next poll" enforced:"yes"`
 	Version *int        `json:"version,omitzero" default:"the newest" min:"1" doc:"Number of the version; absent: always the newest." when:"next poll" enforced:"yes"`
 }

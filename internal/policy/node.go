@@ -10,9 +10,11 @@ import (
 // the parsers recurse, and one of them takes quadratic time.
 const (
 	maxDepth  = 32
-	maxFields = 20_000
+	maxFields = 20_000 // fields and entries of lists
 	maxErrors = 100
 )
+
+const tooMany = "has more than 20,000 fields and entries up to here; grant to groups, or split the workspace"
 
 type nodeKind int
 
@@ -63,10 +65,16 @@ func syntax(line int, message string) error {
 // nearest returns the known name that somebody who wrote s probably meant, or
 // nothing.
 func nearest(s string, known []string) string {
+	if len(s) > 64 {
+		return ""
+	}
 	best, distance := "", len(s)/3+2
 	for _, k := range known {
 		if strings.EqualFold(k, s) {
 			return k
+		}
+		if len(s) > 2 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(s)) {
+			best, distance = k, 0
 		}
 		if d := editDistance(strings.ToLower(s), strings.ToLower(k)); d < distance && d < len(k) {
 			best, distance = k, d

@@ -97,6 +97,9 @@ func (r *jsonReader) list(out *node, depth int) error {
 		if t == json.Delim(']') {
 			return nil
 		}
+		if r.fields++; r.fields > maxFields {
+			return syntax(r.line(), tooMany)
+		}
 		item, err := r.value(t, depth)
 		if err != nil {
 			return err
@@ -116,7 +119,7 @@ func (r *jsonReader) object(out *node, depth int) error {
 			return nil
 		}
 		if r.fields++; r.fields > maxFields {
-			return syntax(r.line(), "has more than 20,000 fields up to here; split the workspace")
+			return syntax(r.line(), tooMany)
 		}
 		line := r.line()
 		if t, err = r.token(); err != nil {

@@ -78,7 +78,8 @@ func checkTokens(tokens token.Tokens) error {
 				dashLine, dashes = line, 0
 			}
 			dashes++
-		case token.MappingValueType:
+			fields++
+		case token.MappingValueType, token.CollectEntryType:
 			fields++
 		default:
 		}
@@ -86,7 +87,7 @@ func checkTokens(tokens token.Tokens) error {
 			return syntax(line, "is nested too deeply")
 		}
 		if fields > maxFields {
-			return syntax(line, "has more than 20,000 fields up to here; split the workspace")
+			return syntax(line, tooMany)
 		}
 	}
 	return nil

@@ -33,8 +33,7 @@ const referenceHead = `# The workspace document
 <!-- Generated from the types in internal/policy by go test ./internal/policy -update. Do not edit. -->
 
 A workspace is one file in YAML or JSON: the policy (` + "`spec`" + `) and who gets it (` + "`grants`" + `). Examples are in
-` + "`examples/workspaces`" + `; the JSON Schema for editors is ` + "`internal/policy/schema/workspace.schema.json`" + `, which the server
-serves too.
+` + "`examples/workspaces`" + `; the JSON Schema for editors is ` + "`internal/policy/schema/workspace.schema.json`" + `.
 
 - Reading is strict: an unknown or repeated field, a field in another letter case, or a value of another type is an
   error that names line and field. Anchors, aliases and tags of YAML are refused. A file holds one document of at most 1 MiB.
