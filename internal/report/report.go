@@ -143,9 +143,8 @@ type StatusRow struct {
 	Revoked bool   `json:"revoked,omitempty"`
 }
 
-// running are the states (workspace.State) in which a machine has been
-// started.
-var running = map[string]bool{"running": true, "paused": true, "stopping": true, "locked": true}
+// running are the states (workspace.State) in which a machine is up.
+var running = map[string]bool{"running": true, "paused": true}
 
 // Status returns the state of every user's workspaces on every client heard of
 // within the days of the query, newest first.
