@@ -202,6 +202,9 @@ func (f *fetcher) take(ctx context.Context, s span, r io.Reader, bad map[int64]i
 	at := s.Offset
 	var wrong error
 	for _, fr := range s.frames {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if gap := fr.Offset - at; gap > 0 {
 			if _, err := io.CopyN(io.Discard, r, gap); err != nil {
 				return cut(ctx, f.m, fr, err)
