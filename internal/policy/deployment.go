@@ -55,8 +55,8 @@ type Offline struct {
 
 // AtLimit says what happens when the permission to run ends.
 type AtLimit struct {
-	Action LimitAction `json:"action,omitzero" default:"stop" doc:"refuse-start: a running workspace goes on, but does not start again; lock; stop: after the period of grace; delete: like stop, and then the machine is deleted." when:"next poll" enforced:"stop"`
-	Grace  *Duration   `json:"grace,omitzero" default:"15m" doc:"How long the user has to save work before the stop, at most 1d." when:"next poll"`
+	Action LimitAction `json:"action,omitzero" default:"stop" doc:"refuse-start: a running workspace goes on, but does not start again; lock; stop: after the period of grace; delete: like stop, and then the machine is deleted." when:"next poll" enforced:"refuse-start, stop"`
+	Grace  *Duration   `json:"grace,omitzero" default:"15m" doc:"How long the user has to save work before the stop, at most 1d." when:"next poll" enforced:"yes"`
 }
 
 // DeleteWhen says when a machine is deleted from the client.

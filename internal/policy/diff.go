@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/name"
 )
 
 // ChangeKind says how a field changed.
@@ -196,7 +198,7 @@ func (d *differ) named(a, b reflect.Value, path string) {
 	olds, news := identities(a), identities(b)
 	for i, id := range olds {
 		at := path + "[" + id + "]"
-		j := slices.IndexFunc(news, func(other string) bool { return FoldName(other) == FoldName(id) })
+		j := slices.IndexFunc(news, func(other string) bool { return name.Fold(other) == name.Fold(id) })
 		if j < 0 {
 			d.changes = append(d.changes, Change{Path: at, Kind: Removed, Old: id})
 			continue
@@ -204,7 +206,7 @@ func (d *differ) named(a, b reflect.Value, path string) {
 		d.fields(a.Index(i), b.Index(j), at)
 	}
 	for j, id := range news {
-		if i := slices.IndexFunc(olds, func(other string) bool { return FoldName(other) == FoldName(id) }); i < 0 {
+		if i := slices.IndexFunc(olds, func(other string) bool { return name.Fold(other) == name.Fold(id) }); i < 0 {
 			at := path + "[" + id + "]"
 			d.changes = append(d.changes, Change{Path: at, Kind: Added, New: id})
 			d.entry(reflect.Value{}, b.Index(j), at)
@@ -234,8 +236,8 @@ func identities(v reflect.Value) []string {
 func both(a, b []string) []string {
 	var out []string
 	for _, s := range a {
-		if slices.ContainsFunc(b, func(other string) bool { return FoldName(other) == FoldName(s) }) {
-			out = append(out, FoldName(s))
+		if slices.ContainsFunc(b, func(other string) bool { return name.Fold(other) == name.Fold(s) }) {
+			out = append(out, name.Fold(s))
 		}
 	}
 	return out

@@ -18,13 +18,13 @@ func TestDiff(t *testing.T) {
 		t.Fatalf("equal documents differ: %v", changes)
 	}
 	b.Spec.Machine.Lock.Idle = nil
-	b.Spec.Machine.DataDisk.Size = ptr(50 * GiB)
+	b.Spec.Machine.DataDisk.Size = new(50 * GiB)
 	b.Spec.General.SupportContact = ""
 	b.Spec.Setup.Actions[3].JoinDomain.Credentials = JoinGiven
 	b.Spec.Setup.Actions[3].JoinDomain.PasswordSecret = "join-secret"
 	b.Spec.Network.DNS.Servers = []string{"192.0.2.53"}
 	b.Spec.Applications.Published = slices.Concat(b.Spec.Applications.Published[1:], []Application{{Name: "New", Command: "/bin/new"}})
-	b.Grants = []Grant{b.Grants[1], b.Grants[0], {Principal: Principal{Kind: dormer.KindUser, Name: "carol"}, Printing: ptr(true)}}
+	b.Grants = []Grant{b.Grants[1], b.Grants[0], {Principal: Principal{Kind: dormer.KindUser, Name: "carol"}, Printing: new(true)}}
 	b.Grants[1].Offline = Offline{Allow: OfflineNone}
 	want := []Change{
 		{Path: "spec.general.supportContact", Kind: Removed, Old: a.Spec.General.SupportContact},

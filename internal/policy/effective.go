@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/name"
 )
 
 // Effective is the policy of one user, fully resolved: the Spec with every
@@ -121,11 +122,11 @@ type EffectiveApplication struct {
 	FileTypes          []string `json:"fileTypes,omitzero"`
 }
 
-// Application finds a published application by its name, without regard to
-// case.
-func (e *Effective) Application(name string) (EffectiveApplication, bool) {
+// Application finds a published application by what it is called, without
+// regard to case.
+func (e *Effective) Application(called string) (EffectiveApplication, bool) {
 	for _, a := range e.Applications.Published {
-		if FoldName(a.Name) == FoldName(name) {
+		if name.Fold(a.Name) == name.Fold(called) {
 			return a, true
 		}
 	}

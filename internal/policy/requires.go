@@ -34,7 +34,6 @@ const (
 	RequiresSetupScript       = "setup-script"
 	RequiresBridgedNetwork    = "bridged-network"
 	RequiresDNS               = "dns"
-	RequiresGoOnAtLimit       = "go-on-at-limit"
 	RequiresLockAtLimit       = "lock-at-limit"
 	RequiresDelete            = "delete"
 	RequiresClipboard         = "clipboard"
@@ -98,7 +97,6 @@ func (e *Effective) requiresOfDeployment(need func(string, bool)) {
 	if !d.Enabled {
 		return
 	}
-	need(RequiresGoOnAtLimit, d.AtLimit.Action == LimitRefuseStart)
 	need(RequiresLockAtLimit, d.AtLimit.Action == LimitLock)
 	need(RequiresDelete, d.AtLimit.Action == LimitDelete || d.DeleteWhen != EffectiveDeleteWhen{})
 	need(RequiresClipboard, d.Clipboard != DirectionNone)

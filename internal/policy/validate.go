@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -182,10 +183,8 @@ func one[T interface {
 	if v == "" {
 		return
 	}
-	for _, known := range v.values() {
-		if known == string(v) {
-			return
-		}
+	if slices.Contains(v.values(), string(v)) {
+		return
 	}
 	c.add(path, "expected %s", oneOf(v.values()))
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"regexp"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/name"
 )
 
 func (c *checker) applications(s *Spec) {
@@ -31,10 +33,10 @@ func (c *checker) published(at string, list []Application) {
 		p := index(at, i)
 		if c.required(p+".name", app.Name) {
 			c.line(p+".name", app.Name, maxApplication)
-			if first, ok := names[FoldName(app.Name)]; ok {
+			if first, ok := names[name.Fold(app.Name)]; ok {
 				c.add(p+".name", "is the name of %s[%d] too; names differ by more than case", at, first)
 			} else {
-				names[FoldName(app.Name)] = i
+				names[name.Fold(app.Name)] = i
 			}
 			if strings.ContainsAny(app.Name, `/\`) {
 				c.add(p+".name", "must not contain / or \\")
@@ -47,10 +49,10 @@ func (c *checker) published(at string, list []Application) {
 		c.guestFolder(p+".startIn", app.StartIn)
 		c.extensions(p+".fileTypes", app.FileTypes)
 		for j, e := range app.FileTypes {
-			if first, ok := types[FoldName(e)]; ok && first != i {
+			if first, ok := types[name.Fold(e)]; ok && first != i {
 				c.add(index(p+".fileTypes", j), "is opened by %s[%d] already", at, first)
 			}
-			types[FoldName(e)] = i
+			types[name.Fold(e)] = i
 		}
 		if is(app.StartWithWorkspace) && off(app.Enabled) {
 			c.add(p+".startWithWorkspace", "contradicts %s.enabled, which is false", p)
@@ -77,10 +79,10 @@ func (c *checker) menus(at string, list []Menu) {
 		p := index(at, i)
 		if c.required(p+".name", m.Name) {
 			c.line(p+".name", m.Name, maxApplication)
-			if first, ok := names[FoldName(m.Name)]; ok {
+			if first, ok := names[name.Fold(m.Name)]; ok {
 				c.add(p+".name", "is the name of %s[%d] too; names differ by more than case", at, first)
 			} else {
-				names[FoldName(m.Name)] = i
+				names[name.Fold(m.Name)] = i
 			}
 		}
 		c.text(p+".description", m.Description)

@@ -3,23 +3,18 @@ package policy
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/name"
 )
-
-// FoldName returns what names are compared by: without regard to case, in
-// Unicode normalization form C.
-func FoldName(s string) string { return norm.NFC.String(cases.Fold().String(norm.NFC.String(s))) }
 
 var directoryForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // grantKey is what makes two grants grants of the same principal.
 func grantKey(p Principal) string {
-	return FoldName(p.DirectoryName()) + "/" + string(p.Kind) + "/" + FoldName(p.Name)
+	return name.Fold(p.DirectoryName()) + "/" + string(p.Kind) + "/" + name.Fold(p.Name)
 }
 
 func (c *checker) grants(grants []Grant) {
@@ -182,11 +177,9 @@ func (c *checker) hostFolder(at, s string) {
 		c.add(at, "expected an absolute path, or one that begins with {home}")
 		return
 	}
-	for _, part := range strings.FieldsFunc(s, func(r rune) bool { return r == '/' || r == '\\' }) {
-		if part == ".." {
-			c.add(at, "must not contain '..'")
-			return
-		}
+	if slices.Contains(strings.FieldsFunc(s, func(r rune) bool { return r == '/' || r == '\\' }), "..") {
+		c.add(at, "must not contain '..'")
+		return
 	}
 	if !home && path.Clean(s) == "/" {
 		c.add(at, "must not be the whole file system")

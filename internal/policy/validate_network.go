@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/name"
 )
 
 var domainForm = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
@@ -132,7 +134,7 @@ func (c *checker) lines(path string, list []string) {
 func (c *checker) distinct(path string, list []string) {
 	seen := map[string]int{}
 	for i, s := range list {
-		k := FoldName(s)
+		k := name.Fold(s)
 		if first, ok := seen[k]; ok {
 			c.add(index(path, i), "is the same as entry [%d]", first)
 			continue
