@@ -16,7 +16,12 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/audit"
+	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/imageformat"
+	"github.com/dormer-project/dormer/internal/imagerepo"
+	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/problem"
+	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -24,10 +29,9 @@ import (
 const (
 	// maxBody is the largest body of a route that sets no other limit, in bytes.
 	maxBody = 1 << 20
-	// requestTime is how long a request may take that streams nothing.
+	// requestTime is how long a request may take; a stream may stand still so
+	// long.
 	requestTime = 60 * time.Second
-	// stallTime is how long a stream may stand still.
-	stallTime = 60 * time.Second
 	// maxList is the longest list that is answered at once.
 	maxList = 1000
 )
@@ -41,6 +45,22 @@ type Config struct {
 	Workspaces Workspaces
 	// WorkspaceSchema is the JSON Schema of the workspace document.
 	WorkspaceSchema []byte
+	Enrolment       *enroll.Service
+	Orders          *lease.Issuer
+	Machines        interface {
+		Machines(ctx context.Context) ([]lease.Machine, error)
+	}
+	Images *imagerepo.Repository
+	// ImageKey encrypts the objects of images.
+	ImageKey   *imageformat.RepositoryKey
+	Publishers Publishers
+	Reports    *report.Reporter
+	// PublicURL and Authority go into join tokens: where clients find the
+	// server, and the fingerprint of its authority (or enroll.SystemAuthority).
+	PublicURL, Authority string
+	// DirectoryChanged and ImagesChanged tell the rest of the server.
+	DirectoryChanged func()
+	ImagesChanged    func(context.Context) error
 	// Instance says who this server is.
 	Instance func() (dormer.InstanceID, dormer.Epoch)
 	// Version of the program.
@@ -109,7 +129,6 @@ func (a *API) serve(r route, w http.ResponseWriter, req *http.Request) error {
 		ctx, cancel := context.WithTimeout(req.Context(), requestTime)
 		defer cancel()
 		c.r = req.WithContext(ctx)
-		c.deadlines(requestTime)
 	}
 	if r.limit == 0 {
 		r.limit = maxBody

@@ -53,15 +53,6 @@ func (c *call) authenticate() error {
 	return nil
 }
 
-// deadlines cuts the connection when a request takes longer. What serves the
-// request in a test may know no deadlines.
-func (c *call) deadlines(d time.Duration) {
-	control := http.NewResponseController(c.w)
-	at := time.Now().Add(d)
-	_ = control.SetReadDeadline(at)
-	_ = control.SetWriteDeadline(at)
-}
-
 // readBody reads the whole body; ErrTooLarge over the route's limit.
 func (c *call) readBody() ([]byte, error) {
 	b, err := io.ReadAll(c.r.Body)

@@ -39,9 +39,10 @@ func Remote(r *http.Request, trusted []netip.Prefix) string {
 	return host
 }
 
-// Front puts around next what holds for every request: an identity, headers
-// that keep browsers from misusing answers, a line in the log when logged says
-// so, and an answer when a handler panics.
+// Front puts around next what holds for every request: an identity, a time
+// limit (which streams extend as bytes flow), headers that keep browsers from
+// misusing answers, a line in the log when logged says so, and an answer when a
+// handler panics.
 func Front(next http.Handler, logger *slog.Logger, now func() time.Time, random io.Reader, trusted []netip.Prefix, logged func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := now()
@@ -59,6 +60,7 @@ func Front(next http.Handler, logger *slog.Logger, now func() time.Time, random 
 		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
+		deadlines(w, requestTime)
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			fault := recover()
@@ -106,15 +108,35 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom lets files go out without passing through the program.
-func (r *recorder) ReadFrom(src io.Reader) (int64, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := io.Copy(r.ResponseWriter, src)
-	r.bytes += n
-	return n, err
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// deadlines cuts the connection when reading or writing takes longer. What
+// serves a request in a test may know no deadlines.
+func deadlines(w http.ResponseWriter, d time.Duration) {
+	control := http.NewResponseController(w)
+	at := time.Now().Add(d)
+	_ = control.SetReadDeadline(at)
+	_ = control.SetWriteDeadline(at)
+}
+
+// Flowing cuts downloads that stand still for longer than stall. They may take
+// as long as they need otherwise.
+func Flowing(next http.Handler, stall time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&flowingWriter{ResponseWriter: w, stall: stall}, r)
+	})
+}
+
+type flowingWriter struct {
+	http.ResponseWriter
+	stall time.Duration
+}
+
+func (f *flowingWriter) Write(b []byte) (int, error) {
+	deadlines(f.ResponseWriter, f.stall)
+	return f.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+func (f *flowingWriter) Unwrap() http.ResponseWriter { return f.ResponseWriter }

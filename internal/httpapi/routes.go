@@ -30,6 +30,10 @@ type route struct {
 	status       int // of success
 	// limit of the body in bytes; 0 is maxBody.
 	limit int64
+	// changed tells others before the answer goes out; nil: nobody needs to know.
+	changed func(*API, *call) error
+	// unaudited routes change nothing by themselves.
+	unaudited bool
 	// streams: the body or the answer may take as long as bytes flow.
 	streams bool
 }
@@ -52,7 +56,7 @@ var (
 	limit   = parameter{name: "limit", doc: "at most so many items", number: true}
 	ifMatch = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
 	message = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
-	event   = []parameter{
+	events  = []parameter{
 		{name: "days", doc: "received within so many days", number: true},
 		{name: "user", doc: "user's name contains"},
 		{name: "host", doc: "host's name contains"},
@@ -83,16 +87,16 @@ func routes() []route {
 		raw("GET", "/workspaces/{id}/revisions/{number}", readOnly, "Read one revision", (*API).workspaceRevision, media{}, workspaceDocument),
 
 		act("GET", "/directory/users", readOnly, "List users of the embedded directory", (*API).listUsers),
-		act("POST", "/directory/users", full, "Add a user", (*API).createUser).with(status(http.StatusCreated)),
+		act("POST", "/directory/users", full, "Add a user", (*API).createUser).with(status(http.StatusCreated), changes((*API).directoryChanged)),
 		act("GET", "/directory/users/{id}", readOnly, "Read a user", (*API).getUser),
-		act("PATCH", "/directory/users/{id}", full, "Change a user", (*API).changeUser),
-		act("DELETE", "/directory/users/{id}", full, "Remove a user", (*API).deleteUser),
-		act("POST", "/directory/users/{id}/password", full, "Set a user's password", (*API).setPassword),
+		act("PATCH", "/directory/users/{id}", full, "Change a user", (*API).changeUser).with(changes((*API).directoryChanged)),
+		act("DELETE", "/directory/users/{id}", full, "Remove a user", (*API).deleteUser).with(changes((*API).directoryChanged)),
+		act("POST", "/directory/users/{id}/password", full, "Set a user's password", (*API).setPassword).with(changes((*API).directoryChanged)),
 		act("GET", "/directory/groups", readOnly, "List groups of the embedded directory", (*API).listGroups),
-		act("POST", "/directory/groups", full, "Add a group", (*API).createGroup).with(status(http.StatusCreated)),
-		act("DELETE", "/directory/groups/{id}", full, "Remove a group", (*API).deleteGroup),
-		act("PUT", "/directory/groups/{id}/members/{kind}/{member}", full, "Add a member", (*API).addMember),
-		act("DELETE", "/directory/groups/{id}/members/{kind}/{member}", full, "Remove a member", (*API).removeMember),
+		act("POST", "/directory/groups", full, "Add a group", (*API).createGroup).with(status(http.StatusCreated), changes((*API).directoryChanged)),
+		act("DELETE", "/directory/groups/{id}", full, "Remove a group", (*API).deleteGroup).with(changes((*API).directoryChanged)),
+		act("PUT", "/directory/groups/{id}/members/{kind}/{member}", full, "Add a member", (*API).addMember).with(changes((*API).directoryChanged)),
+		act("DELETE", "/directory/groups/{id}/members/{kind}/{member}", full, "Remove a member", (*API).removeMember).with(changes((*API).directoryChanged)),
 		act("GET", "/directory/find", readOnly, "Search users and groups", (*API).findPrincipals).with(query(parameter{name: "prefix", doc: "beginning of the name"}, limit)),
 		act("GET", "/directory/resolve", readOnly, "Check a name", (*API).resolvePrincipal).with(query(
 			parameter{name: "kind", doc: "user or group", required: true}, parameter{name: "name", doc: `name, or DIRECTORY\name`, required: true})),
@@ -100,6 +104,32 @@ func routes() []route {
 		act("GET", "/operators", readOnly, "List operators", (*API).listOperators),
 		act("PUT", "/operators", full, "Give an operator a role, or take it away", (*API).setOperator),
 
+		act("GET", "/join-tokens", readOnly, "List join tokens, without their texts", (*API).listJoinTokens),
+		act("POST", "/join-tokens", full, "Make a join token", (*API).createJoinToken).with(status(http.StatusCreated)),
+		act("DELETE", "/join-tokens/{id}", full, "Revoke a join token", (*API).revokeJoinToken),
+		act("GET", "/clients", readOnly, "List clients", (*API).listClients),
+		act("GET", "/clients/{id}", readOnly, "Read a client", (*API).getClient),
+		act("POST", "/clients/{id}/revoke", full, "Revoke a client for good", (*API).revokeClient),
+		act("POST", "/clients/{id}/orders", full, "Order a client to stop, delete or refresh", (*API).orderClient).with(status(http.StatusCreated)),
+		act("GET", "/machines", readOnly, "List machines", (*API).listMachines),
+
+		act("GET", "/images", readOnly, "List images and their versions", (*API).listImages),
+		act("GET", "/images/key", full, "The key that image objects are encrypted under", (*API).imageKey),
+		act("GET", "/images/{name}", readOnly, "List versions of an image", (*API).getImage),
+		act("GET", "/images/{name}/{number}", readOnly, "Read a version of an image", (*API).getImageVersion),
+		act("DELETE", "/images/{name}", full, "Delete all versions of an image", (*API).deleteImage).with(changes((*API).imagesChanged)),
+		act("DELETE", "/images/{name}/{number}", full, "Delete a version of an image", (*API).deleteImageVersion).with(changes((*API).imagesChanged)),
+		act("POST", "/images/pushes", full, "Begin to push an image", (*API).beginPush).with(status(http.StatusCreated), limited(maxPush)),
+		act("GET", "/images/pushes/{push}", full, "What a push still lacks", (*API).getPush),
+		raw("PUT", "/images/pushes/{push}/objects/{kind}/{hex}", full, "Upload an object of a push", (*API).putObject, octets, media{}).with(streaming(maxObject), unaudited),
+		act("POST", "/images/pushes/{push}/commit", full, "Make a complete push a version", (*API).commitPush).with(status(http.StatusCreated), changes((*API).imagesChanged)),
+		act("GET", "/publishers", readOnly, "List keys whose images are trusted", (*API).listPublishers),
+		act("POST", "/publishers", full, "Trust a publisher", (*API).addPublisher).with(status(http.StatusCreated)),
+		act("DELETE", "/publishers/{id}", full, "Trust a publisher no more", (*API).removePublisher),
+
+		act("GET", "/reports/status", readOnly, "State of every user's workspaces", (*API).statusReport).with(query(events[:4]...)),
+		act("GET", "/reports/activity", readOnly, "Events, newest received first", (*API).activityReport).with(query(events...)),
+		act("GET", "/reports/errors", readOnly, "Errors, newest received first", (*API).errorReport).with(query(events...)),
 		act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(before, limit)),
 	}
 }
@@ -125,6 +155,11 @@ func act[In, Out any](method, path string, n need, summary string, f func(*API, 
 		out, err := f(a, c, in)
 		if err != nil {
 			return err
+		}
+		if c.route.changed != nil {
+			if err := c.route.changed(a, c); err != nil {
+				return err
+			}
 		}
 		if r.answer.typ == nil {
 			c.w.WriteHeader(http.StatusNoContent)
@@ -171,4 +206,9 @@ func (r route) with(change ...func(*route)) route {
 func status(code int) func(*route)        { return func(r *route) { r.status = code } }
 func query(p ...parameter) func(*route)   { return func(r *route) { r.query = p } }
 func headers(p ...parameter) func(*route) { return func(r *route) { r.headers = p } }
+func limited(limit int64) func(*route)    { return func(r *route) { r.limit = limit } }
 func streaming(limit int64) func(*route)  { return func(r *route) { r.streams, r.limit = true, limit } }
+func unaudited(r *route)                  { r.unaudited = true }
+func changes(tell func(*API, *call) error) func(*route) {
+	return func(r *route) { r.changed = tell }
+}

@@ -21,6 +21,12 @@ func principalOf(kind dormer.PrincipalKind, id, name string) dormer.Principal {
 	return dormer.Principal{Directory: dormer.EmbeddedDirectory, Kind: kind, Key: id, Name: name}
 }
 
+// directoryChanged makes the new groups of users count at once.
+func (a *API) directoryChanged(*call) error {
+	a.DirectoryChanged()
+	return nil
+}
+
 func (a *API) listUsers(c *call, _ rest.None) (rest.List[rest.User], error) {
 	all, err := a.Accounts.All(c.ctx())
 	if err != nil {

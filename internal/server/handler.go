@@ -11,15 +11,25 @@ import (
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/problem"
+	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/wire"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
-// readyTime is how long a database may take to answer a probe.
-const readyTime = 5 * time.Second
+// Times of requests.
+const (
+	readyTime = 5 * time.Second  // a database's, to answer a probe
+	stallTime = 60 * time.Second // a download may stand still so long
+)
 
 func (s *Server) makeHandler(context.Context) error {
 	api, err := httpapi.New(httpapi.Config{
 		Access: s.access, Accounts: s.accounts, Audit: s.state, Workspaces: s.catalog, WorkspaceSchema: policy.Schema(),
+		Enrolment: s.enrolment, Orders: s.issuer, Machines: s.state, Images: s.images, ImageKey: s.keys.repository,
+		Publishers: publishers{State: s.state, ring: s.ring}, Reports: s.reports,
+		PublicURL: s.publicURLs[0], Authority: s.Fingerprint(),
+		DirectoryChanged: s.clients.DirectoryChanged, ImagesChanged: s.catalog.Refresh,
 		Instance:       func() (dormer.InstanceID, dormer.Epoch) { return s.instance, s.epoch },
 		Version:        s.deps.Version,
 		TrustedProxies: s.trustedProxies(),
@@ -29,7 +39,9 @@ func (s *Server) makeHandler(context.Context) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle(rest.Prefix+"/", api)
+	mux.Handle(rest.Prefix+"/", s.unlessFenced(api))
+	mux.Handle("/client/v1/", s.clients)
+	mux.Handle(wire.PathObject, httpapi.Flowing(s.clients, stallTime))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, "ok\n") })
 	mux.Handle("GET /readyz", problem.Handler(s.deps.Logger, s.ready))
 	mux.Handle("/", problem.Handler(s.deps.Logger, func(http.ResponseWriter, *http.Request) error { return dormer.ErrNotFound }))
@@ -39,9 +51,41 @@ func (s *Server) makeHandler(context.Context) error {
 	return nil
 }
 
+// unlessFenced refuses everything once another server of the instance has
+// taken over: what was changed here would be lost.
+func (s *Server) unlessFenced(next http.Handler) http.Handler {
+	return problem.Handler(s.deps.Logger, func(w http.ResponseWriter, r *http.Request) error {
+		if s.fenced.Load() {
+			return dormer.ErrFenced
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// publishers are those in the store; changes go into the key set at once.
+type publishers struct {
+	*store.State
+	ring *keyRing
+}
+
+func (p publishers) AddPublisher(ctx context.Context, k seal.PublicKey, by string, at time.Time) error {
+	if err := p.State.AddPublisher(ctx, k, by, at); err != nil {
+		return err
+	}
+	return p.ring.Refresh(ctx)
+}
+
+func (p publishers) RemovePublisher(ctx context.Context, id seal.KeyID) error {
+	if err := p.State.RemovePublisher(ctx, id); err != nil {
+		return err
+	}
+	return p.ring.Refresh(ctx)
+}
+
 // ready says whether requests can be served now.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
-	if s.stopping.Load() {
+	if s.stopping.Load() || s.fenced.Load() {
 		return dormer.ErrUnavailable
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)

@@ -88,7 +88,6 @@ func (s *Server) secure(l net.Listener) net.Listener {
 
 // Intervals of background work.
 const (
-	flushInterval   = 5 * time.Second
 	refreshInterval = time.Minute
 	sweepInterval   = time.Hour
 )
@@ -100,9 +99,7 @@ const (
 func (s *Server) Background(ctx context.Context) error {
 	tasks := []task{
 		{name: "events", run: s.ingester.Run},
-		every("signs of life", flushInterval, s.enrolment.Flush),
-		every("clients", refreshInterval, s.enrolment.Refresh),
-		every("workspaces", refreshInterval, s.catalog.Refresh),
+		{name: "clients", run: s.clients.Run},
 		every("key set", refreshInterval, s.ring.Refresh),
 		every("sessions", sweepInterval, s.access.Sweep),
 		every("images", sweepInterval, s.sweepImages),
@@ -113,9 +110,7 @@ func (s *Server) Background(ctx context.Context) error {
 		tasks = append(tasks, every("certificates", sweepInterval, func(context.Context) error { return s.certs.Renew() }))
 	}
 	supervise(ctx, s.deps.Logger, tasks)
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	return s.enrolment.Flush(last)
+	return nil
 }
 
 func (s *Server) sweepImages(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,11 +21,14 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/blobstore"
 	"github.com/dormer-project/dormer/internal/catalog"
+	"github.com/dormer-project/dormer/internal/clientapi"
 	"github.com/dormer-project/dormer/internal/directory"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/store"
 )
@@ -69,12 +73,15 @@ type Server struct {
 	enrolment *enroll.Service
 	issuer    *lease.Issuer
 	ingester  *event.Ingester
+	reports   *report.Reporter
+	clients   *clientapi.API
 
 	publicURLs []string
 	authority  *authority    // nil unless tls.mode is "authority"
 	certs      *certificates // nil when tls.mode is "off"
 	handler    http.Handler
 	stopping   atomic.Bool
+	fenced     atomic.Bool    // another server of the instance has taken over
 	closers    []func() error // called in reverse
 }
 
@@ -234,7 +241,28 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("load machines: %w", err)
 	}
 	s.ingester = event.NewIngester(s.events, s.deps.Now, s.deps.Logger, event.IngestLimits{})
-	return nil
+	s.reports = report.New(report.Config{
+		Instance: s.instance, State: s.state, Events: s.events, ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
+	})
+	return s.makeClients()
+}
+
+func (s *Server) makeClients() error {
+	var err error
+	s.clients, err = clientapi.New(clientapi.Config{
+		Instance: s.instance, Epoch: s.epoch, RootKey: s.keys.root.Public(), Answers: s.keys.instance,
+		KeySet: func() clientapi.KeySet {
+			version, signed := s.ring.Signed()
+			return clientapi.KeySet{Version: version, Signed: signed}
+		},
+		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
+		Objects: s.images, Audit: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
+		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
+		Fenced:   func(dormer.Epoch) { s.fenced.Store(true) },
+		Now:      s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
+	})
+	return err
 }
 
 func (s *Server) firstStart(ctx context.Context) error {

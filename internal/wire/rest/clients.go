@@ -53,7 +53,8 @@ type Client struct {
 type NewOrder struct {
 	Kind    string           `json:"kind" doc:"stop, delete or refresh"`
 	Machine dormer.MachineID `json:"machine,omitempty" doc:"needed for stop and delete"`
-	Reason  string           `json:"reason"`
+	Reason  string           `json:"reason" doc:"shown to the user"`
+	Confirm bool             `json:"confirm,omitempty" doc:"also if many machines are being deleted"`
 }
 
 // Order is an order that waits for its client.

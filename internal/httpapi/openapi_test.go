@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write api/openapi.json anew")
+
+// TestDocument holds the committed OpenAPI document against the route table.
+func TestDocument(t *testing.T) {
+	const path = "../../api/openapi.json"
+	got, err := Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the routes make; run: go test ./internal/httpapi -run TestDocument -update", path)
+	}
+}
+
+// TestDocumentIsWhole: every reference leads somewhere and every route is there.
+func TestDocumentIsWhole(t *testing.T) {
+	raw, err := Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		OpenAPI    string
+		Paths      map[string]map[string]any
+		Components struct{ Schemas map[string]any }
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("OpenAPI version %q", doc.OpenAPI)
+	}
+	ids := map[string]bool{}
+	for _, r := range routes() {
+		op, ok := doc.Paths[r.path][lower(r.method)].(map[string]any)
+		if !ok {
+			t.Errorf("%s %s is missing", r.method, r.path)
+			continue
+		}
+		id, _ := op["operationId"].(string)
+		if id == "" || ids[id] {
+			t.Errorf("%s %s: operation %q is not unique", r.method, r.path, id)
+		}
+		ids[id] = true
+	}
+	const prefix = `"$ref": "#/components/schemas/`
+	for rest := raw; ; {
+		i := bytes.Index(rest, []byte(prefix))
+		if i < 0 {
+			break
+		}
+		rest = rest[i+len(prefix):]
+		name := string(rest[:bytes.IndexByte(rest, '"')])
+		if doc.Components.Schemas[name] == nil {
+			t.Errorf("schema %s is referred to and missing", name)
+		}
+	}
+}
+
+func lower(s string) string { return string(bytes.ToLower([]byte(s))) }
