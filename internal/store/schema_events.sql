@@ -1,0 +1,55 @@
+-- The events database after all migrations, on SQLite, for reading. Compared by
+-- TestSchema; `go test ./internal/store -run TestSchema -update` writes it.
+
+CREATE TABLE events (
+	-- Events of all instances that share this database. No unique index but
+	-- the row's identity: the watermark keeps repeats out.
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	instance TEXT COLLATE BINARY NOT NULL,
+	-- journals.id, which says which client it was.
+	journal INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	received INTEGER NOT NULL,
+	-- By the client's clock.
+	time INTEGER NOT NULL,
+	code INTEGER NOT NULL,
+	-- 1 information, 2 warning, 3 error.
+	severity INTEGER NOT NULL,
+	category TEXT COLLATE BINARY NOT NULL,
+	description TEXT COLLATE BINARY NOT NULL,
+	host TEXT COLLATE BINARY NOT NULL,
+	-- name.Fold of host where it differs from it; what filters compare with.
+	host_folded TEXT COLLATE BINARY,
+	user_name TEXT COLLATE BINARY NOT NULL,
+	user_folded TEXT COLLATE BINARY,
+	workspace TEXT COLLATE BINARY NOT NULL,
+	workspace_name TEXT COLLATE BINARY NOT NULL,
+	guest TEXT COLLATE BINARY NOT NULL,
+	client_version TEXT COLLATE BINARY NOT NULL,
+	policy_revision INTEGER NOT NULL,
+	image TEXT COLLATE BINARY NOT NULL
+) STRICT;
+
+CREATE INDEX events_by_journal ON events (journal, received DESC, id DESC);
+
+CREATE INDEX events_by_received ON events (instance, received DESC, id DESC);
+
+CREATE INDEX events_problems ON events (instance, received DESC, id DESC) WHERE severity >= 2;
+
+CREATE TABLE journals (
+	-- One row for each journal of each client of each instance. watermark is
+	-- the highest sequence that is stored; it changes in the transaction that
+	-- stores the events.
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	instance TEXT COLLATE BINARY NOT NULL,
+	client TEXT COLLATE BINARY NOT NULL,
+	journal TEXT COLLATE BINARY NOT NULL,
+	watermark INTEGER NOT NULL,
+	UNIQUE (instance, client, journal)
+) STRICT;
+
+CREATE TABLE schema_version (
+	-- How far the migrations of a track have come.
+	track TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	version INTEGER NOT NULL
+) STRICT;

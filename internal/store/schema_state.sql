@@ -1,0 +1,205 @@
+-- The state database after all migrations, on SQLite, for reading. Compared by
+-- TestSchema; `go test ./internal/store -run TestSchema -update` writes it.
+
+CREATE TABLE accounts (
+	-- Users of the embedded directory.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	name TEXT COLLATE BINARY NOT NULL,
+	-- name.Fold of name: unique without regard to case.
+	name_folded TEXT COLLATE BINARY NOT NULL UNIQUE,
+	display_name TEXT COLLATE BINARY NOT NULL,
+	-- argon2id in PHC form; empty: cannot sign in.
+	password_hash TEXT COLLATE BINARY NOT NULL,
+	must_change INTEGER NOT NULL,
+	disabled INTEGER NOT NULL,
+	expires INTEGER,
+	created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+	-- Every change and who made it.
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	time INTEGER NOT NULL,
+	who TEXT COLLATE BINARY NOT NULL,
+	principal TEXT COLLATE BINARY NOT NULL,
+	action TEXT COLLATE BINARY NOT NULL,
+	object TEXT COLLATE BINARY NOT NULL,
+	detail TEXT COLLATE BINARY NOT NULL,
+	request TEXT COLLATE BINARY NOT NULL,
+	remote TEXT COLLATE BINARY NOT NULL
+) STRICT;
+
+CREATE TABLE clients (
+	-- Enrolled clients.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	public_key BLOB NOT NULL,
+	managed INTEGER NOT NULL,
+	host_name TEXT COLLATE BINARY NOT NULL,
+	host_os TEXT COLLATE BINARY NOT NULL,
+	host_arch TEXT COLLATE BINARY NOT NULL,
+	host_memory_mib INTEGER NOT NULL,
+	host_processors INTEGER NOT NULL,
+	agent_version TEXT COLLATE BINARY NOT NULL,
+	join_token TEXT COLLATE BINARY NOT NULL,
+	enrolled INTEGER NOT NULL,
+	revoked INTEGER,
+	last_seen INTEGER
+) STRICT;
+
+CREATE INDEX clients_by_host ON clients (host_name, id);
+
+CREATE TABLE directory_groups (
+	-- Groups of the embedded directory.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	name TEXT COLLATE BINARY NOT NULL,
+	name_folded TEXT COLLATE BINARY NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE group_members (
+	-- Users and groups in groups; never a cycle.
+	group_id TEXT COLLATE BINARY NOT NULL REFERENCES directory_groups (id) ON DELETE CASCADE,
+	kind TEXT COLLATE BINARY NOT NULL CHECK (kind IN ('user', 'group')),
+	member TEXT COLLATE BINARY NOT NULL,
+	PRIMARY KEY (group_id, kind, member)
+) STRICT;
+
+CREATE INDEX group_members_by_member ON group_members (kind, member);
+
+CREATE TABLE instance (
+	-- The one row: which instance this is. The epoch is raised by promote and
+	-- restore.
+	one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+	id TEXT COLLATE BINARY NOT NULL,
+	epoch INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE join_tokens (
+	-- What admits new clients; of the secret only the SHA-256.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	hash BLOB NOT NULL UNIQUE,
+	name TEXT COLLATE BINARY NOT NULL,
+	admits_managed INTEGER NOT NULL,
+	admits_unmanaged INTEGER NOT NULL,
+	max_uses INTEGER NOT NULL,
+	uses INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	created_by TEXT COLLATE BINARY NOT NULL,
+	revoked INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE machines (
+	-- One user's machine from one workspace on one client.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	client TEXT COLLATE BINARY NOT NULL,
+	user_id TEXT COLLATE BINARY NOT NULL,
+	user_directory TEXT COLLATE BINARY NOT NULL,
+	user_kind TEXT COLLATE BINARY NOT NULL,
+	user_key TEXT COLLATE BINARY NOT NULL,
+	user_name TEXT COLLATE BINARY NOT NULL,
+	workspace TEXT COLLATE BINARY NOT NULL,
+	-- Encrypted under the instance's escrow key.
+	disk_key BLOB NOT NULL,
+	computer_name TEXT COLLATE BINARY NOT NULL,
+	created INTEGER NOT NULL,
+	-- What the client last reported, and since when the state is what it is.
+	state TEXT COLLATE BINARY NOT NULL,
+	detail TEXT COLLATE BINARY NOT NULL,
+	image TEXT COLLATE BINARY NOT NULL,
+	guest TEXT COLLATE BINARY NOT NULL,
+	reported INTEGER,
+	state_since INTEGER,
+	UNIQUE (client, user_id, workspace)
+) STRICT;
+
+CREATE TABLE operators (
+	-- Who may use the console, by the key of the principal.
+	directory TEXT COLLATE BINARY NOT NULL,
+	kind TEXT COLLATE BINARY NOT NULL CHECK (kind IN ('user', 'group')),
+	principal_key TEXT COLLATE BINARY NOT NULL,
+	name TEXT COLLATE BINARY NOT NULL,
+	role TEXT COLLATE BINARY NOT NULL,
+	PRIMARY KEY (directory, kind, principal_key)
+) STRICT;
+
+CREATE TABLE orders (
+	-- Orders to clients and their results.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	version INTEGER NOT NULL,
+	instance TEXT COLLATE BINARY NOT NULL,
+	epoch INTEGER NOT NULL,
+	client TEXT COLLATE BINARY NOT NULL,
+	machine TEXT COLLATE BINARY NOT NULL,
+	kind TEXT COLLATE BINARY NOT NULL,
+	reason TEXT COLLATE BINARY NOT NULL,
+	issued_at INTEGER NOT NULL,
+	issued_by TEXT COLLATE BINARY NOT NULL,
+	done INTEGER,
+	error TEXT COLLATE BINARY NOT NULL
+) STRICT;
+
+CREATE INDEX orders_pending ON orders (issued_at, id) WHERE done IS NULL;
+
+CREATE TABLE policies (
+	-- Effective policies by their hash; immutable.
+	hash TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE publishers (
+	-- Keys whose signature on an image this instance trusts.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	public_key BLOB NOT NULL,
+	-- JSON array of seal.Purpose.
+	purposes TEXT COLLATE BINARY NOT NULL,
+	name TEXT COLLATE BINARY NOT NULL,
+	added_by TEXT COLLATE BINARY NOT NULL,
+	added INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE revisions (
+	-- Every revision of every workspace, deleted ones too.
+	workspace TEXT COLLATE BINARY NOT NULL,
+	number INTEGER NOT NULL,
+	name TEXT COLLATE BINARY NOT NULL,
+	etag TEXT COLLATE BINARY NOT NULL,
+	author TEXT COLLATE BINARY NOT NULL,
+	time INTEGER NOT NULL,
+	message TEXT COLLATE BINARY NOT NULL,
+	-- Canonical JSON.
+	document BLOB NOT NULL,
+	PRIMARY KEY (workspace, number)
+) STRICT;
+
+CREATE TABLE schema_version (
+	-- How far the migrations of a track have come.
+	track TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	version INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+	-- Who is signed in; of the secret only the SHA-256.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	hash BLOB NOT NULL,
+	kind TEXT COLLATE BINARY NOT NULL,
+	user_id TEXT COLLATE BINARY NOT NULL,
+	user_directory TEXT COLLATE BINARY NOT NULL,
+	user_kind TEXT COLLATE BINARY NOT NULL,
+	user_key TEXT COLLATE BINARY NOT NULL,
+	user_name TEXT COLLATE BINARY NOT NULL,
+	client TEXT COLLATE BINARY NOT NULL,
+	created INTEGER NOT NULL,
+	expires INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_by_expiry ON sessions (expires);
+
+CREATE INDEX sessions_by_user ON sessions (user_id);
+
+CREATE TABLE workspaces (
+	-- The workspaces that exist, with the number of their current revision.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	name TEXT COLLATE BINARY NOT NULL,
+	name_folded TEXT COLLATE BINARY NOT NULL UNIQUE,
+	current_number INTEGER NOT NULL
+) STRICT;

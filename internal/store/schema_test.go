@@ -1,0 +1,191 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/store"
+)
+
+var update = flag.Bool("update", false, "write schema_*.sql anew")
+
+// TestSchema holds the readable schemas against what the migrations make.
+func TestSchema(t *testing.T) {
+	for _, test := range []struct {
+		track string
+		open  func(t testing.TB, dsn string)
+	}{
+		{"state", func(t testing.TB, dsn string) { openState(t, dsn) }},
+		{"events", func(t testing.TB, dsn string) { openEvents(t, dsn) }},
+	} {
+		t.Run(test.track, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "test.db")
+			test.open(t, "sqlite:"+path)
+			got := "-- The " + test.track + " database after all migrations, on SQLite, for reading. Compared by\n" +
+				"-- TestSchema; `go test ./internal/store -run TestSchema -update` writes it.\n\n" + schemaOf(t, path)
+			file := "schema_" + test.track + ".sql"
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s is not what the migrations make (-file +database):\n%s", file, diff)
+			}
+		})
+	}
+}
+
+func schemaOf(t *testing.T, path string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(t.Context(), `SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
+		ORDER BY tbl_name, type DESC, name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(text, "CREATE TABLE") && (!strings.HasSuffix(text, " STRICT") || !strings.Contains(text, "\n\t-- ")) {
+			t.Errorf("a table is not STRICT or has no comment:\n%s", text)
+		}
+		list = append(list, text+";\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(list, "\n")
+}
+
+// TestMigrateAgain opens databases twice, and several at once.
+func TestMigrateAgain(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			dsn := e.dsn(t)
+			errs := make(chan error)
+			const openers = 4
+			for range openers {
+				go func() {
+					s, err := store.OpenState(t.Context(), dsn, store.Options{})
+					if err == nil {
+						err = s.Close()
+					}
+					errs <- err
+				}()
+			}
+			for range openers {
+				if err := <-errs; err != nil {
+					t.Error(err)
+				}
+			}
+			openState(t, dsn)
+			if e.name == "postgres" {
+				// Both tracks live in one database there if they must.
+				openEvents(t, dsn)
+			}
+		})
+	}
+}
+
+// TestNewerSchema refuses a database that a later version has migrated.
+func TestNewerSchema(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			dsn := e.dsn(t)
+			openState(t, dsn)
+			driver, name := "pgx", dsn
+			if path, isSQLite := strings.CutPrefix(dsn, "sqlite:"); isSQLite {
+				driver, name = "sqlite", path
+			}
+			db, err := sql.Open(driver, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.ExecContext(t.Context(), "UPDATE schema_version SET version = version + 1"); err != nil {
+				t.Fatal(err)
+			}
+			_, err = store.OpenState(t.Context(), dsn, store.Options{})
+			if !errors.Is(err, dormer.ErrUnsupported) || !strings.Contains(err.Error(), "newer dormerd") {
+				t.Errorf("error is %v, want one that names a newer dormerd", err)
+			}
+		})
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("this is no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		dsn  string
+		want error
+	}{
+		{"", dormer.ErrInvalid},
+		{"mysql:whatever", dormer.ErrInvalid},
+		{"sqlite:", dormer.ErrInvalid},
+		{"postgres://user:secret@host:notaport/x", dormer.ErrInvalid},
+		{"sqlite:" + garbage, dormer.ErrCorrupt},
+		{"sqlite:" + filepath.Join(dir, "no", "such", "folder.db"), dormer.ErrUnavailable},
+		{"postgres://user:secret@127.0.0.1:1/x?connect_timeout=2", dormer.ErrUnavailable},
+	} {
+		s, err := store.OpenState(t.Context(), test.dsn, store.Options{})
+		if err == nil {
+			t.Errorf("%q was opened", test.dsn)
+			s.Close()
+			continue
+		}
+		if !errors.Is(err, test.want) {
+			t.Errorf("%q: error is %v, want %v", test.dsn, err, test.want)
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: the error tells the password: %v", test.dsn, err)
+		}
+	}
+}
+
+// TestFileMode makes sure that only the owner can read a database, its journal
+// files too.
+func TestFileMode(t *testing.T) {
+	dir := t.TempDir()
+	openState(t, "sqlite:"+filepath.Join(dir, "odd name?&#%41.db"))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 3 {
+		t.Errorf("%d files, want the database, its write-ahead log and its shared memory: %v", len(entries), entries)
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", entry.Name(), info.Mode())
+		}
+	}
+}
