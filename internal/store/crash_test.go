@@ -3,6 +3,7 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,12 +21,21 @@ import (
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
-// childEnv makes the test binary do the work of a child process.
-const childEnv = "DORMER_STORE_CHILD"
+// These make the test binary do the work of a child process.
+const (
+	childEnv     = "DORMER_STORE_CHILD"
+	migratingEnv = "DORMER_STORE_MIGRATING"
+)
 
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv(childEnv); dsn != "" {
 		if err := appendForEver(dsn); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1) //nolint:forbidigo // the main of the child process
+		}
+	}
+	if dsn := os.Getenv(migratingEnv); dsn != "" {
+		if err := migrateForEver(dsn); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:forbidigo // the main of the child process
 		}
@@ -202,4 +212,119 @@ func isFull(err error) bool { return errors.Is(err, dormer.ErrFull) }
 // nobody does.
 func contextOfChild() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Minute)
+}
+
+// slowStep begins with changes and then takes longer than anybody waits.
+const slowStep = `CREATE TABLE half_done (n bigint);
+INSERT INTO half_done (n) VALUES (1);
+DROP TABLE audit;
+INSERT INTO half_done (n) WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 4000000000) SELECT max(n) FROM c;`
+
+func migrateForEver(dsn string) error {
+	ctx, cancel := contextOfChild()
+	defer cancel()
+	s, err := store.OpenState(ctx, dsn, store.Options{})
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, "migrating")
+	return store.MigrateFurther(ctx, dsn, slowStep)
+}
+
+// TestMigrationKilled kills a process within a migration: the database is as
+// it was before.
+func TestMigrationKilled(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			dsn := e.dsn(t)
+			child := exec.CommandContext(t.Context(), os.Args[0])
+			child.Env = append(os.Environ(), migratingEnv+"="+dsn)
+			child.Stderr = os.Stderr
+			out, err := child.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := child.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if !bufio.NewScanner(out).Scan() {
+				t.Fatal("the child did not begin")
+			}
+			time.AfterFunc(400*time.Millisecond, func() { _ = child.Process.Kill() })
+			if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+				t.Fatalf("child: %v, want that it was killed", err)
+			}
+			// PostgreSQL notices that a client is gone when it next writes to it;
+			// a lock of the killed migration would make this wait.
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			if e.name == "postgres" {
+				endOthers(t, dsn)
+			}
+			if err := store.MigrateFurther(ctx, dsn, "CREATE TABLE half_done (n bigint); SELECT count(*) FROM audit;"); err != nil {
+				t.Errorf("the step that was killed cannot be run again: %v", err)
+			}
+		})
+	}
+}
+
+// endOthers ends the statements that killed clients have left running.
+func endOthers(t *testing.T, dsn string) {
+	t.Helper()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE query LIKE '%half_done%' AND pid <> pg_backend_pid()`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPartitionsDroppedElsewhere stores into a day that another server has
+// dropped meanwhile.
+func TestPartitionsDroppedElsewhere(t *testing.T) {
+	dsn := postgresDSN(t)
+	one, other := openEvents(t, dsn), openEvents(t, dsn)
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range uint64(2) {
+		b := event.Batch{Instance: "i", Client: "c", Journal: "j", Received: at, Events: []wire.NumberedEvent{
+			{Sequence: n + 1, Event: dormer.Event{Severity: dormer.Warning, Time: at}},
+		}}
+		if _, err := one.AppendEvents(t.Context(), []event.Batch{b}); err != nil {
+			t.Fatalf("event %d: %v", n+1, err)
+		}
+		if deleted, err := other.DeleteEventsBefore(t.Context(), "i", at.AddDate(0, 0, 1)); err != nil || deleted != 1 {
+			t.Fatalf("event %d: %d deleted (%v), want 1", n+1, deleted, err)
+		}
+	}
+}
+
+// TestPartitions looks at what PostgreSQL keeps events in.
+func TestPartitions(t *testing.T) {
+	s := openEvents(t, postgresDSN(t))
+	day := time.Date(2026, 1, 1, 23, 59, 59, 999_999_000, time.UTC)
+	for i, at := range []time.Time{day, day.Add(time.Microsecond), day.Add(time.Hour), time.Date(1969, 12, 31, 12, 0, 0, 0, time.UTC)} {
+		for _, instance := range []dormer.InstanceID{"one", "two"} {
+			b := event.Batch{Instance: instance, Client: "c", Journal: "j", Received: at, Events: []wire.NumberedEvent{
+				{Sequence: uint64(i + 1), Event: dormer.Event{Severity: dormer.Warning, Time: at}},
+			}}
+			if _, err := s.AppendEvents(t.Context(), []event.Batch{b}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if list := store.PartitionsOf(t, s); len(list) != 6 {
+		t.Errorf("partitions are %v, want three days of two instances", list)
+	}
+	if n, err := s.DeleteEventsBefore(t.Context(), "one", day.Add(time.Hour)); err != nil || n != 3 {
+		t.Errorf("%d events deleted (%v), want 3", n, err)
+	}
+	if list := store.PartitionsOf(t, s); len(list) != 4 {
+		t.Errorf("partitions are %v, want one day of one instance and three of the other", list)
+	}
 }
