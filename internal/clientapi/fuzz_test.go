@@ -1,0 +1,32 @@
+package clientapi
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+func FuzzDecodePoll(f *testing.F) {
+	f.Add([]byte(`{"protocol":1,"nonce":"AAAAAAAAAAAAAAAAAAAAAA==","machines":[{"machine":"aaaaaaaaaaaaaaaaaaaaaaaaaa","serial":1,"state":"ready"}]}`))
+	f.Add([]byte(`{"protocol":1,"nonce":"AAAAAAAAAAAAAAAAAAAAAA==","journal":"j","events":[{"seq":1,"event":{"code":1,"time":"2026-11-22T00:00:00Z"}}],"epoch":18446744073709551615}`))
+	f.Add([]byte(`{"protocol":1e99,"machines":[{"serial":-1}]}`))
+	f.Add([]byte(`[[[[`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var q wire.PollRequest
+		if decode(b, &q) != nil || checkPoll(&q) != nil {
+			return
+		}
+		if len(q.Sessions) > wire.MaxSessions || len(q.Machines) > wire.MaxMachines || len(q.Events) > wire.MaxEventsPerPoll || len(q.Nonce) != nonceSize {
+			t.Errorf("a poll over the limits is taken: %d %d %d", len(q.Sessions), len(q.Machines), len(q.Events))
+		}
+		out, err := json.Marshal(q)
+		if err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		var again wire.PollRequest
+		if err := decode(out, &again); err != nil || checkPoll(&again) != nil {
+			t.Errorf("what was written cannot be read: %v", err)
+		}
+	})
+}
