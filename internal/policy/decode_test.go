@@ -183,6 +183,29 @@ func TestDecodeIsBounded(t *testing.T) {
 	}
 }
 
+// TestDecodeTakesTheLargestWorkspace has as many grants as are allowed, before
+// and not below the rest, with the least indentation.
+func TestDecodeTakesTheLargestWorkspace(t *testing.T) {
+	var raw strings.Builder
+	raw.WriteString("grants:\n")
+	for i := range maxGrants {
+		fmt.Fprintf(&raw, "- principal: {kind: user, name: u%d}\n  enabled: true\n  offline:\n    limit: 8h\n", i)
+	}
+	raw.WriteString(head)
+	d, err := Decode([]byte(raw.String()), "")
+	if err != nil || len(d.Grants) != maxGrants {
+		t.Fatal(err)
+	}
+	for _, form := range [][]byte{d.YAML(), d.CanonicalJSON()} {
+		if _, err := Decode(form, ""); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := problemsOf(t, raw.String()+"grants:\n  - principal: {kind: user, name: one more}\n", ""); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
 // staircase nests a mapping on every line.
 func staircase(size int) string {
 	var out strings.Builder

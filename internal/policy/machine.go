@@ -38,7 +38,7 @@ type Updates struct {
 
 // DataDisk is the user's own disk.
 type DataDisk struct {
-	Size *Size `json:"size,omitzero" default:"10GiB" doc:"Size of the data disk, from 64MiB to 16TiB; it takes space only as it fills. It grows when raised and never shrinks." when:"next start" enforced:"yes"`
+	Size *Size `json:"size,omitzero" default:"10GiB" doc:"Size of the data disk, from 64MiB to 16TiB; it takes space only as it fills. A machine that exists keeps the size it was made with." when:"new machine" enforced:"yes"`
 }
 
 // MaintenanceTime is a daily window in the host's local time.

@@ -7,14 +7,17 @@ import (
 )
 
 // Bounds of the text of a document, checked before it is turned into a tree:
-// the parsers recurse, and one of them takes quadratic time.
+// the parsers recurse.
 const (
 	maxDepth  = 32
-	maxFields = 20_000 // fields and entries of lists
-	maxErrors = 100
+	maxFields = 50_000 // fields and entries of lists
+	// maxSiblings is far above the fields of any part of a document. The YAML
+	// parser takes quadratic time over the fields of one.
+	maxSiblings = 500
+	maxErrors   = 100
 )
 
-const tooMany = "has more than 20,000 fields and entries up to here; grant to groups, or split the workspace"
+const tooMany = "has more than 50,000 fields and entries up to here; grant to groups, or split the workspace"
 
 type nodeKind int
 

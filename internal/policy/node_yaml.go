@@ -58,7 +58,8 @@ func yamlTree(raw []byte) (root *node, err error) {
 func checkTokens(tokens token.Tokens) error {
 	flow, fields := 0, 0
 	dashLine, dashes := 0, 0
-	for _, t := range tokens {
+	var siblings columns
+	for i, t := range tokens {
 		line := t.Position.Line
 		switch t.Type {
 		case token.AnchorType, token.AliasType, token.MergeKeyType:
@@ -79,7 +80,13 @@ func checkTokens(tokens token.Tokens) error {
 			}
 			dashes++
 			fields++
-		case token.MappingValueType, token.CollectEntryType:
+			siblings.leave(t.Position.Column)
+		case token.MappingValueType:
+			fields++
+			if flow == 0 && i > 0 && siblings.add(tokens[i-1].Position.Column) > maxSiblings {
+				return syntax(line, "has too many fields at this level")
+			}
+		case token.CollectEntryType:
 			fields++
 		default:
 		}
@@ -91,6 +98,28 @@ func checkTokens(tokens token.Tokens) error {
 		}
 	}
 	return nil
+}
+
+// columns counts what begins at each column since something stood further
+// left: the fields of one mapping.
+type columns []struct{ column, count int }
+
+// leave forgets what stood further right than column.
+func (c *columns) leave(column int) {
+	for len(*c) > 0 && (*c)[len(*c)-1].column > column {
+		*c = (*c)[:len(*c)-1]
+	}
+}
+
+// add counts a field at column and returns how many its mapping has so far.
+func (c *columns) add(column int) int {
+	c.leave(column)
+	if n := len(*c); n == 0 || (*c)[n-1].column < column {
+		*c = append(*c, struct{ column, count int }{column, 0})
+	}
+	last := &(*c)[len(*c)-1]
+	last.count++
+	return last.count
 }
 
 func fromAST(n ast.Node) (*node, error) {

@@ -2,7 +2,7 @@ package policy
 
 // Setup is the tab of the computer name and of first-time setup.
 type Setup struct {
-	ComputerName string        `json:"computerName,omitzero" default:"the image's own name" values:"text with {user} {domain} {host} {workspace} {machine} and # for a random character" doc:"Pattern of the computer name of machines, cut at 15 characters: the text is cut, the random part kept. A machine keeps its name when its image is updated." when:"new machine"`
+	ComputerName string        `json:"computerName,omitzero" default:"the image's own name" values:"text with {user} {domain} {host} {workspace} {machine} and # for a random character" doc:"Pattern of the computer name of machines, cut at 15 characters: the text is cut, the random part kept. A machine keeps its name when its image is updated." when:"new machine" enforced:"yes"`
 	Mode         SetupMode     `json:"mode,omitzero" default:"notice" doc:"attended: the user watches and may be asked; notice: a message is shown while it runs; silent: nothing is shown." when:"next setup"`
 	Message      string        `json:"message,omitzero" doc:"Shown to the user while the script runs." when:"next setup"`
 	AllowCancel  *bool         `json:"allowCancel,omitzero" default:"false" doc:"Whether the user may cancel the script." when:"next setup"`
