@@ -56,10 +56,10 @@ type Client struct {
 // what it should be.
 func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.Server)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" {
 		return nil, dormer.Invalidf("server", "is not a URL such as https://dormer.example.com:8443")
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	config := &tls.Config{MinVersion: tls.VersionTLS13}
 	if len(c.Authority) > 0 {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(c.Authority) {
@@ -69,11 +69,15 @@ func New(c Config) (*Client, error) {
 	d := &net.Dialer{Timeout: 10 * time.Second}
 	return &Client{
 		base: strings.TrimRight(c.Server, "/"), token: c.Token, agent: c.UserAgent,
-		http: &http.Client{Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSClientConfig: config,
-			TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: headerTime,
-			MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute,
-		}},
+		http: &http.Client{
+			Transport: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSClientConfig: config,
+				TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: headerTime, ExpectContinueTimeout: 2 * time.Second,
+				MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute,
+			},
+			// The API redirects nobody; whoever does must not get the token.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}, nil
 }
 

@@ -56,11 +56,19 @@ func (c *Client) PutObject(ctx context.Context, push string, o imageformat.Objec
 	_, _, err := c.send(ctx, request{
 		method: http.MethodPut, path: "/images/pushes" + segment(push) + "/objects/" + o.Name,
 		body: body, length: o.Size, contentType: "application/octet-stream",
+		// A refusal comes before the bytes are sent.
+		headers: http.Header{"Expect": {"100-continue"}},
 	})
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", o.Name, err)
 	}
 	return nil
+}
+
+// Missing lists what a push still lacks.
+func (c *Client) Missing(ctx context.Context, push string) ([]imageformat.Object, error) {
+	l, err := ask[rest.List[imageformat.Object]](ctx, c, http.MethodGet, "/images/pushes"+segment(push), nil, nil)
+	return l.Items, err
 }
 
 // CommitPush makes a complete upload a version.

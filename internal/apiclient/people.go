@@ -92,6 +92,11 @@ func (c *Client) Find(ctx context.Context, prefix string, limit int) ([]dormer.P
 	return l.Items, err
 }
 
+// Resolve checks a name: ErrNotFound when no user or group has it.
+func (c *Client) Resolve(ctx context.Context, kind dormer.PrincipalKind, name string) (dormer.Principal, error) {
+	return ask[dormer.Principal](ctx, c, http.MethodGet, "/directory/resolve", url.Values{"kind": {string(kind)}, "name": {name}}, nil)
+}
+
 // Operators lists who may use the API.
 func (c *Client) Operators(ctx context.Context) ([]rest.Operator, error) {
 	l, err := ask[rest.List[rest.Operator]](ctx, c, http.MethodGet, "/operators", nil, nil)
