@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/agentapi"
+)
+
+// errNoAgent says that no agent's socket is there.
+var errNoAgent = errors.New("no agent runs on this computer; start the service, or one of your own with 'dormer-agent run --user'")
+
+// agent returns a client of the agent: the one named by --agent, else the
+// user's own, else the system's. Close it.
+func (a *app) agent() (*agentapi.Client, error) {
+	if a.socketPath != "" {
+		return agentapi.NewClient(a.socketPath), nil
+	}
+	for _, path := range []string{agentapi.UserSocket(a.Env("XDG_RUNTIME_DIR")), agentapi.SystemSocket} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err == nil {
+			return agentapi.NewClient(path), nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("look for the agent: %w", err)
+		}
+	}
+	return nil, fmt.Errorf("%w (%w)", errNoAgent, dormer.ErrUnavailable)
+}
+
+// withAgent makes a command body that speaks with the agent.
+func (a *app) withAgent(f func(ctx context.Context, c *agentapi.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.agent()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return f(cmd.Context(), c, args)
+	}
+}
+
+func newEnrol(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "enrol",
+		Short: "Make this computer a client with a join token",
+		Long: `Makes the agent of this computer a client of the instance that made the join
+token. The token is read from standard input or asked for: it is a secret.`,
+		Example: "  dormer enrol < token.txt",
+		Args:    noArgs,
+		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, _ []string) error {
+			token, err := a.readSecret("Join token", false)
+			if err != nil {
+				return err
+			}
+			s, err := c.Enrol(ctx, strings.TrimSpace(token))
+			if err != nil {
+				return err
+			}
+			return a.say(s, "This computer is client %s of %s.", s.Client, s.Server)
+		}),
+	}
+}
+
+func newSignIn(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "sign-in USER",
+		Short:   "Sign in to get your workspaces",
+		Example: "  dormer sign-in alice",
+		Args:    exactArgs(1),
+		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
+			password, err := a.readSecret("Password of "+args[0], false)
+			if err != nil {
+				return err
+			}
+			u, err := c.SignIn(ctx, args[0], password)
+			if err != nil {
+				return err
+			}
+			return a.say(u, "Signed in as %s until %s.", u.Name, when(u.Expires))
+		}),
+	}
+}
+
+func newSignOut(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "sign-out [USER]",
+		Short: "Sign out; your workspaces stop and are kept",
+		Args:  maxArgs(1),
+		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
+			user := ""
+			if len(args) == 1 {
+				user = args[0]
+			}
+			if err := c.SignOut(ctx, user); err != nil {
+				return err
+			}
+			return a.say(struct{}{}, "Signed out.")
+		}),
+	}
+}
+
+func newRefresh(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "refresh",
+		Short: "Ask the server now for changed policy and new images",
+		Args:  noArgs,
+		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, _ []string) error {
+			s, err := c.Refresh(ctx)
+			if err != nil {
+				return err
+			}
+			return a.printStatus(s)
+		}),
+	}
+}
+
+func newStatus(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "Show the agent, who is signed in, and the workspaces",
+		Example: "  dormer status\n  dormer status --json",
+		Args:    noArgs,
+		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, _ []string) error {
+			s, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return a.printStatus(s)
+		}),
+	}
+}
+
+func (a *app) printStatus(s agentapi.Status) error {
+	if a.json {
+		return a.printJSON(s)
+	}
+	line := "not enrolled; ask your administrator for a join token and run 'dormer enrol'"
+	if s.Enrolled {
+		line = "off-line"
+		if s.Online {
+			line = "on-line"
+		}
+		line = fmt.Sprintf("%s with %s (last answer %s)", line, s.Server, when(s.LastAnswer))
+	}
+	rows := [][]string{{"Agent", s.AgentVersion + ", " + line}}
+	if s.Problem != "" {
+		rows = append(rows, []string{"Problem", s.Problem})
+	}
+	for _, u := range s.Users {
+		rows = append(rows, []string{"Signed in", u.Name + " until " + when(u.Expires)})
+	}
+	if s.EventsWaiting > 0 {
+		rows = append(rows, []string{"Events", fmt.Sprintf("%d wait for the server", s.EventsWaiting)})
+	}
+	for _, n := range s.Notes {
+		rows = append(rows, []string{"Note", n})
+	}
+	if err := a.print(nil, nil, rows); err != nil {
+		return err
+	}
+	if len(s.Workspaces) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.Out)
+	return a.printWorkspaces(s.Workspaces)
+}
+
+func (a *app) printWorkspaces(ws []agentapi.Workspace) error {
+	rows := make([][]string, len(ws))
+	for i, w := range ws {
+		names := make([]string, len(w.Applications))
+		for j, app := range w.Applications {
+			names[j] = app.Name
+		}
+		detail := w.Detail
+		if w.Error != "" {
+			detail = w.Error
+		}
+		if !w.Permitted {
+			detail = w.Verdict
+		}
+		rows[i] = []string{w.Name, w.User, w.State, w.Image, offlineLeft(w), strings.Join(names, ", "), detail}
+	}
+	return a.print(ws, []string{"WORKSPACE", "USER", "STATE", "IMAGE", "OFF-LINE LEFT", "APPLICATIONS", "DETAIL"}, rows)
+}
+
+func offlineLeft(w agentapi.Workspace) string {
+	if w.OfflineLeft == nil {
+		return "unlimited"
+	}
+	return (time.Duration(*w.OfflineLeft) * time.Second).Round(time.Minute).String()
+}

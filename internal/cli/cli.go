@@ -1,0 +1,123 @@
+// Package cli is the program `dormer`: everything that a person types. It is a
+// composition root; only cmd/dormer imports it. Administrators' commands speak
+// with dormerd through apiclient, users' commands with the agent of their
+// computer through agentapi.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+)
+
+// Streams are what a command reads and writes, and the variables of its
+// environment. Tests pass their own.
+type Streams struct {
+	In   io.Reader
+	Out  io.Writer
+	Err  io.Writer
+	Env  func(string) string
+	Now  func() time.Time
+	Rand io.Reader
+	// Version of the program.
+	Version string
+}
+
+// app is what all commands share.
+type app struct {
+	Streams
+	profilePath string
+	serverURL   string
+	caPath      string
+	socketPath  string
+	json        bool
+	quiet       bool
+}
+
+// Run executes one command line and returns the exit code; see exitCode.
+func Run(ctx context.Context, args []string, s Streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var status statusError
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	fmt.Fprintln(s.Err, "dormer: "+explain(err))
+	return exitCode(err)
+}
+
+func newRoot(s Streams) *cobra.Command {
+	a := &app{Streams: s}
+	root := &cobra.Command{
+		Use:   "dormer",
+		Short: "Virtual desktops that run on people's own computers",
+		Long: `dormer is the command line of Dormer.
+
+Administrators pack images, write workspaces and grant them:
+  dormer login, image, workspace, apply, diff, directory, operator,
+  token, client, publisher, report, audit
+
+Users of a computer with the agent work with their workspaces:
+  dormer sign-in, status, start, run, stop, restart, refresh, sign-out`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       s.Version,
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see '%s --help'", err, c.CommandPath())}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.profilePath, "profile", "", "file with server and session (default: dormer/profile.toml in your configuration folder)")
+	flags.StringVar(&a.serverURL, "server", "", "base URL of the server (default: that of the last login)")
+	flags.StringVar(&a.caPath, "ca", "", "file with the server's authority (PEM; default: that of the last login, else the system's)")
+	flags.StringVar(&a.socketPath, "agent", "", "socket of the agent (default: your own agent's, else the system's)")
+	flags.BoolVar(&a.json, "json", false, "print JSON instead of tables")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress")
+
+	root.AddGroup(&cobra.Group{ID: "admin", Title: "For administrators:"}, &cobra.Group{ID: "user", Title: "For users of this computer:"})
+	for _, c := range []*cobra.Command{
+		newLogin(a), newLogout(a), newWhoami(a),
+		newWorkspace(a), newApply(a), newDiff(a),
+		newImage(a), newPublisher(a),
+		newDirectory(a), newOperator(a), newToken(a), newClient(a),
+		newReport(a), newAudit(a),
+	} {
+		c.GroupID = "admin"
+		root.AddCommand(c)
+	}
+	for _, c := range []*cobra.Command{
+		newEnrol(a), newSignIn(a), newSignOut(a), newStatus(a),
+		newStart(a), newStop(a), newRestart(a), newRunApplication(a), newRefresh(a),
+	} {
+		c.GroupID = "user"
+		root.AddCommand(c)
+	}
+	return root
+}
+
+// explain adds to an error what to do next, where that is known.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, errNoServer), errors.Is(err, errNoAgent):
+		return err.Error()
+	case errors.Is(err, dormer.ErrUnauthenticated):
+		return err.Error() + "\nSign in with 'dormer login' (administrators) or 'dormer sign-in' (users of this computer)."
+	case errors.Is(err, dormer.ErrFull):
+		return err.Error() + "\nMake room and repeat the command; it goes on where it stopped."
+	default:
+		return err.Error()
+	}
+}

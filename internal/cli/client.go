@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+func newToken(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "Join tokens, with which computers become clients", Args: noArgs}
+	cmd.AddCommand(newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
+	return cmd
+}
+
+func newTokenCreate(a *app) *cobra.Command {
+	t := rest.NewJoinToken{}
+	var noManaged bool
+	var file string
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Make a join token", Args: exactArgs(1),
+		Long: `Makes a join token and prints it; it is shown once. It admits agents that run as
+a system service; with --unmanaged also those that run for one user. Whoever
+holds it enrols clients until its uses or its time are over: treat it as a
+secret.`,
+		Example: "  dormer token create 'third floor' --uses 40 --hours 8 -o token.txt",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			t.Name, t.Managed = args[0], !noManaged
+			r, err := c.CreateJoinToken(ctx, t)
+			if err != nil {
+				return err
+			}
+			if file != "" {
+				if err := os.WriteFile(file, []byte(r.Token+"\n"), 0o600); err != nil {
+					return fmt.Errorf("write the token: %w", err)
+				}
+				r.Token = ""
+				return a.say(r, "Join token %s (%d uses until %s) is in %s.", r.Name, r.MaxUses, when(r.Expires), file)
+			}
+			return a.say(r, "%s", r.Token)
+		}),
+	}
+	cmd.Flags().IntVar(&t.MaxUses, "uses", 1, "how many clients it enrols")
+	cmd.Flags().IntVar(&t.LifetimeHours, "hours", 24, "how long it can be used")
+	cmd.Flags().BoolVar(&t.Unmanaged, "unmanaged", false, "admit agents that run for one user, too")
+	cmd.Flags().BoolVar(&noManaged, "no-managed", false, "do not admit agents that run as a service")
+	cmd.Flags().StringVar(&t.URL, "url", "", "under which its clients reach the server (default: the server's first public URL)")
+	cmd.Flags().StringVarP(&file, "output", "o", "", "write it to a file with mode 0600")
+	return cmd
+}
+
+func newTokenList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the join tokens", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.JoinTokens(ctx)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, t := range all {
+				var admits []string
+				if t.Managed {
+					admits = append(admits, "managed")
+				}
+				if t.Unmanaged {
+					admits = append(admits, "unmanaged")
+				}
+				state := "usable"
+				switch {
+				case t.Revoked:
+					state = "revoked"
+				case t.Uses >= t.MaxUses:
+					state = "used up"
+				case !t.Expires.After(a.Now()):
+					state = "expired"
+				}
+				rows[i] = []string{t.Name, state, fmt.Sprintf("%d/%d", t.Uses, t.MaxUses), when(t.Expires), strings.Join(admits, ", "), t.By, t.ID}
+			}
+			return a.print(all, []string{"NAME", "STATE", "USES", "EXPIRES", "ADMITS", "BY", "ID"}, rows)
+		}),
+	}
+}
+
+func newTokenRevoke(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "revoke ID", Short: "Make a join token useless", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			if err := c.RevokeJoinToken(ctx, args[0]); err != nil {
+				return err
+			}
+			return a.say(struct{}{}, "Join token %s revoked.", args[0])
+		}),
+	}
+}
+
+func newClient(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "client", Short: "Clients, their machines, and orders to them", Args: noArgs}
+	cmd.AddCommand(newClientList(a), newClientShow(a), newClientRevoke(a),
+		newClientOrder(a, "refresh CLIENT", "Make a client ask for everything anew", "refresh"),
+		newClientOrder(a, "stop CLIENT MACHINE", "Stop a machine at the client's next poll", "stop"),
+		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", "delete"))
+	return cmd
+}
+
+// clientByName finds a client by its identity or the name of its host.
+func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest.Client, error) {
+	if dormer.ValidID(called) {
+		return c.Client(ctx, dormer.ClientID(called))
+	}
+	all, err := c.Clients(ctx)
+	if err != nil {
+		return rest.Client{}, err
+	}
+	var found []rest.Client
+	for _, x := range all {
+		if strings.EqualFold(x.Host.Name, called) && x.Revoked == nil {
+			found = append(found, x)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return rest.Client{}, fmt.Errorf("client %q: %w", called, dormer.ErrNotFound)
+	case 1:
+		return found[0], nil
+	}
+	return rest.Client{}, dormer.Invalidf("client", "%d clients have hosts of that name; use the identity that 'dormer client list' shows", len(found))
+}
+
+func newClientList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the clients", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.Clients(ctx)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, x := range all {
+				kind := "unmanaged"
+				if x.Managed {
+					kind = "managed"
+				}
+				if x.Revoked != nil {
+					kind = "revoked"
+				}
+				rows[i] = []string{x.Host.Name, kind, since(a.Now(), x.LastSeen), x.AgentVersion, x.Host.OS + "/" + x.Host.Arch, string(x.ID)}
+			}
+			return a.print(all, []string{"HOST", "KIND", "LAST SEEN", "AGENT", "SYSTEM", "ID"}, rows)
+		}),
+	}
+}
+
+// clientDetail is what show prints with --json.
+type clientDetail struct {
+	rest.Client
+	Machines []rest.Machine `json:"machines"`
+}
+
+func newClientShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "show CLIENT", Short: "Show a client and its machines", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			x, err := clientByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			all, err := c.Machines(ctx)
+			if err != nil {
+				return err
+			}
+			machines := slices.DeleteFunc(all, func(m rest.Machine) bool { return m.Client != x.ID })
+			if a.json {
+				return a.printJSON(clientDetail{x, machines})
+			}
+			err = a.print(nil, nil, [][]string{
+				{"Client", string(x.ID)},
+				{"Host", fmt.Sprintf("%s, %s/%s, %d MiB, %s processors", x.Host.Name, x.Host.OS, x.Host.Arch, x.Host.MemoryMiB, strconv.Itoa(x.Host.Processors))},
+				{"Agent", x.AgentVersion},
+				{"Enrolled", when(x.Enrolled)},
+				{"Last seen", since(a.Now(), x.LastSeen)},
+			})
+			if err != nil || len(machines) == 0 {
+				return err
+			}
+			fmt.Fprintln(a.Out)
+			rows := make([][]string, len(machines))
+			for i, m := range machines {
+				rows[i] = []string{string(m.ID), m.User.Name, m.ComputerName, m.State, m.Detail}
+			}
+			return a.print(machines, []string{"MACHINE", "USER", "COMPUTER", "STATE", "DETAIL"}, rows)
+		}),
+	}
+}
+
+func newClientRevoke(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "revoke CLIENT", Short: "End a client for good; its machines stop when their leases end", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			x, err := clientByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.confirm("Client "+x.Host.Name, x.Host.Name, yes); err != nil {
+				return err
+			}
+			if err := c.RevokeClient(ctx, x.ID); err != nil {
+				return err
+			}
+			return a.say(x, "Client %s (%s) revoked.", x.Host.Name, x.ID)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func newClientOrder(a *app, use, short, kind string) *cobra.Command {
+	var reason string
+	var yes bool
+	args := exactArgs(strings.Count(use, " "))
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: args,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			x, err := clientByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			o := rest.NewOrder{Kind: kind, Reason: reason}
+			if len(args) == 2 {
+				o.Machine = dormer.MachineID(args[1])
+			}
+			if kind == "delete" {
+				if err := a.confirm("Machine "+args[1]+" with its data", args[1], yes); err != nil {
+					return err
+				}
+			}
+			r, err := c.Order(ctx, x.ID, o)
+			if err != nil {
+				return err
+			}
+			return a.say(r, "Ordered; %s carries it out at its next poll.", x.Host.Name)
+		}),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; the user sees it")
+	if kind == "delete" {
+		cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	}
+	return cmd
+}

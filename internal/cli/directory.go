@@ -1,0 +1,355 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+func newDirectory(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "directory", Short: "Users and groups", Args: noArgs}
+	user := &cobra.Command{Use: "user", Short: "Users of the embedded directory", Args: noArgs}
+	user.AddCommand(newUserAdd(a), newUserList(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a))
+	group := &cobra.Command{Use: "group", Short: "Groups of the embedded directory", Args: noArgs}
+	group.AddCommand(newGroupAdd(a), newGroupList(a), newGroupMember(a, true), newGroupMember(a, false), newGroupDelete(a))
+	cmd.AddCommand(user, group, newDirectoryFind(a))
+	return cmd
+}
+
+func userByName(ctx context.Context, c *apiclient.Client, called string) (rest.User, error) {
+	all, err := c.Users(ctx)
+	if err != nil {
+		return rest.User{}, err
+	}
+	i := slices.IndexFunc(all, func(u rest.User) bool { return name.Fold(u.Name) == name.Fold(called) })
+	if i < 0 {
+		return rest.User{}, fmt.Errorf("user %q: %w", called, dormer.ErrNotFound)
+	}
+	return all[i], nil
+}
+
+func groupByName(ctx context.Context, c *apiclient.Client, called string) (rest.Group, error) {
+	all, err := c.Groups(ctx)
+	if err != nil {
+		return rest.Group{}, err
+	}
+	i := slices.IndexFunc(all, func(g rest.Group) bool { return name.Fold(g.Name) == name.Fold(called) })
+	if i < 0 {
+		return rest.Group{}, fmt.Errorf("group %q: %w", called, dormer.ErrNotFound)
+	}
+	return all[i], nil
+}
+
+func newUserAdd(a *app) *cobra.Command {
+	var display string
+	var generate, mustChange bool
+	cmd := &cobra.Command{
+		Use: "add NAME", Short: "Add a user", Args: exactArgs(1),
+		Long:    "Adds a user. The password is asked for, or read from standard input, or generated and shown once with --generate.",
+		Example: "  dormer directory user add alice --display-name 'Alice Example' --generate",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			u := rest.NewUser{Name: args[0], DisplayName: display, MustChange: mustChange}
+			if !generate {
+				var err error
+				if u.Password, err = a.readSecret("Password of "+args[0], false); err != nil {
+					return err
+				}
+			}
+			r, err := c.CreateUser(ctx, u)
+			if err != nil {
+				return err
+			}
+			if r.Password != "" {
+				return a.say(r, "User %s added; password: %s", r.Name, r.Password)
+			}
+			return a.say(r, "User %s added.", r.Name)
+		}),
+	}
+	cmd.Flags().StringVar(&display, "display-name", "", "name for people")
+	cmd.Flags().BoolVar(&generate, "generate", false, "generate a password and show it once")
+	cmd.Flags().BoolVar(&mustChange, "must-change", false, "the user must change it at the next sign-in")
+	return cmd
+}
+
+func newUserList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the users", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.Users(ctx)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, u := range all {
+				var state []string
+				if u.Disabled {
+					state = append(state, "disabled")
+				}
+				if u.MustChange {
+					state = append(state, "must change password")
+				}
+				if u.Expires != nil {
+					state = append(state, "expires "+when(*u.Expires))
+				}
+				rows[i] = []string{u.Name, u.DisplayName, strings.Join(state, ", "), when(u.Created)}
+			}
+			return a.print(all, []string{"NAME", "DISPLAY NAME", "STATE", "ADDED"}, rows)
+		}),
+	}
+}
+
+func newUserPassword(a *app) *cobra.Command {
+	var generate, mustChange bool
+	cmd := &cobra.Command{
+		Use: "password NAME", Short: "Give a user another password", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			u, err := userByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			s := rest.SetPassword{MustChange: mustChange}
+			if !generate {
+				if s.Password, err = a.readSecret("New password of "+args[0], false); err != nil {
+					return err
+				}
+			}
+			r, err := c.SetPassword(ctx, u.ID, s)
+			if err != nil {
+				return err
+			}
+			if r.Password != "" {
+				return a.say(r, "Password of %s: %s", u.Name, r.Password)
+			}
+			return a.say(r, "Password of %s changed.", u.Name)
+		}),
+	}
+	cmd.Flags().BoolVar(&generate, "generate", false, "generate a password and show it once")
+	cmd.Flags().BoolVar(&mustChange, "must-change", false, "the user must change it at the next sign-in")
+	return cmd
+}
+
+func newUserEnable(a *app, enable bool) *cobra.Command {
+	use, short, said := "disable NAME", "Refuse a user; running workspaces stop at their clients' next poll", "User %s disabled."
+	if enable {
+		use, short, said = "enable NAME", "Let a disabled user in again", "User %s enabled."
+	}
+	return &cobra.Command{
+		Use: use, Short: short, Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			u, err := userByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			disabled := !enable
+			r, err := c.ChangeUser(ctx, u.ID, rest.ChangeUser{Disabled: &disabled})
+			if err != nil {
+				return err
+			}
+			return a.say(r, said, r.Name)
+		}),
+	}
+}
+
+func newUserDelete(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Remove a user", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			u, err := userByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.confirm("User "+u.Name, u.Name, yes); err != nil {
+				return err
+			}
+			if err := c.DeleteUser(ctx, u.ID); err != nil {
+				return err
+			}
+			return a.say(u, "User %s removed.", u.Name)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func newGroupAdd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "add NAME", Short: "Add a group", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			g, err := c.CreateGroup(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.say(g, "Group %s added.", g.Name)
+		}),
+	}
+}
+
+func newGroupList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the groups and their members", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.Groups(ctx)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, g := range all {
+				members := make([]string, len(g.Members))
+				for j, m := range g.Members {
+					members[j] = m.Name
+				}
+				rows[i] = []string{g.Name, strings.Join(members, ", ")}
+			}
+			return a.print(all, []string{"NAME", "MEMBERS"}, rows)
+		}),
+	}
+}
+
+func newGroupMember(a *app, present bool) *cobra.Command {
+	var group bool
+	use, short, said := "take-out GROUP MEMBER", "Take a user, or with --group a group, out of a group", "%s is not in %s."
+	if present {
+		use, short, said = "put-in GROUP MEMBER", "Put a user, or with --group a group, into a group", "%s is in %s."
+	}
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: exactArgs(2),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			g, err := groupByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			kind, id := dormer.KindUser, ""
+			if group {
+				kind = dormer.KindGroup
+				m, err := groupByName(ctx, c, args[1])
+				if err != nil {
+					return err
+				}
+				id = m.ID
+			} else {
+				m, err := userByName(ctx, c, args[1])
+				if err != nil {
+					return err
+				}
+				id = m.ID
+			}
+			if err := c.SetMember(ctx, g.ID, kind, id, present); err != nil {
+				return err
+			}
+			return a.say(struct{}{}, said, args[1], g.Name)
+		}),
+	}
+	cmd.Flags().BoolVar(&group, "group", false, "the member is a group")
+	return cmd
+}
+
+func newGroupDelete(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Remove a group", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			g, err := groupByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.confirm("Group "+g.Name, g.Name, yes); err != nil {
+				return err
+			}
+			if err := c.DeleteGroup(ctx, g.ID); err != nil {
+				return err
+			}
+			return a.say(g, "Group %s removed.", g.Name)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func newDirectoryFind(a *app) *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use: "find PREFIX", Short: "Find users and groups whose names begin so", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			all, err := c.Find(ctx, args[0], limit)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, p := range all {
+				rows[i] = []string{p.Name, string(p.Kind), p.Directory, p.Key}
+			}
+			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "KEY"}, rows)
+		}),
+	}
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
+	return cmd
+}
+
+func newOperator(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "operator", Short: "Who may administer", Args: noArgs}
+	list := &cobra.Command{
+		Use: "list", Short: "List the operators", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.Operators(ctx)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, o := range all {
+				rows[i] = []string{o.Principal.Name, string(o.Principal.Kind), o.Principal.Directory, string(o.Role)}
+			}
+			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "ROLE"}, rows)
+		}),
+	}
+	cmd.AddCommand(list, newOperatorSet(a))
+	return cmd
+}
+
+func newOperatorSet(a *app) *cobra.Command {
+	var group bool
+	cmd := &cobra.Command{
+		Use: "set NAME read-only|full|none", Short: "Give a user or a group a role, or take it away", Args: exactArgs(2),
+		Example: "  dormer operator set bob read-only\n  dormer operator set --group helpdesk read-only",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			o := rest.SetOperator{Kind: dormer.KindUser, Name: args[0], Role: dormer.Role(args[1])}
+			if group {
+				o.Kind = dormer.KindGroup
+			}
+			switch o.Role {
+			case "none":
+				o.Role = dormer.RoleNone
+			case dormer.RoleReadOnly, dormer.RoleFull:
+			default:
+				return dormer.Invalidf("role", "expected read-only, full or none")
+			}
+			r, err := c.SetOperator(ctx, o)
+			if err != nil {
+				return err
+			}
+			if r.Role == dormer.RoleNone {
+				return a.say(r, "%s is no operator.", r.Principal.Name)
+			}
+			return a.say(r, "%s is an operator: %s.", r.Principal.Name, r.Role)
+		}),
+	}
+	cmd.Flags().BoolVar(&group, "group", false, "NAME is a group")
+	return cmd
+}
+
+// since shows how long ago something was.
+func since(now time.Time, t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return now.Sub(*t).Round(time.Second).String() + " ago"
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/dormer-project/dormer"
+)
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// statusError ends the program with that code and without a message: what had
+// to be said was printed.
+type statusError int
+
+func (statusError) Error() string { return "" }
+
+// exitCodes maps error kinds to exit codes. They are part of the command
+// line's contract (docs/commands.md): scripts rely on them.
+var exitCodes = []struct {
+	kind error
+	code int
+}{
+	{dormer.ErrInvalid, 2},
+	{dormer.ErrUnauthenticated, 3},
+	{dormer.ErrDenied, 4},
+	{dormer.ErrNotFound, 5},
+	{dormer.ErrConflict, 6},
+	{dormer.ErrExists, 6},
+	{dormer.ErrUnavailable, 7},
+	{dormer.ErrCorrupt, 8},
+	{dormer.ErrFull, 9},
+}
+
+// exitCode returns the code for err: 2 for wrong input or usage, 1 for
+// everything without a kind of its own.
+func exitCode(err error) int {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
+	for _, e := range exitCodes {
+		if errors.Is(err, e.kind) {
+			return e.code
+		}
+	}
+	return 1
+}

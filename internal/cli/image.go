@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+func newImage(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "image", Short: "Pack, upload, list and fetch images", Args: noArgs,
+		Long: `Images are virtual machine disks in numbered versions. 'pack' makes a packed
+image on this computer from a disk file, 'push' uploads what the repository
+lacks of it as the next version. A version is named NAME/NUMBER.`,
+	}
+	cmd.AddCommand(
+		newImagePack(a), newImagePush(a), newImageList(a), newImageShow(a),
+		newImagePull(a), newImageExtract(a), newImageVerify(a), newImageDelete(a),
+	)
+	return cmd
+}
+
+// imagesDir is where packed images lie on this computer.
+func (a *app) imagesDir() (string, error) {
+	if dir := a.Env("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "dormer", "images"), nil
+	}
+	home := a.Env("HOME")
+	if home == "" {
+		return "", errors.New("neither XDG_DATA_HOME nor HOME is set; name a folder with --dir")
+	}
+	return filepath.Join(home, ".local", "share", "dormer", "images"), nil
+}
+
+// packedDir is the folder of the packed image of that name.
+func (a *app) packedDir(dir, name string) (string, error) {
+	if err := dormer.CheckImageName(name); err != nil {
+		return "", err
+	}
+	if dir == "" {
+		var err error
+		if dir, err = a.imagesDir(); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(dir, name), nil
+}
+
+// parseVersion splits NAME/NUMBER. With need false NAME alone is number 0.
+func parseVersion(s string, need bool) (name string, number int, err error) {
+	name, rest, found := strings.Cut(s, "/")
+	if err := dormer.CheckImageName(name); err != nil {
+		return "", 0, err
+	}
+	if !found && !need {
+		return name, 0, nil
+	}
+	number, err = strconv.Atoi(rest)
+	if err != nil || number < 1 {
+		return "", 0, dormer.Invalidf("version", "expected NAME/NUMBER, as office/3")
+	}
+	return name, number, nil
+}
+
+// version finds a version of the server; without a number the newest.
+func version(ctx context.Context, c *apiclient.Client, s string) (rest.ImageVersion, error) {
+	name, number, err := parseVersion(s, false)
+	if err != nil {
+		return rest.ImageVersion{}, err
+	}
+	if number > 0 {
+		return c.ImageVersion(ctx, name, number)
+	}
+	i, err := c.Image(ctx, name)
+	if err != nil {
+		return rest.ImageVersion{}, err
+	}
+	newest := rest.ImageVersion{}
+	for _, v := range i.Versions {
+		if v.Number > newest.Number {
+			newest = v
+		}
+	}
+	if newest.Number == 0 {
+		return newest, fmt.Errorf("image %s has no version: %w", name, dormer.ErrNotFound)
+	}
+	return newest, nil
+}
+
+func newImageList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the images of the repository", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.Images(ctx)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, i := range all {
+				for _, v := range i.Versions {
+					rows = append(rows, versionRow(v))
+				}
+			}
+			return a.print(all, versionHeaders, rows)
+		}),
+	}
+}
+
+var versionHeaders = []string{"VERSION", "FULL", "PACKED", "ONLY HERE", "PUSHED", "BY"}
+
+func versionRow(v rest.ImageVersion) []string {
+	unique := "-"
+	if v.Unique >= 0 {
+		unique = size(v.Unique)
+	}
+	return []string{fmt.Sprintf("%s/%d", v.Name, v.Number), size(v.Sizes.Full), size(v.Sizes.Packed), unique, when(v.Created), v.By}
+}
+
+func newImageShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME[/NUMBER]", Short: "Show an image or one version of it", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			name, number, err := parseVersion(args[0], false)
+			if err != nil {
+				return err
+			}
+			if number == 0 {
+				i, err := c.Image(ctx, name)
+				if err != nil {
+					return err
+				}
+				rows := make([][]string, len(i.Versions))
+				for n, v := range i.Versions {
+					rows[n] = versionRow(v)
+				}
+				return a.print(i, versionHeaders, rows)
+			}
+			v, err := c.ImageVersion(ctx, name, number)
+			if err != nil {
+				return err
+			}
+			return a.print(v, nil, [][]string{
+				{"Version", fmt.Sprintf("%s/%d", v.Name, v.Number)},
+				{"Image", string(v.Image)},
+				{"Pushed", when(v.Created) + " by " + v.By},
+				{"Disks", size(v.Sizes.Virtual) + " of virtual size"},
+				{"Full", size(v.Sizes.Full)},
+				{"Packed", size(v.Sizes.Packed)},
+			})
+		}),
+	}
+}
+
+func newImageDelete(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME[/NUMBER]", Short: "Delete a version, or an image with all versions", Args: exactArgs(1),
+		Long: `Deletes a version, or all of them. What no other version uses is freed by the
+sweep that follows after a few days; until then nothing that a client fetches
+disappears under it.`,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			name, number, err := parseVersion(args[0], false)
+			if err != nil {
+				return err
+			}
+			if err := a.confirm("Image "+args[0], args[0], yes); err != nil {
+				return err
+			}
+			if number > 0 {
+				if err := c.DeleteImageVersion(ctx, name, number); err != nil {
+					return err
+				}
+				return a.say(rest.ImagesDeleted{Versions: 1}, "%s/%d deleted.", name, number)
+			}
+			d, err := c.DeleteImage(ctx, name)
+			if err != nil {
+				return err
+			}
+			return a.say(d, "%s deleted: %d versions.", name, d.Versions)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// freshFile says early that an output is there already.
+func freshFile(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s: %w", path, dormer.ErrExists)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// mustChange is the kind of the problem that asks for a new password.
+const mustChange = "must-change-password"
+
+// server returns a client of the server of the profile. Close it.
+func (a *app) server() (*apiclient.Client, profile, error) {
+	p, err := a.loadProfile()
+	if err != nil {
+		return nil, profile{}, err
+	}
+	if p.Server == "" {
+		return nil, profile{}, errNoServer
+	}
+	c, err := a.serverOf(p)
+	return c, p, err
+}
+
+func (a *app) serverOf(p profile) (*apiclient.Client, error) {
+	return apiclient.New(apiclient.Config{
+		Server: p.Server, Authority: []byte(p.CA), Token: p.Token, UserAgent: "dormer/" + a.Version,
+	})
+}
+
+// withServer makes a command body that speaks with the server.
+func (a *app) withServer(f func(ctx context.Context, c *apiclient.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, _, err := a.server()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return f(cmd.Context(), c, args)
+	}
+}
+
+func newLogin(a *app) *cobra.Command {
+	var user string
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use:   "login",
+		Short: "Sign in to a server as an operator",
+		Long: `Signs in to a server. Server, authority and session are kept in your profile
+(mode 0600) for the commands that follow. Passwords are asked for on the
+terminal, or read from standard input, a line each: the password and, where it
+must be changed, the new one.`,
+		Example: `  dormer login --server https://dormer.example.com:8443 --ca ca.crt --user admin
+  dormer login --user admin --password-stdin < passwords.txt`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := a.loadProfile()
+			if err != nil {
+				return err
+			}
+			if p.Server == "" {
+				return errNoServer
+			}
+			if user == "" {
+				user = p.User
+			}
+			if user == "" {
+				return usageError{errors.New("name the operator with --user")}
+			}
+			p.Token = ""
+			c, err := a.serverOf(p)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			s, err := a.signIn(cmd.Context(), c, user, fromStdin)
+			if err != nil {
+				return err
+			}
+			p.User, p.Token, p.Expires = user, s.Token, s.Expires
+			if err := a.saveProfile(p); err != nil {
+				return err
+			}
+			s.Token = "" // stays in the profile
+			return a.say(s, "Signed in to %s as %s (%s) until %s.", p.Server, s.Principal.Name, s.Role, when(s.Expires))
+		},
+	}
+	cmd.Flags().StringVar(&user, "user", "", "name of the operator (default: that of the last login)")
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input even on a terminal")
+	return cmd
+}
+
+// signIn asks for the password and, when the server wants a new one, for that.
+func (a *app) signIn(ctx context.Context, c *apiclient.Client, user string, fromStdin bool) (rest.SignedIn, error) {
+	password, err := a.readSecret("Password of "+user, fromStdin)
+	if err != nil {
+		return rest.SignedIn{}, err
+	}
+	s, err := c.SignIn(ctx, rest.SignIn{User: user, Password: password})
+	var kind interface{ ProblemKind() string }
+	if !errors.As(err, &kind) || kind.ProblemKind() != mustChange {
+		return s, err
+	}
+	fmt.Fprintln(a.Err, "This password must be changed.")
+	next, err := a.readSecret("New password", fromStdin)
+	if err != nil {
+		return rest.SignedIn{}, err
+	}
+	return c.SignIn(ctx, rest.SignIn{User: user, Password: password, NewPassword: next})
+}
+
+func newLogout(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout",
+		Short: "End the session",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, p, err := a.server()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if p.Token == "" {
+				return a.say(struct{}{}, "No session was open.")
+			}
+			if err := c.SignOut(cmd.Context()); err != nil && !errors.Is(err, dormer.ErrUnauthenticated) {
+				return err
+			}
+			p.Token = ""
+			if err := a.saveProfile(p); err != nil {
+				return err
+			}
+			return a.say(struct{}{}, "Signed out of %s.", p.Server)
+		},
+	}
+}
+
+func newWhoami(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who is signed in where",
+		Args:  noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			s, err := c.Session(ctx)
+			if err != nil {
+				return err
+			}
+			return a.say(s, "%s (%s) until %s", s.Principal.Name, s.Role, when(s.Expires))
+		}),
+	}
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/dormer-project/dormer"
+)
+
+// errNoServer says that no server was named and nobody has signed in.
+var errNoServer = errors.New("no server is known; run 'dormer login --server https://SERVER:PORT --ca FILE'")
+
+// profile is what the command line keeps between calls. It holds the session's
+// token and is therefore written with mode 0600.
+type profile struct {
+	Server  string    `toml:"server"`
+	CA      string    `toml:"ca,omitempty"` // PEM
+	User    string    `toml:"user,omitempty"`
+	Token   string    `toml:"token,omitempty"`
+	Expires time.Time `toml:"expires,omitempty"`
+}
+
+func (a *app) profileFile() (string, error) {
+	if a.profilePath != "" {
+		return a.profilePath, nil
+	}
+	if dir := a.Env("XDG_CONFIG_HOME"); dir != "" {
+		return filepath.Join(dir, "dormer", "profile.toml"), nil
+	}
+	home := a.Env("HOME")
+	if home == "" {
+		return "", errors.New("neither XDG_CONFIG_HOME nor HOME is set; name the file with --profile")
+	}
+	return filepath.Join(home, ".config", "dormer", "profile.toml"), nil
+}
+
+// loadProfile returns the stored profile with the flags of this call laid over
+// it. A session of another server is left out.
+func (a *app) loadProfile() (profile, error) {
+	path, err := a.profileFile()
+	if err != nil {
+		return profile{}, err
+	}
+	var p profile
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return profile{}, fmt.Errorf("read profile: %w", err)
+	default:
+		if err := toml.Unmarshal(b, &p); err != nil {
+			return profile{}, fmt.Errorf("profile %s: %w (remove it and sign in again)", path, dormer.ErrInvalid)
+		}
+	}
+	if a.serverURL != "" && a.serverURL != p.Server {
+		p = profile{Server: a.serverURL}
+	}
+	if a.caPath != "" {
+		pem, err := os.ReadFile(a.caPath)
+		if err != nil {
+			return profile{}, fmt.Errorf("read authority: %w", err)
+		}
+		p.CA = string(pem)
+	}
+	return p, nil
+}
+
+// saveProfile writes p so that a crash leaves the old or the new one.
+func (a *app) saveProfile(p profile) error {
+	path, err := a.profileFile()
+	if err != nil {
+		return err
+	}
+	b, err := toml.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode profile: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".profile-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return fmt.Errorf("write profile: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+func newWorkspace(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "workspace",
+		Aliases: []string{"ws"},
+		Short:   "List, change, copy and compare workspaces",
+		Args:    noArgs,
+	}
+	cmd.AddCommand(
+		newWorkspaceList(a), newWorkspaceShow(a), newWorkspaceCreate(a), newWorkspaceEdit(a),
+		newWorkspaceClone(a), newWorkspaceRename(a), newWorkspaceDelete(a),
+		newWorkspaceExport(a), newWorkspaceImport(a), newWorkspaceHistory(a), newWorkspaceValidate(a),
+	)
+	return cmd
+}
+
+func newWorkspaceList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the workspaces", Args: noArgs,
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.Workspaces(ctx, "")
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, w := range all {
+				rows[i] = []string{w.Name, strconv.Itoa(int(w.Revision)), w.Author, when(w.Time), string(w.ID)}
+			}
+			return a.print(all, []string{"NAME", "REVISION", "AUTHOR", "CHANGED", "ID"}, rows)
+		}),
+	}
+}
+
+func newWorkspaceShow(a *app) *cobra.Command {
+	var revision int
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a workspace document", Args: exactArgs(1),
+		Example: "  dormer workspace show office\n  dormer workspace show office --revision 3",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			d, err := a.document(ctx, c, args[0], dormer.Revision(revision))
+			if err != nil {
+				return err
+			}
+			_, err = a.Out.Write(d.Body)
+			return err
+		}),
+	}
+	cmd.Flags().IntVar(&revision, "revision", 0, "an earlier revision (default: the current one)")
+	return cmd
+}
+
+// document reads a workspace's document: YAML, or JSON where asked for.
+func (a *app) document(ctx context.Context, c *apiclient.Client, name string, n dormer.Revision) (apiclient.Document, error) {
+	w, err := c.WorkspaceByName(ctx, name)
+	if err != nil {
+		return apiclient.Document{}, err
+	}
+	f := apiclient.YAML
+	if a.json {
+		f = apiclient.JSON
+	}
+	if n > 0 {
+		return c.WorkspaceRevision(ctx, w.ID, n, f)
+	}
+	return c.Workspace(ctx, w.ID, f)
+}
+
+// committed tells what a change led to.
+func (a *app) committed(r rest.Committed, what string) error {
+	for _, w := range r.Warnings {
+		a.warn("%s", w)
+	}
+	return a.say(r, "Workspace %s %s: revision %d.", r.Name, what, r.Revision)
+}
+
+// readFile reads a document from a file, or from standard input for "-".
+func (a *app) readFile(path string) ([]byte, error) {
+	r := a.In
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("read document: %w", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, policy.MaxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("read document %s: %w", path, err)
+	}
+	if len(b) > policy.MaxDocument {
+		return nil, fmt.Errorf("document %s is over %d bytes: %w", path, policy.MaxDocument, dormer.ErrTooLarge)
+	}
+	return b, nil
+}
+
+func newWorkspaceCreate(a *app) *cobra.Command {
+	var file, message string
+	cmd := &cobra.Command{
+		Use: "create -f FILE", Short: "Create a workspace from a file", Args: noArgs,
+		Example: "  dormer workspace create -f office.yaml -m 'first version'",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			if file == "" {
+				return usageError{errors.New("name the file with -f")}
+			}
+			raw, err := a.readFile(file)
+			if err != nil {
+				return err
+			}
+			r, err := c.CreateWorkspace(ctx, raw, message)
+			if err != nil {
+				return inFile(file, err)
+			}
+			return a.committed(r, "created")
+		}),
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the document; - for standard input")
+	cmd.Flags().StringVarP(&message, "message", "m", "", "why, for the history")
+	return cmd
+}
+
+func newWorkspaceClone(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "clone NAME [NEW-NAME]", Short: `Copy a workspace (by default as "NAME - 2")`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nil
+			}
+			return exactArgs(1)(cmd, args)
+		},
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			w, err := c.WorkspaceByName(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.CloneWorkspace(ctx, w.ID, strings.Join(args[1:], ""))
+			if err != nil {
+				return err
+			}
+			return a.committed(r, "created")
+		}),
+	}
+}
+
+func newWorkspaceRename(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "rename NAME NEW-NAME", Short: "Give a workspace another name", Args: exactArgs(2),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			w, err := c.WorkspaceByName(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.RenameWorkspace(ctx, w.ID, args[1], w.ETag)
+			if err != nil {
+				return err
+			}
+			return a.committed(r, "renamed")
+		}),
+	}
+}
+
+func newWorkspaceDelete(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a workspace; machines stop and are kept on their clients", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			w, err := c.WorkspaceByName(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.confirm("Workspace "+w.Name, w.Name, yes); err != nil {
+				return err
+			}
+			if err := c.DeleteWorkspace(ctx, w.ID, w.ETag); err != nil {
+				return err
+			}
+			return a.say(w, "Workspace %s deleted.", w.Name)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func newWorkspaceExport(a *app) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "export NAME [-o FILE]", Short: "Write a workspace to a file", Args: exactArgs(1),
+		Example: "  dormer workspace export office -o office.yaml",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			d, err := a.document(ctx, c, args[0], 0)
+			if err != nil {
+				return err
+			}
+			if file == "" || file == "-" {
+				_, err = a.Out.Write(d.Body)
+				return err
+			}
+			if err := os.WriteFile(file, d.Body, 0o644); err != nil {
+				return fmt.Errorf("write %s: %w", file, err)
+			}
+			return a.say(struct{}{}, "Revision %d of %s written to %s.", d.Revision, args[0], file)
+		}),
+	}
+	cmd.Flags().StringVarP(&file, "output", "o", "", "the file (default: standard output)")
+	return cmd
+}
+
+func newWorkspaceHistory(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "history NAME", Short: "List the revisions of a workspace, newest first", Args: exactArgs(1),
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			w, err := c.WorkspaceByName(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			all, err := c.WorkspaceHistory(ctx, w.ID)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, r := range all {
+				rows[i] = []string{strconv.Itoa(int(r.Revision)), r.Author, when(r.Time), r.Name, r.Message}
+			}
+			return a.print(all, []string{"REVISION", "AUTHOR", "TIME", "NAME", "MESSAGE"}, rows)
+		}),
+	}
+}
+
+func newWorkspaceValidate(a *app) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "validate -f FILE", Short: "Check a document without a server", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if file == "" {
+				return usageError{errors.New("name the file with -f")}
+			}
+			raw, err := a.readFile(file)
+			if err != nil {
+				return err
+			}
+			d, err := policy.Decode(raw, file)
+			if err == nil {
+				err = policy.Validate(d)
+			}
+			if err != nil {
+				return inFile(file, err)
+			}
+			warnings := policy.Warnings(d)
+			for _, w := range warnings {
+				a.warn("%s", w)
+			}
+			return a.say(rest.Validated{Warnings: warnings}, "%s is valid.", file)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the document; - for standard input")
+	return cmd
+}
+
+// inFile says which file the fields of an error stand in.
+func inFile(file string, err error) error {
+	var invalid *dormer.InvalidError
+	if !errors.As(err, &invalid) {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return fmt.Errorf("%s is not valid:\n%w", file, invalid)
+}
