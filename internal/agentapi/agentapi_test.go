@@ -70,7 +70,7 @@ func (a *recorder) Act(_ context.Context, p Peer, machine string, c Command) (Wo
 	return Workspace{Machine: "m"}, a.note(p, "%s %s", c, machine)
 }
 
-func (a *recorder) Run(_ context.Context, p Peer, machine string, r RunRequest) (RunResult, error) {
+func (a *recorder) RunApplication(_ context.Context, p Peer, machine string, r RunRequest) (RunResult, error) {
 	return RunResult{Stdout: []byte("out"), ExitStatus: 3}, a.note(p, "run %s %s", machine, r.Application)
 }
 

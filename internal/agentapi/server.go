@@ -42,8 +42,9 @@ type Machines interface {
 	Workspaces(ctx context.Context, peer Peer) ([]Workspace, error)
 	// Act returns at once with the state that follows.
 	Act(ctx context.Context, peer Peer, machine string, c Command) (Workspace, error)
-	// Run returns when the application has ended, or runs if it is detached.
-	Run(ctx context.Context, peer Peer, machine string, r RunRequest) (RunResult, error)
+	// RunApplication runs a published application. It returns when that has
+	// ended, or runs if it is detached.
+	RunApplication(ctx context.Context, peer Peer, machine string, r RunRequest) (RunResult, error)
 }
 
 // Agent is everything that the interface serves.
@@ -120,7 +121,7 @@ var routes = []route{
 		if err != nil {
 			return err
 		}
-		return answer(w)(s.agent.Run(r.Context(), p, r.PathValue("machine"), q))
+		return answer(w)(s.agent.RunApplication(r.Context(), p, r.PathValue("machine"), q))
 	}},
 	{http.MethodPost, pathAct, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 		c := Command(r.PathValue("command"))

@@ -1,0 +1,293 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/workspace"
+)
+
+// Fetch implements workspace.Body.
+func (m *machine) Fetch(ctx context.Context, progress func(string)) error {
+	a := m.agent
+	m.mu.Lock()
+	l, id := m.lease, m.image()
+	m.mu.Unlock()
+	if l == nil {
+		return fmt.Errorf("there is no lease: %w", dormer.ErrDenied)
+	}
+	done, err := a.takeTurn(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if a.images.Has(id) {
+		return nil
+	}
+	a.mu.Lock()
+	key, sealed, t, link := a.key, a.sealed, a.trust, a.link
+	a.mu.Unlock()
+	if t == nil {
+		return fmt.Errorf("the client is not enrolled: %w", dormer.ErrUnavailable)
+	}
+	k, _, err := repositoryKey(key, sealed, l)
+	if err != nil {
+		return err
+	}
+	a.tell(event.New(event.ImageStarted, a.now(), l.ImageName), m)
+	err = a.images.Fetch(ctx, id, Fetch{
+		Source: objects(link), Trust: t.keys, Key: k,
+		Progress: func(done, total int64) { progress(percent(done, total)) },
+	})
+	switch {
+	case err == nil:
+		a.tell(event.New(event.ImageFinished, a.now(), l.ImageName), m)
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	code := event.ImageFailed
+	if errors.Is(err, dormer.ErrDenied) || errors.Is(err, dormer.ErrCorrupt) {
+		code = event.ImageRefused
+	}
+	a.tell(event.New(code, a.now(), l.ImageName+": "+err.Error()), m)
+	return fmt.Errorf("fetch image %s: %w", l.ImageName, err)
+}
+
+// Start implements workspace.Body.
+func (m *machine) Start(ctx context.Context) error {
+	a := m.agent
+	a.mu.Lock()
+	key, sealed, t := a.key, a.sealed, a.trust
+	a.mu.Unlock()
+	if err := m.judge(t, a.clock.Read()).Err(); err != nil {
+		return err
+	}
+	if err := m.settle(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	l, p, id, overlay := m.lease, m.policy, m.image(), m.record.Overlay
+	m.mu.Unlock()
+	if p == nil {
+		return fmt.Errorf("the workspace's policy is not here: %w", dormer.ErrUnavailable)
+	}
+	secrets, repository, err := secretsOf(key, sealed, l)
+	if err != nil {
+		return err
+	}
+	for _, d := range []string{m.disks(), m.folder.path(DirBoot)} {
+		if _, err := makeFolder(d); err != nil {
+			return err
+		}
+	}
+	hw, err := a.images.Describe(ctx, id, repository, m.folder.path(DirBoot))
+	if err != nil {
+		return fmt.Errorf("open image %s: %w", l.ImageName, err)
+	}
+	vm, err := a.driver.Start(ctx, m.spec(l, p, id, overlay, hw), secrets)
+	if errors.Is(err, dormer.ErrExists) {
+		vm, err = a.driver.Adopt(ctx, m.disks())
+	}
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.vm, m.status = vm, hypervisor.Status{}
+	m.mu.Unlock()
+	a.running.Go(func() { m.watch(a.ctx, vm) })
+	return nil
+}
+
+// settle decides at the first start what stays for the life of the machine:
+// whether its changes are kept, and over which image.
+func (m *machine) settle() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.policy == nil || m.lease == nil || m.record.Overlay != "" {
+		return nil
+	}
+	m.record.Overlay = hypervisor.OverlayKeep
+	if m.policy.Machine.Revertible {
+		m.record.Overlay = hypervisor.OverlayDiscard
+	} else {
+		m.record.Base = m.lease.Image
+	}
+	return m.save()
+}
+
+// layerDigits is how much of an image's hash names the machine layer over it.
+const layerDigits = 16
+
+// spec puts lease, policy, image and host together. What the policy does not
+// allow is not in it.
+func (m *machine) spec(l *lease.Lease, p *policy.Effective, id dormer.ImageID, overlay hypervisor.Overlay, hw Hardware) hypervisor.Spec {
+	host := m.agent.host()
+	digits := strings.TrimPrefix(string(id), "sha256:")
+	s := hypervisor.Spec{
+		Machine: l.Machine, Dir: m.disks(), Name: l.WorkspaceName, ComputerName: l.ComputerName,
+		Memory: p.GuestMemory(host.MemoryMiB), Processors: p.GuestProcessors(host.Processors),
+		Firmware: hw.Firmware, Base: hw.Base, Boot: hw.Boot,
+		Layer: digits[:min(len(digits), layerDigits)], Overlay: overlay,
+		Network: hypervisor.NetworkNone, Display: true,
+	}
+	if p.Network.Mode == policy.NetworkNAT {
+		s.Network = hypervisor.NetworkNAT
+	}
+	if hw.Data != nil {
+		s.Data = &hypervisor.DataDisk{Size: int64(p.Machine.DataDisk.Size), Label: hw.Data.Label, MountPoint: hw.Data.MountPoint}
+	}
+	return s
+}
+
+// Stop implements workspace.Body.
+func (m *machine) Stop(ctx context.Context) error {
+	vm := m.machineNow()
+	if vm == nil {
+		return nil
+	}
+	short, cancel := context.WithTimeout(ctx, m.agent.cfg.StopTime)
+	defer cancel()
+	err := vm.Shutdown(short)
+	switch {
+	case err == nil:
+		m.ended(vm)
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return m.Kill(ctx)
+}
+
+// Kill implements workspace.Body.
+func (m *machine) Kill(ctx context.Context) error {
+	vm := m.machineNow()
+	if vm == nil {
+		return nil
+	}
+	if err := vm.Kill(ctx); err != nil {
+		return err
+	}
+	m.ended(vm)
+	return nil
+}
+
+func (m *machine) machineNow() hypervisor.Machine {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.vm
+}
+
+// ended forgets vm and reports whether it was still the machine's.
+func (m *machine) ended(vm hypervisor.Machine) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.vm != vm {
+		return false
+	}
+	m.vm, m.status = nil, hypervisor.Status{}
+	return true
+}
+
+// Remove implements workspace.Body. The record goes last, so that a removal
+// that was interrupted is finished at the next start.
+func (m *machine) Remove(context.Context) error {
+	for _, d := range []string{DirDisks, DirBoot} {
+		if err := os.RemoveAll(m.folder.path(d)); err != nil {
+			return fmt.Errorf("delete disks of machine: %w", err)
+		}
+	}
+	if err := os.RemoveAll(string(m.folder)); err != nil {
+		return fmt.Errorf("delete machine: %w", err)
+	}
+	return syncDir(m.agent.state.path(DirMachines))
+}
+
+// statusTime bounds one look at a machine.
+const statusTime = 5 * time.Second
+
+// watch follows a running machine until it ends.
+func (m *machine) watch(ctx context.Context, vm hypervisor.Machine) {
+	t := time.NewTicker(m.agent.cfg.LookEvery)
+	defer t.Stop()
+	m.look(ctx, vm)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			m.look(ctx, vm)
+		case <-vm.Done():
+			m.over(ctx, vm)
+			return
+		}
+	}
+}
+
+// look takes a machine's status. One that does not answer is looked at again.
+func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
+	short, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	st, err := vm.Status(short)
+	if err != nil {
+		return
+	}
+	m.mu.Lock()
+	if m.vm != vm {
+		m.mu.Unlock()
+		return
+	}
+	was := m.status
+	m.status = st
+	m.mu.Unlock()
+	switch {
+	case st.Guest.Up && !was.Guest.Up:
+		m.agent.tell(event.New(event.GuestConnected, m.agent.now(), st.Guest.Hostname), m)
+	case was.Guest.Up && !st.Guest.Up && st.State == hypervisor.StateRunning:
+		m.agent.tell(event.New(event.GuestLost, m.agent.now(), ""), m)
+	}
+	switch st.State {
+	case hypervisor.StatePaused:
+		m.rec.Paused(strings.TrimSpace(string(st.Reason) + " " + st.Detail))
+	case hypervisor.StateRunning:
+		if was.State == hypervisor.StatePaused {
+			m.rec.Paused("")
+		}
+	case hypervisor.StateStarting, hypervisor.StateStopped:
+	}
+}
+
+// over handles the end of a machine that nobody here asked for.
+func (m *machine) over(ctx context.Context, vm hypervisor.Machine) {
+	// The reconciler may not have noted yet that it runs.
+	if _, err := m.rec.Await(ctx, func(s workspace.Snapshot) bool { return s.State != workspace.Starting }); err != nil {
+		return
+	}
+	short, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	st, err := vm.Status(short)
+	if !m.ended(vm) {
+		return // who stopped it tells
+	}
+	reason := st.Reason
+	if err != nil {
+		reason = hypervisor.ReasonCrashed
+	}
+	switch reason {
+	case hypervisor.ReasonShutdown, hypervisor.ReasonKilled:
+		m.rec.Ended(false, nil)
+	case hypervisor.ReasonRestart:
+		m.rec.Ended(true, nil)
+	default:
+		m.rec.Ended(false, fmt.Errorf("the machine ended by itself (%s) %s: %w", reason, st.Detail, dormer.ErrUnavailable))
+	}
+}

@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/seal"
+)
+
+// identity is who the client is and whom it trusts. It is kept in FileIdentity
+// and replaced as a whole.
+type identity struct {
+	Client   dormer.ClientID   `json:"client"`
+	Instance dormer.InstanceID `json:"instance"`
+	// RootKey signs key sets. It was believed because the join token pinned
+	// the authority.
+	RootKey []byte `json:"root_key"`
+	// Authority is the certificate (DER) that servers' certificates are signed
+	// by; empty: the system's authorities.
+	Authority []byte        `json:"authority,omitempty"`
+	KeySet    seal.Envelope `json:"key_set"`
+	// Epoch is the highest that was seen.
+	Epoch    dormer.Epoch `json:"epoch"`
+	Enrolled time.Time    `json:"enrolled"`
+	// Revoked says that the server has refused this identity for good.
+	Revoked bool `json:"revoked,omitempty"`
+}
+
+// trust is an identity with its key set opened. It is not changed; a newer one
+// takes its place.
+type trust struct {
+	identity
+	keys seal.KeySet
+}
+
+// holder is who leases and orders must name.
+func (t *trust) holder() lease.Holder {
+	return lease.Holder{Instance: t.Instance, Client: t.Client, Epoch: t.Epoch}
+}
+
+// open verifies an identity that was read or just received.
+func (i identity) open() (*trust, error) {
+	if len(i.RootKey) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("root key of the instance: %w", dormer.ErrCorrupt)
+	}
+	keys, err := seal.OpenKeySet(ed25519.PublicKey(i.RootKey), i.KeySet)
+	if err != nil {
+		return nil, fmt.Errorf("key set of the instance: %w", err)
+	}
+	if keys.Instance != i.Instance || len(keys.Servers) == 0 {
+		return nil, fmt.Errorf("key set of another instance, or without servers: %w", dormer.ErrCorrupt)
+	}
+	return &trust{identity: i, keys: keys}, nil
+}
+
+// withKeySet returns the trust after a newer key set; nil when e is not newer.
+func (t *trust) withKeySet(e seal.Envelope) (*trust, error) {
+	next := t.identity
+	next.KeySet = e
+	n, err := next.open()
+	if err != nil {
+		return nil, err
+	}
+	if n.keys.Version <= t.keys.Version {
+		return nil, nil
+	}
+	return n, nil
+}
+
+// loadIdentity reads key and identity; all nil when the client is not enrolled.
+func loadIdentity(f folder) (*seal.FileKey, *trust, error) {
+	var key *seal.FileKey
+	b, err := f.read(FileKey)
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+	case err != nil:
+		return nil, nil, err
+	default:
+		if key, err = seal.ParseFileKey(b); err != nil {
+			return nil, nil, err
+		}
+	}
+	var i identity
+	if err := f.readJSON(FileIdentity, &i); err != nil {
+		return nil, nil, err
+	}
+	if i.Client == "" {
+		return key, nil, nil
+	}
+	if key == nil {
+		return nil, nil, fmt.Errorf("the client's key is missing beside its identity: %w", dormer.ErrCorrupt)
+	}
+	t, err := i.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, t, nil
+}
+
+// newKey makes the client's key and keeps it before it is used, so that an
+// enrolment whose answer was lost is repeated with the same key.
+func newKey(f folder, random io.Reader) (*seal.FileKey, error) {
+	k, err := seal.NewFileKey(random)
+	if err != nil {
+		return nil, err
+	}
+	b, err := k.MarshalPEM()
+	if err != nil {
+		return nil, err
+	}
+	return k, f.write(FileKey, b)
+}

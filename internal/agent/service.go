@@ -1,0 +1,325 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/guestwire"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/workspace"
+)
+
+func sameName(a, b string) bool { return name.Fold(a) == name.Fold(b) }
+
+// Status implements agentapi.Info.
+func (a *Agent) Status(ctx context.Context, peer agentapi.Peer) (agentapi.Status, error) {
+	if err := a.mayUse(peer); err != nil {
+		return agentapi.Status{}, err
+	}
+	reading := a.clock.Read()
+	s := agentapi.Status{
+		AgentVersion: a.cfg.Version, Managed: a.cfg.Managed, Host: a.host().Name, LastAnswer: reading.Answer,
+		Users: []agentapi.User{}, Workspaces: a.workspacesOf(peer.UID, reading),
+	}
+	caps, err := a.driver.Probe(ctx)
+	if err != nil {
+		s.Notes = append(s.Notes, "machines cannot run here: "+err.Error())
+	} else {
+		s.Hypervisor = caps.Hypervisor + ", " + caps.Accelerator
+		s.Notes = append(s.Notes, caps.Notes...)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.EventsWaiting, s.NextPoll, s.Problem = a.journal.Len(), a.poll.next, a.poll.problem
+	if a.trust != nil {
+		s.Enrolled, s.Client, s.Instance, s.Epoch = true, a.trust.Client, a.trust.Instance, a.trust.Epoch
+		s.Online = a.poll.answered && a.poll.problem == ""
+		s.Server = a.link.Server()
+	}
+	mine := a.users.of(peer.UID)
+	for _, u := range mine {
+		s.Users = append(s.Users, userOf(u))
+	}
+	if len(mine) > 0 && len(mine) == len(a.users.Sessions) {
+		// With others signed in it is not known whom a notice is about.
+		for _, reason := range a.poll.notices {
+			s.Notes = append(s.Notes, reason)
+		}
+	}
+	slices.Sort(s.Notes)
+	return s, nil
+}
+
+// Refresh implements agentapi.Info.
+func (a *Agent) Refresh(ctx context.Context, peer agentapi.Peer) (agentapi.Status, error) {
+	if err := a.mayUse(peer); err != nil {
+		return agentapi.Status{}, err
+	}
+	if err := a.pollNow(ctx); err != nil {
+		return agentapi.Status{}, err
+	}
+	return a.Status(ctx, peer)
+}
+
+// tailSize is how much of a log diagnostics show, in bytes.
+const tailSize = 16 << 10
+
+// Diagnostics implements agentapi.Info.
+func (a *Agent) Diagnostics(ctx context.Context, peer agentapi.Peer) (agentapi.Diagnostics, error) {
+	s, err := a.Status(ctx, peer)
+	if err != nil {
+		return agentapi.Diagnostics{}, err
+	}
+	d := agentapi.Diagnostics{Status: s, Clock: a.now(), Machines: []agentapi.MachineDiagnostics{}}
+	if peer.UID == 0 || peer.UID == a.ownUID {
+		d.StateFolder = string(a.state)
+	}
+	_, all := a.all()
+	for _, m := range all {
+		if m.uid == peer.UID {
+			d.Machines = append(d.Machines, agentapi.MachineDiagnostics{
+				Machine: m.id, Log: tail(m.folder.path(DirDisks, hypervisor.FileLog)), Console: tail(m.folder.path(DirDisks, hypervisor.FileConsole)),
+			})
+		}
+	}
+	slices.SortFunc(d.Machines, func(x, y agentapi.MachineDiagnostics) int {
+		return strings.Compare(string(x.Machine), string(y.Machine))
+	})
+	return d, nil
+}
+
+// tail returns the end of a file, "" when it cannot be read.
+func tail(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-tailSize), tailSize))
+	if err != nil {
+		return ""
+	}
+	return strings.ToValidUTF8(string(b), "?")
+}
+
+// Workspaces implements agentapi.Machines.
+func (a *Agent) Workspaces(_ context.Context, peer agentapi.Peer) ([]agentapi.Workspace, error) {
+	if err := a.mayUse(peer); err != nil {
+		return nil, err
+	}
+	return a.workspacesOf(peer.UID, a.clock.Read()), nil
+}
+
+func (a *Agent) workspacesOf(uid uint32, r lease.Reading) []agentapi.Workspace {
+	t, all := a.all()
+	out := []agentapi.Workspace{}
+	for _, m := range all {
+		if m.uid == uid {
+			out = append(out, m.describe(t, r))
+		}
+	}
+	slices.SortFunc(out, func(x, y agentapi.Workspace) int {
+		return strings.Compare(x.Name+"\x00"+string(x.Machine), y.Name+"\x00"+string(y.Machine))
+	})
+	return out
+}
+
+// describe is what its user sees of a machine.
+func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
+	j := m.judge(t, r)
+	now := m.rec.Snapshot()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := agentapi.Workspace{
+		Machine: m.id, Name: m.record.Name, User: m.record.User.Name, Persistent: m.record.Overlay == hypervisor.OverlayKeep,
+		State: string(now.State), Desired: string(now.Desired), Detail: now.Detail, Ready: m.status.Guest.Ready, Guest: m.status.Guest.Hostname,
+		Permitted: j.Verdict == lease.Allowed, Verdict: j.String(), Applications: []agentapi.Application{},
+	}
+	if now.Err != nil {
+		w.Error = now.Err.Error()
+	}
+	if l := m.lease; l != nil {
+		w.Workspace, w.Image, w.PolicyRevision, w.ValidUntil = l.Workspace, l.ImageName, l.PolicyRevision, l.ValidUntil
+		if l.OfflineBudget != nil {
+			left := max(0, *l.OfflineBudget-int64(lease.BudgetUsed(*l, r)/time.Second))
+			w.OfflineLeft = &left
+		}
+		if w.Guest == "" {
+			w.Guest = l.ComputerName
+		}
+	}
+	if p := m.policy; p != nil {
+		w.Support = p.General.SupportContact
+		if m.record.Overlay == "" {
+			w.Persistent = !p.Machine.Revertible
+		}
+		for _, app := range p.Applications.Published {
+			w.Applications = append(w.Applications, agentapi.Application{Name: app.Name, Description: app.Description})
+		}
+	}
+	return w
+}
+
+// machineOf finds a machine of a local user by identity or workspace name.
+// Those of others are not found.
+func (a *Agent) machineOf(peer agentapi.Peer, which string) (*machine, error) {
+	if err := a.mayUse(peer); err != nil {
+		return nil, err
+	}
+	_, all := a.all()
+	var found []*machine
+	for _, m := range all {
+		if m.uid != peer.UID {
+			continue
+		}
+		if string(m.id) == which {
+			return m, nil
+		}
+		m.mu.Lock()
+		named := sameName(m.record.Name, which)
+		m.mu.Unlock()
+		if named {
+			found = append(found, m)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("there is no such workspace here: %w", dormer.ErrNotFound)
+	case 1:
+		return found[0], nil
+	default:
+		return nil, fmt.Errorf("several workspaces have that name: name the machine by its identity: %w", dormer.ErrConflict)
+	}
+}
+
+// Act implements agentapi.Machines.
+func (a *Agent) Act(_ context.Context, peer agentapi.Peer, which string, c agentapi.Command) (agentapi.Workspace, error) {
+	m, err := a.machineOf(peer, which)
+	if err != nil {
+		return agentapi.Workspace{}, err
+	}
+	switch c {
+	case agentapi.CommandStart:
+		err = m.want(workspace.Run)
+	case agentapi.CommandRestart:
+		err = m.want(workspace.Restart)
+	case agentapi.CommandStop:
+		m.stop()
+	case agentapi.CommandKill:
+		m.stop()
+		err = m.Kill(a.ctx)
+	default:
+		err = dormer.Invalidf("command", "is not one of start, stop, restart and kill")
+	}
+	if err != nil {
+		return agentapi.Workspace{}, err
+	}
+	t, _ := a.all()
+	return m.describe(t, a.clock.Read()), nil
+}
+
+// want starts or restarts a machine if its lease allows it.
+func (m *machine) want(d workspace.Desired) error {
+	a := m.agent
+	t, _ := a.all()
+	j := m.judge(t, a.clock.Read())
+	if err := j.Err(); err != nil {
+		a.tell(event.New(refusalEvents[j.Verdict], a.now(), j.Detail), m)
+		return err
+	}
+	m.rec.Want(d)
+	return nil
+}
+
+// stop stops a machine unless it may not run anyway.
+func (m *machine) stop() {
+	if m.rec.Snapshot().Desired != workspace.Halted {
+		m.rec.Want(workspace.Stopped)
+	}
+}
+
+// RunApplication implements agentapi.Machines.
+func (a *Agent) RunApplication(ctx context.Context, peer agentapi.Peer, which string, r agentapi.RunRequest) (agentapi.RunResult, error) {
+	m, err := a.machineOf(peer, which)
+	if err != nil {
+		return agentapi.RunResult{}, err
+	}
+	app, err := m.application(r.Application)
+	if err != nil {
+		return agentapi.RunResult{}, err
+	}
+	args, err := policy.SplitCommand(app.Command)
+	if err != nil || len(args) == 0 {
+		return agentapi.RunResult{}, fmt.Errorf("the command of application %s is empty or not as it must be: %w", app.Name, dormer.ErrInvalid)
+	}
+	vm, err := m.up(ctx)
+	if err != nil {
+		return agentapi.RunResult{}, err
+	}
+	result, err := vm.Exec(ctx, guestwire.ExecRequest{Args: args, Dir: app.StartIn, Detach: r.Detach})
+	if err != nil {
+		a.tell(event.New(event.ApplicationFailed, a.now(), app.Name+": "+err.Error()), m)
+		return agentapi.RunResult{}, fmt.Errorf("run application %s: %w", app.Name, err)
+	}
+	a.tell(event.New(event.ApplicationRun, a.now(), app.Name), m)
+	return agentapi.RunResult{Stdout: result.Stdout, Stderr: result.Stderr, ExitStatus: result.ExitCode, Truncated: result.Truncated}, nil
+}
+
+// application finds a published application of the machine's policy.
+func (m *machine) application(which string) (policy.EffectiveApplication, error) {
+	m.mu.Lock()
+	p := m.policy
+	m.mu.Unlock()
+	if p == nil {
+		return policy.EffectiveApplication{}, fmt.Errorf("the workspace's policy is not here: %w", dormer.ErrUnavailable)
+	}
+	app, ok := p.Application(which)
+	if !ok {
+		return app, fmt.Errorf("the workspace publishes no such application: %w", dormer.ErrNotFound)
+	}
+	return app, nil
+}
+
+// up starts the machine if it does not run, and returns it once it does. The
+// image may have to come first.
+func (m *machine) up(ctx context.Context) (hypervisor.Machine, error) {
+	if vm := m.machineNow(); vm != nil && m.rec.Snapshot().State.Live() {
+		t, _ := m.agent.all()
+		j := m.judge(t, m.agent.clock.Read())
+		if j.Verdict == lease.Allowed || m.grace(j) {
+			return vm, nil
+		}
+		return nil, j.Err()
+	}
+	if err := m.want(workspace.Run); err != nil {
+		return nil, err
+	}
+	s, err := m.rec.Await(ctx, func(s workspace.Snapshot) bool {
+		return s.State == workspace.Running || s.Err != nil || s.Desired != workspace.Run && !s.State.Busy()
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("wait for the workspace to start: %w", err)
+	case s.Err != nil:
+		return nil, s.Err
+	}
+	if vm := m.machineNow(); vm != nil {
+		return vm, nil
+	}
+	return nil, fmt.Errorf("the workspace was stopped meanwhile: %w", dormer.ErrConflict)
+}
