@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -157,10 +159,42 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
+// migrated returns the files of empty databases: migrating takes longer than
+// most tests here.
+var migrated = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "clientapi")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(dir, "state.db"), store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	events, err := store.OpenEvents(ctx, "sqlite:"+filepath.Join(dir, "events.db"), store.Options{})
+	if err := errors.Join(err, state.Close(), events.Close()); err != nil {
+		return nil, err
+	}
+	files := make(map[string][]byte)
+	for _, name := range []string{"state.db", "events.db"} {
+		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
+
 func newServer(t testing.TB) *server {
 	t.Helper()
+	dir := t.TempDir()
+	for name, b := range must(migrated())(t) {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := &server{
-		t: t, dir: t.TempDir(), clock: &clock{t: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)},
+		t: t, dir: dir, clock: &clock{t: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)},
 		instance: "aaaaaaaaaaaaaaaaaaaaaaaaaa", epoch: 3, token: bytes.Repeat([]byte{1}, 32), escrow: bytes.Repeat([]byte{2}, 32),
 		images: &images{known: map[string]catalog.Image{"office": {ID: imageID("a"), Number: 1, KeyID: repositoryKey}}},
 	}
@@ -243,9 +277,7 @@ func (s *server) call(method, path, token string, header http.Header, in any) (*
 		body = b
 	}
 	r := httptest.NewRequest(method, path, bytes.NewReader(body))
-	for k, v := range header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, header)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
