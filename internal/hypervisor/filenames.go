@@ -30,6 +30,8 @@ const (
 	FileConsoleOld = "console.log.1"
 	// FileData is the data disk: a qcow2 file with LUKS inside.
 	FileData = "data.qcow2"
+	// FileKeyCheck is a value that only the machine's disk key gives.
+	FileKeyCheck = "key.check"
 	// FileDisplay is the Unix socket of the VNC display.
 	FileDisplay = "display.sock"
 	// FileKernel and FileInitrd are copies of an image's boot files, made at

@@ -1,0 +1,125 @@
+package hypervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ProcessID names a process for good: numbers are used again, but not with the
+// same start time within one boot.
+type ProcessID struct {
+	PID int `json:"pid"`
+	// Start is when it started, in clock ticks since the boot.
+	Start uint64 `json:"start"`
+	// Boot names the boot of the computer.
+	Boot string `json:"boot"`
+}
+
+// IdentifyProcess returns the identity of a running process.
+func IdentifyProcess(pid int) (ProcessID, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ProcessID{}, fmt.Errorf("identify process: %w", err)
+	}
+	start, state, err := parseStat(string(stat))
+	if err != nil {
+		return ProcessID{}, err
+	}
+	if state == "Z" || state == "X" {
+		return ProcessID{}, fmt.Errorf("identify process: it has ended: %w", os.ErrProcessDone)
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ProcessID{}, fmt.Errorf("identify boot: %w", err)
+	}
+	return ProcessID{PID: pid, Start: start, Boot: strings.TrimSpace(string(boot))}, nil
+}
+
+// parseStat takes start time and state from /proc/PID/stat. The program's name
+// stands in parentheses and may hold anything.
+func parseStat(stat string) (start uint64, state string, err error) {
+	end := strings.LastIndexByte(stat, ')')
+	if end < 0 {
+		return 0, "", fmt.Errorf("process table is not understood")
+	}
+	fields := strings.Fields(stat[end+1:])
+	const stateField, startField = 0, 19 // fields 3 and 22 of the line
+	if len(fields) <= startField {
+		return 0, "", fmt.Errorf("process table is not understood")
+	}
+	start, err = strconv.ParseUint(fields[startField], 10, 64)
+	if err != nil {
+		return 0, "", fmt.Errorf("process table is not understood: %w", err)
+	}
+	return start, fields[stateField], nil
+}
+
+// Alive reports whether the very process still runs.
+func (p ProcessID) Alive() bool {
+	if p.PID <= 0 {
+		return false
+	}
+	now, err := IdentifyProcess(p.PID)
+	return err == nil && now == p
+}
+
+// Kill ends the very process at once; nothing happens when it has ended.
+func (p ProcessID) Kill() error {
+	if !p.Alive() {
+		return nil
+	}
+	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && p.Alive() {
+		return fmt.Errorf("kill process %d: %w", p.PID, err)
+	}
+	return nil
+}
+
+// WriteProcess writes the identity of a running process to a file in dir.
+func WriteProcess(dir, name string, pid int) error {
+	id, err := IdentifyProcess(pid)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return WriteFile(filepath.Join(dir, name), append(b, '\n'))
+}
+
+// ReadProcess reads the identity of a process from a file in dir. A file that
+// is missing or damaged names no process.
+func ReadProcess(dir, name string) ProcessID {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return ProcessID{}
+	}
+	var id ProcessID
+	if json.Unmarshal(b, &id) != nil {
+		return ProcessID{}
+	}
+	return id
+}
+
+// LockDir takes the lock of a machine's directory; ErrExists-like failures are
+// the caller's to name: it returns nil and false when somebody else has it.
+// The lock is held until the file is closed or the process ends.
+func LockDir(dir string) (*os.File, bool, error) {
+	f, err := os.OpenFile(filepath.Join(dir, FileLock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, false, fmt.Errorf("lock machine: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if err == syscall.EWOULDBLOCK { //nolint:errorlint // an errno
+			return nil, false, nil
+		}
+		return nil, false, fmt.Errorf("lock machine: %w", err)
+	}
+	return f, true, nil
+}

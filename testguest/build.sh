@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# Builds the test guests into a cache: build.sh OUTDIR. Progress goes to the
+# error output; the last line of the output is the folder. See README.md.
+set -euo pipefail
+recipe=$(cd "$(dirname "$0")" && pwd)
+checkout=$(dirname "$recipe")
+out=${1:?usage: build.sh OUTDIR}
+mirror=${DORMER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+suite=bookworm
+packages=linux-image-cloud-amd64,systemd-sysv,udev,dbus,kmod,e2fsprogs,iproute2,busybox,procps,less,nano
+
+# Times, identities and hash seeds are fixed: the same packages give the same disks.
+export SOURCE_DATE_EPOCH=1780000000 LC_ALL=C.UTF-8
+export E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH
+uuid=5d0a4b1e-0000-4000-8000-00646f726d65
+umask 022
+
+say() { echo "test guest: $*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+[[ $(id -u) == 0 ]] || die "needs root, to make the files of a system"
+for tool in mmdebstrap busybox mke2fs cpio zstd go; do
+  command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || die "needs $tool"
+done
+export PATH=$PATH:/usr/sbin:/sbin
+
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+exec 9>"$out/lock"
+flock 9
+work=$(mktemp -d "$out/.work-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+hash() { sha256sum | cut -c1-16; }
+
+# agent VERSION FILE builds the guest agent, the same bytes for the same source.
+agent() {
+  (cd "$checkout" && CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$1" -o "$2" ./cmd/dormer-guest)
+}
+agent test-1 "$work/agent-1"
+agent test-2 "$work/agent-2"
+
+recipe_key=$( (cd "$recipe" && find . -type f ! -name README.md -print0 | sort -z | xargs -0 sha256sum; echo "$mirror") | hash)
+# The index of the archive determines which versions its packages resolve to.
+if /usr/lib/apt/apt-helper -o Acquire::http::Timeout=20 -o Acquire::Retries=2 -o APT::Sandbox::User=root \
+  download-file "$mirror/dists/$suite/InRelease" "$work/InRelease" >/dev/null 2>&1; then
+  tree_key=$recipe_key-$(hash <"$work/InRelease")
+else
+  newest=$(find "$out" -maxdepth 1 -name "tree-$recipe_key-*.tar.zst" -printf '%T@ %f\n' | sort -rn | head -1 | cut -d' ' -f2)
+  [[ -n $newest ]] || die "cannot reach $mirror, and nothing is cached for this recipe"
+  say "cannot reach $mirror: using what is cached"
+  tree_key=${newest#tree-}
+  tree_key=${tree_key%.tar.zst}
+fi
+tree_file=$out/tree-$tree_key.tar.zst
+key=$tree_key-$(cat "$work/agent-1" "$work/agent-2" | hash)
+folder=$out/$key
+if [[ -f $folder/complete ]]; then
+  say "cached"
+  touch "$folder/complete"
+  echo "$folder"
+  exit 0
+fi
+
+if [[ ! -f $tree_file ]]; then
+  say "installing Debian $suite from $mirror (about a minute)"
+  INITRD=No mmdebstrap --quiet --variant=minbase --include="$packages" \
+    --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/i18n/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
+    --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*' \
+    --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/ethernet/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/infiniband/*' \
+    --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/scsi/*' \
+    "$suite" "$work/tree.tar" "$mirror" >&2
+  zstd -q -3 -T0 "$work/tree.tar" -o "$work/tree.tar.zst"
+  mv "$work/tree.tar.zst" "$tree_file"
+  rm -f "$work/tree.tar"
+fi
+
+say "building the guests"
+tree=$work/tree
+new=$work/new
+mkdir -p "$tree" "$new"/{v1,v2,tiny}
+zstd -dcq "$tree_file" | tar -x --numeric-owner -C "$tree"
+kernel=$(ls "$tree/lib/modules")
+
+# What a build leaves behind, and what must not be the same on two machines.
+rm -rf "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/* "$tree"/var/lib/apt/lists/* "$tree"/var/cache/* "$tree"/var/log/* \
+  "$tree"/boot/initrd* "$tree"/initrd.img* "$tree"/etc/udev/hwdb.bin "$tree"/etc/hostname "$tree"/etc/resolv.conf
+: >"$tree/etc/machine-id"
+rm -f "$tree/var/lib/dbus/machine-id"
+# shellcheck disable=SC2016 # dpkg-query expands it
+chroot "$tree" dpkg-query -W -f '${Package} ${Version}\n' >"$new/packages.txt"
+
+# The first version.
+printf 'dormer-test\n' >"$tree/etc/hostname"
+printf '127.0.0.1\tlocalhost\n' >"$tree/etc/hosts"
+printf 'nameserver 10.0.2.3\n' >"$tree/etc/resolv.conf"
+printf 'LABEL=root / ext4 rw,noatime 0 0\n' >"$tree/etc/fstab"
+printf '[Match]\nName=e*\n[Network]\nDHCP=yes\n' >"$tree/etc/systemd/network/80-dhcp.network"
+printf 'VERSION=1\n# Nothing else is configured.\n' >"$tree/etc/dormer-test.conf"
+install -m 0755 "$recipe/system/dormer-hello" "$tree/usr/local/bin/dormer-hello"
+if ! grep -q '^user:' "$tree/etc/passwd"; then
+  chroot "$tree" useradd --create-home --uid 1000 --shell /bin/bash user
+fi
+ln -sf /lib/systemd/system/systemd-networkd.service "$tree/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-timesyncd.service \
+  systemd-hwdb-update.service systemd-networkd-wait-online.service getty@tty1.service; do
+  ln -sf /dev/null "$tree/etc/systemd/system/$unit"
+done
+"$work/agent-1" install --root "$tree"
+
+# disk TREE FILE SIZE LABEL
+disk() {
+  find "$1" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
+  truncate -s "$3" "$2"
+  mke2fs -q -t ext4 -d "$1" -L "$4" -U "$uuid" -m 0 -J size=8 -E "hash_seed=$uuid,root_owner=0:0,lazy_itable_init=0,nodiscard" "$2"
+}
+
+# modules INITRAMFS NAME...: kernel modules with what they need, in order.
+modules() {
+  local root=$1 name path
+  shift
+  mkdir -p "$root/modules"
+  for name in "$@"; do
+    chroot "$tree" modprobe -S "$kernel" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+  done | awk '!seen[$0]++' | while read -r path; do
+    cp "$tree$path" "$root/modules/"
+    basename "$path"
+  done >"$root/modules/order"
+}
+
+# pack INITRAMFS FILE
+pack() {
+  find "$1" -print0 | xargs -0 touch -h -d "@$SOURCE_DATE_EPOCH"
+  (cd "$1" && find . -print0 | sort -z | cpio --null --quiet -o -H newc --reproducible) | gzip -9n >"$2"
+}
+
+ramfs=$work/initrd-system
+mkdir -p "$ramfs/bin"
+cp /bin/busybox "$ramfs/bin/busybox"
+cp "$recipe/system/init" "$ramfs/init"
+modules "$ramfs" virtio_pci virtio_blk virtio_console
+pack "$ramfs" "$new/v1/initrd.img"
+cp "$tree/boot/vmlinuz-$kernel" "$new/v1/vmlinuz"
+# The kernel is started directly; the disk need not hold it too.
+rm -rf "${tree:?}"/boot/* "${tree:?}"/vmlinuz*
+disk "$tree" "$new/v1/disk.raw" 1G root
+
+hints() {
+  cat <<END
+{
+  "architecture": "x86_64", "firmware": "bios", "disk_bus": "virtio", "machine_floor": "pc-q35-7.2",
+  "disks": [{"name": "system", "path": "disk.raw", "format": "raw"}],
+  "kernel": "vmlinuz", "initrd": "initrd.img", "append": "$1",
+  "data": {"label": "dormer-data", "mount_point": "/data"},
+  "memory": $2, "user": "user"
+}
+END
+}
+append="root=LABEL=root rw console=ttyS0 quiet mitigations=off panic=-1"
+hints "$append" 384 >"$new/v1/guest.json"
+
+# The second version, from the first one's tree.
+printf 'VERSION=2\n# Nothing else is configured.\n' >"$tree/etc/dormer-test.conf"
+install -m 0755 "$work/agent-2" "$tree/usr/sbin/dormer-guest"
+mkdir -p "$tree/usr/local/share/dormer-test"
+awk 'BEGIN { x = 42; for (i = 0; i < 250000; i++) { x = (x * 16807) % 2147483647; printf "%08x", x } }' >"$tree/usr/local/share/dormer-test/atlas"
+disk "$tree" "$new/v2/disk.raw" 1G root
+cp "$new/v1/vmlinuz" "$new/v1/initrd.img" "$new/v1/guest.json" "$new/v2/"
+
+# The tiny guest.
+ramfs=$work/initrd-tiny
+mkdir -p "$ramfs"/{bin,sbin,etc,usr/sbin,usr/bin,home/user}
+cp /bin/busybox "$ramfs/bin/busybox"
+cp "$recipe/tiny/init" "$recipe/tiny/udhcpc" "$ramfs/"
+cp "$work/agent-1" "$ramfs/usr/sbin/dormer-guest"
+cp "$tree/sbin/mke2fs" "$ramfs/sbin/mke2fs"
+chroot "$tree" ldd /sbin/mke2fs | grep -o '/[^ ]*' | while read -r library; do
+  mkdir -p "$ramfs$(dirname "$library")"
+  cp -L "$tree$library" "$ramfs$library"
+done
+cp "$tree/etc/mke2fs.conf" "$ramfs/etc/"
+printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n' >"$ramfs/etc/passwd"
+printf 'root:x:0:\nuser:x:1000:\n' >"$ramfs/etc/group"
+printf 'PRETTY_NAME="Tiny test guest"\n' >"$ramfs/etc/os-release"
+chown 1000:1000 "$ramfs/home/user"
+modules "$ramfs" virtio_pci virtio_console virtio_blk virtio_net
+pack "$ramfs" "$new/tiny/initrd.img"
+cp "$new/v1/vmlinuz" "$new/tiny/vmlinuz"
+mkdir -p "$work/tiny"
+disk "$work/tiny" "$new/tiny/disk.raw" 32M base
+hints "console=ttyS0 quiet mitigations=off panic=-1" 128 >"$new/tiny/guest.json"
+
+date -u +%FT%TZ >"$new/complete"
+rm -rf "$folder"
+mv "$new" "$folder"
+# What was not used for two weeks goes.
+find "$out" -mindepth 2 -maxdepth 2 -name complete -mtime +14 -printf '%h\0' | xargs -0r rm -rf
+find "$out" -maxdepth 1 -name 'tree-*.tar.zst' -mtime +30 ! -newer "$tree_file" -delete
+say "ready: $(du -sh "$folder" | cut -f1)"
+echo "$folder"
