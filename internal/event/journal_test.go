@@ -421,10 +421,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(journalChild); dir != "" {
 		if err := appendForEver(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1) //nolint:forbidigo // the main of the child process
+			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // the main of the test binary
+	os.Exit(m.Run())
 }
 
 // appendForEver appends from several goroutines, trims at times, and writes

@@ -31,16 +31,16 @@ func TestMain(m *testing.M) {
 	if dsn := os.Getenv(childEnv); dsn != "" {
 		if err := appendForEver(dsn); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1) //nolint:forbidigo // the main of the child process
+			os.Exit(1)
 		}
 	}
 	if dsn := os.Getenv(migratingEnv); dsn != "" {
 		if err := migrateForEver(dsn); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1) //nolint:forbidigo // the main of the child process
+			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // the main of the test binary
+	os.Exit(m.Run())
 }
 
 const crashClients = 3

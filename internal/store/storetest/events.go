@@ -253,8 +253,8 @@ func testFilters(t *testing.T, s Events) {
 func testPages(t *testing.T, s Events) {
 	ctx := t.Context()
 	// Stored in another order than received.
-	for i, received := range []time.Duration{3, 1, 2, 2, 0} {
-		must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{batch(fmt.Sprint("c", i), received*time.Second, 1, 2, 3)}))
+	for i, received := range []time.Duration{3 * time.Second, time.Second, 2 * time.Second, 2 * time.Second, 0} {
+		must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{batch(fmt.Sprint("c", i), received, 1, 2, 3)}))
 	}
 	whole := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: "i", Limit: 100}))
 	if len(whole) != 15 {
