@@ -38,8 +38,8 @@ held() {
 
 # --- folders, programs, clean-up -------------------------------------------------
 # Not below TMPDIR: a socket's path may have no more than 107 bytes.
+umask 077
 demo=$(mktemp -d /tmp/dormer-demo.XXXXXX)
-chmod 700 "$demo"
 export PATH=$PWD/bin:$PATH
 export XDG_CONFIG_HOME=$demo/config XDG_DATA_HOME=$demo/data XDG_RUNTIME_DIR=$demo/run XDG_STATE_HOME=$demo/state
 mkdir -m 700 "$XDG_CONFIG_HOME" "$XDG_DATA_HOME" "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
@@ -120,9 +120,8 @@ held 'the server is ready' until_true 30 curl -fsS --cacert "$ca" "$url/readyz"
 
 step 'Sign in as the first operator; the one-time password must be changed'
 operator_password=$(head -c 18 /dev/urandom | base64)
-printf '%s\n%s\n' "$(cat "$demo/server/first-admin-password")" "$operator_password" >"$demo/passwords"
-run dormer login --server "$url" --ca "$ca" --user admin <"$demo/passwords"
-rm "$demo/passwords"
+printf '%s\n%s\n' "$(cat "$demo/server/first-admin-password")" "$operator_password" >"$demo/password"
+run dormer login --server "$url" --ca "$ca" --user admin <"$demo/password"
 
 step 'Make a publisher key; pack the guest; push it'
 run dormer publisher create demo
@@ -152,19 +151,23 @@ run dormer status
 
 step 'Run published applications in the guest'
 run dormer run Demo hello
-held 'the application ran in the guest' bash -c 'dormer run Demo hello | grep -q "^Hello from "'
+greeted() { dormer run Demo hello | grep -q '^Hello from '; }
+held 'the application ran in the guest' greeted
 run dormer run Demo notes
 
 step 'Stop the workspace, then the server'
 run dormer stop Demo
 stop_process "$server"
 server=''
-held 'the server is gone' bash -c "! curl -fsS --max-time 3 --cacert '$ca' '$url/readyz'"
+gone() { ! curl -fsS --max-time 3 --cacert "$ca" "$url/readyz"; }
+held 'the server is gone' gone
 
 step 'Off-line: the workspace still starts, and the data disk kept the first note'
 run dormer start Demo
 run dormer run Demo notes
-held 'both notes are on the data disk' bash -c '[ "$(dormer run Demo notes | wc -l)" -ge 3 ]'
+notes() { dormer run Demo notes | wc -l; }
+both_notes() { [[ $(notes) -ge 3 ]]; }
+held 'the notes of before and after are on the data disk' both_notes
 run dormer status
 
 step 'Start the server again; the events of the time off-line arrive'
@@ -174,14 +177,17 @@ nothing_waits() { dormer refresh --json | jq -e '.events_waiting == 0'; }
 held 'the agent has delivered its events' until_true 60 nothing_waits
 run dormer report status
 run dormer report activity --limit 30
-runs() { dormer report activity --limit 500 --json | jq '[.items[] | select(.description | test("notes"))] | length'; }
-held 'the report has each run of the application, those off-line among them' bash -c "[ $(runs) -ge 3 ]"
-held 'no event is there twice' bash -c 'dormer report activity --limit 500 --json | jq -e "([.items[] | [.client, .time, .code, .description]] | length) == ([.items[] | [.client, .time, .code, .description]] | unique | length)"'
+events() { dormer report activity --limit 500 --json | jq -e "[.items[] | [.client, .time, .code, .description]] | $1"; }
+reported() { events '[.[] | select(.[3] | test("notes"))] | length >= 3'; }
+held 'the report has each run of the application, those off-line among them' reported
+each_once() { events 'length == (unique | length)'; }
+held 'no event is there twice' each_once
 run dormer audit --limit 10
 
 printf '\n%sEvery step held%s, in %d s.\n' "$bold" "$plain" $((SECONDS - started))
 
 if [[ -n ${DEMO_KEEP:-} ]]; then
+  (umask 077 && printf 'admin %s\nalice %s\n' "$operator_password" "$user_password" >"$demo/passwords")
   cat <<END
 
 It stays up until you press Ctrl-C. In another terminal:
@@ -193,8 +199,7 @@ It stays up until you press Ctrl-C. In another terminal:
   dormer report activity           # what happened
   curl --cacert $ca $url/api/v1/openapi.json
 
-The operator is admin, password $operator_password
-The user is alice, password $user_password
+The operator is admin, the user is alice; their passwords are in $demo/passwords.
 Logs: $demo/dormerd.log, $demo/agent.log
 END
   wait "$server" "$agent" || true
