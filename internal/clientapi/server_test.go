@@ -120,6 +120,23 @@ func (e *eventsOf) Submit(ctx context.Context, b event.Batch) (uint64, error) {
 	return e.Events.Submit(ctx, b)
 }
 
+// peopleOf lets a test take the directory away.
+type peopleOf struct {
+	clientapi.People
+	mu  sync.Mutex
+	err error
+}
+
+func (p *peopleOf) GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error) {
+	p.mu.Lock()
+	err := p.err
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return p.People.GroupsOf(ctx, user)
+}
+
 // server is an instance with a real store in one process.
 type server struct {
 	t     testing.TB
@@ -136,6 +153,7 @@ type server struct {
 	issuer   *lease.Issuer
 	images   *images
 	submit   *eventsOf
+	groups   *peopleOf
 	api      *clientapi.API
 	http     http.Handler
 
@@ -241,10 +259,11 @@ func (s *server) start() {
 	}()
 	t.Cleanup(func() { stop(); <-done })
 	s.submit = &eventsOf{Events: ingester}
+	s.groups = &peopleOf{People: s.people}
 	signed := must(s.keySet.Sign(s.root))(t)
 	s.api = must(clientapi.New(clientapi.Config{
 		Instance: s.instance, Epoch: s.epoch, RootKey: s.root.Public(), KeySet: func() clientapi.KeySet { return clientapi.KeySet{Version: s.keySet.Version, Signed: signed} },
-		Answers: s.key, Enrollment: s.enroll, Catalog: s.catalog, Issuer: s.issuer, People: s.people, Events: s.submit,
+		Answers: s.key, Enrollment: s.enroll, Catalog: s.catalog, Issuer: s.issuer, People: s.groups, Events: s.submit,
 		Objects: objects{"pack/abc": []byte("0123456789")}, Audit: state, Fenced: func(e dormer.Epoch) { s.heard = append(s.heard, e) },
 		Now: s.clock.Now, Random: rand.Reader, Logger: logger,
 	}))(t)

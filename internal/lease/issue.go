@@ -308,6 +308,8 @@ func (i *Issuer) refusal(m *machineRecord, said wire.MachineState, p Poll, e *En
 		return e.Refused
 	case e.RefusesUnmanaged && !p.Managed:
 		return fmt.Sprintf("workspace %s is not for agents that belong to a user: ask for the agent to be installed as a service", e.WorkspaceName)
+	case e.RepositoryKey != "" && i.cfg.RepositoryKeys[e.RepositoryKey] == nil:
+		return fmt.Sprintf("workspace %s: its image is encrypted under a key that the server does not have", e.WorkspaceName)
 	case i.orders.deletes(m.Client, m.ID):
 		return "the machine is being deleted"
 	case said.Serial == 0 && e.ValidUntil != nil && !now.Before(*e.ValidUntil):

@@ -210,11 +210,7 @@ func (i *Issuer) sealKeys(c *clientRecord, p Poll, l keyList, d *Decision) error
 			}
 		}
 		for _, id := range l.images {
-			key, ok := i.cfg.RepositoryKeys[id]
-			if !ok {
-				continue // the catalog refuses leases of such images
-			}
-			if err := add(wire.RepositoryKeyName(id), key); err != nil {
+			if err := add(wire.RepositoryKeyName(id), i.cfg.RepositoryKeys[id]); err != nil {
 				return err
 			}
 		}
