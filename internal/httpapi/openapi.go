@@ -55,7 +55,7 @@ func (r route) operation(registry huma.Registry) *huma.Operation {
 		op.Security = []map[string][]string{{"session": {}}}
 		op.Description = "Needs the role " + string(r.need) + "."
 	}
-	for _, part := range strings.Split(r.path, "/") {
+	for part := range strings.SplitSeq(r.path, "/") {
 		if strings.HasPrefix(part, "{") {
 			op.Parameters = append(op.Parameters, &huma.Param{Name: strings.Trim(part, "{}."), In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
 		}

@@ -77,7 +77,7 @@ func routes() []route {
 
 		act("GET", "/workspaces", readOnly, "List workspaces", (*API).listWorkspaces).with(query(parameter{name: "name", doc: "only the one of that name"})),
 		raw("POST", "/workspaces", full, "Create a workspace", (*API).createWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(message), status(http.StatusCreated)),
-		raw("POST", "/workspaces/validate", readOnly, "Validate a workspace document", (*API).validateWorkspace, workspaceDocument, of[rest.Validated]()),
+		raw("POST", "/workspaces/validate", readOnly, "Validate a workspace document", (*API).validateWorkspace, workspaceDocument, of[rest.Validated]()).with(unaudited),
 		raw("GET", "/workspaces/{id}", readOnly, "Read a workspace document", (*API).getWorkspace, media{}, workspaceDocument),
 		raw("PUT", "/workspaces/{id}", full, "Commit a new revision", (*API).commitWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(ifMatch, message)),
 		act("DELETE", "/workspaces/{id}", full, "Delete a workspace", (*API).deleteWorkspace).with(headers(ifMatch)),

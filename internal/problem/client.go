@@ -2,6 +2,7 @@ package problem
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -74,9 +75,9 @@ func causeOf(p wire.Problem) error {
 			continue
 		}
 		switch {
-		case k.err == dormer.ErrInvalid && len(p.Fields) > 0:
+		case errors.Is(k.err, dormer.ErrInvalid) && len(p.Fields) > 0:
 			return &dormer.InvalidError{Fields: p.Fields}
-		case k.err == dormer.ErrConflict && p.Status == http.StatusPreconditionFailed:
+		case errors.Is(k.err, dormer.ErrConflict) && p.Status == http.StatusPreconditionFailed:
 			at, _ := time.Parse(time.RFC3339Nano, p.At) // absent or foreign: zero
 			return &dormer.ConflictError{What: "it", By: p.By, At: at, Current: p.Current}
 		}

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,16 +30,20 @@ type Duration time.Duration
 
 // UnmarshalText reads a duration; d stands for 24 hours.
 func (d *Duration) UnmarshalText(b []byte) error {
-	s := string(b)
-	factor := time.Duration(1)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		s, factor = days+"h", 24
+	const most = 100 * 365 * 24 // hours
+	var v time.Duration
+	var err error
+	if days, ok := strings.CutSuffix(string(b), "d"); ok {
+		var n int
+		n, err = strconv.Atoi(days)
+		v = time.Duration(min(max(n, -1), most)) * 24 * time.Hour
+	} else {
+		v, err = time.ParseDuration(string(b))
 	}
-	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 || v > 100*365*24*time.Hour {
-		return fmt.Errorf(`expected a duration such as "90s", "12h" or "30d"`)
+	if err != nil || v < 0 || v > most*time.Hour {
+		return errors.New(`expected a duration such as "90s", "12h" or "30d"`)
 	}
-	*d = Duration(v * factor)
+	*d = Duration(v)
 	return nil
 }
 

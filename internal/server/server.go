@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -303,8 +304,8 @@ func (s *Server) AuthorityPEM() []byte {
 // have returned.
 func (s *Server) Close() error {
 	var all []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		all = append(all, s.closers[i]())
+	for _, f := range slices.Backward(s.closers) {
+		all = append(all, f())
 	}
 	s.closers = nil
 	return errors.Join(all...)

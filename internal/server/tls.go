@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -78,7 +79,7 @@ func (c *certificates) tickets() ([][32]byte, error) {
 		if _, err := io.ReadFull(c.random, fresh); err != nil {
 			return nil, fmt.Errorf("make key of session tickets: %w", err)
 		}
-		stored = append(fresh, stored...)
+		stored = slices.Concat(fresh, stored)
 		stored = stored[:min(len(stored), 32*ticketKeys)]
 		if err := writeFile(path, stored); err != nil {
 			return nil, err
