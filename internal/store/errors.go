@@ -16,12 +16,16 @@ import (
 	"github.com/dormer-project/dormer"
 )
 
-// kind puts the kind of the root package before an error of a driver. Other
-// errors are returned as they are.
+// kind puts the kind of the root package before an error of a driver. Where
+// the kind says everything, and a user may come to read it, it stands in its
+// place. Other errors are returned as they are.
 func kind(err error) error {
 	k := kindOf(err)
-	if k == nil {
+	switch {
+	case k == nil, errors.Is(err, k): // nothing to translate, or done further down
 		return err
+	case errors.Is(k, dormer.ErrNotFound), errors.Is(k, dormer.ErrExists):
+		return k
 	}
 	return fmt.Errorf("%w: %w", k, err)
 }

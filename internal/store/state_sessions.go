@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -57,7 +58,17 @@ func (s *State) EndSession(ctx context.Context, id string) error {
 
 // EndSessionsOf implements access.SessionStore.
 func (s *State) EndSessionsOf(ctx context.Context, user dormer.UserID) ([]string, error) {
-	return all(ctx, s.db.write, "end sessions of user", value[string], "DELETE FROM sessions WHERE user_id = $1 RETURNING id", string(user))
+	const what = "end sessions of user"
+	var ended []string
+	err := s.db.update(ctx, what, func(tx *sql.Tx) error {
+		var err error
+		ended, err = all(ctx, tx, what, value[string], "DELETE FROM sessions WHERE user_id = $1 RETURNING id", string(user))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
 }
 
 // DeleteExpiredSessions implements access.SessionStore.
