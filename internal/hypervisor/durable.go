@@ -1,6 +1,7 @@
 package hypervisor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,6 +38,17 @@ func SyncDir(dir string) error {
 		return fmt.Errorf("make directory durable: %w", err)
 	}
 	return nil
+}
+
+// LastEnd returns how the machine in dir ended when it ran last; false when
+// nobody could write it down.
+func LastEnd(dir string) (Status, bool) {
+	b, err := os.ReadFile(filepath.Join(dir, FileEnd))
+	if err != nil {
+		return Status{}, false
+	}
+	var st Status
+	return st, json.Unmarshal(b, &st) == nil && st.State == StateStopped
 }
 
 // CleanUp removes what a machine that no longer runs has left behind in its

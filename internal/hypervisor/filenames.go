@@ -11,8 +11,10 @@ import (
 const (
 	// FileSpec is the Spec of the machine that was started last, as JSON.
 	FileSpec = "spec.json"
-	// FileLock is locked by the machine process for as long as it lives.
-	FileLock = "machine.lock"
+	// FileOwnerLock is locked by the machine process for as long as it lives,
+	// FileLock by the driver whose QEMU uses the disks.
+	FileOwnerLock = "owner.lock"
+	FileLock      = "machine.lock"
 	// FileOwner is the pid and start time of the machine process, as JSON. It
 	// is gone when the machine has ended cleanly.
 	FileOwner = "machine.pid"

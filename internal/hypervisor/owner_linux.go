@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"github.com/dormer-project/dormer"
 )
 
 // ProcessID names a process for good: numbers are used again, but not with the
@@ -106,11 +109,11 @@ func ReadProcess(dir, name string) ProcessID {
 	return id
 }
 
-// LockDir takes the lock of a machine's directory; ErrExists-like failures are
-// the caller's to name: it returns nil and false when somebody else has it.
-// The lock is held until the file is closed or the process ends.
-func LockDir(dir string) (*os.File, bool, error) {
-	f, err := os.OpenFile(filepath.Join(dir, FileLock), os.O_CREATE|os.O_RDWR, 0o600)
+// LockFile takes the lock of a file of a machine's directory, FileLock or
+// FileOwnerLock. It returns false when somebody else has it. The lock is held
+// until the file is closed or the process ends.
+func LockFile(dir, name string) (*os.File, bool, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, false, fmt.Errorf("lock machine: %w", err)
 	}
@@ -122,4 +125,29 @@ func LockDir(dir string) (*os.File, bool, error) {
 		return nil, false, fmt.Errorf("lock machine: %w", err)
 	}
 	return f, true, nil
+}
+
+// goneTime is how long a killed QEMU may take to go.
+const goneTime = 15 * time.Second
+
+// EndLeftBehind ends a QEMU that its owner has left behind and returns when it
+// has gone. The kernel kills it with its owner, but not in no time, and its
+// disks are locked until then.
+func EndLeftBehind(dir string) error {
+	id := ReadProcess(dir, FileProcess)
+	if err := id.Kill(); err != nil {
+		return err
+	}
+	deadline := time.NewTimer(goneTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for id.Alive() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return fmt.Errorf("QEMU %d of an earlier start does not end: %w", id.PID, dormer.ErrUnavailable)
+		}
+	}
+	return nil
 }

@@ -26,30 +26,7 @@ const (
 	// spaceForDisk is what must be free before a disk is made, in bytes: its
 	// header and tables, with room for the guest to start.
 	spaceForDisk = 32 << 20
-	// goneTime is how long a killed QEMU may take to go.
-	goneTime = 15 * time.Second
 )
-
-// waitGone ends a QEMU that its owner has left behind and waits until it has
-// gone. The kernel kills it with its owner, but not in no time.
-func waitGone(dir string) error {
-	id := hypervisor.ReadProcess(dir, hypervisor.FileProcess)
-	if err := id.Kill(); err != nil {
-		return err
-	}
-	deadline := time.NewTimer(goneTime)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for id.Alive() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			return fmt.Errorf("QEMU %d of an earlier start does not end: %w", id.PID, dormer.ErrUnavailable)
-		}
-	}
-	return nil
-}
 
 // prepareDisks makes the disks that are missing and returns the key of the
 // machine layer.

@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,7 +126,7 @@ func (d *Driver) Adopt(_ context.Context, dir string) (hypervisor.Machine, error
 	if m, ok := d.machines[dir]; ok {
 		return m, nil
 	}
-	lock, free, err := hypervisor.LockDir(dir)
+	lock, free, err := hypervisor.LockFile(dir, hypervisor.FileLock)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("adopt machine: no directory: %w", dormer.ErrNotFound)
@@ -134,7 +135,7 @@ func (d *Driver) Adopt(_ context.Context, dir string) (hypervisor.Machine, error
 	case !free:
 		return nil, fmt.Errorf("adopt machine: it belongs to another process: %w", dormer.ErrUnavailable)
 	}
-	err = errors.Join(waitGone(dir), hypervisor.CleanUp(dir), lock.Close())
+	err = errors.Join(hypervisor.EndLeftBehind(dir), hypervisor.CleanUp(dir), lock.Close())
 	return nil, errors.Join(fmt.Errorf("adopt machine: %w", dormer.ErrNotFound), err)
 }
 
@@ -145,7 +146,7 @@ func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	lock, free, err := hypervisor.LockDir(spec.Dir)
+	lock, free, err := hypervisor.LockFile(spec.Dir, hypervisor.FileLock)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("start machine: its directory: %w", dormer.ErrNotFound)
@@ -174,7 +175,7 @@ func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 func (d *Driver) start(ctx context.Context, spec hypervisor.Spec, secrets hypervisor.Secrets, lock *os.File) (*machine, error) {
 	// A QEMU whose owner was killed is being killed by the kernel; its disks
 	// are locked until it has gone.
-	if err := waitGone(spec.Dir); err != nil {
+	if err := hypervisor.EndLeftBehind(spec.Dir); err != nil {
 		return nil, err
 	}
 	if err := keepSockets(spec); err != nil {
@@ -201,6 +202,7 @@ func keepSockets(spec hypervisor.Spec) error {
 	wanted := map[string]bool{}
 	for _, b := range spec.Base {
 		wanted[b.Socket] = true
+		wanted[filepath.Join(spec.Dir, b.Socket)] = true // as QEMU has it
 	}
 	if b := spec.Boot; b != nil {
 		wanted[b.Kernel.File], wanted[b.Initrd.File] = true, true
@@ -223,6 +225,9 @@ func keepSockets(spec hypervisor.Spec) error {
 
 // plan turns a Spec into what the arguments are made of.
 func (d *Driver) plan(spec hypervisor.Spec, a accelerator) (plan, error) {
+	// QEMU runs in the machine's directory: a short name is no longer than a
+	// socket's name may be.
+	spec.Base = slices.Clone(spec.Base)
 	p := plan{spec: spec, accelerator: a, machineType: spec.MachineType, uuid: machineUUID(spec.Machine), mac: machineMAC(spec.Machine)}
 	if p.machineType == "" {
 		p.machineType = d.cfg.MachineType
@@ -252,6 +257,9 @@ func (d *Driver) plan(spec hypervisor.Spec, a accelerator) (plan, error) {
 		}
 	}
 	for i := range spec.Base {
+		if s := &spec.Base[i]; s.Socket != "" && filepath.Dir(s.Socket) == spec.Dir {
+			s.Socket = filepath.Base(s.Socket)
+		}
 		p.layers = append(p.layers, hypervisor.FileLayer(spec.Overlay, spec.Layer, i))
 	}
 	return p, nil

@@ -1,0 +1,237 @@
+package machine_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/guestwire"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
+	"github.com/dormer-project/dormer/internal/hypervisor/process"
+	"github.com/dormer-project/dormer/internal/hypervisor/qemu"
+	"github.com/dormer-project/dormer/internal/machine"
+	"github.com/dormer-project/dormer/internal/nbd"
+)
+
+// TestMain makes the test binary the machine process too, as the agent's
+// program is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "machine" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		err := machine.Main(ctx, machine.Config{
+			Secrets: os.Stdin, Ready: os.NewFile(3, "ready"), OpenBase: openBase, Now: time.Now,
+			QEMU: qemu.Config{Accelerator: os.Getenv("TEST_ACCELERATOR")},
+			Log:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		}, os.Args[2:])
+		stop()
+		if err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1) //nolint:forbidigo // this is main
+		}
+		return
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // this is main
+}
+
+// fileBase serves a file as the disk of an image: the tests' image store is a
+// folder with one file for each stream.
+type fileBase struct {
+	*os.File
+	size int64
+}
+
+func openBase(_ context.Context, disk hypervisor.ImageDisk, key []byte) (machine.Base, error) {
+	if string(key) != "repository key" {
+		return nil, errors.Join(errors.New("wrong repository key"), dormer.ErrCorrupt)
+	}
+	f, err := os.Open(filepath.Join(disk.Store, strings.Repeat("s", disk.Index+1)))
+	if err != nil {
+		return nil, errors.Join(err, dormer.ErrNotFound)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &fileBase{f, st.Size()}, nil
+}
+
+func (b *fileBase) Size() int64 { return b.size }
+
+func (b *fileBase) Extents(_, n int64) ([]nbd.Extent, error) { return []nbd.Extent{{Length: n}}, nil }
+
+// imageSpec is the tiny guest as an image in a store.
+func imageSpec(t *testing.T) func(*hypervisor.Spec) {
+	t.Helper()
+	store := t.TempDir()
+	var once sync.Once
+	return func(s *hypervisor.Spec) {
+		if s.Base[0].File == "" {
+			return
+		}
+		once.Do(func() {
+			for i, from := range []string{s.Base[0].File, s.Boot.Kernel.File, s.Boot.Initrd.File} {
+				if err := os.Symlink(from, filepath.Join(store, strings.Repeat("s", i+1))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		image := func(i int) hypervisor.DiskSource {
+			return hypervisor.DiskSource{Image: &hypervisor.ImageDisk{Store: store, Image: "sha256:0", Index: i}}
+		}
+		s.Base[0], s.Boot.Kernel, s.Boot.Initrd = image(0), image(1), image(2)
+	}
+}
+
+func driver(t *testing.T) *process.Driver {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return process.New(process.Config{
+		Command: []string{exe, "machine"}, Env: []string{"TEST_ACCELERATOR=tcg"}, ProbeFile: probeFile(t),
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+}
+
+var probeFile = func() func(t *testing.T) string {
+	dir := filepath.Join(os.TempDir(), "dormer-machine-test")
+	return func(t *testing.T) string {
+		t.Helper()
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(dir, "probe.json")
+	}
+}()
+
+// secretsSource gives one machine its keys, with the repository key.
+func harness(t *testing.T, change func(*hypervisor.Spec)) hypervisortest.Harness {
+	t.Helper()
+	return hypervisortest.TinyHarness(t, func(t *testing.T) hypervisor.Driver { return driver(t) }, true, change)
+}
+
+func TestConformance(t *testing.T) { harness(t, nil).Run(t) }
+
+func secrets() hypervisor.Secrets {
+	s := hypervisortest.Secrets()
+	s.RepositoryKey = []byte("repository key")
+	return s
+}
+
+// An image's disk comes over the network block device server, its boot files
+// as copies; the machine process outlives its starter; killed, it takes QEMU
+// with it and the machine starts again.
+func TestImageAndKill(t *testing.T) {
+	h := harness(t, imageSpec(t))
+	dir := hypervisortest.Dir(t)
+	spec, keys := h.Spec(t, dir), secrets()
+
+	wrong := keys
+	wrong.RepositoryKey = nil
+	if _, err := driver(t).Start(t.Context(), spec, wrong); !errors.Is(err, dormer.ErrCorrupt) {
+		t.Fatalf("start without the repository key: %v", err)
+	}
+
+	m := h.Start(t, driver(t), spec, keys)
+	st := h.Ready(t, m)
+	h.Output(t, m, h.Write(h.SystemPath, "kept"))
+	h.Output(t, m, h.Write(h.DataPath, "mine"))
+	if len(st.PIDs) != 2 {
+		t.Fatalf("processes: %v", st.PIDs)
+	}
+	for _, pid := range st.PIDs {
+		for _, file := range []string{"cmdline", "environ"} {
+			text, err := os.ReadFile(filepath.Join("/proc", itoa(pid), file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(text), hexOf(keys.DiskKey)) || strings.Contains(string(text), string(keys.DiskKey)) {
+				t.Errorf("the disk key is in %s of process %d", file, pid)
+			}
+		}
+	}
+
+	if err := syscall.Kill(st.PIDs[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.Ended(t, m, hypervisor.ReasonCrashed)
+	if err := syscall.Kill(st.PIDs[1], 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("QEMU has outlived its owner: %v", err)
+	}
+	if _, err := driver(t).Adopt(t.Context(), dir); !errors.Is(err, dormer.ErrNotFound) {
+		t.Fatalf("adopt after the kill: %v", err)
+	}
+	noLeftovers(t, dir)
+
+	m = h.Start(t, driver(t), spec, keys)
+	st = h.Ready(t, m)
+	if got := h.Output(t, m, h.Read(h.SystemPath)); got != "kept" {
+		t.Errorf("after the kill the layer has %q", got)
+	}
+	if got := h.Output(t, m, h.Read(h.DataPath)); got != "mine" {
+		t.Errorf("after the kill the data disk has %q", got)
+	}
+	if err := syscall.Kill(st.PIDs[1], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.Ended(t, m, hypervisor.ReasonCrashed)
+	end, ok := hypervisor.LastEnd(dir)
+	if !ok || end.Reason != hypervisor.ReasonCrashed {
+		t.Errorf("recorded end: %+v, %v", end, ok)
+	}
+	noLeftovers(t, dir)
+}
+
+// The computer that shuts down ends machine processes by SIGTERM.
+func TestTerminate(t *testing.T) {
+	h := harness(t, nil)
+	dir := hypervisortest.Dir(t)
+	m := h.Start(t, driver(t), h.Spec(t, dir), secrets())
+	st := h.Ready(t, m)
+	if err := syscall.Kill(st.PIDs[0], syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	h.Ended(t, m, hypervisor.ReasonShutdown)
+	noLeftovers(t, dir)
+}
+
+// A guest that restarts itself ends its machine and says so.
+func TestGuestRestarts(t *testing.T) {
+	h := harness(t, nil)
+	m := h.Start(t, driver(t), h.Spec(t, hypervisortest.Dir(t)), secrets())
+	h.Ready(t, m)
+	if _, err := m.Exec(t.Context(), guestwire.ExecRequest{Args: []string{"reboot", "-f"}, User: "root", Detach: true}); err != nil {
+		t.Fatal(err)
+	}
+	h.Ended(t, m, hypervisor.ReasonRestart)
+}
+
+func noLeftovers(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !hypervisor.Leftover(e.Name()) })
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
