@@ -261,10 +261,11 @@ func (a *Agent) limitsLoop(ctx context.Context) {
 		case <-t.C:
 		}
 		r := a.enforceAll()
-		if r.SetBack > 0 {
-			a.tell(event.New(event.ClockSetBack, r.Now, "by "+r.SetBack.Round(time.Second).String()), nil)
+		back := a.clock.SetBack()
+		if back > 0 {
+			a.tell(event.New(event.ClockSetBack, r.Now, "by "+back.Round(time.Second).String()), nil)
 		}
-		if s := a.clock.State(); r.SetBack > 0 || s.Elapsed-saved.Elapsed >= clockEvery || s.Elapsed < saved.Elapsed {
+		if s := a.clock.State(); back > 0 || s.Elapsed-saved.Elapsed >= clockEvery || s.Elapsed < saved.Elapsed {
 			if err := a.saveClock(); err != nil {
 				a.log.LogAttrs(ctx, slog.LevelError, "the state of the clock cannot be kept", slog.Any("error", err))
 				continue

@@ -223,13 +223,17 @@ func (a *Agent) takeLease(ctx context.Context, t *trust, e seal.Envelope) error 
 	if err := m.accept(e, l, p); err != nil {
 		return err
 	}
+	if m.rec == nil { // new
+		m.begin(a.ctx)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.machines[m.id] = m
 	delete(a.poll.notices, l.Machine)
 	return nil
 }
 
-// machineFor returns the machine of a lease, making its record when it is new.
+// machineFor returns the machine of a lease; a new one has no reconciler yet.
 // It belongs to the user of this computer for whom the lease's user is signed
 // in.
 func (a *Agent) machineFor(l lease.Lease) (*machine, error) {
@@ -249,18 +253,10 @@ func (a *Agent) machineFor(l lease.Lease) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m = &machine{
+	return &machine{
 		agent: a, folder: f, id: l.Machine, uid: s.UID,
 		record: record{Machine: l.Machine, UID: s.UID, User: l.User, Name: l.WorkspaceName},
-	}
-	if err := m.save(); err != nil {
-		return nil, err
-	}
-	m.begin(a.ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.machines[l.Machine] = m
-	return m, nil
+	}, nil
 }
 
 // owns reports whether the machine is that user's of the instance.

@@ -50,8 +50,9 @@ const setBackTolerance = 2 * time.Minute
 type Clock struct {
 	src TimeSources
 
-	mu    sync.Mutex
-	state ClockState // guarded by mu
+	mu      sync.Mutex // guards the fields below
+	state   ClockState
+	setBack time.Duration
 }
 
 // NewClock returns a clock that goes on from state; the zero state is that of
@@ -69,9 +70,6 @@ type Reading struct {
 	Answer time.Time
 	// Elapsed is the time since that answer.
 	Elapsed time.Duration
-	// SetBack is by how much the wall clock was set back since the last look,
-	// 0 if it was not. Each setting is told once.
-	SetBack time.Duration
 }
 
 // Read looks at the sources, counts what has passed, and says what time it is.
@@ -85,8 +83,6 @@ func (c *Clock) Read() Reading {
 func (c *Clock) read() Reading {
 	wall, boot := c.src.Wall(), c.src.Boot()
 	s := &c.state
-	r := Reading{}
-
 	passed := boot - s.Mark
 	if s.BootID != c.src.BootID || passed < 0 {
 		// The computer was started again: it has been on for as long as its
@@ -95,7 +91,7 @@ func (c *Clock) read() Reading {
 	}
 	if !s.Wall.IsZero() {
 		if behind := s.Wall.Add(passed).Sub(wall); behind > setBackTolerance {
-			r.SetBack = behind
+			c.setBack += behind
 		}
 	}
 	if !s.Answer.IsZero() {
@@ -104,12 +100,23 @@ func (c *Clock) read() Reading {
 	}
 	s.BootID, s.Mark, s.Wall = c.src.BootID, boot, wall.Round(0)
 
-	r.Now, r.Answer, r.Elapsed = wall.Round(0), s.Answer, s.Elapsed
+	r := Reading{Now: wall.Round(0), Answer: s.Answer, Elapsed: s.Elapsed}
 	if floor := s.Answer.Add(s.Elapsed); !s.Answer.IsZero() && floor.After(r.Now) {
 		r.Now = floor
 	}
 	r.Now = r.Now.UTC()
 	return r
+}
+
+// SetBack returns by how much the wall clock was set back since the last call,
+// 0 if it was not.
+func (c *Clock) SetBack() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read()
+	by := c.setBack
+	c.setBack = 0
+	return by
 }
 
 // Answered tells the clock the server's time from a signed answer that was
@@ -118,6 +125,7 @@ func (c *Clock) read() Reading {
 func (c *Clock) Answered(server time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.read() // notes a clock that was set back meanwhile
 	wall := c.src.Wall().Round(0)
 	c.state = ClockState{
 		Answer: server.UTC(), WallAtAnswer: wall,

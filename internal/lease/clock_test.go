@@ -171,24 +171,30 @@ func TestSetBackIsToldOnce(t *testing.T) {
 	b := newBench()
 	b.clock.Answered(start)
 	b.pass(time.Hour)
-	if r := b.clock.Read(); r.SetBack != 0 {
-		t.Fatalf("a running clock was told as set back by %s", r.SetBack)
+	if by := b.clock.SetBack(); by != 0 {
+		t.Fatalf("a running clock was told as set back by %s", by)
 	}
 	b.wall = b.wall.Add(-30 * time.Second)
-	if r := b.clock.Read(); r.SetBack != 0 {
-		t.Errorf("half a minute was told as set back by %s", r.SetBack)
+	if by := b.clock.SetBack(); by != 0 {
+		t.Errorf("half a minute was told as set back by %s", by)
 	}
 	b.wall = b.wall.Add(-10 * time.Minute)
-	if r := b.clock.Read(); r.SetBack != 10*time.Minute {
-		t.Errorf("set back by ten minutes was told as %s", r.SetBack)
+	b.clock.Read() // does not take it away
+	if by := b.clock.SetBack(); by != 10*time.Minute {
+		t.Errorf("set back by ten minutes was told as %s", by)
 	}
-	if r := b.clock.Read(); r.SetBack != 0 {
-		t.Errorf("told twice: %s", r.SetBack)
+	if by := b.clock.SetBack(); by != 0 {
+		t.Errorf("told twice: %s", by)
+	}
+	b.wall = b.wall.Add(-time.Hour)
+	b.clock.Answered(start)
+	if by := b.clock.SetBack(); by < 59*time.Minute {
+		t.Errorf("set back before an answer was told as %s", by)
 	}
 	b.wall = b.wall.Add(-time.Hour)
 	b.reboot(0)
-	if r := b.clock.Read(); r.SetBack < 59*time.Minute {
-		t.Errorf("set back across a reboot was told as %s", r.SetBack)
+	if by := b.clock.SetBack(); by < 59*time.Minute {
+		t.Errorf("set back across a reboot was told as %s", by)
 	}
 }
 

@@ -1,0 +1,273 @@
+package producttest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// events returns all events of the instance, oldest first.
+func (i *instance) events() []rest.EventRow {
+	i.t.Helper()
+	var all []rest.EventRow
+	q := apiclient.ReportQuery{Days: 30, Limit: 1000}
+	for {
+		page, err := i.admin.ActivityReport(i.t.Context(), q)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		all = append(page.Items, all...)
+		if page.Next == 0 || len(page.Items) == 0 {
+			return all
+		}
+		q.Before = page.Next
+	}
+}
+
+// count counts the events of one code of a host.
+func (i *instance) count(host string, code event.Code) int {
+	i.t.Helper()
+	n := 0
+	for _, e := range i.events() {
+		if e.Host == host && e.Code == int(code) {
+			n++
+		}
+	}
+	return n
+}
+
+// patiently repeats what is refused for being asked too often.
+func patiently(t *testing.T, f func() error) error {
+	t.Helper()
+	var err error
+	eventually(t, "an answer", func() bool {
+		err = f()
+		return !errors.Is(err, dormer.ErrUnavailable)
+	})
+	return err
+}
+
+// TestManyClients is the main job on many computers at once: enrol, sign in,
+// get image and lease, start, run an application, work on without the server,
+// and send every event once when it is back.
+func TestManyClients(t *testing.T) {
+	const clients = 50
+	i := newInstance(t)
+	i.push("office")
+	grants := ""
+	for n := range clients {
+		i.user(fmt.Sprintf("user%d", n))
+		grants += grant(fmt.Sprintf("user%d", n))
+	}
+	i.workspace("Office", office, grants)
+	token := i.joinToken()
+
+	all := make([]*computer, clients)
+	each := func(f func(n int, c *computer)) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for n, c := range all {
+			wg.Go(func() { f(n, c) })
+		}
+		wg.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	for n := range all {
+		all[n] = newComputer(t, fmt.Sprintf("desk%d", n))
+	}
+	each(func(n int, c *computer) {
+		// All come from one address, and the server bounds attempts by address.
+		if err := patiently(t, func() error {
+			return c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token})
+		}); err != nil {
+			t.Errorf("enrol: %v", err)
+			return
+		}
+		if err := patiently(t, func() error {
+			_, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: fmt.Sprintf("user%d", n), Password: userPassword})
+			return err
+		}); err != nil {
+			t.Errorf("sign in: %v", err)
+		}
+	})
+	for _, c := range all {
+		c.await(alice, "ready")
+	}
+	each(func(_ int, c *computer) {
+		r, err := c.run(alice, "hello")
+		if err != nil || string(r.Stdout) != "hello world\n" || r.ExitStatus != 0 {
+			t.Errorf("%s: %+v, %v", c.name, r, err)
+		}
+	})
+
+	i.shut()
+	each(func(_ int, c *computer) {
+		if err := c.refresh(); !errors.Is(err, dormer.ErrUnavailable) {
+			t.Errorf("%s: a poll without a server: %v", c.name, err)
+		}
+		if err := c.act(alice, agentapi.CommandRestart); err != nil {
+			t.Errorf("%s: restart off-line: %v", c.name, err)
+		}
+		if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello world\n" {
+			t.Errorf("%s: off-line: %+v, %v", c.name, r, err)
+		}
+		if r, err := c.run(alice, "Fail"); err != nil || r.ExitStatus != 1 {
+			t.Errorf("%s: a command that fails: %+v, %v", c.name, r, err)
+		}
+		if _, err := c.run(alice, "none such"); !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("%s: an application that is not published: %v", c.name, err)
+		}
+	})
+	i.start()
+	each(func(_ int, c *computer) {
+		for range 2 { // the second brings nothing new
+			if err := patiently(t, c.refresh); err != nil {
+				t.Errorf("%s: poll after the return: %v", c.name, err)
+			}
+		}
+	})
+	perHost := map[string]map[int]int{}
+	for _, e := range i.events() {
+		if perHost[e.Host] == nil {
+			perHost[e.Host] = map[int]int{}
+		}
+		perHost[e.Host][e.Code]++
+	}
+	for _, c := range all {
+		for code, want := range map[event.Code]int{
+			event.Enrolled: 1, event.SignedIn: 1, event.ImageStarted: 1, event.ImageFinished: 1,
+			event.WorkspaceStarted: 2, event.ApplicationRun: 3, event.WorkspaceStopped: 1,
+		} {
+			if got := perHost[c.name][int(code)]; got != want {
+				t.Errorf("%s: %d events %d, want %d", c.name, got, code, want)
+			}
+		}
+	}
+	rows, err := i.admin.StatusReport(t.Context(), apiclient.ReportQuery{Days: 7, Limit: 1000})
+	if err != nil || len(rows) != clients {
+		t.Errorf("the status report has %d rows, %v", len(rows), err)
+	}
+	for _, r := range rows {
+		if r.Workspace != "Office" || !r.Connected || r.ClientVersion != "1.0-test" {
+			t.Errorf("status report: %+v", r)
+			break
+		}
+	}
+}
+
+// one returns an instance with one enrolled computer on which alice is signed
+// in and has the workspace Office.
+func one(t *testing.T) (*instance, *computer, rest.Committed) {
+	t.Helper()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	w := i.workspace("Office", office, grant("alice"))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	c.await(alice, "ready")
+	return i, c, w
+}
+
+func TestAgentRestartAndReboot(t *testing.T) {
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	starts := c.host.Starts()
+
+	c.restart()
+	if w := c.only(alice); w.State != "running" || c.host.Starts() != starts {
+		t.Errorf("after a restart of the agent the workspace is %s, started %d times more", w.State, c.host.Starts()-starts)
+	}
+	if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello world\n" {
+		t.Errorf("the adopted machine: %+v, %v", r, err)
+	}
+
+	// Off-line, the computer is started again: lease and sealed keys open it.
+	i.shut()
+	c.reboot()
+	if w := c.only(alice); w.State != "ready" || !w.Permitted {
+		t.Errorf("after a reboot off-line: %+v", w)
+	}
+	if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello world\n" {
+		t.Errorf("after a reboot off-line: %+v, %v", r, err)
+	}
+	i.start()
+	c.mustRefresh()
+	c.mustRefresh()
+	if n := i.count("desk", event.MachineAdopted); n != 1 {
+		t.Errorf("%d adoptions were told", n)
+	}
+	if n := i.count("desk", event.AgentStarted); n != 3 {
+		t.Errorf("%d starts of the agent were told, want 3", n)
+	}
+}
+
+func TestClocks(t *testing.T) {
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	i.shut()
+
+	// Within the budget, with the clock set back again and again.
+	for range 3 {
+		c.pass(2 * time.Hour)
+		c.setWall(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	}
+	if w := c.only(alice); w.State != "running" || !w.Permitted {
+		t.Errorf("six hours off-line: %+v", w)
+	}
+	c.pass(3 * time.Hour)
+	if w := c.await(alice, "ready"); w.Permitted {
+		t.Errorf("nine hours off-line: %+v", w)
+	}
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start after the limit: %v", err)
+	}
+	c.reboot()
+	c.setWall(time.Now())
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start after limit and reboot: %v", err)
+	}
+
+	i.start()
+	c.mustRefresh()
+	c.mustStart(alice)
+
+	// To 2099 and back, while the server is there.
+	c.setWall(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
+	c.await(alice, "ready")
+	c.setWall(time.Now())
+	c.mustRefresh() // although certificates of 2099 are asked for no more
+	c.mustStart(alice)
+
+	// To 2099 and back, while it is not.
+	i.shut()
+	c.setWall(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
+	c.await(alice, "ready")
+	c.setWall(time.Now())
+	c.restart()
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start after 2099: %v", err)
+	}
+	// To 2000, and the server back: the client trusts its own count for TLS.
+	c.setWall(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	i.start()
+	c.mustRefresh()
+	c.mustStart(alice)
+	if i.count("desk", event.ClockSetBack) == 0 {
+		t.Error("nobody was told that the clock was set back")
+	}
+	if i.count("desk", event.WorkspaceLimit) == 0 || i.count("desk", event.WorkspaceOffline) == 0 {
+		t.Error("nobody was told of the limit")
+	}
+}
