@@ -35,6 +35,7 @@ type harness struct {
 	t      testing.TB
 	server *server.Server
 	url    string
+	data   string // folder
 	log    *syncBuffer
 	admin  string // token
 	reader string // token
@@ -65,7 +66,7 @@ func newHarness(t testing.TB) *harness {
 	cfg.Data = filepath.Join(dir, "data")
 	cfg.TLS.Mode = server.TLSOff
 	cfg.PublicURLs = []string{"http://dormer.example.com"}
-	h := &harness{t: t, log: &syncBuffer{}, ids: map[string]string{}}
+	h := &harness{t: t, data: cfg.Data, log: &syncBuffer{}, ids: map[string]string{}}
 	var err error
 	h.server, err = server.New(t.Context(), cfg, server.Deps{
 		Now: time.Now, Random: rand.Reader, Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -10,7 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -102,6 +105,16 @@ func Of(err error) wire.Problem {
 	return p
 }
 
+// ofSystem reports whether the text of err comes from the operating system in
+// part, and so names the server's files and addresses.
+func ofSystem(err error) bool {
+	_, path := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	_, call := errors.AsType[*os.SyscallError](err)
+	_, network := errors.AsType[*net.OpError](err)
+	return path || link || call || network
+}
+
 func of(err error) wire.Problem {
 	if named, ok := errors.AsType[interface {
 		error
@@ -122,7 +135,7 @@ func of(err error) wire.Problem {
 			continue
 		}
 		p := wire.Problem{Title: k.title, Status: k.status, Kind: k.name}
-		if k.text {
+		if k.text && !ofSystem(err) {
 			p.Detail = err.Error()
 		}
 		if k.status == http.StatusServiceUnavailable {

@@ -1,0 +1,159 @@
+package problem_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/problem"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// TestThereAndBack: every kind has a status of its own choosing and is the same
+// kind again at the client.
+func TestThereAndBack(t *testing.T) {
+	at := time.Date(2026, 11, 22, 1, 2, 3, 4000, time.UTC)
+	for _, c := range []struct {
+		err    error
+		status int
+		is     error
+		kind   string
+	}{
+		{dormer.Invalidf("a.b", "is wrong"), 400, dormer.ErrInvalid, "invalid"},
+		{dormer.ErrUnauthenticated, 401, dormer.ErrUnauthenticated, "unauthenticated"},
+		{dormer.ErrDenied, 403, dormer.ErrDenied, "denied"},
+		{&access.RefusedError{Reason: access.ReasonDisabled}, 403, dormer.ErrDenied, "denied"},
+		{&access.RefusedError{Reason: access.ReasonMustChange}, 403, dormer.ErrDenied, problem.KindMustChange},
+		{&access.LimitedError{After: 1500 * time.Millisecond}, 429, dormer.ErrUnavailable, problem.KindRateLimited},
+		{dormer.ErrNotFound, 404, dormer.ErrNotFound, "not-found"},
+		{problem.ErrMethod, 405, dormer.ErrUnsupported, problem.KindMethod},
+		{dormer.ErrExists, 409, dormer.ErrExists, "exists"},
+		{dormer.ErrConflict, 409, dormer.ErrConflict, "conflict"},
+		{&dormer.ConflictError{What: "workspace x", By: "alice", At: at, Current: "tag"}, 412, dormer.ErrConflict, "conflict"},
+		{problem.ErrPreconditionRequired, 428, dormer.ErrInvalid, problem.KindPreconditionRequired},
+		{dormer.ErrTooLarge, 413, dormer.ErrTooLarge, "too-large"},
+		{&http.MaxBytesError{Limit: 7}, 413, dormer.ErrTooLarge, "too-large"},
+		{dormer.ErrFull, 507, dormer.ErrFull, "full"},
+		{dormer.ErrUnavailable, 503, dormer.ErrUnavailable, "unavailable"},
+		{context.DeadlineExceeded, 503, dormer.ErrUnavailable, "unavailable"},
+		{dormer.ErrCorrupt, 422, dormer.ErrCorrupt, "corrupt"},
+		{dormer.ErrUnsupported, 501, dormer.ErrUnsupported, "unsupported"},
+		{dormer.ErrFenced, 503, dormer.ErrFenced, "fenced"},
+		{errors.New("insides"), 500, dormer.ErrUnavailable, problem.KindInternal},
+	} {
+		w := httptest.NewRecorder()
+		problem.Write(w, fmt.Errorf("do something: %w", c.err))
+		resp := w.Result()
+		back := problem.FromResponse(resp)
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		got, ok := errors.AsType[*problem.Error](back)
+		if !ok || resp.StatusCode != c.status || !errors.Is(back, c.is) || got.Kind != c.kind || got.ProblemKind() != c.kind {
+			t.Errorf("%v: status %d, back %#v", c.err, resp.StatusCode, back)
+		}
+		if c.status == 503 || c.status == 429 {
+			if resp.Header.Get("Retry-After") == "" || got.RetryAfter() < time.Second {
+				t.Errorf("%v: no Retry-After", c.err)
+			}
+		}
+		if c.kind == "conflict" && c.status == 412 {
+			conflict, ok := errors.AsType[*dormer.ConflictError](back)
+			if diff := cmp.Diff(&dormer.ConflictError{What: "it", By: "alice", At: at, Current: "tag"}, conflict); !ok || diff != "" {
+				t.Errorf("conflict:\n%s", diff)
+			}
+		}
+		if c.kind == "invalid" {
+			invalid, ok := errors.AsType[*dormer.InvalidError](back)
+			if !ok || invalid.Fields[0].Path != "a.b" {
+				t.Errorf("invalid: %#v", back)
+			}
+		}
+	}
+}
+
+// TestInsidesStayInside: texts of faults, and what the system says of files, do
+// not reach the caller.
+func TestInsidesStayInside(t *testing.T) {
+	for _, err := range []error{
+		errors.New("select secret from keys"),
+		fmt.Errorf("dial database-password@host: %w", dormer.ErrUnavailable),
+		fmt.Errorf("no account hunter2: %w", dormer.ErrUnauthenticated),
+		fmt.Errorf("%w: %w", dormer.ErrNotFound, &fs.PathError{Op: "open", Path: "/var/lib/dormer/secret", Err: fs.ErrNotExist}),
+	} {
+		p := problem.Of(err)
+		for _, word := range []string{"secret", "password", "hunter2"} {
+			if strings.Contains(p.Detail, word) || strings.Contains(p.Title, word) {
+				t.Errorf("%v became %+v", err, p)
+			}
+		}
+	}
+}
+
+// TestForeignAnswers: a proxy's answer is judged by its status.
+func TestForeignAnswers(t *testing.T) {
+	for status, want := range map[int]error{
+		401: dormer.ErrUnauthenticated, 404: dormer.ErrNotFound, 429: dormer.ErrUnavailable, 502: dormer.ErrUnavailable, 504: dormer.ErrUnavailable, 302: dormer.ErrUnsupported,
+	} {
+		w := httptest.NewRecorder()
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(status)
+		resp := w.Result()
+		if err := problem.FromResponse(resp); !errors.Is(err, want) {
+			t.Errorf("status %d: %v", status, err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", wire.ProblemType)
+	w.WriteHeader(404)
+	_, _ = w.WriteString("{broken")
+	resp := w.Result()
+	defer resp.Body.Close()
+	if err := problem.FromResponse(resp); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("a broken document: %v", err)
+	}
+}
+
+// TestHandler: faults are logged, refusals are not; an answer that has begun is
+// cut off.
+func TestHandler(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	serve := func(h func(http.ResponseWriter, *http.Request) error) (w *httptest.ResponseRecorder, cut bool) {
+		defer func() {
+			if v := recover(); v != nil {
+				cut = v == http.ErrAbortHandler //nolint:errorlint // what net/http compares with
+			}
+		}()
+		w = httptest.NewRecorder()
+		problem.Handler(logger, h).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		return w, false
+	}
+	if w, _ := serve(func(http.ResponseWriter, *http.Request) error { return dormer.ErrNotFound }); w.Code != 404 || log.Len() != 0 {
+		t.Errorf("refusal: %d, log %q", w.Code, log.String())
+	}
+	if w, _ := serve(func(http.ResponseWriter, *http.Request) error { return errors.New("insides") }); w.Code != 500 || !strings.Contains(log.String(), "insides") {
+		t.Errorf("fault: %d, log %q", w.Code, log.String())
+	}
+	if _, cut := serve(func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(200)
+		return dormer.ErrCorrupt
+	}); !cut {
+		t.Error("half an answer was not cut off")
+	}
+}
