@@ -33,7 +33,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{}
 	_, f.trust, f.key = packtest.Keys(t, "")
-	f.disks[0] = packtest.NewDisk(1, 12<<20+1024)
+	f.disks[0] = packtest.NewDisk(1, 9<<20+1024)
 	f.disks[1] = f.disks[0].Change(2, 40)
 	f.packed[0] = packtest.Pack(t, f.disks[0], imagepack.Options{})
 	f.all = imagesync.Sources{imagesync.DirSource(f.packed[0].Dir)}

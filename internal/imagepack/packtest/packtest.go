@@ -3,6 +3,7 @@ package packtest
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -36,15 +37,14 @@ type Disk []byte
 // data, half of it compressible, and holes in turn.
 func NewDisk(seed uint64, size int) Disk {
 	d := make(Disk, size)
-	r := rand.New(rand.NewPCG(seed, 1))
+	src := source(seed, 1)
+	r := rand.New(src)
 	for at := 0; at < size; {
 		n := min((1+r.IntN(200))*imageformat.BlockSize, size-at)
 		if r.IntN(3) > 0 {
-			for i := range d[at : at+n] {
-				d[at+i] = byte(r.Uint32())
-				if r.IntN(2) == 0 {
-					d[at+i] &= 3
-				}
+			_, _ = src.Read(d[at : at+n]) // never fails
+			for i := at; i < at+n; i += 2 {
+				d[i] &= 3
 			}
 		}
 		at += n
@@ -53,17 +53,20 @@ func NewDisk(seed uint64, size int) Disk {
 	return d
 }
 
+func source(seed uint64, use byte) *rand.ChaCha8 {
+	return rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64([]byte{use}, seed)))
+}
+
 // Change writes n random blocks at random places and moves as many.
 func (d Disk) Change(seed uint64, n int) Disk {
 	out := append(Disk(nil), d...)
-	r := rand.New(rand.NewPCG(seed, 2))
+	src := source(seed, 2)
+	r := rand.New(src)
 	blocks := len(d) / imageformat.BlockSize
 	at := func() int { return (1 + r.IntN(blocks-1)) * imageformat.BlockSize }
 	for range n {
 		to := at()
-		for i := range imageformat.BlockSize {
-			out[to+i] = byte(r.Uint32())
-		}
+		_, _ = src.Read(out[to : to+imageformat.BlockSize]) // never fails
 		from := at()
 		copy(out[at():][:imageformat.BlockSize], d[from:from+imageformat.BlockSize])
 	}
