@@ -271,7 +271,7 @@ func TestJournalTorn(t *testing.T) {
 		return info.Size()
 	}
 	begin := size()
-	for i := range 4 {
+	for i := range 2 {
 		appendEvents(t, j, plainEvent(i+1, dormer.Error))
 		ends = append(ends, size())
 	}
@@ -333,7 +333,7 @@ func TestJournalFlipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := len(whole) - int(int64(len(whole))-begin)/3 // where the last record begins
-	for at := range whole {
+	for at := 0; at < len(whole); at += 2 {
 		flipped := t.TempDir()
 		b := slices.Clone(whole)
 		b[at] ^= 0x10

@@ -3,6 +3,7 @@ package report_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -190,6 +191,42 @@ func TestQueryRefused(t *testing.T) {
 		}
 		if _, err := r.Activity(t.Context(), q); !errors.Is(err, dormer.ErrInvalid) {
 			t.Errorf("activity %+v: %v, want dormer.ErrInvalid", q, err)
+		}
+	}
+}
+
+// BenchmarkStatus makes the status report over 5,000 clients.
+func BenchmarkStatus(b *testing.B) {
+	ctx := b.Context()
+	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(b.TempDir(), "state.db"), store.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer state.Close()
+	const clients = 5000
+	if err := state.CreateJoinToken(ctx, enroll.JoinToken{ID: "t", MaxUses: clients}); err != nil {
+		b.Fatal(err)
+	}
+	seen, reports := make([]enroll.Seen, clients), make([]lease.Report, clients)
+	for i := range clients {
+		id := fmt.Sprint("client-", i)
+		if err := state.Enrol(ctx, [32]byte{}, enroll.Client{ID: dormer.ClientID(id)}, func(enroll.JoinToken) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+		m := lease.Machine{ID: dormer.MachineID(id), Client: dormer.ClientID(id), User: person(id), Workspace: "w"}
+		if _, err := state.EnsureMachine(ctx, m); err != nil {
+			b.Fatal(err)
+		}
+		seen[i] = enroll.Seen{Client: m.Client, Host: wire.Host{Name: id}, Time: now}
+		reports[i] = lease.Report{Machine: m.ID, State: "running", Time: now}
+	}
+	if err := errors.Join(state.FlushSeen(ctx, seen), state.FlushReports(ctx, reports)); err != nil {
+		b.Fatal(err)
+	}
+	r := report.New(report.Config{Instance: "i", State: state, Now: func() time.Time { return now }})
+	for b.Loop() {
+		if rows, err := r.Status(ctx, report.Query{Limit: clients}); err != nil || len(rows) != clients {
+			b.Fatalf("%d rows, %v", len(rows), err)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func TestKill(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			dsn := e.dsn(t)
 			var acknowledged [crashClients]uint64
-			for round := range 8 {
+			for round := range 6 {
 				runAndKill(t, dsn, &acknowledged, 3+rand.IntN(40))
 				s, err := store.OpenEvents(t.Context(), dsn, store.Options{})
 				if err != nil {

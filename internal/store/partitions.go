@@ -106,15 +106,8 @@ func (s *Events) ensurePartitions(ctx context.Context, batches []event.Batch) er
 	}
 	err := s.db.update(ctx, "make partitions of events", func(tx *sql.Tx) error {
 		for _, p := range missing {
-			for _, statement := range []string{
-				fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF events FOR VALUES IN (%s) PARTITION BY RANGE (received)",
-					p.parent(), literal(string(p.instance))),
-				fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d)",
-					p.table(), p.parent(), p.day*dayMicros, (p.day+1)*dayMicros),
-			} {
-				if _, err := tx.ExecContext(ctx, statement); err != nil {
-					return err
-				}
+			if err := makePartition(ctx, tx, p); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -123,6 +116,37 @@ func (s *Events) ensurePartitions(ctx context.Context, batches []event.Batch) er
 		return err
 	}
 	s.partitions.add(missing)
+	return nil
+}
+
+// makePartition makes the tables of p that are not there. A day is made beside
+// its parent and then attached: that waits for nobody who reads or writes the
+// other days. The caller holds the track's lock.
+func makePartition(ctx context.Context, tx *sql.Tx, p partition) error {
+	var statements []string
+	there, err := one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.parent())
+	if err != nil {
+		return err
+	}
+	if !there {
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s PARTITION OF events FOR VALUES IN (%s) PARTITION BY RANGE (received)",
+			p.parent(), literal(string(p.instance))))
+	}
+	there, err = one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.table())
+	if err != nil {
+		return err
+	}
+	if !there {
+		statements = append(statements,
+			fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS)", p.table(), p.parent()),
+			fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)",
+				p.parent(), p.table(), p.day*dayMicros, (p.day+1)*dayMicros))
+	}
+	for _, text := range statements {
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -136,6 +160,11 @@ func (s *Events) deletePartitions(ctx context.Context, i dormer.InstanceID, t ti
 	before := partitionOf(event.Batch{Received: t}).day
 	var total int64
 	err := s.db.update(ctx, "delete old events", func(tx *sql.Tx) error {
+		// Dropping waits for long reports, and everybody else would wait
+		// behind it: rather come back later (ErrUnavailable).
+		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '5s'"); err != nil {
+			return err
+		}
 		tables, err := all(ctx, tx, "list partitions", value[string], `SELECT c.relname FROM pg_inherits i
 			JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)`, parent)
 		if err != nil {

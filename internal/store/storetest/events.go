@@ -138,7 +138,7 @@ func testInstances(t *testing.T, s Events) {
 }
 
 func testBigBatches(t *testing.T, s Events) {
-	const clients, each = 41, 123
+	const clients, each = 21, 63
 	batches := make([]event.Batch, clients)
 	for i := range batches {
 		batches[i] = batch(fmt.Sprint("c", i), 0, upTo(1, each)...)
