@@ -1,0 +1,238 @@
+package access_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/directory"
+	"github.com/dormer-project/dormer/internal/store"
+)
+
+const password = "correct horse battery"
+
+type fixture struct {
+	*access.Authenticator
+	accounts *access.Accounts
+	state    *store.State
+	now      time.Time
+	alice    dormer.Principal
+}
+
+func (f *fixture) open(t *testing.T) {
+	t.Helper()
+	var err error
+	f.Authenticator, err = access.NewAuthenticator(t.Context(), access.Config{
+		Directories: []access.Directory{directory.NewEmbedded(f.accounts)}, Default: dormer.EmbeddedDirectory,
+		Operators: f.state, Sessions: f.state, OperatorSession: time.Hour, UserSession: 24 * time.Hour,
+		Now: func() time.Time { return f.now }, Random: rand.Reader,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newFixture(t *testing.T, cost access.Cost) *fixture {
+	t.Helper()
+	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := state.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	hasher, err := access.NewHasher(rand.Reader, cost, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{state: state, now: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
+	f.accounts = access.NewAccounts(state, state, hasher, func() time.Time { return f.now }, rand.Reader)
+	f.open(t)
+	a, _, err := f.accounts.Create(t.Context(), access.NewAccount{Name: "alice", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.alice = dormer.Principal{Directory: dormer.EmbeddedDirectory, Kind: dormer.KindUser, Key: a.ID, Name: "alice"}
+	return f
+}
+
+var cheap = access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}
+
+// TestSessions live as long as they should, survive a restart, end when they
+// are ended, and never count where they were not made for.
+func TestSessions(t *testing.T) {
+	f := newFixture(t, cheap)
+	p, err := f.SignIn(t.Context(), access.Attempt{User: `LOCAL\Alice`, Password: password, Remote: "192.0.2.1"})
+	if err != nil || p != f.alice {
+		t.Fatalf("signed in as %+v, %v", p, err)
+	}
+	user, secret, err := f.OpenSession(t.Context(), access.SessionUser, p, "client1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, operatorSecret, err := f.OpenSession(t.Context(), access.SessionOperator, p, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(kind access.SessionKind, id, secret string, want bool) {
+		t.Helper()
+		s, err := f.CheckSession(kind, id, secret)
+		if want != (err == nil) || err != nil && !errors.Is(err, dormer.ErrUnauthenticated) || want && s.User != p {
+			t.Errorf("session of kind %s: %+v, %v; expected %v", kind, s.User, err, want)
+		}
+	}
+	for range 2 {
+		check(access.SessionUser, user.ID, secret, true)
+		check(access.SessionOperator, operator.ID, operatorSecret, true)
+		check(access.SessionOperator, user.ID, secret, false)
+		check(access.SessionUser, operator.ID, operatorSecret, false)
+		check(access.SessionUser, user.ID, operatorSecret, false)
+		check(access.SessionUser, user.ID, "", false)
+		check(access.SessionUser, "", "", false)
+		f.open(t) // a restart
+	}
+	stored, err := f.state.Session(t.Context(), user.ID)
+	if err != nil || stored.Client != "client1" || strings.Contains(string(stored.Hash[:]), secret) {
+		t.Errorf("stored: %+v, %v", stored, err)
+	}
+	f.now = f.now.Add(time.Hour)
+	check(access.SessionOperator, operator.ID, operatorSecret, false)
+	check(access.SessionUser, user.ID, secret, true)
+	if err := f.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.state.Session(t.Context(), operator.ID); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("an expired session after the sweep: %v", err)
+	}
+	if err := f.EndSession(t.Context(), user.ID); err != nil {
+		t.Fatal(err)
+	}
+	check(access.SessionUser, user.ID, secret, false)
+	if err := f.EndSession(t.Context(), user.ID); err != nil {
+		t.Errorf("ending it again: %v", err)
+	}
+	f.open(t)
+	check(access.SessionUser, user.ID, secret, false)
+}
+
+// TestChangedPasswordEndsSessions of that user alone.
+func TestChangedPasswordEndsSessions(t *testing.T) {
+	f := newFixture(t, cheap)
+	mine, secret, err := f.OpenSession(t.Context(), access.SessionUser, f.alice, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := dormer.Principal{Directory: dormer.EmbeddedDirectory, Kind: dormer.KindUser, Key: "bob", Name: "bob"}
+	other, otherSecret, err := f.OpenSession(t.Context(), access.SessionUser, bob, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := access.Attempt{User: "alice", Password: password, Remote: "192.0.2.1"}
+	if _, err := f.ChangePassword(t.Context(), attempt, "short"); !errors.Is(err, dormer.ErrInvalid) {
+		t.Errorf("a short one: %v", err)
+	}
+	if _, err := f.CheckSession(access.SessionUser, mine.ID, secret); err != nil {
+		t.Errorf("after a refused change: %v", err)
+	}
+	if _, err := f.ChangePassword(t.Context(), attempt, "a better horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.CheckSession(access.SessionUser, mine.ID, secret); !errors.Is(err, dormer.ErrUnauthenticated) {
+		t.Errorf("a session from before: %v", err)
+	}
+	if _, err := f.CheckSession(access.SessionUser, other.ID, otherSecret); err != nil {
+		t.Errorf("another's session: %v", err)
+	}
+	if _, err := f.SignIn(t.Context(), attempt); !errors.Is(err, dormer.ErrUnauthenticated) {
+		t.Errorf("the old password: %v", err)
+	}
+}
+
+// TestUnknownUsersTakeAsLong as those who exist: the best of several tries of
+// each, at a cost that outweighs everything else.
+func TestUnknownUsersTakeAsLong(t *testing.T) {
+	f := newFixture(t, access.Cost{MemoryKiB: 8 * 1024, Passes: 3, Threads: 1})
+	best := func(user string) time.Duration {
+		least := time.Hour
+		for range 8 {
+			f.now = f.now.Add(time.Minute)
+			began := time.Now()
+			_, err := f.SignIn(t.Context(), access.Attempt{User: user, Password: "wrong horse battery", Remote: "192.0.2.1"})
+			least = min(least, time.Since(began))
+			if !errors.Is(err, dormer.ErrUnauthenticated) {
+				t.Fatal(err)
+			}
+		}
+		return least
+	}
+	exists, unknown := best("alice"), best("nobody")
+	if ratio := float64(unknown) / float64(exists); ratio < 0.5 || ratio > 2 {
+		t.Errorf("an unknown user takes %s, a known one %s", unknown, exists)
+	}
+}
+
+// TestRoles are the highest that a user has.
+func TestRoles(t *testing.T) {
+	f := newFixture(t, cheap)
+	g, err := f.accounts.CreateGroup(t.Context(), "staff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := func(want dormer.Role) {
+		t.Helper()
+		if got, err := f.Role(t.Context(), f.alice); err != nil || got != want {
+			t.Errorf("role %q, %v; expected %q", got, err, want)
+		}
+	}
+	role(dormer.RoleNone)
+	for _, set := range []struct {
+		kind dormer.PrincipalKind
+		name string
+		role dormer.Role
+	}{{dormer.KindGroup, "Staff", dormer.RoleFull}, {dormer.KindUser, "alice", dormer.RoleReadOnly}} {
+		if _, err := f.SetOperator(t.Context(), set.kind, set.name, set.role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	role(dormer.RoleReadOnly)
+	if err := f.accounts.SetMember(t.Context(), g.ID, access.Member{Kind: dormer.KindUser, ID: f.alice.Key}, true); err != nil {
+		t.Fatal(err)
+	}
+	role(dormer.RoleFull)
+	if _, err := f.SetOperator(t.Context(), dormer.KindUser, "nobody", dormer.RoleFull); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("an unknown operator: %v", err)
+	}
+	if _, err := f.SetOperator(t.Context(), dormer.KindUser, "alice", "root"); !errors.Is(err, dormer.ErrInvalid) {
+		t.Errorf("an unknown role: %v", err)
+	}
+	if _, err := f.SetOperator(t.Context(), dormer.KindGroup, "staff", dormer.RoleNone); !errors.Is(err, dormer.ErrConflict) {
+		t.Errorf("the last full operator: %v", err)
+	}
+}
+
+// TestNamesOfAccounts that would be mistaken for something else are refused.
+func TestNamesOfAccounts(t *testing.T) {
+	f := newFixture(t, cheap)
+	for _, name := range []string{"", " a", "a ", `a\b`, "a@b", "a/b", "a\nb", "a:b", strings.Repeat("x", 201), "\xff"} {
+		if _, _, err := f.accounts.Create(t.Context(), access.NewAccount{Name: name}); !errors.Is(err, dormer.ErrInvalid) {
+			t.Errorf("user %q: %v", name, err)
+		}
+		if _, err := f.accounts.CreateGroup(t.Context(), name); !errors.Is(err, dormer.ErrInvalid) {
+			t.Errorf("group %q: %v", name, err)
+		}
+	}
+	if _, _, err := f.accounts.Create(t.Context(), access.NewAccount{Name: "ALICE"}); !errors.Is(err, dormer.ErrExists) {
+		t.Errorf("a name in use: %v", err)
+	}
+	a, generated, err := f.accounts.Create(t.Context(), access.NewAccount{Name: "José María"})
+	if err != nil || !a.MustChange || len(generated) < 20 {
+		t.Errorf("generated %q, must change %v, %v", generated, a.MustChange, err)
+	}
+}

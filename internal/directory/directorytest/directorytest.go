@@ -1,0 +1,219 @@
+// Package directorytest is the conformance suite of access.Directory. Every
+// implementation's tests run it.
+package directorytest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+)
+
+// Names and passwords of a Fixture. The directory holds nothing else whose
+// name begins with "dt-".
+const (
+	Alice         = "dt-alice"    // member of Inner
+	Bob           = "dt-Bób"      // member of no group
+	Disabled      = "dt-disabled" // may not be used
+	Expired       = "dt-expired"  // may not be used any more
+	Inner         = "dt-inner"    // group, member of Outer
+	Outer         = "dt-outer"    // group, member of Outermost
+	Outermost     = "dt-outermost"
+	Password      = "dt correct horse battery" // of all users
+	WrongPassword = "dt wrong horse battery"
+)
+
+// Fixture is a directory with those users and groups.
+type Fixture struct {
+	Directory access.Directory
+	// Remove removes a user; nil where tests cannot.
+	Remove func(t *testing.T, name string)
+}
+
+// Run runs the suite. make is called for each test.
+func Run(t *testing.T, make func(t *testing.T) Fixture) {
+	for name, test := range map[string]func(*testing.T, Fixture){
+		"Authenticate": authenticate, "Refused": refused, "Groups": groups, "Gone": gone, "Resolve": resolve, "Find": find, "Cancelled": cancelled,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+	}
+}
+
+func authenticate(t *testing.T, f Fixture) {
+	d := f.Directory
+	alice, err := d.Authenticate(t.Context(), Alice, Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alice.Directory != d.Name() || alice.Kind != dormer.KindUser || alice.Key == "" || alice.Name != Alice {
+		t.Errorf("principal %+v", alice)
+	}
+	again, err := d.Authenticate(t.Context(), strings.ToUpper(Alice), Password)
+	if err != nil || again != alice {
+		t.Errorf("in capitals: %+v, %v", again, err)
+	}
+	bob, err := d.Authenticate(t.Context(), "dt-BO\u0301B", Password) // decomposed
+	if err != nil || bob.Key == alice.Key {
+		t.Errorf("decomposed accent: %+v, %v", bob, err)
+	}
+	for _, c := range [][2]string{
+		{Alice, WrongPassword},
+		{Alice, ""},
+		{Alice, Password + " "},
+		{Alice, strings.ToUpper(Password)},
+		{"dt-nobody", Password},
+		{"", ""},
+		{"*", Password},
+		{"dt-alice)(cn=*", Password},
+		{"dt-ali\x00ce", Password},
+		{Inner, Password},
+	} {
+		p, err := d.Authenticate(t.Context(), c[0], c[1])
+		if !errors.Is(err, dormer.ErrUnauthenticated) || p != (dormer.Principal{}) {
+			t.Errorf("name %q, password of %d bytes: %+v, %v", c[0], len(c[1]), p, err)
+		}
+		if err != nil && c[1] != "" && strings.Contains(err.Error(), c[1]) {
+			t.Errorf("the error repeats the password: %v", err)
+		}
+	}
+}
+
+func refused(t *testing.T, f Fixture) {
+	for name, reason := range map[string]access.Reason{Disabled: access.ReasonDisabled, Expired: access.ReasonExpired} {
+		_, err := f.Directory.Authenticate(t.Context(), name, Password)
+		got, ok := errors.AsType[*access.RefusedError](err)
+		if !ok || got.Reason != reason || !errors.Is(err, dormer.ErrDenied) {
+			t.Errorf("%s: %v", name, err)
+		}
+		// Who does not know the password does not learn it either.
+		if _, err := f.Directory.Authenticate(t.Context(), name, WrongPassword); !errors.Is(err, dormer.ErrUnauthenticated) {
+			t.Errorf("%s with a wrong password: %v", name, err)
+		}
+		p, err := f.Directory.Resolve(t.Context(), dormer.KindUser, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Directory.Groups(t.Context(), p); !errors.Is(err, dormer.ErrDenied) {
+			t.Errorf("groups of %s: %v", name, err)
+		}
+	}
+}
+
+func names(ps []dormer.Principal) []string {
+	out := make([]string, len(ps))
+	for i, p := range ps {
+		out[i] = p.Name
+	}
+	slices.Sort(out)
+	return out
+}
+
+func groups(t *testing.T, f Fixture) {
+	d := f.Directory
+	for name, want := range map[string][]string{Alice: {Inner, Outer, Outermost}, Bob: {}} {
+		p, err := d.Resolve(t.Context(), dormer.KindUser, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Groups(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours := slices.DeleteFunc(slices.Clone(got), func(g dormer.Principal) bool { return !strings.HasPrefix(g.Name, "dt-") })
+		if diff := cmp.Diff(want, names(ours)); diff != "" {
+			t.Errorf("groups of %s:\n%s", name, diff)
+		}
+		for _, g := range ours {
+			same, err := d.Resolve(t.Context(), dormer.KindGroup, g.Name)
+			if err != nil || same != g {
+				t.Errorf("group %+v resolves to %+v, %v", g, same, err)
+			}
+		}
+	}
+}
+
+func gone(t *testing.T, f Fixture) {
+	d := f.Directory
+	nobody := dormer.Principal{Directory: d.Name(), Kind: dormer.KindUser, Key: "no-such-key", Name: Alice}
+	if _, err := d.Groups(t.Context(), nobody); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("groups of a key that is not there: %v", err)
+	}
+	if f.Remove == nil {
+		return
+	}
+	alice, err := d.Authenticate(t.Context(), Alice, Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Remove(t, Alice)
+	if _, err := d.Groups(t.Context(), alice); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("groups of a removed user: %v", err)
+	}
+	if _, err := d.Authenticate(t.Context(), Alice, Password); !errors.Is(err, dormer.ErrUnauthenticated) {
+		t.Errorf("sign-in of a removed user: %v", err)
+	}
+}
+
+func resolve(t *testing.T, f Fixture) {
+	d := f.Directory
+	for _, c := range []struct {
+		kind dormer.PrincipalKind
+		name string
+		want string
+	}{
+		{dormer.KindUser, Alice, Alice},
+		{dormer.KindUser, "DT-ALICE", Alice},
+		{dormer.KindGroup, "Dt-Outer", Outer},
+	} {
+		p, err := d.Resolve(t.Context(), c.kind, c.name)
+		if err != nil || p.Name != c.want || p.Kind != c.kind || p.Directory != d.Name() || p.Key == "" {
+			t.Errorf("%s %s: %+v, %v", c.kind, c.name, p, err)
+		}
+	}
+	for _, c := range []struct {
+		kind dormer.PrincipalKind
+		name string
+	}{{dormer.KindUser, "dt-ali"}, {dormer.KindUser, Inner}, {dormer.KindGroup, Alice}, {dormer.KindUser, "dt-*"}, {dormer.KindGroup, ""}} {
+		if p, err := d.Resolve(t.Context(), c.kind, c.name); !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("%s %q: %+v, %v", c.kind, c.name, p, err)
+		}
+	}
+	if _, err := d.Resolve(t.Context(), "computer", Alice); !errors.Is(err, dormer.ErrInvalid) {
+		t.Errorf("unknown kind: %v", err)
+	}
+}
+
+func find(t *testing.T, f Fixture) {
+	d := f.Directory
+	for prefix, want := range map[string][]string{
+		"DT-OUT": {Outer, Outermost}, "dt-b": {Bob}, "dt-x": {}, "dt-*": {}, "%": {}, "dt_": {},
+	} {
+		got, err := d.Find(t.Context(), prefix, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, names(got)); diff != "" {
+			t.Errorf("find %q:\n%s", prefix, diff)
+		}
+	}
+	for limit := range 4 {
+		got, err := d.Find(t.Context(), "dt-", limit)
+		if err != nil || len(got) != limit {
+			t.Errorf("limit %d: %d found, %v", limit, len(got), err)
+		}
+	}
+}
+
+func cancelled(t *testing.T, f Fixture) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if p, err := f.Directory.Authenticate(ctx, Alice, Password); err == nil {
+		t.Errorf("signed in %+v though the context had ended", p)
+	}
+}
