@@ -33,6 +33,9 @@ const (
 type bench struct {
 	v1, v2, kernel, initrd, temp string
 	peers                        bool
+	// out takes the rows; printErr is the first failure to write one.
+	out      io.Writer
+	printErr error
 
 	dir   string
 	key   *imageformat.RepositoryKey
@@ -41,12 +44,14 @@ type bench struct {
 	repo  *imagerepo.Repository
 }
 
-func row(name string, value any, unit string) {
-	switch v := value.(type) {
-	case float64:
-		fmt.Printf("images.%s %.2f %s\n", name, v, unit)
-	default:
-		fmt.Printf("images.%s %v %s\n", name, v, unit)
+// row prints a figure.
+func (b *bench) row(name string, value any, unit string) {
+	format := "images.%s %v %s\n"
+	if _, ok := value.(float64); ok {
+		format = "images.%s %.2f %s\n"
+	}
+	if _, err := fmt.Fprintf(b.out, format, name, value, unit); err != nil && b.printErr == nil {
+		b.printErr = fmt.Errorf("print figure: %w", err)
 	}
 }
 
@@ -91,7 +96,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	row("first.dormer.full", mib(first.Manifest.Sizes.Full), "MiB")
+	b.row("first.dormer.full", mib(first.Manifest.Sizes.Full), "MiB")
 	secondWire, err := b.deliver(ctx, "second", store, second.Image, source, p)
 	if err != nil {
 		return err
@@ -100,11 +105,11 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	row("second.dormer.changed_blocks", changed.blocks, "blocks")
-	row("second.dormer.changed_blocks_compressed", mib(changed.compressed), "MiB")
+	b.row("second.dormer.changed_blocks", changed.blocks, "blocks")
+	b.row("second.dormer.changed_blocks_compressed", mib(changed.compressed), "MiB")
 	limit := int64(float64(changed.compressed)*limitRatio) + limitExtra
-	row("second.dormer.limit", mib(limit), "MiB")
-	row("second.dormer.ratio", float64(secondWire)/float64(max(changed.compressed, 1)), "x")
+	b.row("second.dormer.limit", mib(limit), "MiB")
+	b.row("second.dormer.ratio", float64(secondWire)/float64(max(changed.compressed, 1)), "x")
 	if b.peers {
 		if err := b.runPeers(ctx, firstWire, secondWire); err != nil {
 			fmt.Fprintln(os.Stderr, "imagebench: peers were not measured:", err)
@@ -113,7 +118,7 @@ func (b *bench) run(ctx context.Context) error {
 	if secondWire > limit {
 		return fmt.Errorf("second version moved %d bytes, allowed are %d: %w", secondWire, limit, errTooMuch)
 	}
-	return nil
+	return b.printErr
 }
 
 var errTooMuch = errors.New("over the limit")
@@ -171,9 +176,9 @@ func (b *bench) pack(ctx context.Context, job, disk string, source imagepack.Sou
 	if err != nil {
 		return nil, err
 	}
-	row(job+".dormer.pack_cpu", (cpuTime() - cpu).Seconds(), "s")
-	row(job+".dormer.pack_time", time.Since(start).Seconds(), "s")
-	row(job+".dormer.packed_new", mib(p.NewBytes()), "MiB")
+	b.row(job+".dormer.pack_cpu", (cpuTime() - cpu).Seconds(), "s")
+	b.row(job+".dormer.pack_time", time.Since(start).Seconds(), "s")
+	b.row(job+".dormer.packed_new", mib(p.NewBytes()), "MiB")
 	push, err := b.repo.BeginPush(ctx, "bench", p.Envelope)
 	if err != nil {
 		return nil, err
@@ -204,16 +209,16 @@ func (b *bench) deliver(ctx context.Context, job string, store *imagesync.Store,
 	}
 	used := cpuTime() - cpu
 	wire, requests := p.take()
-	row(job+".dormer.wire", mib(wire), "MiB")
-	row(job+".dormer.requests", requests, "requests")
+	b.row(job+".dormer.wire", mib(wire), "MiB")
+	b.row(job+".dormer.requests", requests, "requests")
 	// Server and proxy run in this process too.
-	row(job+".dormer.client_and_server_cpu", used.Seconds(), "s")
-	row(job+".dormer.fetch_time", time.Since(start).Seconds(), "s")
+	b.row(job+".dormer.client_and_server_cpu", used.Seconds(), "s")
+	b.row(job+".dormer.fetch_time", time.Since(start).Seconds(), "s")
 	cpu = cpuTime()
 	if err := store.Verify(ctx, id, nil); err != nil {
 		return 0, err
 	}
-	row(job+".dormer.verify_cpu", (cpuTime() - cpu).Seconds(), "s")
+	b.row(job+".dormer.verify_cpu", (cpuTime() - cpu).Seconds(), "s")
 	return wire, nil
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	var b bench
+	b := bench{out: os.Stdout}
 	flag.StringVar(&b.v1, "v1", "", "disk file of the first version")
 	flag.StringVar(&b.v2, "v2", "", "disk file of the second version")
 	flag.StringVar(&b.kernel, "kernel", "", "kernel to boot directly, packed with both")
@@ -30,6 +30,6 @@ func main() {
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "imagebench:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }

@@ -40,9 +40,9 @@ func (b *bench) runPeers(ctx context.Context, firstWire, secondWire int64) error
 		if err != nil {
 			return fmt.Errorf("measure zstd: %w", err)
 		}
-		row(job+".zstd.wire", mib(info.Size()), "MiB")
-		row(job+".zstd.pack_cpu", (childTime() - before).Seconds(), "s")
-		row(job+".dormer.wire_to_zstd", float64(c.wire)/float64(info.Size()), "x")
+		b.row(job+".zstd.wire", mib(info.Size()), "MiB")
+		b.row(job+".zstd.pack_cpu", (childTime() - before).Seconds(), "s")
+		b.row(job+".dormer.wire_to_zstd", float64(c.wire)/float64(info.Size()), "x")
 	}
 	return b.runDesync(ctx, raw1, raw2, firstWire, secondWire)
 }
@@ -81,7 +81,7 @@ func (b *bench) runDesync(ctx context.Context, raw1, raw2 string, firstWire, sec
 		if err := command(ctx, nil, bin, "make", "-s", chunks, index, v.raw); err != nil {
 			return err
 		}
-		row(v.job+".desync.pack_cpu", (childTime() - before).Seconds(), "s")
+		b.row(v.job+".desync.pack_cpu", (childTime() - before).Seconds(), "s")
 		out := filepath.Join(b.dir, "out.raw")
 		if v.args == nil {
 			out = seed
@@ -96,10 +96,10 @@ func (b *bench) runDesync(ctx context.Context, raw1, raw2 string, firstWire, sec
 			return err
 		}
 		wire, requests := p.take()
-		row(v.job+".desync.client_cpu", (childTime() - before).Seconds(), "s")
-		row(v.job+".desync.wire", mib(wire), "MiB")
-		row(v.job+".desync.requests", requests, "requests")
-		row(v.job+".dormer.wire_to_desync", float64(v.wire)/float64(max(wire, 1)), "x")
+		b.row(v.job+".desync.client_cpu", (childTime() - before).Seconds(), "s")
+		b.row(v.job+".desync.wire", mib(wire), "MiB")
+		b.row(v.job+".desync.requests", requests, "requests")
+		b.row(v.job+".dormer.wire_to_desync", float64(v.wire)/float64(max(wire, 1)), "x")
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func startProxy(h http.Handler) (*proxy, error) {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), back.Close())
 	}
 	p := &proxy{url: "http://" + front.Addr().String(), listener: front, target: back.Addr().String(), server: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}}
-	go p.server.Serve(back)
+	go func() { _ = p.server.Serve(back) }() // it ends with close
 	go p.accept()
 	return p, nil
 }

@@ -17,9 +17,12 @@ func nextData(f *os.File, off, size int64) (start, end int64, ok bool, err error
 	if errors.Is(err, unix.ENXIO) {
 		return 0, 0, false, nil
 	}
-	if err != nil {
-		// The file system knows no holes: everything is data.
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ESPIPE) {
+		// Here nobody knows holes: everything is data.
 		return off, size, off < size, nil
+	}
+	if err != nil {
+		return 0, 0, false, fmt.Errorf("find data: %w", err)
 	}
 	end, err = unix.Seek(int(f.Fd()), start, unix.SEEK_HOLE)
 	if err != nil {

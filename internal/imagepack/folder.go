@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -27,9 +28,7 @@ type folder struct {
 
 func newFolder(dir string, baseSizes map[string]int64) *folder {
 	f := &folder{dir: dir, sizes: map[string]int64{}, local: map[string]bool{}, used: map[string]bool{}}
-	for n, s := range baseSizes {
-		f.sizes[n] = s
-	}
+	maps.Copy(f.sizes, baseSizes)
 	return f
 }
 

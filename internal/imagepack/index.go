@@ -158,7 +158,7 @@ func (x *index) find(k imageformat.Key) (uint32, bool, error) {
 // whole key the caller compares. When it is three quarters full it takes no
 // more: then a block that appears again far on is stored twice.
 type ownTable struct {
-	slots []struct{ print, block uint32 }
+	slots []struct{ mark, block uint32 }
 	used  int
 }
 
@@ -170,19 +170,19 @@ func newOwnTable(blocks int64) *ownTable {
 	for n < maxOwnSlots && int64(n) < blocks*3/2 {
 		n *= 2
 	}
-	return &ownTable{slots: make([]struct{ print, block uint32 }, n)}
+	return &ownTable{slots: make([]struct{ mark, block uint32 }, n)}
 }
 
-func (t *ownTable) hash(k imageformat.Key) (slot int, print uint32) {
+func (t *ownTable) hash(k imageformat.Key) (slot int, mark uint32) {
 	h := binary.LittleEndian.Uint64(k[:])
 	return int(h % uint64(len(t.slots))), binary.LittleEndian.Uint32(k[8:])
 }
 
 // find calls same with each block that may have the key until it returns true.
 func (t *ownTable) find(k imageformat.Key, same func(block uint32) (bool, error)) (uint32, bool, error) {
-	i, print := t.hash(k)
+	i, mark := t.hash(k)
 	for ; t.slots[i].block != 0; i = (i + 1) % len(t.slots) {
-		if t.slots[i].print != print {
+		if t.slots[i].mark != mark {
 			continue
 		}
 		b := t.slots[i].block - 1
@@ -197,10 +197,10 @@ func (t *ownTable) add(k imageformat.Key, block uint32) {
 	if t.used >= len(t.slots)/4*3 {
 		return
 	}
-	i, print := t.hash(k)
+	i, mark := t.hash(k)
 	for t.slots[i].block != 0 {
 		i = (i + 1) % len(t.slots)
 	}
-	t.slots[i].print, t.slots[i].block = print, block+1
+	t.slots[i].mark, t.slots[i].block = mark, block+1
 	t.used++
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -204,7 +205,10 @@ func TestResume(t *testing.T) {
 		go func() {
 			defer close(watch)
 			start := journalSize(dir)
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
 			for ctx.Err() == nil && journalSize(dir) < start+300 {
+				<-tick.C
 			}
 			cancel()
 		}()
@@ -220,15 +224,15 @@ func TestResume(t *testing.T) {
 		stopped++
 		damagePack(t, dir)
 	}
-	got, err := imagepack.Pack(t.Context(), o)
-	if err != nil && !errors.Is(err, dormer.ErrExists) {
+	if _, err := imagepack.Pack(t.Context(), o); err != nil && !errors.Is(err, dormer.ErrExists) {
 		t.Fatal(err)
 	}
-	if got, err = imagepack.OpenPacked(dir); err != nil {
+	got, err := imagepack.OpenPacked(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if stopped == 0 {
-		t.Log("Pack was never stopped in time")
+		t.Error("Pack was never stopped in time")
 	}
 	if got.Image != want.Image {
 		t.Errorf("after %d stops the image is %s, want %s", stopped, got.Image, want.Image)

@@ -204,7 +204,9 @@ func TestInterruptedFetchKeepsWhatCame(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.WriteString("half a r")
+			if _, err := h.WriteString("half a r"); err != nil {
+				t.Fatal(err)
+			}
 			h.Close()
 		}
 		if err == nil {

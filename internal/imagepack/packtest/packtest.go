@@ -4,7 +4,7 @@ package packtest
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // the same content each time is wanted
 	"os"
 	"path/filepath"
 	"testing"
