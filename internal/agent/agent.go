@@ -106,6 +106,8 @@ type Agent struct {
 	orders   orders
 	turns    turns
 	poll     pollState
+	able     hypervisor.Capabilities // what the hypervisor can do, once probed
+	unable   string                  // why it cannot
 }
 
 // New opens the state folder, finds the machines that run, and returns an agent
@@ -218,9 +220,24 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.tell(event.New(event.AgentStarted, a.now(), a.cfg.Version), nil)
 	a.running.Go(func() { a.pollLoop(a.ctx) })
 	a.running.Go(func() { a.limitsLoop(a.ctx) })
+	a.running.Go(func() { a.probe(a.ctx) })
 	<-ctx.Done()
 	a.tell(event.New(event.AgentStopped, a.now(), ""), nil)
 	return a.Close()
+}
+
+// probe asks what the hypervisor can do, which may take seconds.
+func (a *Agent) probe(ctx context.Context) {
+	able, err := a.driver.Probe(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.able = able
+	if err != nil {
+		a.unable = "machines cannot run here: " + err.Error()
+	}
 }
 
 // Close ends everything but the machines, and lets go of the state folder.

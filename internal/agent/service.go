@@ -23,7 +23,7 @@ import (
 func sameName(a, b string) bool { return name.Fold(a) == name.Fold(b) }
 
 // Status implements agentapi.Info.
-func (a *Agent) Status(ctx context.Context, peer agentapi.Peer) (agentapi.Status, error) {
+func (a *Agent) Status(_ context.Context, peer agentapi.Peer) (agentapi.Status, error) {
 	if err := a.mayUse(peer); err != nil {
 		return agentapi.Status{}, err
 	}
@@ -32,15 +32,15 @@ func (a *Agent) Status(ctx context.Context, peer agentapi.Peer) (agentapi.Status
 		AgentVersion: a.cfg.Version, Managed: a.cfg.Managed, Host: a.host().Name, LastAnswer: reading.Answer,
 		Users: []agentapi.User{}, Workspaces: a.workspacesOf(peer.UID, reading),
 	}
-	caps, err := a.driver.Probe(ctx)
-	if err != nil {
-		s.Notes = append(s.Notes, "machines cannot run here: "+err.Error())
-	} else {
-		s.Hypervisor = caps.Hypervisor + ", " + caps.Accelerator
-		s.Notes = append(s.Notes, caps.Notes...)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.able.Hypervisor != "" {
+		s.Hypervisor = a.able.Hypervisor + ", " + a.able.Accelerator
+		s.Notes = append(s.Notes, a.able.Notes...)
+	}
+	if a.unable != "" {
+		s.Notes = append(s.Notes, a.unable)
+	}
 	s.EventsWaiting, s.NextPoll, s.Problem = a.journal.Len(), a.poll.next, a.poll.problem
 	if a.trust != nil {
 		s.Enrolled, s.Client, s.Instance, s.Epoch = true, a.trust.Client, a.trust.Instance, a.trust.Epoch

@@ -72,7 +72,9 @@ func (c *computer) start() {
 		StopTime: time.Second, LookEvery: 20 * time.Millisecond, LimitsEvery: 20 * time.Millisecond,
 	}, agent.Deps{
 		Driver: c.host.Driver(), Images: c.images, Time: c.clocks(), Random: rand.Reader, Logger: logger(c.t),
-		Host:   func() wire.Host { return wire.Host{Name: c.name, OS: "linux", Arch: "amd64", MemoryMiB: 4096, Processors: 2} },
+		Host: func() wire.Host {
+			return wire.Host{Name: c.name, OS: "linux", Arch: "amd64", MemoryMiB: 4096, Processors: 2}
+		},
 		OwnUID: uint32(os.Getuid()),
 	})
 	if err != nil {
