@@ -24,7 +24,8 @@ const (
 	// journalTemp is a journal that is being written anew; left over after a
 	// crash it means nothing.
 	journalTemp = "journal.new"
-	// journalUnreadable is a journal that was too large to be one.
+	// journalUnreadable is a journal that was put aside: too large to be one,
+	// or of a format that this build does not know.
 	journalUnreadable = "journal.unreadable"
 )
 
@@ -129,10 +130,7 @@ func (j *Journal) open() error {
 	case err != nil:
 		return err
 	case info.Size() > maxJournalFile:
-		if err := os.Rename(path, filepath.Join(j.dir, journalUnreadable)); err != nil {
-			return err
-		}
-		return j.begin(nil, []dormer.Event{New(JournalRebuilt, j.o.Now(), "the file was far too large")})
+		return j.putAside("the file was far too large")
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -143,13 +141,19 @@ func (j *Journal) open() error {
 		return errors.Join(err, f.Close())
 	}
 	d := decodeJournal(b)
+	if d.header != nil && d.header.Version != journalVersion {
+		if err := f.Close(); err != nil {
+			return err
+		}
+		return j.putAside(fmt.Sprintf("its format has version %d, this agent knows %d", d.header.Version, journalVersion))
+	}
 	j.file, j.size, j.live = f, int64(len(b)), d.events
 	j.next = d.base
 	if n := len(d.events); n > 0 {
 		j.last = d.events[n-1].sequence
 		j.next = max(j.next, j.last+1)
 	}
-	if d.header == nil || d.header.Version != journalVersion {
+	if d.header == nil {
 		j.next = max(j.next, 1)
 		return j.renew("its beginning was not readable")
 	}
@@ -165,6 +169,15 @@ func (j *Journal) open() error {
 		tell = append(tell, New(JournalDamaged, j.o.Now(), fmt.Sprintf("in %d places", d.damaged)))
 	}
 	return j.rewrite(j.id, j.live, tell)
+}
+
+// putAside keeps the file under another name and begins a new journal that
+// tells why.
+func (j *Journal) putAside(why string) error {
+	if err := os.Rename(filepath.Join(j.dir, JournalFile), filepath.Join(j.dir, journalUnreadable)); err != nil {
+		return err
+	}
+	return j.begin(nil, []dormer.Event{New(JournalRebuilt, j.o.Now(), why)})
 }
 
 // begin makes a file with a new identity.

@@ -85,3 +85,24 @@ func TestJournalReplaceFails(t *testing.T) {
 		t.Errorf("after the obstacle went away: %v", err)
 	}
 }
+
+// TestJournalOfAnotherVersion opens what a later agent has written.
+func TestJournalOfAnotherVersion(t *testing.T) {
+	dir := t.TempDir()
+	later := appendRecord(nil, headerMagic, 7, []byte(`{"version":2,"journal":"later"}`))
+	if err := os.WriteFile(filepath.Join(dir, JournalFile), later, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := OpenJournal(dir, JournalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	id, list, err := j.Next(0, 10)
+	if err != nil || id == "later" || len(list) != 1 || Code(list[0].Event.Code) != JournalRebuilt {
+		t.Errorf("journal %s with %v, %v; want a new one that tells", id, list, err)
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, journalUnreadable)); err != nil || string(kept) != string(later) {
+		t.Errorf("the old file was not kept: %v", err)
+	}
+}
