@@ -93,9 +93,10 @@ func newSignIn(a *app) *cobra.Command {
 
 func newSignOut(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "sign-out [USER]",
-		Short: "Sign out; your workspaces stop and are kept",
-		Args:  maxArgs(1),
+		Use:     "sign-out [USER]",
+		Example: "  dormer sign-out",
+		Short:   "Sign out; your workspaces stop and are kept",
+		Args:    maxArgs(1),
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
 			user := ""
 			if len(args) == 1 {
@@ -111,9 +112,10 @@ func newSignOut(a *app) *cobra.Command {
 
 func newRefresh(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "refresh",
-		Short: "Ask the server now for changed policy and new images",
-		Args:  noArgs,
+		Use:     "refresh",
+		Example: "  dormer refresh",
+		Short:   "Ask the server now for changed policy and new images",
+		Args:    noArgs,
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, _ []string) error {
 			s, err := c.Refresh(ctx)
 			if err != nil {

@@ -292,6 +292,7 @@ func newWorkspaceImport(a *app) *cobra.Command {
 	var asNew, yes bool
 	cmd := &cobra.Command{
 		Use: "import -f FILE", Short: "Import a workspace, as new or in place of the one that it is about", Args: noArgs,
+		Example: "  dormer workspace import -f office.yaml\n  dormer workspace import -f office.yaml --as-new",
 		Long: `Imports one document. When the workspace is there already the differences are
 shown and you are asked before it is replaced; --as-new makes another one, with
 the first free name.`,

@@ -105,7 +105,7 @@ Users of a computer with the agent work with their workspaces:
 		c.GroupID = "user"
 		root.AddCommand(c)
 	}
-	return root
+	return group(root)
 }
 
 // explain adds to an error what to do next, where that is known.

@@ -16,9 +16,8 @@ import (
 )
 
 func newToken(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "Join tokens, with which computers become clients", Args: noArgs}
-	cmd.AddCommand(newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
-	return cmd
+	return group(&cobra.Command{Use: "token", Short: "Join tokens, with which computers become clients"},
+		newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
 }
 
 func newTokenCreate(a *app) *cobra.Command {
@@ -60,6 +59,7 @@ secret.`,
 func newTokenList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the join tokens", Args: noArgs,
+		Example: "  dormer token list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.JoinTokens(ctx)
 			if err != nil {
@@ -93,6 +93,7 @@ func newTokenList(a *app) *cobra.Command {
 func newTokenRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "Make a join token useless", Args: exactArgs(1),
+		Example: "  dormer token revoke c2k7qv5xa3m4zt6hd5r2wn7bye",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			if err := c.RevokeJoinToken(ctx, args[0]); err != nil {
 				return err
@@ -103,12 +104,11 @@ func newTokenRevoke(a *app) *cobra.Command {
 }
 
 func newClient(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "client", Short: "Clients, their machines, and orders to them", Args: noArgs}
-	cmd.AddCommand(newClientList(a), newClientShow(a), newClientRevoke(a),
+	return group(&cobra.Command{Use: "client", Short: "Clients, their machines, and orders to them"},
+		newClientList(a), newClientShow(a), newClientRevoke(a),
 		newClientOrder(a, "refresh CLIENT", "Make a client ask for everything anew", "refresh"),
 		newClientOrder(a, "stop CLIENT MACHINE", "Stop a machine at the client's next poll", "stop"),
 		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", "delete"))
-	return cmd
 }
 
 // clientByName finds a client by its identity or the name of its host.
@@ -138,6 +138,7 @@ func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest
 func newClientList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the clients", Args: noArgs,
+		Example: "  dormer client list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.Clients(ctx)
 			if err != nil {
@@ -168,6 +169,7 @@ type clientDetail struct {
 func newClientShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show CLIENT", Short: "Show a client and its machines", Args: exactArgs(1),
+		Example: "  dormer client show laptop7",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			x, err := clientByName(ctx, c, args[0])
 			if err != nil {
@@ -205,6 +207,7 @@ func newClientRevoke(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "revoke CLIENT", Short: "End a client for good; its machines stop when their leases end", Args: exactArgs(1),
+		Example: "  dormer client revoke laptop7",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			x, err := clientByName(ctx, c, args[0])
 			if err != nil {
@@ -229,6 +232,7 @@ func newClientOrder(a *app, use, short, kind string) *cobra.Command {
 	args := exactArgs(strings.Count(use, " "))
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: args,
+		Example: "  dormer client " + strings.NewReplacer("CLIENT", "laptop7", "MACHINE", "c2k7qv5xa3m4zt6hd5r2wn7bye").Replace(use) + " --reason 'asked for by phone'",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			x, err := clientByName(ctx, c, args[0])
 			if err != nil {

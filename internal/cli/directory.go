@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,13 +15,12 @@ import (
 )
 
 func newDirectory(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "directory", Short: "Users and groups", Args: noArgs}
-	user := &cobra.Command{Use: "user", Short: "Users of the embedded directory", Args: noArgs}
-	user.AddCommand(newUserAdd(a), newUserList(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a))
-	group := &cobra.Command{Use: "group", Short: "Groups of the embedded directory", Args: noArgs}
-	group.AddCommand(newGroupAdd(a), newGroupList(a), newGroupMember(a, true), newGroupMember(a, false), newGroupDelete(a))
-	cmd.AddCommand(user, group, newDirectoryFind(a))
-	return cmd
+	return group(&cobra.Command{Use: "directory", Short: "Users and groups"},
+		group(&cobra.Command{Use: "user", Short: "Users of the embedded directory"},
+			newUserAdd(a), newUserList(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a)),
+		group(&cobra.Command{Use: "group", Short: "Groups of the embedded directory"},
+			newGroupAdd(a), newGroupList(a), newGroupMember(a, true), newGroupMember(a, false), newGroupDelete(a)),
+		newDirectoryFind(a))
 }
 
 func userByName(ctx context.Context, c *apiclient.Client, called string) (rest.User, error) {
@@ -83,6 +81,7 @@ func newUserAdd(a *app) *cobra.Command {
 func newUserList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the users", Args: noArgs,
+		Example: "  dormer directory user list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.Users(ctx)
 			if err != nil {
@@ -111,6 +110,7 @@ func newUserPassword(a *app) *cobra.Command {
 	var generate, mustChange bool
 	cmd := &cobra.Command{
 		Use: "password NAME", Short: "Give a user another password", Args: exactArgs(1),
+		Example: "  dormer directory user password alice --generate --must-change",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			u, err := userByName(ctx, c, args[0])
 			if err != nil {
@@ -144,6 +144,7 @@ func newUserEnable(a *app, enable bool) *cobra.Command {
 	}
 	return &cobra.Command{
 		Use: use, Short: short, Args: exactArgs(1),
+		Example: "  dormer directory user " + strings.Replace(use, "NAME", "alice", 1),
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			u, err := userByName(ctx, c, args[0])
 			if err != nil {
@@ -163,6 +164,7 @@ func newUserDelete(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "delete NAME", Short: "Remove a user", Args: exactArgs(1),
+		Example: "  dormer directory user delete alice",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			u, err := userByName(ctx, c, args[0])
 			if err != nil {
@@ -184,6 +186,7 @@ func newUserDelete(a *app) *cobra.Command {
 func newGroupAdd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "add NAME", Short: "Add a group", Args: exactArgs(1),
+		Example: "  dormer directory group add office",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			g, err := c.CreateGroup(ctx, args[0])
 			if err != nil {
@@ -197,6 +200,7 @@ func newGroupAdd(a *app) *cobra.Command {
 func newGroupList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the groups and their members", Args: noArgs,
+		Example: "  dormer directory group list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.Groups(ctx)
 			if err != nil {
@@ -223,6 +227,7 @@ func newGroupMember(a *app, present bool) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: exactArgs(2),
+		Example: "  dormer directory group " + strings.Replace(use, "GROUP MEMBER", "office alice", 1),
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			g, err := groupByName(ctx, c, args[0])
 			if err != nil {
@@ -257,6 +262,7 @@ func newGroupDelete(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "delete NAME", Short: "Remove a group", Args: exactArgs(1),
+		Example: "  dormer directory group delete office",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			g, err := groupByName(ctx, c, args[0])
 			if err != nil {
@@ -279,6 +285,7 @@ func newDirectoryFind(a *app) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "find PREFIX", Short: "Find users and groups whose names begin so", Args: exactArgs(1),
+		Example: "  dormer directory find off",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			all, err := c.Find(ctx, args[0], limit)
 			if err != nil {
@@ -293,63 +300,4 @@ func newDirectoryFind(a *app) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
 	return cmd
-}
-
-func newOperator(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "operator", Short: "Who may administer", Args: noArgs}
-	list := &cobra.Command{
-		Use: "list", Short: "List the operators", Args: noArgs,
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			all, err := c.Operators(ctx)
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, len(all))
-			for i, o := range all {
-				rows[i] = []string{o.Principal.Name, string(o.Principal.Kind), o.Principal.Directory, string(o.Role)}
-			}
-			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "ROLE"}, rows)
-		}),
-	}
-	cmd.AddCommand(list, newOperatorSet(a))
-	return cmd
-}
-
-func newOperatorSet(a *app) *cobra.Command {
-	var group bool
-	cmd := &cobra.Command{
-		Use: "set NAME read-only|full|none", Short: "Give a user or a group a role, or take it away", Args: exactArgs(2),
-		Example: "  dormer operator set bob read-only\n  dormer operator set --group helpdesk read-only",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			o := rest.SetOperator{Kind: dormer.KindUser, Name: args[0], Role: dormer.Role(args[1])}
-			if group {
-				o.Kind = dormer.KindGroup
-			}
-			switch o.Role {
-			case "none":
-				o.Role = dormer.RoleNone
-			case dormer.RoleReadOnly, dormer.RoleFull:
-			default:
-				return dormer.Invalidf("role", "expected read-only, full or none")
-			}
-			r, err := c.SetOperator(ctx, o)
-			if err != nil {
-				return err
-			}
-			if r.Role == dormer.RoleNone {
-				return a.say(r, "%s is no operator.", r.Principal.Name)
-			}
-			return a.say(r, "%s is an operator: %s.", r.Principal.Name, r.Role)
-		}),
-	}
-	cmd.Flags().BoolVar(&group, "group", false, "NAME is a group")
-	return cmd
-}
-
-// since shows how long ago something was.
-func since(now time.Time, t *time.Time) string {
-	if t == nil {
-		return "never"
-	}
-	return now.Sub(*t).Round(time.Second).String() + " ago"
 }

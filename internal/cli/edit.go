@@ -19,6 +19,7 @@ func newWorkspaceEdit(a *app) *cobra.Command {
 	var message string
 	cmd := &cobra.Command{
 		Use: "edit NAME", Short: "Change a workspace in your editor", Args: exactArgs(1),
+		Example: "  EDITOR=nano dormer workspace edit Office -m 'more memory'",
 		Long: `Opens the document in $VISUAL or $EDITOR and commits what you saved. Where it is
 not valid the errors are shown and the editor opens again. When somebody else
 committed meanwhile nothing is lost: you are told who, and your text stays in
@@ -32,7 +33,7 @@ the file that is named.`,
 }
 
 func (a *app) edit(ctx context.Context, c *apiclient.Client, name, message string) error {
-	w, err := c.WorkspaceByName(ctx, name)
+	w, err := workspaceByName(ctx, c, name)
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,8 @@ func (a *app) edit(ctx context.Context, c *apiclient.Client, name, message strin
 		case errors.Is(err, dormer.ErrInvalid) && !bytes.Equal(text, last):
 			last = text
 			fmt.Fprintln(a.Err, inFile(f.Name(), err))
+		case errors.Is(err, dormer.ErrConflict):
+			return fmt.Errorf("%w; your text is in %s: 'dormer diff -f' shows how it differs now, 'dormer apply -f' commits it", err, f.Name())
 		default:
 			return fmt.Errorf("%w; your text is in %s", err, f.Name())
 		}

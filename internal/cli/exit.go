@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/dormer-project/dormer"
 )
@@ -24,6 +26,9 @@ var exitCodes = []struct {
 	code int
 }{
 	{dormer.ErrInvalid, 2},
+	{dormer.ErrTooLarge, 2},
+	{fs.ErrNotExist, 2}, // a file that the command line names
+	{context.Canceled, 130},
 	{dormer.ErrUnauthenticated, 3},
 	{dormer.ErrDenied, 4},
 	{dormer.ErrNotFound, 5},
@@ -32,6 +37,7 @@ var exitCodes = []struct {
 	{dormer.ErrUnavailable, 7},
 	{dormer.ErrCorrupt, 8},
 	{dormer.ErrFull, 9},
+	{dormer.ErrFenced, 7},
 }
 
 // exitCode returns the code for err: 2 for wrong input or usage, 1 for

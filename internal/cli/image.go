@@ -17,17 +17,14 @@ import (
 )
 
 func newImage(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "image", Short: "Pack, upload, list and fetch images", Args: noArgs,
+	return group(&cobra.Command{
+		Use: "image", Short: "Pack, upload, list and fetch images",
 		Long: `Images are virtual machine disks in numbered versions. 'pack' makes a packed
 image on this computer from a disk file, 'push' uploads what the repository
 lacks of it as the next version. A version is named NAME/NUMBER.`,
-	}
-	cmd.AddCommand(
+	},
 		newImagePack(a), newImagePush(a), newImageList(a), newImageShow(a),
-		newImagePull(a), newImageExtract(a), newImageVerify(a), newImageDelete(a),
-	)
-	return cmd
+		newImagePull(a), newImageExtract(a), newImageVerify(a), newImageDelete(a))
 }
 
 // imagesDir is where packed images lie on this computer.
@@ -100,6 +97,7 @@ func version(ctx context.Context, c *apiclient.Client, s string) (rest.ImageVers
 func newImageList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the images of the repository", Args: noArgs,
+		Example: "  dormer image list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.Images(ctx)
 			if err != nil {
@@ -129,6 +127,7 @@ func versionRow(v rest.ImageVersion) []string {
 func newImageShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME[/NUMBER]", Short: "Show an image or one version of it", Args: exactArgs(1),
+		Example: "  dormer image show office\n  dormer image show office/3",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			name, number, err := parseVersion(args[0], false)
 			if err != nil {
@@ -165,6 +164,7 @@ func newImageDelete(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "delete NAME[/NUMBER]", Short: "Delete a version, or an image with all versions", Args: exactArgs(1),
+		Example: "  dormer image delete office/2",
 		Long: `Deletes a version, or all of them. What no other version uses is freed by the
 sweep that follows after a few days; until then nothing that a client fetches
 disappears under it.`,

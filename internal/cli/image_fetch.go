@@ -139,6 +139,7 @@ type verified struct {
 func newImageVerify(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "verify NAME[/NUMBER]", Short: "Read a whole version from the server and check every byte", Args: exactArgs(1),
+		Example: "  dormer image verify office",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			i, err := openImage(ctx, c, args[0])
 			if err != nil {

@@ -37,11 +37,14 @@ func (a *app) serverOf(p profile) (*apiclient.Client, error) {
 // withServer makes a command body that speaks with the server.
 func (a *app) withServer(f func(ctx context.Context, c *apiclient.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, _, err := a.server()
+		c, p, err := a.server()
 		if err != nil {
 			return err
 		}
 		defer c.Close()
+		if p.Token == "" {
+			return fmt.Errorf("no session with %s: %w", p.Server, dormer.ErrUnauthenticated)
+		}
 		return f(cmd.Context(), c, args)
 	}
 }
@@ -117,9 +120,10 @@ func (a *app) signIn(ctx context.Context, c *apiclient.Client, user string, from
 
 func newLogout(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "logout",
-		Short: "End the session",
-		Args:  noArgs,
+		Use:     "logout",
+		Example: "  dormer logout",
+		Short:   "End the session",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, p, err := a.server()
 			if err != nil {
@@ -143,9 +147,10 @@ func newLogout(a *app) *cobra.Command {
 
 func newWhoami(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "whoami",
-		Short: "Show who is signed in where",
-		Args:  noArgs,
+		Use:     "whoami",
+		Example: "  dormer whoami",
+		Short:   "Show who is signed in where",
+		Args:    noArgs,
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			s, err := c.Session(ctx)
 			if err != nil {

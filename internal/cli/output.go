@@ -77,6 +77,14 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
+// since shows how long ago something was.
+func since(now time.Time, t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return now.Sub(*t).Round(time.Second).String() + " ago"
+}
+
 // size shows bytes in binary units.
 func size(n int64) string {
 	const unit = 1024

@@ -14,7 +14,7 @@ import (
 )
 
 // errNoServer says that no server was named and nobody has signed in.
-var errNoServer = errors.New("no server is known; run 'dormer login --server https://SERVER:PORT --ca FILE'")
+var errNoServer = fmt.Errorf("%w; no server is known; run 'dormer login --server https://SERVER:PORT --ca FILE --user NAME'", dormer.ErrUnauthenticated)
 
 // profile is what the command line keeps between calls. It holds the session's
 // token and is therefore written with mode 0600.

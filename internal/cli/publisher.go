@@ -50,14 +50,14 @@ func (a *app) publisherKey() (*seal.SigningKey, error) {
 }
 
 func newPublisher(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "publisher", Short: "Keys that sign images", Args: noArgs}
-	cmd.AddCommand(newPublisherCreate(a), newPublisherList(a), newPublisherRemove(a))
-	return cmd
+	return group(&cobra.Command{Use: "publisher", Short: "Keys that sign images"},
+		newPublisherCreate(a), newPublisherList(a), newPublisherRemove(a))
 }
 
 func newPublisherCreate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "create NAME", Short: "Make a key of your own and let the server trust it", Args: exactArgs(1),
+		Example: "  dormer publisher create 'Desktop team'",
 		Long: `Makes the key with which 'dormer image pack' signs on this computer, keeps it
 beside your profile (mode 0600), and makes the server trust its public half. A
 key that is there already is kept and only made known to the server.`,
@@ -104,6 +104,7 @@ func (a *app) makePublisherKey() (*seal.SigningKey, error) {
 func newPublisherList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the keys whose images the server trusts", Args: noArgs,
+		Example: "  dormer publisher list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.Publishers(ctx)
 			if err != nil {
@@ -122,6 +123,7 @@ func newPublisherRemove(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "remove KEY", Short: "End the trust in a key; clients refuse images that it signed", Args: exactArgs(1),
+		Example: "  dormer publisher remove 3f0c1f2a9be47d15",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			if err := a.confirm("Trust in key "+args[0], args[0], yes); err != nil {
 				return err

@@ -12,7 +12,7 @@ import (
 )
 
 func newReport(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "report", Short: "What runs where, and what happened", Args: noArgs}
+	cmd := &cobra.Command{Use: "report", Short: "What runs where, and what happened"}
 	var q apiclient.ReportQuery
 	flags := cmd.PersistentFlags()
 	flags.IntVar(&q.Days, "days", 0, "how many days back (default 7)")
@@ -23,6 +23,7 @@ func newReport(a *app) *cobra.Command {
 
 	status := &cobra.Command{
 		Use: "status", Short: "Every user's workspaces: where, since when, which versions", Args: noArgs,
+		Example: "  dormer report status --user alice",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.StatusReport(ctx, q)
 			if err != nil {
@@ -37,8 +38,7 @@ func newReport(a *app) *cobra.Command {
 	}
 	activity := a.newEvents("activity", "What happened, newest received first", &q, (*apiclient.Client).ActivityReport)
 	errorLog := a.newEvents("errors", "What went wrong, newest received first", &q, (*apiclient.Client).ErrorReport)
-	cmd.AddCommand(status, activity, errorLog)
-	return cmd
+	return group(cmd, status, activity, errorLog)
 }
 
 func statusRow(r rest.StatusRow, now time.Time) []string {
@@ -92,6 +92,7 @@ func newAudit(a *app) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Who changed what, newest first", Args: noArgs,
+		Example: "  dormer audit --limit 20",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			l, err := c.Audit(ctx, before, limit)
 			if err != nil {

@@ -22,19 +22,18 @@ func newWorkspace(a *app) *cobra.Command {
 		Use:     "workspace",
 		Aliases: []string{"ws"},
 		Short:   "List, change, copy and compare workspaces",
-		Args:    noArgs,
 	}
-	cmd.AddCommand(
+	return group(cmd,
 		newWorkspaceList(a), newWorkspaceShow(a), newWorkspaceCreate(a), newWorkspaceEdit(a),
 		newWorkspaceClone(a), newWorkspaceRename(a), newWorkspaceDelete(a),
 		newWorkspaceExport(a), newWorkspaceImport(a), newWorkspaceHistory(a), newWorkspaceValidate(a),
 	)
-	return cmd
 }
 
 func newWorkspaceList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the workspaces", Args: noArgs,
+		Example: "  dormer workspace list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			all, err := c.Workspaces(ctx, "")
 			if err != nil {
@@ -69,7 +68,7 @@ func newWorkspaceShow(a *app) *cobra.Command {
 
 // document reads a workspace's document: YAML, or JSON where asked for.
 func (a *app) document(ctx context.Context, c *apiclient.Client, name string, n dormer.Revision) (apiclient.Document, error) {
-	w, err := c.WorkspaceByName(ctx, name)
+	w, err := workspaceByName(ctx, c, name)
 	if err != nil {
 		return apiclient.Document{}, err
 	}
@@ -126,6 +125,9 @@ func newWorkspaceCreate(a *app) *cobra.Command {
 				return err
 			}
 			r, err := c.CreateWorkspace(ctx, raw, message)
+			if errors.Is(err, dormer.ErrExists) {
+				return fmt.Errorf("%s: a workspace of that name %w; 'dormer apply -f' changes it", file, dormer.ErrExists)
+			}
 			if err != nil {
 				return inFile(file, err)
 			}
@@ -140,6 +142,7 @@ func newWorkspaceCreate(a *app) *cobra.Command {
 func newWorkspaceClone(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "clone NAME [NEW-NAME]", Short: `Copy a workspace (by default as "NAME - 2")`,
+		Example: "  dormer workspace clone Office 'Office for guests'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				return nil
@@ -147,13 +150,13 @@ func newWorkspaceClone(a *app) *cobra.Command {
 			return exactArgs(1)(cmd, args)
 		},
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			w, err := c.WorkspaceByName(ctx, args[0])
+			w, err := workspaceByName(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
 			r, err := c.CloneWorkspace(ctx, w.ID, strings.Join(args[1:], ""))
 			if err != nil {
-				return err
+				return nameTaken(err)
 			}
 			return a.committed(r, "created")
 		}),
@@ -163,14 +166,15 @@ func newWorkspaceClone(a *app) *cobra.Command {
 func newWorkspaceRename(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "rename NAME NEW-NAME", Short: "Give a workspace another name", Args: exactArgs(2),
+		Example: "  dormer workspace rename Office 'Main office'",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			w, err := c.WorkspaceByName(ctx, args[0])
+			w, err := workspaceByName(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
 			r, err := c.RenameWorkspace(ctx, w.ID, args[1], w.ETag)
 			if err != nil {
-				return err
+				return nameTaken(err)
 			}
 			return a.committed(r, "renamed")
 		}),
@@ -181,8 +185,9 @@ func newWorkspaceDelete(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "delete NAME", Short: "Delete a workspace; machines stop and are kept on their clients", Args: exactArgs(1),
+		Example: "  dormer workspace delete Office",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			w, err := c.WorkspaceByName(ctx, args[0])
+			w, err := workspaceByName(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
@@ -226,8 +231,9 @@ func newWorkspaceExport(a *app) *cobra.Command {
 func newWorkspaceHistory(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "history NAME", Short: "List the revisions of a workspace, newest first", Args: exactArgs(1),
+		Example: "  dormer workspace history Office",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			w, err := c.WorkspaceByName(ctx, args[0])
+			w, err := workspaceByName(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
@@ -248,6 +254,7 @@ func newWorkspaceValidate(a *app) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "validate -f FILE", Short: "Check a document without a server", Args: noArgs,
+		Example: "  dormer workspace validate -f office.yaml",
 		RunE: func(*cobra.Command, []string) error {
 			if file == "" {
 				return usageError{errors.New("name the file with -f")}
@@ -281,4 +288,21 @@ func inFile(file string, err error) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return fmt.Errorf("%s is not valid:\n%w", file, invalid)
+}
+
+// nameTaken says in other words that a name is in use.
+func nameTaken(err error) error {
+	if errors.Is(err, dormer.ErrExists) {
+		return fmt.Errorf("a workspace of that name %w", dormer.ErrExists)
+	}
+	return err
+}
+
+// workspaceByName finds a workspace without regard to case.
+func workspaceByName(ctx context.Context, c *apiclient.Client, called string) (rest.Workspace, error) {
+	w, err := c.WorkspaceByName(ctx, called)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return w, fmt.Errorf("workspace %q: %w; 'dormer workspace list' shows those that are there", called, dormer.ErrNotFound)
+	}
+	return w, err
 }

@@ -1,0 +1,88 @@
+package cli_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/dormer-project/dormer/internal/cli"
+	"github.com/dormer-project/dormer/internal/server"
+)
+
+// TestMain makes the programs that scripts call: each is this test's binary
+// under another name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"dormer":  runDormer,
+		"dormerd": runServer,
+	})
+}
+
+func untilSignal() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+}
+
+func runDormer() {
+	ctx, stop := untilSignal()
+	code := cli.Run(ctx, os.Args[1:], cli.Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Env: os.Getenv, Now: time.Now, Rand: rand.Reader, Version: "1.2.3",
+	})
+	stop()
+	os.Exit(code)
+}
+
+func runServer() {
+	ctx, stop := untilSignal()
+	err := server.Command("1.2.3", os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "dormerd: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func params(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:           dir,
+		Setup:         setup,
+		Cmds:          commands,
+		Condition:     condition,
+		UpdateScripts: *update,
+	}
+}
+
+// TestScripts runs the command line against a real server, script by script.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, params("testdata/script"))
+}
+
+// setup gives a script its folders. Sockets have short paths, so theirs lies
+// elsewhere.
+func setup(env *testscript.Env) error {
+	run, err := os.MkdirTemp("/tmp", "dormer-cli-")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = os.RemoveAll(run) })
+	for name, dir := range map[string]string{
+		"HOME": "home", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_STATE_HOME": "state",
+	} {
+		path := filepath.Join(env.WorkDir, dir)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+		env.Setenv(name, path)
+	}
+	env.Setenv("XDG_RUNTIME_DIR", run)
+	env.Setenv("TZ", "UTC")
+	return nil
+}
