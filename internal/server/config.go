@@ -36,7 +36,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	if days, ok := strings.CutSuffix(string(b), "d"); ok {
 		var n int
 		n, err = strconv.Atoi(days)
-		v = time.Duration(min(max(n, -1), most)) * 24 * time.Hour
+		v = time.Duration(min(max(n, -1), most/24+1)) * 24 * time.Hour
 	} else {
 		v, err = time.ParseDuration(string(b))
 	}

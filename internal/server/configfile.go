@@ -48,7 +48,7 @@ func ParseConfig(b []byte) (Config, error) {
 	d := toml.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return Config{}, explainDecode(err)
+		return Config{}, explainDecode(err, b)
 	}
 	if err := c.Validate(); err != nil {
 		return Config{}, withLines(err, b)
@@ -57,7 +57,7 @@ func ParseConfig(b []byte) (Config, error) {
 }
 
 // explainDecode turns what the decoder says into field errors.
-func explainDecode(err error) error {
+func explainDecode(err error, b []byte) error {
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		invalid := &dormer.InvalidError{}
 		for _, e := range strict.Errors {
@@ -72,16 +72,17 @@ func explainDecode(err error) error {
 		return invalid
 	}
 	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		// The decoder's own message may quote the value.
 		line, _ := e.Position()
-		// A message about a form (toml: ...) may quote the value; those of
-		// types do not name one.
-		message := "is not valid TOML, or not of the form that this setting takes"
+		f := dormer.FieldError{Line: line, Message: "is not valid TOML"}
+		var whole map[string]any
+		valid := toml.Unmarshal(b, &whole) == nil // then a value is of another type than its setting
 		for _, k := range settings() {
-			if k.path == strings.Join(e.Key(), ".") {
-				message = "expected " + k.noun()
+			if valid && slices.Contains(linesOf(b, k.path), line) {
+				f.Path, f.Message = k.path, "expected "+k.noun()
 			}
 		}
-		return &dormer.InvalidError{Fields: []dormer.FieldError{{Path: strings.Join(e.Key(), "."), Line: line, Message: message}}}
+		return &dormer.InvalidError{Fields: []dormer.FieldError{f}}
 	}
 	return dormer.Invalidf("", "is not valid TOML")
 }
@@ -101,10 +102,18 @@ func withLines(err error, b []byte) error {
 
 // lineOf finds the line that sets path; 0 when none does in a plain way.
 func lineOf(b []byte, path string) int {
+	if lines := linesOf(b, path); len(lines) > 0 {
+		return lines[0]
+	}
+	return 0
+}
+
+func linesOf(b []byte, path string) []int {
 	section, key := "", path
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {
 		section, key = path[:i], path[i+1:]
 	}
+	var lines []int
 	now := ""
 	for i, line := range strings.Split(string(b), "\n") {
 		line = strings.TrimSpace(line)
@@ -115,10 +124,10 @@ func lineOf(b []byte, path string) int {
 		}
 		left, _, ok := strings.Cut(line, "=")
 		if left = strings.TrimSpace(left); ok && (now == section && left == key || now == "" && left == path) {
-			return i + 1
+			lines = append(lines, i+1)
 		}
 	}
-	return 0
+	return lines
 }
 
 // setting is one key of the configuration.
