@@ -31,8 +31,8 @@ const (
 )
 
 type bench struct {
-	v1, v2, kernel, initrd, temp string
-	peers                        bool
+	v1, v2, temp string
+	peers        bool
 	// out takes the rows; printErr is the first failure to write one.
 	out      io.Writer
 	printErr error
@@ -164,10 +164,12 @@ func (b *bench) handler() http.Handler {
 }
 
 func (b *bench) pack(ctx context.Context, job, disk string, source imagepack.Source, bases []dormer.ImageID) (*imagepack.Packed, error) {
-	o := imagepack.Options{
-		Disks: []imagepack.DiskInput{{Name: "system", Path: disk}}, Kernel: b.kernel, Initrd: b.initrd,
-		Key: b.key, Signer: b.sign, Dir: filepath.Join(b.dir, "packed-"+job),
+	g, err := openGuest(disk)
+	if err != nil {
+		return nil, err
 	}
+	o := g.options()
+	o.Key, o.Signer, o.Dir = b.key, b.sign, filepath.Join(b.dir, "packed-"+job)
 	for _, id := range bases {
 		o.Bases = append(o.Bases, imagepack.Base{Image: id, Source: source, Trust: b.trust})
 	}

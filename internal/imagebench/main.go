@@ -2,7 +2,7 @@
 // of a disk, delivers both to one client through a proxy that counts, and prints
 // a row for each figure. Where desync can be had it runs the same jobs.
 //
-//	go run ./internal/imagebench --v1 DISK --v2 DISK [--peers]
+//	go run ./internal/imagebench --v1 DISK|FOLDER --v2 DISK|FOLDER [--peers]
 //
 // It exits with 1 when the second version moves more than 1.15 times the
 // compressed size of the blocks that changed, plus 256 KiB.
@@ -18,10 +18,8 @@ import (
 
 func main() {
 	b := bench{out: os.Stdout}
-	flag.StringVar(&b.v1, "v1", "", "disk file of the first version")
-	flag.StringVar(&b.v2, "v2", "", "disk file of the second version")
-	flag.StringVar(&b.kernel, "kernel", "", "kernel to boot directly, packed with both")
-	flag.StringVar(&b.initrd, "initrd", "", "initrd to boot directly, packed with both")
+	flag.StringVar(&b.v1, "v1", "", "first version: a disk file, or a folder with guest.json")
+	flag.StringVar(&b.v2, "v2", "", "second version")
 	flag.StringVar(&b.temp, "temp", "", "folder for temporary files")
 	flag.BoolVar(&b.peers, "peers", false, "run desync and zstd too")
 	flag.Parse()

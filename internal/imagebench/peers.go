@@ -47,10 +47,14 @@ func (b *bench) runPeers(ctx context.Context, firstWire, secondWire int64) error
 	return b.runDesync(ctx, raw1, raw2, firstWire, secondWire)
 }
 
-// raw returns the disk as a raw file.
-func (b *bench) raw(ctx context.Context, disk, name string) (string, error) {
+// raw returns all of a guest as one raw file.
+func (b *bench) raw(ctx context.Context, path, name string) (string, error) {
+	g, err := openGuest(path)
+	if err != nil {
+		return "", err
+	}
 	out := filepath.Join(b.dir, name)
-	return out, command(ctx, nil, "qemu-img", "convert", "-O", "raw", disk, out)
+	return out, g.raw(ctx, out)
 }
 
 func (b *bench) runDesync(ctx context.Context, raw1, raw2 string, firstWire, secondWire int64) error {
