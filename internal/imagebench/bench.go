@@ -180,6 +180,7 @@ func (b *bench) pack(ctx context.Context, job, disk string, source imagepack.Sou
 	}
 	b.row(job+".dormer.pack_cpu", (cpuTime() - cpu).Seconds(), "s")
 	b.row(job+".dormer.pack_time", time.Since(start).Seconds(), "s")
+	b.row(job+".dormer.pack_peak_memory", mib(peakMemory()), "MiB")
 	b.row(job+".dormer.packed_new", mib(p.NewBytes()), "MiB")
 	push, err := b.repo.BeginPush(ctx, "bench", p.Envelope)
 	if err != nil {
