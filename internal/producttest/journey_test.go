@@ -59,6 +59,7 @@ func patiently(t *testing.T, f func() error) error {
 // get image and lease, start, run an application, work on without the server,
 // and send every event once when it is back.
 func TestManyClients(t *testing.T) {
+	t.Parallel()
 	const clients = 50
 	i := newInstance(t)
 	i.push("office")
@@ -181,6 +182,7 @@ func one(t *testing.T) (*instance, *computer, rest.Committed) {
 }
 
 func TestAgentRestartAndReboot(t *testing.T) {
+	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
 	starts := c.host.Starts()
@@ -214,6 +216,7 @@ func TestAgentRestartAndReboot(t *testing.T) {
 }
 
 func TestClocks(t *testing.T) {
+	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
 	i.shut()

@@ -1,0 +1,407 @@
+package producttest
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+func TestPolicyChangeReachesTheAgent(t *testing.T) {
+	t.Parallel()
+	i, c, w := one(t)
+	c.mustStart(alice)
+	spec := strings.Replace(office, "echo hello world", "echo hello again", 1)
+	spec = strings.Replace(spec, "guest: 128MiB", "guest: 256MiB", 1)
+	i.change(w.ID, "Office", spec, grant("alice"))
+	c.mustRefresh()
+	if got := c.only(alice); got.PolicyRevision != 2 || got.State != "running" {
+		t.Errorf("after the change: %+v", got)
+	}
+	if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello again\n" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if m := c.host.Running()[0].Memory; m != 128 {
+		t.Errorf("a running machine has %d MiB", m)
+	}
+	if err := c.act(alice, agentapi.CommandRestart); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "restart with the new policy", func() bool {
+		r := c.host.Running()
+		return len(r) == 1 && r[0].Memory == 256
+	})
+	spec1 := c.host.Running()[0]
+	if spec1.Overlay != hypervisor.OverlayKeep || spec1.Network != hypervisor.NetworkNAT || spec1.Data == nil || spec1.Data.Size != 64<<20 {
+		t.Errorf("the machine is made of %+v", spec1)
+	}
+}
+
+func TestNewImageVersion(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	first := c.host.Running()[0].Layer
+	i.push("office")
+	eventually(t, "the lease of the new version", func() bool {
+		return c.refresh() == nil && c.only(alice).Image == "office/2"
+	})
+	// A persistent machine stays on the image that its changes lie over.
+	if err := c.act(alice, agentapi.CommandRestart); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "restart", func() bool { return c.host.Starts() == 2 && len(c.host.Running()) == 1 })
+	if layer := c.host.Running()[0].Layer; layer != first {
+		t.Errorf("the persistent machine moved from %s to %s", first, layer)
+	}
+}
+
+func TestRevertibleFollowsTheImage(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	i.workspace("Office", strings.Replace(office, "revertible: false", "revertible: true", 1), grant("alice"))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	c.await(alice, "ready")
+	c.mustStart(alice)
+	first := c.host.Running()[0]
+	if first.Overlay != hypervisor.OverlayDiscard {
+		t.Errorf("a revertible machine keeps its changes: %+v", first)
+	}
+	i.push("office")
+	eventually(t, "the lease of the new version", func() bool {
+		return c.refresh() == nil && c.only(alice).Image == "office/2"
+	})
+	if err := c.act(alice, agentapi.CommandStop); err != nil {
+		t.Fatal(err)
+	}
+	c.await(alice, "ready") // fetched by then
+	c.mustStart(alice)
+	if layer := c.host.Running()[0].Layer; layer == first.Layer {
+		t.Error("the revertible machine still starts from the old image")
+	}
+}
+
+func TestWithdrawnGrantStopsAndKeeps(t *testing.T) {
+	t.Parallel()
+	i, c, w := one(t)
+	i.user("bob")
+	c.mustStart(alice)
+	disks := filepath.Join(c.dir, "state", "machines", string(c.only(alice).Machine), "vm")
+	i.change(w.ID, "Office", office, grant("bob"))
+	c.mustRefresh()
+	got := c.await(alice, "ready")
+	if got.Permitted || !strings.Contains(got.Verdict, "no grant") {
+		t.Errorf("after the grant was taken away: %+v", got)
+	}
+	if _, err := os.Stat(disks); err != nil {
+		t.Errorf("the machine's disks are gone: %v", err)
+	}
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start without a grant: %v", err)
+	}
+	c.restart()
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start without a grant after a restart: %v", err)
+	}
+	i.change(w.ID, "Office", office, grant("alice"))
+	c.mustRefresh()
+	if again := c.mustStart(alice); again.Machine != got.Machine {
+		t.Errorf("machine %s became %s", got.Machine, again.Machine)
+	}
+	c.mustRefresh()
+	c.mustRefresh()
+	if n := i.count("desk", event.LeaseWithdrawn); n == 0 {
+		t.Error("nobody was told of the withdrawal")
+	}
+	if n := i.count("desk", event.WorkspaceDeleted); n != 0 {
+		t.Error("a machine was deleted")
+	}
+}
+
+func TestGraceAtTheLimit(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	i.workspace("Office", office, strings.Replace(grant("alice"), "grace: 0s", "grace: 30m", 1))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	c.await(alice, "ready")
+	c.mustStart(alice)
+	i.shut()
+	c.pass(8*time.Hour + 10*time.Minute)
+	if w := c.only(alice); w.State != "running" || w.Permitted {
+		t.Errorf("ten minutes after the limit: %+v", w)
+	}
+	if r, err := c.run(alice, "Hello"); err != nil || r.ExitStatus != 0 {
+		t.Errorf("within the grace: %+v, %v", r, err)
+	}
+	c.pass(30 * time.Minute)
+	c.await(alice, "ready")
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start after the grace: %v", err)
+	}
+}
+
+func TestNoOfflineWork(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	i.workspace("Office", office, "- principal: {directory: local, kind: user, name: alice}\n  offline: {allow: none}\n")
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	c.await(alice, "ready")
+	c.mustStart(alice)
+	i.shut()
+	c.await(alice, "ready") // three poll intervals of a second
+	i.start()
+	c.mustRefresh()
+	c.mustStart(alice)
+}
+
+func TestOrders(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	w := c.mustStart(alice)
+	client := func() dormer.ClientID {
+		s, err := c.agent.Status(t.Context(), me(alice))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Client
+	}()
+	order := func(kind string) {
+		t.Helper()
+		if _, err := i.admin.Order(t.Context(), client, rest.NewOrder{Kind: kind, Machine: w.Machine, Reason: "for the test", Confirm: true}); err != nil {
+			t.Fatalf("order %s: %v", kind, err)
+		}
+		c.mustRefresh()
+	}
+	order("stop")
+	c.await(alice, "ready")
+	c.mustStart(alice) // an order to stop is for once
+	for range 3 {
+		c.mustRefresh()
+	}
+	if got := c.only(alice); got.State != "running" {
+		t.Errorf("the order was carried out again: %+v", got)
+	}
+
+	order("delete")
+	folder := filepath.Join(c.dir, "state", "machines", string(w.Machine))
+	eventually(t, "the machine is deleted", func() bool {
+		_, err := os.Stat(folder)
+		return errors.Is(err, os.ErrNotExist)
+	})
+	if len(c.host.Running()) != 0 {
+		t.Error("the deleted machine runs")
+	}
+	eventually(t, "a new machine", func() bool {
+		if c.refresh() != nil {
+			return false
+		}
+		all, err := c.agent.Workspaces(t.Context(), me(alice))
+		return err == nil && len(all) == 1 && all[0].Machine != w.Machine && all[0].State == "ready"
+	})
+	c.mustRefresh()
+	if n := i.count("desk", event.OrderRun); n != 2 {
+		t.Errorf("%d orders were told of, want 2", n)
+	}
+}
+
+func TestRevokedClient(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	s, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.admin.RevokeClient(t.Context(), s.Client); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.refresh(); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("poll of a revoked client: %v", err)
+	}
+	w := c.await(alice, "ready")
+	if w.Permitted {
+		t.Errorf("after the revocation: %+v", w)
+	}
+	c.restart()
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start on a revoked client: %v", err)
+	}
+	// It may enrol again, as another client.
+	c.enrol(i.joinToken())
+	again, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil || again.Client == s.Client || !again.Online {
+		t.Errorf("enrolled again: %+v, %v", again, err)
+	}
+}
+
+func TestJoinTokens(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	c := newComputer(t, "desk")
+	enrol := func(token string) error {
+		return c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token})
+	}
+	once, err := i.admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "once", Managed: true, MaxUses: 1, LifetimeHours: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unmanaged, err := i.admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "own", Unmanaged: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := enrol("dormer1.nonsense"); !errors.Is(err, dormer.ErrInvalid) {
+		t.Errorf("no token: %v", err)
+	}
+	if err := enrol(unmanaged.Token); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("a token for agents of users: %v", err)
+	}
+	if err := c.agent.Enrol(t.Context(), me(alice), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) && os.Getuid() != alice {
+		t.Errorf("enrolled by just anybody: %v", err)
+	}
+	i.ahead.Add(int64(2 * time.Hour))
+	if err := enrol(once.Token); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("an expired token: %v", err)
+	}
+	i.ahead.Store(0)
+	if err := enrol(once.Token); err != nil {
+		t.Fatal(err)
+	}
+	if err := enrol(once.Token); !errors.Is(err, dormer.ErrExists) {
+		t.Errorf("enrolled twice: %v", err)
+	}
+	other := newComputer(t, "other")
+	if err := other.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("a used token: %v", err)
+	}
+}
+
+func TestClientTooOld(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	i.workspace("Office", office, grant("alice", "  usb: [storage]\n"))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	w := c.only(alice)
+	if w.Permitted || !strings.Contains(w.Verdict, "client too old") || !strings.Contains(w.Verdict, "usb") {
+		t.Errorf("what this agent cannot enforce: %+v", w)
+	}
+	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrUnsupported) {
+		t.Errorf("start: %v", err)
+	}
+	if c.host.Starts() != 0 {
+		t.Error("it was started")
+	}
+	c.mustRefresh()
+	if i.count("desk", event.WorkspaceTooOld) == 0 {
+		t.Error("nobody was told")
+	}
+}
+
+func TestTwoUsersOfOneComputer(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	i.user("bob")
+	i.workspace("Office", office, grant("alice")+grant("bob"))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	c.signIn(bob, "bob")
+	a, b := c.await(alice, "ready"), c.await(bob, "ready")
+	if a.Machine == b.Machine || a.User != "alice" || b.User != "bob" {
+		t.Fatalf("machines %+v and %+v", a, b)
+	}
+	// What bob may do with alice's machine: nothing, not even know of it.
+	for _, command := range []agentapi.Command{agentapi.CommandStart, agentapi.CommandStop, agentapi.CommandRestart, agentapi.CommandKill} {
+		if _, err := c.agent.Act(t.Context(), me(bob), string(a.Machine), command); !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("bob's %s of alice's machine: %v", command, err)
+		}
+	}
+	if _, err := c.agent.RunApplication(t.Context(), me(bob), string(a.Machine), agentapi.RunRequest{Application: "Hello"}); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("bob's application in alice's machine: %v", err)
+	}
+	if err := c.agent.SignOut(t.Context(), me(bob), agentapi.SignOutRequest{User: "alice"}); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("bob signed alice out: %v", err)
+	}
+	d, err := c.agent.Diagnostics(t.Context(), me(bob))
+	if err != nil || len(d.Machines) != 1 || d.Machines[0].Machine != b.Machine || len(d.Status.Users) != 1 {
+		t.Errorf("bob's diagnostics: %+v, %v", d, err)
+	}
+	// Nor can bob take alice's place by signing in as alice.
+	if _, err := c.agent.SignIn(t.Context(), me(bob), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrConflict) {
+		t.Errorf("bob signed in as alice: %v", err)
+	}
+	c.mustStart(alice)
+	c.mustStart(bob)
+	if r := c.host.Running(); len(r) != 2 || r[0].Dir == r[1].Dir {
+		t.Errorf("running: %+v", r)
+	}
+	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if w := c.await(alice, "ready"); w.Permitted {
+		t.Errorf("signed out: %+v", w)
+	}
+	if w := c.only(bob); w.State != "running" {
+		t.Errorf("bob's machine after alice signed out: %+v", w)
+	}
+	if _, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: "wrong password"}); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("wrong password: %v", err)
+	}
+	c.signIn(alice, "alice")
+	if w := c.mustStart(alice); w.Machine != a.Machine {
+		t.Errorf("alice has another machine: %+v", w)
+	}
+}
+
+func TestDisabledAccount(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	u := i.user("alice")
+	i.workspace("Office", office, grant("alice"))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	c.await(alice, "ready")
+	c.mustStart(alice)
+	yes := true
+	if _, err := i.admin.ChangeUser(t.Context(), u.ID, rest.ChangeUser{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	c.mustRefresh()
+	if w := c.await(alice, "ready"); w.Permitted {
+		t.Errorf("after the account was disabled: %+v", w)
+	}
+	s, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil || len(s.Users) != 0 {
+		t.Errorf("still signed in: %+v, %v", s.Users, err)
+	}
+	if _, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrDenied) || !strings.Contains(err.Error(), "disabled") {
+		t.Errorf("sign-in of a disabled account: %v", err)
+	}
+}
