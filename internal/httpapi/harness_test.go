@@ -42,6 +42,9 @@ type harness struct {
 	ids    map[string]string
 }
 
+// web is what requests of tests are made with.
+var web = &http.Client{Timeout: time.Minute}
+
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -75,10 +78,10 @@ func newHarness(t testing.TB) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(h.server.Handler())
-	h.url = web.URL
+	listener := httptest.NewServer(h.server.Handler())
+	h.url = listener.URL
 	t.Cleanup(func() {
-		web.Close()
+		listener.Close()
 		if err := h.server.Close(); err != nil {
 			t.Error(err)
 		}
@@ -172,7 +175,7 @@ func (h *harness) ask(method, path, token string, body any, headers ...string) a
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := web.Do(r)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -261,7 +261,7 @@ func TestSecondServer(t *testing.T) {
 func TestPlainHTTP(t *testing.T) {
 	i := newInstance(t, "")
 	i.start()
-	resp, err := http.Get("http://" + i.address + "/healthz")
+	resp, err := i.http().Get("http://" + i.address + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestPlainHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain.await(func() error {
-		resp, err := http.Get("http://" + plain.address + "/readyz")
+		resp, err := plain.http().Get("http://" + plain.address + "/readyz")
 		if err != nil {
 			return err
 		}
@@ -306,9 +306,6 @@ func TestChangedAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = process.Process.Wait()
-	if err := os.RemoveAll(filepath.Join(i.data, "keys", "tls")); err != nil {
-		t.Fatal(err)
-	}
 	if err := os.RemoveAll(filepath.Join(i.data, "keys", "tls")); err != nil {
 		t.Fatal(err)
 	}
@@ -340,11 +337,10 @@ func TestGracefulStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.await(func() error { // the listener closes first
-		c, err := net.Dial("tcp", i.address)
-		if err != nil {
-			return nil
+		if c, err := net.Dial("tcp", i.address); err == nil {
+			return errors.Join(errors.New("still listening"), c.Close())
 		}
-		return errors.Join(errors.New("still listening"), c.Close())
+		return nil
 	})
 	fmt.Fprint(conn, body)
 	answer, err := io.ReadAll(conn)

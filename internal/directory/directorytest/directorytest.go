@@ -36,12 +36,12 @@ type Fixture struct {
 	Remove func(t *testing.T, name string)
 }
 
-// Run runs the suite. make is called for each test.
-func Run(t *testing.T, make func(t *testing.T) Fixture) {
+// Run runs the suite. open is called for each test.
+func Run(t *testing.T, open func(t *testing.T) Fixture) {
 	for name, test := range map[string]func(*testing.T, Fixture){
 		"Authenticate": authenticate, "Refused": refused, "Groups": groups, "Gone": gone, "Resolve": resolve, "Find": find, "Cancelled": cancelled,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
 
