@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,12 +33,25 @@ secret.`,
 		Example: "  dormer token create 'third floor' --uses 40 --hours 8 -o token.txt",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			t.Name, t.Managed = args[0], !noManaged
+			switch {
+			case t.MaxUses < 1:
+				return usageError{errors.New("--uses takes a number from 1")}
+			case t.LifetimeHours < 1:
+				return usageError{errors.New("--hours takes a number from 1")}
+			case !t.Managed && !t.Unmanaged:
+				return usageError{errors.New("--no-managed needs --unmanaged: the token would admit nobody")}
+			}
+			if file != "" {
+				if err := freshFile(file); err != nil {
+					return err
+				}
+			}
 			r, err := c.CreateJoinToken(ctx, t)
 			if err != nil {
 				return err
 			}
 			if file != "" {
-				if err := os.WriteFile(file, []byte(r.Token+"\n"), 0o600); err != nil {
+				if err := writeSecret(file, r.Token+"\n"); err != nil {
 					return fmt.Errorf("write the token: %w", err)
 				}
 				r.Token = ""
@@ -128,7 +141,7 @@ func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest
 	}
 	switch len(found) {
 	case 0:
-		return rest.Client{}, fmt.Errorf("client %q: %w", called, dormer.ErrNotFound)
+		return rest.Client{}, fmt.Errorf("client %q: %w; 'dormer client list' shows those that are there", called, dormer.ErrNotFound)
 	case 1:
 		return found[0], nil
 	}

@@ -82,7 +82,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // json FILE [PATH [VALUE]]: the file (or stdout) is JSON; what stands at PATH,
-// as items.0.name, is VALUE. A list's length is at PATH.#. With ! the value is
+// as items.0.name, is VALUE. A list's length is at PATH.len. With ! the value is
 // not that one, or without VALUE nothing stands at PATH.
 func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 1 || len(args) > 3 {
@@ -138,7 +138,7 @@ func lookUp(ts *testscript.TestScript, args []string) (any, bool) {
 				return nil, false
 			}
 		case []any:
-			if part == "#" {
+			if part == "len" {
 				v = len(x)
 				continue
 			}

@@ -193,6 +193,16 @@ disappears under it.`,
 	return cmd
 }
 
+// writeSecret writes a file of its own that only its owner can read.
+func writeSecret(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
 // freshFile says early that an output is there already.
 func freshFile(path string) error {
 	if _, err := os.Lstat(path); err == nil {

@@ -41,6 +41,13 @@ func (a *app) say(v any, format string, args ...any) error {
 	return err
 }
 
+// tell prints one line for people, and nothing with --json.
+func (a *app) tell(format string, args ...any) {
+	if !a.json {
+		fmt.Fprintf(a.Out, format+"\n", args...)
+	}
+}
+
 // warn prints one line beside the output.
 func (a *app) warn(format string, args ...any) {
 	fmt.Fprintf(a.Err, "warning: "+format+"\n", args...)

@@ -84,10 +84,15 @@ func (a *app) document(ctx context.Context, c *apiclient.Client, name string, n 
 
 // committed tells what a change led to.
 func (a *app) committed(r rest.Committed, what string) error {
-	for _, w := range r.Warnings {
-		a.warn("%s", w)
-	}
+	a.warnings(r)
 	return a.say(r, "Workspace %s %s: revision %d.", r.Name, what, r.Revision)
+}
+
+// warnings tells what is valid in a document and perhaps not meant.
+func (a *app) warnings(r rest.Committed) {
+	for _, w := range r.Warnings {
+		a.warn("%s: %s", r.Name, w)
+	}
 }
 
 // readFile reads a document from a file, or from standard input for "-".
