@@ -67,7 +67,17 @@ func (c *computer) start() {
 	if c.images, err = agent.OpenImages(filepath.Join(c.dir, "images")); err != nil {
 		c.t.Fatal(err)
 	}
-	c.agent, err = agent.New(agent.Config{
+	c.agent, err = newAgent(c, c.images)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop, c.ended = stop, make(chan error, 1)
+	go func() { c.ended <- c.agent.Run(ctx) }()
+}
+
+func newAgent(c *computer, images agent.Images) (*agent.Agent, error) {
+	return agent.New(agent.Config{
 		StateDir: filepath.Join(c.dir, "state"), Managed: true, Version: "1.0-test",
 		StopTime: time.Second, LookEvery: 20 * time.Millisecond, LimitsEvery: 20 * time.Millisecond,
 	}, agent.Deps{
@@ -77,12 +87,6 @@ func (c *computer) start() {
 		},
 		OwnUID: uint32(os.Getuid()),
 	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	c.stop, c.ended = stop, make(chan error, 1)
-	go func() { c.ended <- c.agent.Run(ctx) }()
 }
 
 // shut stops the agent; its machines go on.

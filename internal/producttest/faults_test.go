@@ -1,0 +1,262 @@
+package producttest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/store"
+)
+
+// TestEpochs restores an old copy of a server after a newer one took over: the
+// client goes with the newer one and says so, and the old one fences itself.
+func TestEpochs(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	i.shut()
+	old := t.TempDir()
+	if err := os.CopyFS(old, os.DirFS(i.cfg.Data)); err != nil {
+		t.Fatal(err)
+	}
+	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(i.cfg.Data, "state.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(state.RaiseEpoch(t.Context(), 2), state.Close()); err != nil {
+		t.Fatal(err)
+	}
+	i.start()
+	c.mustRefresh()
+	s, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil || s.Epoch != 2 {
+		t.Fatalf("after the promotion: %+v, %v", s, err)
+	}
+	if w := c.only(alice); w.State != "running" || !w.Permitted {
+		t.Errorf("a promotion stopped a machine: %+v", w)
+	}
+	i.shut()
+
+	i.cfg.Data, old = old, i.cfg.Data
+	i.start()
+	if err := c.refresh(); !errors.Is(err, dormer.ErrFenced) {
+		t.Errorf("poll at a server that was superseded: %v", err)
+	}
+	if w := c.only(alice); w.State != "running" || !w.Permitted {
+		t.Errorf("a superseded server stopped a machine: %+v", w)
+	}
+	c.restart()
+	if err := c.refresh(); !errors.Is(err, dormer.ErrFenced) {
+		t.Errorf("poll at a server that was superseded, after a restart: %v", err)
+	}
+	i.shut()
+	i.cfg.Data = old
+	i.start()
+	c.mustRefresh()
+}
+
+// TestChangedFiles changes what lies on the client's disk.
+func TestChangedFiles(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	w := c.only(alice)
+	c.shut()
+	i.shut()
+	path := filepath.Join(c.dir, "state", "machines", string(w.Machine), "machine.json")
+	original, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(*seal.Envelope)) {
+		t.Helper()
+		var record map[string]json.RawMessage
+		var lease seal.Envelope
+		if err := errors.Join(json.Unmarshal(original, &record), json.Unmarshal(record["lease"], &lease)); err != nil {
+			t.Fatal(err)
+		}
+		f(&lease)
+		if record["lease"], err = json.Marshal(lease); err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, f := range map[string]func(*seal.Envelope){
+		"a longer budget": func(e *seal.Envelope) { e.Payload = bytes.Replace(e.Payload, []byte("28800"), []byte("99999"), 1) },
+		"one bit":         func(e *seal.Envelope) { e.Payload[len(e.Payload)/2] ^= 1 },
+		"another key":     func(e *seal.Envelope) { e.KeyID = "0123456789abcdef" },
+	} {
+		change(f)
+		c.start()
+		if got := c.only(alice); got.Permitted {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+			t.Errorf("%s: start: %v", name, err)
+		}
+		c.shut()
+	}
+	// With the server back a new lease comes, and what happened is known.
+	c.start()
+	i.start()
+	c.mustRefresh()
+	c.await(alice, "ready")
+	c.mustStart(alice)
+	c.mustRefresh()
+	if n := i.count("desk", event.LeaseRefused); n < 3 {
+		t.Errorf("%d refused leases were told of", n)
+	}
+}
+
+func TestFullDiskPauses(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	dir := c.host.Running()[0].Dir
+	if err := c.host.Pause(dir, hypervisor.ReasonNoSpace); err != nil {
+		t.Fatal(err)
+	}
+	if w := c.await(alice, "paused"); !strings.Contains(w.Detail, "no space") {
+		t.Errorf("paused: %+v", w)
+	}
+	if err := c.host.Pause(dir, ""); err != nil {
+		t.Fatal(err)
+	}
+	c.await(alice, "running")
+	if err := c.host.End(dir, hypervisor.ReasonCrashed); err != nil {
+		t.Fatal(err)
+	}
+	if w := c.await(alice, "failed"); w.Error == "" {
+		t.Errorf("crashed: %+v", w)
+	}
+	c.mustStart(alice)
+	if err := c.host.End(dir, hypervisor.ReasonRestart); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "started again after the guest restarted itself", func() bool { return c.host.Starts() == 3 })
+	c.await(alice, "running")
+	if err := c.host.End(dir, hypervisor.ReasonShutdown); err != nil {
+		t.Fatal(err)
+	}
+	c.await(alice, "ready")
+	c.mustRefresh()
+	c.mustRefresh()
+	for _, code := range []event.Code{event.DiskFullPaused, event.DiskFullResumed, event.WorkspaceFailed} {
+		if n := i.count("desk", code); n != 1 {
+			t.Errorf("%d events %d", n, code)
+		}
+	}
+}
+
+func TestGuestThatDoesNotShutDown(t *testing.T) {
+	t.Parallel()
+	_, c, _ := one(t)
+	c.mustStart(alice)
+	c.host.IgnoreShutdown(true)
+	if err := c.act(alice, agentapi.CommandStop); err != nil {
+		t.Fatal(err)
+	}
+	c.await(alice, "ready")
+	if len(c.host.Running()) != 0 {
+		t.Error("it runs")
+	}
+}
+
+func TestNothingIsReadableByOthers(t *testing.T) {
+	t.Parallel()
+	_, c, _ := one(t)
+	c.mustStart(alice)
+	err := filepath.WalkDir(filepath.Join(c.dir, "state"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %s", path, info.Mode())
+		}
+		if !d.IsDir() {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if bytes.Contains(b, []byte(userPassword)) {
+				t.Errorf("%s holds a password", path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnotherServer puts a server with another authority in the instance's
+// place.
+func TestAnotherServer(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	i.shut()
+	i.cfg.Data = t.TempDir()
+	i.start()
+	if err := c.refresh(); !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "authority") {
+		t.Errorf("poll at another server: %v", err)
+	}
+	if w := c.only(alice); !w.Permitted {
+		t.Errorf("another server stopped the work: %+v", w)
+	}
+}
+
+func TestStateFolderIsLocked(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, "desk")
+	_, err := newAgent(c, c.images)
+	if !errors.Is(err, dormer.ErrExists) {
+		t.Errorf("a second agent in the same folder: %v", err)
+	}
+	c.shut()
+	if err := os.WriteFile(filepath.Join(c.dir, "state", "format"), []byte("99\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newAgent(c, c.images); !errors.Is(err, dormer.ErrUnsupported) {
+		t.Errorf("a folder of a newer version: %v", err)
+	}
+}
+
+func TestServerAwayAtFirst(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	c := newComputer(t, "desk")
+	token := i.joinToken()
+	i.shut()
+	begin := time.Now()
+	if err := c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token}); !errors.Is(err, dormer.ErrUnavailable) {
+		t.Errorf("enrol without a server: %v", err)
+	}
+	if time.Since(begin) > 10*time.Second {
+		t.Errorf("it took %s", time.Since(begin))
+	}
+	if _, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrUnavailable) {
+		t.Errorf("sign in before enrolment: %v", err)
+	}
+	i.start()
+	c.enrol(token)
+}
