@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones of workspaces, also where the system has none
 
 	"github.com/dormer-project/dormer/internal/server"
 )

@@ -18,8 +18,8 @@ import (
 const (
 	// maxPush is room for a manifest's envelope in base64.
 	maxPush = 2 * seal.MaxEnvelope
-	// maxObject is the largest object of an image.
-	maxObject = 1 << 40
+	// maxObject is more than the largest object of an image.
+	maxObject = 2 * imageformat.MaxPack
 )
 
 func imageOf(image string, versions []imagerepo.Version) rest.Image {

@@ -71,6 +71,8 @@ type Config struct {
 	PublicURLs     []string `toml:"public_urls" doc:"Base URLs under which clients and people reach this instance, in the order in which clients try them. Empty: https, this computer's name and the port of the first listen address."`
 	TrustedProxies []string `toml:"trusted_proxies" doc:"Addresses or prefixes of reverse proxies whose X-Forwarded-For is believed, as \"10.0.0.0/8\"."`
 
+	TimeZone string `toml:"time_zone" doc:"Time zone in which dates of workspaces end that name none, as \"Europe/Berlin\"."`
+
 	TLS        TLSConfig        `toml:"tls"`
 	State      StateConfig      `toml:"state"`
 	Events     EventsConfig     `toml:"events"`
@@ -96,6 +98,7 @@ type StateConfig struct {
 // EventsConfig is the section [events].
 type EventsConfig struct {
 	DSN           string `toml:"dsn" doc:"Database of events: \"sqlite:PATH\" or \"postgres://...\"; instances may share one. Empty: events.db in the data folder."`
+	Queue         int    `toml:"queue" doc:"How many events may wait to be stored; beyond that clients are told to come back later. Each takes some 500 bytes."`
 	RetentionDays int    `toml:"retention_days" doc:"Events older than so many days are removed; 0 keeps them for good."`
 }
 
@@ -126,13 +129,14 @@ type LogConfig struct {
 // Default returns the configuration that holds where the file says nothing.
 func Default() Config {
 	return Config{
-		Data:    "/var/lib/dormer",
-		Listen:  []string{"0.0.0.0:8443"},
-		TLS:     TLSConfig{Mode: TLSAuthority},
-		Events:  EventsConfig{RetentionDays: 90},
-		Clients: ClientsConfig{PollInterval: Duration(time.Minute), SessionLength: Duration(30 * 24 * time.Hour)},
-		Access:  AccessConfig{DefaultDirectory: dormer.EmbeddedDirectory, SessionLength: Duration(12 * time.Hour), PasswordChecks: 2},
-		Log:     LogConfig{Format: "text", Level: "info"},
+		Data:     "/var/lib/dormer",
+		Listen:   []string{"0.0.0.0:8443"},
+		TLS:      TLSConfig{Mode: TLSAuthority},
+		Events:   EventsConfig{Queue: 50_000, RetentionDays: 90},
+		TimeZone: "UTC",
+		Clients:  ClientsConfig{PollInterval: Duration(time.Minute), SessionLength: Duration(30 * 24 * time.Hour)},
+		Access:   AccessConfig{DefaultDirectory: dormer.EmbeddedDirectory, SessionLength: Duration(12 * time.Hour), PasswordChecks: 2},
+		Log:      LogConfig{Format: "text", Level: "info"},
 	}
 }
 
@@ -141,6 +145,8 @@ const (
 	minPollInterval = time.Second
 	maxPollInterval = time.Hour
 	maxPasswords    = 64
+	minQueue        = 1000
+	maxQueue        = 10_000_000
 )
 
 // Validate returns an *dormer.InvalidError that names every wrong setting.
@@ -168,6 +174,9 @@ func (c *Config) Validate() error {
 			add(fmt.Sprintf("trusted_proxies[%d]", i), `must be an address or a prefix, as "10.0.0.0/8"`)
 		}
 	}
+	if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "" || c.TimeZone == "Local" {
+		add("time_zone", `must be the name of a time zone, as "UTC" or "Europe/Berlin"`)
+	}
 	switch c.TLS.Mode {
 	case TLSAuthority, TLSOff:
 		if c.TLS.Certificate != "" || c.TLS.Key != "" {
@@ -191,6 +200,9 @@ func (c *Config) Validate() error {
 	}
 	checkDSN("state.dsn", c.State.DSN)
 	checkDSN("events.dsn", c.Events.DSN)
+	if c.Events.Queue < minQueue || c.Events.Queue > maxQueue {
+		add("events.queue", "must be from %d to %d", minQueue, maxQueue)
+	}
 	if c.Events.RetentionDays < 0 {
 		add("events.retention_days", "must not be negative")
 	}

@@ -44,6 +44,8 @@ func TestConfigErrors(t *testing.T) {
 		{"relative database", "[events]\ndsn = \"sqlite:e.db\"\n", "events.dsn", 2, "absolute"},
 		{"too often", "[clients]\npoll_interval = \"1ms\"\n", "clients.poll_interval", 2, "from 1s"},
 		{"unknown directory", "[access]\ndefault_directory = \"corp\"\n", "access.default_directory", 2, "not configured"},
+		{"bad zone", "time_zone = \"Mars/Olympus\"\n", "time_zone", 1, "Europe/Berlin"},
+		{"short queue", "[events]\nqueue = 1\n", "events.queue", 2, "from 1000"},
 		{"bad proxy", "trusted_proxies = [\"proxy\"]\n", "trusted_proxies[0]", 1, "prefix"},
 		{"bad level", "[log]\nlevel = \"loud\"\n", "log.level", 2, "debug"},
 	} {

@@ -218,10 +218,14 @@ func (s *Server) makeServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	zone, err := time.LoadLocation(s.cfg.TimeZone)
+	if err != nil {
+		return fmt.Errorf("setting time_zone: %w", err)
+	}
 	s.catalog, err = catalog.New(ctx, catalog.Config{
 		Store: s.state, Policies: s.state, Directories: s.directories(),
 		Images: catalogImages{images: s.images, keyID: s.keys.repository.ID()},
-		Now:    s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
+		Zone:   zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("load workspaces: %w", err)
@@ -241,9 +245,11 @@ func (s *Server) makeServices(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load machines: %w", err)
 	}
-	s.ingester = event.NewIngester(s.events, s.deps.Now, s.deps.Logger, event.IngestLimits{})
+	s.ingester = event.NewIngester(s.events, s.deps.Now, s.deps.Logger, event.IngestLimits{QueueEvents: s.cfg.Events.Queue})
+	names := &imageNames{images: s.images, now: s.deps.Now, logger: s.deps.Logger}
 	s.reports = report.New(report.Config{
-		Instance: s.instance, State: s.state, Events: s.events, ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
+		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment}, Events: s.events, ImageName: names.name,
+		ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
 	})
 	return s.makeClients()
 }
