@@ -25,9 +25,9 @@ var exitCodes = []struct {
 	kind error
 	code int
 }{
-	{dormer.ErrInvalid, 2},
-	{dormer.ErrTooLarge, 2},
-	{fs.ErrNotExist, 2}, // a file that the command line names
+	{dormer.ErrInvalid, exitInvalid},
+	{dormer.ErrTooLarge, exitInvalid},
+	{fs.ErrNotExist, exitInvalid}, // a file that the command line names
 	{context.Canceled, 130},
 	{dormer.ErrUnauthenticated, 3},
 	{dormer.ErrDenied, 4},
@@ -40,12 +40,15 @@ var exitCodes = []struct {
 	{dormer.ErrFenced, 7},
 }
 
+// exitInvalid is the code for wrong input and usage.
+const exitInvalid = 2
+
 // exitCode returns the code for err: 2 for wrong input or usage, 1 for
 // everything without a kind of its own.
 func exitCode(err error) int {
 	var usage usageError
 	if errors.As(err, &usage) {
-		return 2
+		return exitInvalid
 	}
 	for _, e := range exitCodes {
 		if errors.Is(err, e.kind) {

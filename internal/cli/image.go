@@ -13,6 +13,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -27,60 +28,79 @@ lacks of it as the next version. A version is named NAME/NUMBER.`,
 		newImagePull(a), newImageExtract(a), newImageVerify(a), newImageDelete(a))
 }
 
-// imagesDir is where packed images lie on this computer.
-func (a *app) imagesDir() (string, error) {
-	if dir := a.Env("XDG_DATA_HOME"); dir != "" {
-		return filepath.Join(dir, "dormer", "images"), nil
+// Folders in the user's data folder. The agent of a user has its own there,
+// images.
+const (
+	packedFolder = "packed" // packed images, one folder each
+	storeFolder  = "store"  // what was pulled
+)
+
+// dataDir is a folder in the user's data folder; flag is the option that names
+// another.
+func (a *app) dataDir(folder, flag string) (string, error) {
+	if dir := a.Env("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "dormer", folder), nil
 	}
 	home := a.Env("HOME")
 	if home == "" {
-		return "", errors.New("neither XDG_DATA_HOME nor HOME is set; name a folder with --dir")
+		return "", usageError{fmt.Errorf("neither XDG_DATA_HOME nor HOME is set; name a folder with %s", flag)}
 	}
-	return filepath.Join(home, ".local", "share", "dormer", "images"), nil
+	return filepath.Join(home, ".local", "share", "dormer", folder), nil
 }
 
 // packedDir is the folder of the packed image of that name.
 func (a *app) packedDir(dir, name string) (string, error) {
-	if err := dormer.CheckImageName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return "", err
 	}
 	if dir == "" {
 		var err error
-		if dir, err = a.imagesDir(); err != nil {
+		if dir, err = a.dataDir(packedFolder, "--dir"); err != nil {
 			return "", err
 		}
 	}
 	return filepath.Join(dir, name), nil
 }
 
-// parseVersion splits NAME/NUMBER. With need false NAME alone is number 0.
-func parseVersion(s string, need bool) (name string, number int, err error) {
-	name, rest, found := strings.Cut(s, "/")
-	if err := dormer.CheckImageName(name); err != nil {
+// checkName refuses what no image can be called: beside the rules of the root
+// package, words that the server's interface uses itself.
+func checkName(called string) error {
+	switch name.Fold(called) {
+	case "key", "pushes":
+		return dormer.Invalidf("name", "is a word that the server uses itself; choose another")
+	}
+	return dormer.CheckImageName(called)
+}
+
+// parseVersion splits NAME/NUMBER; NAME alone is number 0.
+func parseVersion(s string) (image string, number int, err error) {
+	image, rest, found := strings.Cut(s, "/")
+	if err := dormer.CheckImageName(image); err != nil {
 		return "", 0, err
 	}
-	if !found && !need {
-		return name, 0, nil
+	if !found {
+		return image, 0, nil
 	}
 	number, err = strconv.Atoi(rest)
 	if err != nil || number < 1 {
-		return "", 0, dormer.Invalidf("version", "expected NAME/NUMBER, as office/3")
+		return "", 0, dormer.Invalidf("version", "expected NAME or NAME/NUMBER, as office/3")
 	}
-	return name, number, nil
+	return image, number, nil
 }
 
 // version finds a version of the server; without a number the newest.
 func version(ctx context.Context, c *apiclient.Client, s string) (rest.ImageVersion, error) {
-	name, number, err := parseVersion(s, false)
+	called, number, err := parseVersion(s)
 	if err != nil {
 		return rest.ImageVersion{}, err
 	}
 	if number > 0 {
-		return c.ImageVersion(ctx, name, number)
+		v, err := c.ImageVersion(ctx, called, number)
+		return v, noImage(s, err)
 	}
-	i, err := c.Image(ctx, name)
+	i, err := c.Image(ctx, called)
 	if err != nil {
-		return rest.ImageVersion{}, err
+		return rest.ImageVersion{}, noImage(s, err)
 	}
 	newest := rest.ImageVersion{}
 	for _, v := range i.Versions {
@@ -89,9 +109,17 @@ func version(ctx context.Context, c *apiclient.Client, s string) (rest.ImageVers
 		}
 	}
 	if newest.Number == 0 {
-		return newest, fmt.Errorf("image %s has no version: %w", name, dormer.ErrNotFound)
+		return newest, noImage(s, dormer.ErrNotFound)
 	}
 	return newest, nil
+}
+
+// noImage says which image is not there.
+func noImage(s string, err error) error {
+	if errors.Is(err, dormer.ErrNotFound) {
+		return fmt.Errorf("image %s: %w; 'dormer image list' shows those that are there", s, dormer.ErrNotFound)
+	}
+	return err
 }
 
 func newImageList(a *app) *cobra.Command {
@@ -129,14 +157,14 @@ func newImageShow(a *app) *cobra.Command {
 		Use: "show NAME[/NUMBER]", Short: "Show an image or one version of it", Args: exactArgs(1),
 		Example: "  dormer image show office\n  dormer image show office/3",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			name, number, err := parseVersion(args[0], false)
+			called, number, err := parseVersion(args[0])
 			if err != nil {
 				return err
 			}
 			if number == 0 {
-				i, err := c.Image(ctx, name)
+				i, err := c.Image(ctx, called)
 				if err != nil {
-					return err
+					return noImage(args[0], err)
 				}
 				rows := make([][]string, len(i.Versions))
 				for n, v := range i.Versions {
@@ -144,7 +172,7 @@ func newImageShow(a *app) *cobra.Command {
 				}
 				return a.print(i, versionHeaders, rows)
 			}
-			v, err := c.ImageVersion(ctx, name, number)
+			v, err := version(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
@@ -169,7 +197,7 @@ func newImageDelete(a *app) *cobra.Command {
 sweep that follows after a few days; until then nothing that a client fetches
 disappears under it.`,
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			name, number, err := parseVersion(args[0], false)
+			called, number, err := parseVersion(args[0])
 			if err != nil {
 				return err
 			}
@@ -177,16 +205,16 @@ disappears under it.`,
 				return err
 			}
 			if number > 0 {
-				if err := c.DeleteImageVersion(ctx, name, number); err != nil {
-					return err
+				if err := c.DeleteImageVersion(ctx, called, number); err != nil {
+					return noImage(args[0], err)
 				}
-				return a.say(rest.ImagesDeleted{Versions: 1}, "%s/%d deleted.", name, number)
+				return a.say(rest.ImagesDeleted{Versions: 1}, "%s/%d deleted.", called, number)
 			}
-			d, err := c.DeleteImage(ctx, name)
+			d, err := c.DeleteImage(ctx, called)
 			if err != nil {
-				return err
+				return noImage(args[0], err)
 			}
-			return a.say(d, "%s deleted: %d versions.", name, d.Versions)
+			return a.say(d, "%s deleted: %d versions.", called, d.Versions)
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")

@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -13,6 +13,7 @@ import (
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/imagesync"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
 // counter counts bytes that pass several readers.
@@ -41,6 +42,13 @@ func opening(ctx context.Context, c *apiclient.Client) (seal.KeySet, *imageforma
 	return trust, key, err
 }
 
+// pulled is what pull prints with --json.
+type pulled struct {
+	rest.ImageVersion
+	Fetched int64  `json:"fetched"`
+	Store   string `json:"store"`
+}
+
 func newImagePull(a *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
@@ -54,11 +62,9 @@ it stopped when it is repeated.`,
 				return err
 			}
 			if dir == "" {
-				images, err := a.imagesDir()
-				if err != nil {
+				if dir, err = a.dataDir(storeFolder, "--store"); err != nil {
 					return err
 				}
-				dir = filepath.Join(filepath.Dir(images), "store")
 			}
 			trust, key, err := opening(ctx, c)
 			if err != nil {
@@ -78,7 +84,7 @@ it stopped when it is repeated.`,
 			if err := joinClose(err, s); err != nil {
 				return err
 			}
-			return a.say(v, "%s/%d is in %s (%s fetched).", v.Name, v.Number, dir, size(last.Fetched))
+			return a.say(pulled{v, last.Fetched, dir}, "%s/%d is in %s (%s fetched).", v.Name, v.Number, dir, size(last.Fetched))
 		}),
 	}
 	cmd.Flags().StringVar(&dir, "store", "", "folder of the store (default: dormer/store in your data folder)")
@@ -91,6 +97,9 @@ func newImageExtract(a *app) *cobra.Command {
 		Use: "extract NAME[/NUMBER] FILE", Short: "Write a disk of a version to a disk file", Args: exactArgs(2),
 		Example: "  dormer image extract office/3 office.qcow2\n  dormer image extract office/3 office.raw --format raw",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			if format != "qcow2" && format != "raw" {
+				return usageError{errors.New("--format takes qcow2 or raw")}
+			}
 			if err := freshFile(args[1]); err != nil {
 				return err
 			}

@@ -50,10 +50,17 @@ type describedDisk struct {
 // maxDescription is the largest description, in bytes.
 const maxDescription = 64 << 10
 
-// readDescription reads a description, or makes one of a disk file.
-func readDescription(path string) (description, error) {
+// readDescription reads a description, or makes one of a disk file in that
+// format ("": to be found out).
+func readDescription(path, format string) (description, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return description{}, dormer.Invalidf(path, "is a folder; name a disk file or a description")
+	}
 	if !strings.EqualFold(filepath.Ext(path), ".json") {
-		return description{Disks: []describedDisk{{Name: "system", Path: path}}}, nil
+		return description{Disks: []describedDisk{{Name: "system", Path: path, Format: format}}}, nil
+	}
+	if format != "" {
+		return description{}, usageError{errors.New("--format is for a disk; a description says the format of each of its disks")}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -104,7 +111,7 @@ func parseDescription(b []byte) (description, error) {
 }
 
 func newImagePack(a *app) *cobra.Command {
-	var dir string
+	var dir, format string
 	var plain bool
 	cmd := &cobra.Command{
 		Use: "pack NAME DISK|DESCRIPTION.json", Short: "Make a packed image from a disk file", Args: exactArgs(2),
@@ -120,7 +127,7 @@ kernel to boot directly, and where the user's data disk belongs.`,
 			if err != nil {
 				return err
 			}
-			d, err := readDescription(args[1])
+			d, err := readDescription(args[1], format)
 			if err != nil {
 				return err
 			}
@@ -133,7 +140,8 @@ kernel to boot directly, and where the user's data disk belongs.`,
 				args[0], size(p.Manifest.Sizes.Full), size(p.Manifest.Sizes.Packed), size(p.NewBytes()), args[0])
 		}),
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "folder of packed images (default: dormer/images in your data folder)")
+	cmd.Flags().StringVar(&dir, "dir", "", "folder of packed images (default: dormer/packed in your data folder)")
+	cmd.Flags().StringVar(&format, "format", "", "raw, qcow2, vmdk, vpc or vhdx (default: what the disk looks like)")
 	cmd.Flags().BoolVar(&plain, "unencrypted", false, "do not encrypt: whoever can read the repository can read the image")
 	return cmd
 }
@@ -148,7 +156,7 @@ type packedImage struct {
 }
 
 func (a *app) pack(ctx context.Context, c *apiclient.Client, name string, d description, out string, plain bool) (*imagepack.Packed, error) {
-	signer, err := a.publisherKey()
+	signer, err := a.trustedKey(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -174,17 +182,34 @@ func (a *app) pack(ctx context.Context, c *apiclient.Client, name string, d desc
 		return nil, fmt.Errorf("look at the version before: %w", err)
 	}
 	bar := a.newProgress("pack "+name, 0)
+	defer bar.done()
 	o.Progress = func(p imagepack.Progress) { bar.set(p.Done, p.Total) }
 	p, err := imagepack.Pack(ctx, o)
-	bar.done()
 	if errors.Is(err, dormer.ErrExists) {
-		// A packed image that was not yet pushed is there: a new pack replaces it.
-		if err := os.RemoveAll(out); err != nil {
-			return nil, fmt.Errorf("replace packed image: %w", err)
-		}
-		return imagepack.Pack(ctx, o)
+		return replacePacked(ctx, o)
 	}
 	return p, err
+}
+
+// replacePacked packs anew where a packed image lies. That one stays until the
+// new one is whole, and comes back where the new disk is refused.
+func replacePacked(ctx context.Context, o imagepack.Options) (*imagepack.Packed, error) {
+	previous := filepath.Join(filepath.Dir(o.Dir), "."+filepath.Base(o.Dir)+".previous") // no image's name begins with a dot
+	if err := os.RemoveAll(previous); err != nil {
+		return nil, fmt.Errorf("replace packed image: %w", err)
+	}
+	if err := os.Rename(o.Dir, previous); err != nil {
+		return nil, fmt.Errorf("replace packed image: %w", err)
+	}
+	p, err := imagepack.Pack(ctx, o)
+	switch {
+	case err == nil:
+		return p, os.RemoveAll(previous)
+	case exitCode(err) == exitInvalid:
+		return nil, errors.Join(err, os.RemoveAll(o.Dir), os.Rename(previous, o.Dir))
+	default:
+		return nil, err // repeated, it goes on where it stopped
+	}
 }
 
 func repositoryKey(ctx context.Context, c *apiclient.Client) (*imageformat.RepositoryKey, error) {
@@ -265,12 +290,18 @@ what is the newest version already sends nothing.`,
 			if err != nil {
 				return err
 			}
-			return a.say(v, "%s/%d is on the server (%s sent).", v.Name, v.Number, size(sent))
+			return a.say(pushed{v, sent}, "%s/%d is on the server (%s sent).", v.Name, v.Number, size(sent))
 		}),
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "folder of packed images (default: dormer/images in your data folder)")
+	cmd.Flags().StringVar(&dir, "dir", "", "folder of packed images (default: dormer/packed in your data folder)")
 	cmd.Flags().IntVar(&number, "number", 0, "number of the version (default: the next free one)")
 	return cmd
+}
+
+// pushed is what push prints with --json.
+type pushed struct {
+	rest.ImageVersion
+	Sent int64 `json:"sent"`
 }
 
 // uploads is how many objects are sent at once.

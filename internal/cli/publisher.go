@@ -49,6 +49,25 @@ func (a *app) publisherKey() (*seal.SigningKey, error) {
 	return seal.SigningKeyFromSeed(block.Bytes)
 }
 
+// trustedKey reads the publisher's key and says early that the server does not
+// trust it.
+func (a *app) trustedKey(ctx context.Context, c *apiclient.Client) (*seal.SigningKey, error) {
+	key, err := a.publisherKey()
+	if err != nil {
+		return nil, err
+	}
+	known, err := c.Publishers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range known {
+		if p.ID == key.ID() {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("the server does not trust your publisher's key; 'dormer publisher create NAME' makes it known: %w", dormer.ErrDenied)
+}
+
 func newPublisher(a *app) *cobra.Command {
 	return group(&cobra.Command{Use: "publisher", Short: "Keys that sign images"},
 		newPublisherCreate(a), newPublisherList(a), newPublisherRemove(a))
@@ -69,7 +88,19 @@ key that is there already is kept and only made known to the server.`,
 			if err != nil {
 				return err
 			}
+			known, err := c.Publishers(ctx)
+			if err != nil {
+				return err
+			}
+			for _, p := range known {
+				if p.ID == key.ID() {
+					return a.say(p, "The server trusts your key already, as that of %s (key %s).", p.Name, p.ID)
+				}
+			}
 			p, err := c.AddPublisher(ctx, rest.NewPublisher{Name: args[0], Key: key.Public()})
+			if errors.Is(err, dormer.ErrExists) {
+				return fmt.Errorf("a publisher of that name %w; choose another", dormer.ErrExists)
+			}
 			if err != nil {
 				return err
 			}
@@ -128,7 +159,11 @@ func newPublisherRemove(a *app) *cobra.Command {
 			if err := a.confirm("Trust in key "+args[0], args[0], yes); err != nil {
 				return err
 			}
-			if err := c.RemovePublisher(ctx, seal.KeyID(args[0])); err != nil {
+			err := c.RemovePublisher(ctx, seal.KeyID(args[0]))
+			if errors.Is(err, dormer.ErrNotFound) {
+				return fmt.Errorf("key %s: %w; 'dormer publisher list' shows those that are trusted", args[0], dormer.ErrNotFound)
+			}
+			if err != nil {
 				return err
 			}
 			return a.say(struct{}{}, "Key %s is not trusted any more.", args[0])
