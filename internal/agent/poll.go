@@ -29,6 +29,8 @@ type pollState struct {
 	answered bool      // since the start
 	interval time.Duration
 	failures int
+	// superseded says that the last answer was of an epoch that is over.
+	superseded bool
 	// received is the watermark up to which the server has the journal's
 	// events, though perhaps not yet for good; of is the journal it is about.
 	received uint64
@@ -152,6 +154,9 @@ func (a *Agent) request(t *trust) (wire.PollRequest, []string, error) {
 		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: a.cfg.Version, Host: a.host(), Enforces: enforces,
 		KeySet: t.keys.Version, Epoch: t.Epoch, Sessions: sessions, Machines: states, KeysTag: a.sealed.Tag,
 	}
+	if a.poll.superseded {
+		r.EpochProof = &t.KeySet
+	}
 	r.OrdersRun = a.orders.results()
 	reported := make([]string, len(r.OrdersRun))
 	for i, o := range r.OrdersRun {
@@ -212,6 +217,8 @@ func (a *Agent) failed(err error) time.Duration {
 	a.mu.Lock()
 	a.poll.failures++
 	a.poll.problem = err.Error()
+	_, fromServer := errors.AsType[*problem.Error](err)
+	a.poll.superseded = errors.Is(err, dormer.ErrFenced) && !fromServer
 	delay := min(firstRetry<<min(a.poll.failures-1, 10), maxRetry)
 	tell := a.poll.told != a.poll.problem
 	if errors.Is(err, dormer.ErrInvalid) {
@@ -269,7 +276,7 @@ func (a *Agent) succeeded(answer wire.PollAnswer, sent int) time.Duration {
 	defer a.mu.Unlock()
 	p := &a.poll
 	full := sent >= p.take || p.take == takeNone
-	p.failures, p.problem, p.told, p.answered = 0, "", "", true
+	p.failures, p.problem, p.told, p.answered, p.superseded = 0, "", "", true, false
 	if p.take == takeNone {
 		a.passOver()
 	}

@@ -221,6 +221,16 @@ func (a *API) errFenced() error {
 	return fmt.Errorf("this server has epoch %d, a client has seen %d: %w", a.cfg.Epoch, a.fenced.Load(), dormer.ErrFenced)
 }
 
+// heardOf looks at what a client shows for a higher epoch. A number alone
+// counts for nothing: any client could stop the instance with it.
+func (a *API) heardOf(ctx context.Context, client dormer.ClientID, proof seal.Envelope) error {
+	set, err := seal.OpenKeySet(a.cfg.RootKey, proof)
+	if err != nil || set.Instance != a.cfg.Instance || set.Epoch <= a.cfg.Epoch {
+		return dormer.Invalidf("epoch_proof", "is no key set of this instance with a higher epoch")
+	}
+	return a.fence(ctx, client, set.Epoch)
+}
+
 // fence takes the server out of service: another one was promoted.
 func (a *API) fence(ctx context.Context, client dormer.ClientID, heard dormer.Epoch) error {
 	if a.fenced.CompareAndSwap(0, uint64(heard)) {

@@ -37,8 +37,8 @@ func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientI
 	if err := enroll.CheckHost(q.Host, q.AgentVersion); err != nil {
 		return err
 	}
-	if q.Epoch > a.cfg.Epoch {
-		return a.fence(r.Context(), client, q.Epoch)
+	if q.EpochProof != nil && q.Epoch > a.cfg.Epoch {
+		return a.heardOf(r.Context(), client, *q.EpochProof)
 	}
 	out, busy, err := a.decide(r.Context(), client, &q)
 	if err != nil {

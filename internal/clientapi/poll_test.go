@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/wire"
 )
@@ -460,6 +461,32 @@ func TestFencing(t *testing.T) {
 	s, c, _ := ready(t)
 	q := c.request()
 	q.Epoch = 4
+	if _, err := c.send(q); err != nil {
+		t.Fatalf("a claim without proof: %v", err)
+	}
+	root := s.root
+	for name, forge := range map[string]func(*seal.KeySet){
+		"of another instance": func(k *seal.KeySet) { k.Instance = "elsewhere" },
+		"of the same epoch":   func(k *seal.KeySet) { k.Epoch = 3 },
+		"of another root":     func(*seal.KeySet) { root = s.key },
+	} {
+		set := s.keySet
+		set.Epoch = 4
+		forge(&set)
+		proof := must(set.Sign(root))(t)
+		root = s.root
+		q.Nonce, q.EpochProof = c.request().Nonce, &proof
+		if _, err := c.send(q); !errors.Is(err, dormer.ErrInvalid) {
+			t.Errorf("proof %s: %v, want ErrInvalid", name, err)
+		}
+	}
+	if len(s.heard) != 0 {
+		t.Fatalf("fenced without proof: %v", s.heard)
+	}
+	set := s.keySet
+	set.Epoch = 4
+	proof := must(set.Sign(s.root))(t)
+	q.Nonce, q.EpochProof = c.request().Nonce, &proof
 	_, err := c.send(q)
 	wantKind(t, err, dormer.ErrFenced)
 	if len(s.heard) != 1 || s.heard[0] != 4 {

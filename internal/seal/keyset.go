@@ -49,7 +49,10 @@ type PublicKey struct {
 type KeySet struct {
 	Version  int               `json:"version"`
 	Instance dormer.InstanceID `json:"instance"`
-	Keys     []PublicKey       `json:"keys"`
+	// Epoch is that of the server which signed the set: proof to a superseded
+	// one that its time is over.
+	Epoch dormer.Epoch `json:"epoch"`
+	Keys  []PublicKey  `json:"keys"`
 	// Servers are base URLs in the order in which clients try them.
 	Servers []string `json:"servers"`
 }

@@ -27,6 +27,7 @@ type keyRing struct {
 	path       string // of keyset.json
 	keys       *keys
 	instance   dormer.InstanceID
+	epoch      dormer.Epoch
 	servers    []string
 	publishers publisherStore
 
@@ -51,7 +52,7 @@ func (r *keyRing) Refresh(ctx context.Context) error {
 		ID: r.keys.instance.ID(), Key: r.keys.instance.Public(), Name: "instance",
 		Purposes: []seal.Purpose{seal.PurposeLease, seal.PurposeOrder, seal.PurposeAuthority},
 	}
-	set := seal.KeySet{Instance: r.instance, Keys: append([]seal.PublicKey{own}, publishers...), Servers: r.servers}
+	set := seal.KeySet{Instance: r.instance, Epoch: r.epoch, Keys: append([]seal.PublicKey{own}, publishers...), Servers: r.servers}
 	content, err := json.Marshal(set)
 	if err != nil {
 		return fmt.Errorf("encode key set: %w", err)

@@ -201,7 +201,7 @@ func (s *Server) makeTLS(context.Context) error {
 
 func (s *Server) makeServices(ctx context.Context) error {
 	s.ring = &keyRing{
-		path: s.data.file(dirKeys, keySetState), keys: s.keys, instance: s.instance,
+		path: s.data.file(dirKeys, keySetState), keys: s.keys, instance: s.instance, epoch: s.epoch,
 		servers: s.publicURLs, publishers: s.state,
 	}
 	if err := s.ring.Refresh(ctx); err != nil {

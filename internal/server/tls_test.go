@@ -361,7 +361,7 @@ func TestKeySetVersion(t *testing.T) {
 	if _, err := s.ring.Set().Open(seal.TypeManifest, k.Sign(seal.TypeManifest, []byte("x"))); err != nil {
 		t.Errorf("the publisher is not trusted: %v", err)
 	}
-	fresh := &keyRing{path: s.ring.path, keys: s.keys, instance: s.instance, servers: s.ring.servers, publishers: s.state}
+	fresh := &keyRing{path: s.ring.path, keys: s.keys, instance: s.instance, epoch: s.epoch, servers: s.ring.servers, publishers: s.state}
 	if err := fresh.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -148,8 +148,11 @@ type PollRequest struct {
 	// KeySet is the version of the key set that the client holds.
 	KeySet int `json:"key_set"`
 	// Epoch is the highest that the client has seen.
-	Epoch    dormer.Epoch   `json:"epoch"`
-	Sessions []Session      `json:"sessions,omitempty"`
+	Epoch dormer.Epoch `json:"epoch"`
+	// EpochProof is the client's key set, sent after an answer of a lower epoch
+	// than the client has seen: it shows a superseded server that it is one.
+	EpochProof *seal.Envelope `json:"epoch_proof,omitempty"`
+	Sessions   []Session      `json:"sessions,omitempty"`
 	Machines []MachineState `json:"machines,omitempty"`
 	// KeysTag is the tag of the sealed keys that the client holds.
 	KeysTag   string           `json:"keys_tag,omitempty"`
