@@ -14,8 +14,8 @@ import (
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
-	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 

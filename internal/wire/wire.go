@@ -153,7 +153,7 @@ type PollRequest struct {
 	// than the client has seen: it shows a superseded server that it is one.
 	EpochProof *seal.Envelope `json:"epoch_proof,omitempty"`
 	Sessions   []Session      `json:"sessions,omitempty"`
-	Machines []MachineState `json:"machines,omitempty"`
+	Machines   []MachineState `json:"machines,omitempty"`
 	// KeysTag is the tag of the sealed keys that the client holds.
 	KeysTag   string           `json:"keys_tag,omitempty"`
 	Journal   dormer.JournalID `json:"journal,omitempty"`
