@@ -300,3 +300,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// quiet is the logger of processes of their own.
+var quiet = slog.New(slog.DiscardHandler)
