@@ -7,7 +7,18 @@ checkout=$(dirname "$recipe")
 out=${1:?usage: build.sh OUTDIR}
 mirror=${DORMER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
-packages=linux-image-cloud-amd64,systemd-sysv,udev,dbus,kmod,e2fsprogs,iproute2,busybox,procps,less,nano
+# What is installed; the tree of packages is cached under these arguments.
+# shellcheck disable=SC2054 # the commas belong to an argument
+install=(
+  --quiet --variant=minbase
+  --include=linux-image-cloud-amd64,systemd-sysv,udev,dbus,kmod,e2fsprogs,iproute2,busybox,procps,less,nano
+  --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"'
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*'
+  --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/i18n/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*'
+  --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*'
+  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/ethernet/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/infiniband/*'
+  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/scsi/*'
+)
 
 # Times, identities and hash seeds are fixed: the same packages give the same disks.
 export SOURCE_DATE_EPOCH=1780000000 LC_ALL=C.UTF-8
@@ -42,20 +53,21 @@ agent() {
 agent test-1 "$work/agent-1"
 agent test-2 "$work/agent-2"
 
-recipe_key=$( (cd "$recipe" && find . -type f ! -name README.md -print0 | sort -z | xargs -0 sha256sum; echo "$mirror") | hash)
+install_key=$(echo "$suite $mirror ${install[*]}" | hash)
+recipe_key=$(cd "$recipe" && find . -type f ! -name README.md -print0 | sort -z | xargs -0 sha256sum | hash)
 # The index of the archive determines which versions its packages resolve to.
 if /usr/lib/apt/apt-helper -o Acquire::http::Timeout=20 -o Acquire::Retries=2 -o APT::Sandbox::User=root \
   download-file "$mirror/dists/$suite/InRelease" "$work/InRelease" >/dev/null 2>&1; then
-  tree_key=$recipe_key-$(hash <"$work/InRelease")
+  tree_key=$install_key-$(hash <"$work/InRelease")
 else
-  newest=$(find "$out" -maxdepth 1 -name "tree-$recipe_key-*.tar.zst" -printf '%T@ %f\n' | sort -rn | head -1 | cut -d' ' -f2)
-  [[ -n $newest ]] || die "cannot reach $mirror, and nothing is cached for this recipe"
+  newest=$(find "$out" -maxdepth 1 -name "tree-$install_key-*.tar.zst" -printf '%T@ %f\n' | sort -rn | head -1 | cut -d' ' -f2)
+  [[ -n $newest ]] || die "cannot reach $mirror, and nothing is cached for these packages"
   say "cannot reach $mirror: using what is cached"
   tree_key=${newest#tree-}
   tree_key=${tree_key%.tar.zst}
 fi
 tree_file=$out/tree-$tree_key.tar.zst
-key=$tree_key-$(cat "$work/agent-1" "$work/agent-2" | hash)
+key=$( (echo "$tree_key $recipe_key"; cat "$work/agent-1" "$work/agent-2") | hash)
 folder=$out/$key
 if [[ -f $folder/complete ]]; then
   say "cached"
@@ -66,14 +78,7 @@ fi
 
 if [[ ! -f $tree_file ]]; then
   say "installing Debian $suite from $mirror (about a minute)"
-  INITRD=No mmdebstrap --quiet --variant=minbase --include="$packages" \
-    --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/i18n/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
-    --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*' \
-    --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/ethernet/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/infiniband/*' \
-    --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/scsi/*' \
-    "$suite" "$work/tree.tar" "$mirror" >&2
+  INITRD=No mmdebstrap "${install[@]}" "$suite" "$work/tree.tar" "$mirror" >&2
   zstd -q -3 -T0 "$work/tree.tar" -o "$work/tree.tar.zst"
   mv "$work/tree.tar.zst" "$tree_file"
   rm -f "$work/tree.tar"
@@ -199,6 +204,6 @@ rm -rf "$folder"
 mv "$new" "$folder"
 # What was not used for two weeks goes.
 find "$out" -mindepth 2 -maxdepth 2 -name complete -mtime +14 -printf '%h\0' | xargs -0r rm -rf
-find "$out" -maxdepth 1 -name 'tree-*.tar.zst' -mtime +30 ! -newer "$tree_file" -delete
+find "$out" -maxdepth 1 -name 'tree-*.tar.zst' -mtime +30 ! -samefile "$tree_file" -delete
 say "ready: $(du -sh "$folder" | cut -f1)"
 echo "$folder"

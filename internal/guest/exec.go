@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,11 +107,11 @@ func environment(who account, extra []string) []string {
 	// The last of two variables of a name counts.
 	seen := map[string]bool{}
 	var out []string
-	for i := len(env) - 1; i >= 0; i-- {
-		name, _, _ := strings.Cut(env[i], "=")
+	for _, v := range slices.Backward(env) {
+		name, _, _ := strings.Cut(v, "=")
 		if !seen[name] {
 			seen[name] = true
-			out = append(out, env[i])
+			out = append(out, v)
 		}
 	}
 	return out

@@ -31,7 +31,7 @@ func readFile(r guestwire.ReadFileRequest) (guestwire.ReadFileResult, error) {
 	if err != nil {
 		return guestwire.ReadFileResult{}, fileError("read", r.Path, err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
 		return guestwire.ReadFileResult{}, fileError("read", r.Path, err)

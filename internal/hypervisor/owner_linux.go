@@ -119,7 +119,7 @@ func LockFile(dir, name string) (*os.File, bool, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		if err == syscall.EWOULDBLOCK { //nolint:errorlint // an errno
+		if err == syscall.EWOULDBLOCK {
 			return nil, false, nil
 		}
 		return nil, false, fmt.Errorf("lock machine: %w", err)

@@ -92,14 +92,18 @@ func TestSecretsAreHidden(t *testing.T) {
 }
 
 func TestLeftover(t *testing.T) {
-	for _, name := range []string{hypervisor.FileSpec, hypervisor.FileData, hypervisor.FileLog, hypervisor.FileConsole, hypervisor.FileLock, hypervisor.FileEnd,
-		hypervisor.FileLayer(hypervisor.OverlayKeep, "v1", 0)} {
+	for _, name := range []string{
+		hypervisor.FileSpec, hypervisor.FileData, hypervisor.FileLog, hypervisor.FileConsole, hypervisor.FileLock, hypervisor.FileEnd,
+		hypervisor.FileLayer(hypervisor.OverlayKeep, "v1", 0),
+	} {
 		if hypervisor.Leftover(name) {
 			t.Errorf("%s must stay", name)
 		}
 	}
-	for _, name := range []string{hypervisor.FileControl, hypervisor.FileOwner, hypervisor.FileProcess, hypervisor.FileBase(1),
-		hypervisor.FileLayer(hypervisor.OverlayDiscard, "v1", 0), "data.qcow2" + hypervisor.SuffixTemporary} {
+	for _, name := range []string{
+		hypervisor.FileControl, hypervisor.FileOwner, hypervisor.FileProcess, hypervisor.FileBase(1),
+		hypervisor.FileLayer(hypervisor.OverlayDiscard, "v1", 0), "data.qcow2" + hypervisor.SuffixTemporary,
+	} {
 		if !hypervisor.Leftover(name) {
 			t.Errorf("%s must go", name)
 		}

@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -109,8 +110,8 @@ func (p *process) onClose(f func() error) { p.closers = append(p.closers, f) }
 
 func (p *process) close() error {
 	var errs []error
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		errs = append(errs, p.closers[i]())
+	for _, f := range slices.Backward(p.closers) {
+		errs = append(errs, f())
 	}
 	p.serving.Wait()
 	return errors.Join(errs...)
@@ -226,7 +227,7 @@ func readSpec(dir string) (hypervisor.Spec, error) {
 	if err != nil {
 		return hypervisor.Spec{}, fmt.Errorf("read what to start: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxSpec))
 	if err != nil {
 		return hypervisor.Spec{}, fmt.Errorf("read what to start: %w", err)

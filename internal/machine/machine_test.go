@@ -39,11 +39,11 @@ func TestMain(m *testing.M) {
 		stop()
 		if err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
-			os.Exit(1) //nolint:forbidigo // this is main
+			os.Exit(1)
 		}
 		return
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // this is main
+	os.Exit(m.Run())
 }
 
 // fileBase serves a file as the disk of an image: the tests' image store is a

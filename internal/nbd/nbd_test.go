@@ -36,7 +36,7 @@ func newSparse(size int64) *sparse {
 	random := rand.NewChaCha8([32]byte{1})
 	for block := int64(0); block < size/grain; block += 3 {
 		s.data[block] = true
-		random.Read(s.content[block*grain : (block+1)*grain])
+		_, _ = random.Read(s.content[block*grain : (block+1)*grain]) // never fails
 	}
 	return s
 }

@@ -80,7 +80,7 @@ func (c *Client) ask(ctx context.Context, r request) (a answer, err error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: %w", dormer.ErrUnavailable, err)
 	}
-	defer conn.Close() //nolint:errcheck // the answer was read
+	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() {
 		// The server answers by itself when the time is over; it gets a moment for it.
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {

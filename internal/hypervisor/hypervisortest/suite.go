@@ -73,7 +73,7 @@ func MachineID(t *testing.T) dormer.MachineID {
 // Secrets returns new keys.
 func Secrets() hypervisor.Secrets {
 	key := make([]byte, 32)
-	rand.Read(key) //nolint:errcheck // crypto/rand.Read does not return errors
+	rand.Read(key)
 	return hypervisor.Secrets{DiskKey: key}
 }
 

@@ -152,7 +152,7 @@ func (d *Driver) spawn(ctx context.Context, dir string, secrets hypervisor.Secre
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", full(err))
 	}
-	defer logFile.Close() //nolint:errcheck // the machine process writes it
+	defer logFile.Close()
 	input, keysIn, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("hand over keys: %w", err)
@@ -161,7 +161,7 @@ func (d *Driver) spawn(ctx context.Context, dir string, secrets hypervisor.Secre
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("wait for machine process: %w", err), input.Close(), keysIn.Close())
 	}
-	defer readyOut.Close() //nolint:errcheck // only read from
+	defer readyOut.Close()
 	args := append(append([]string{}, d.cfg.Command...), "--dir", dir)
 	if d.cfg.ProbeFile != "" {
 		args = append(args, "--probe-file", d.cfg.ProbeFile)

@@ -123,7 +123,7 @@ func (d *Driver) create(ctx context.Context, file string, size int64, key []byte
 	if err != nil {
 		return err
 	}
-	defer pipe.Close() //nolint:errcheck // only read from
+	defer pipe.Close()
 	temporary := name + hypervisor.SuffixTemporary
 	cmd := exec.CommandContext(ctx, d.cfg.Image, createArguments(temporary, size, 3)...)
 	cmd.Dir = dir

@@ -22,7 +22,11 @@ func TestFullDiskPauses(t *testing.T) {
 		}
 		t.Skipf("needs root, to make a small disk: %v", err)
 	}
-	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
 	dir := filepath.Join(disk, "m")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

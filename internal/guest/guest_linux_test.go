@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -34,7 +35,9 @@ func connect(t *testing.T) (*guestport.Port, net.Conn) {
 	t.Cleanup(func() {
 		p.Close()
 		cancel()
-		<-served
+		if err := <-served; err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("serve: %v", err)
+		}
 	})
 	waiting, cancelWait := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancelWait()
@@ -86,7 +89,9 @@ func TestHandshakeAfterHalfALine(t *testing.T) {
 		t.Error(err)
 	}
 	p.Close()
-	<-served
+	if err := <-served; !errors.Is(err, io.EOF) {
+		t.Errorf("after the host has gone: %v", err)
+	}
 }
 
 // Requests of another session are not carried out.
