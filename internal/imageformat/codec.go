@@ -82,8 +82,9 @@ type Codec struct {
 	aead     cipher.AEAD
 	nonceKey []byte
 	enc      *zstd.Encoder
-	// decs holds *zstd.Decoder.
-	decs sync.Pool
+	// decs holds *zstd.Decoder, scratch *[]byte for what was compressed and not
+	// yet encrypted.
+	decs, scratch sync.Pool
 }
 
 // NewCodec returns the codec for key, or the one for CipherNone when key is nil.
@@ -139,9 +140,15 @@ func (c *Codec) Seal(dst []byte, use Use, raw []byte) []byte {
 	if c.aead == nil {
 		return c.enc.EncodeAll(raw, dst)
 	}
-	packed := c.enc.EncodeAll(raw, make([]byte, 0, len(raw)/2+64))
+	scratch, ok := c.scratch.Get().(*[]byte)
+	if !ok {
+		scratch = new([]byte)
+	}
+	defer c.scratch.Put(scratch)
+	packed := c.enc.EncodeAll(raw, (*scratch)[:0])
+	*scratch = packed
 	nonce := c.nonce(use, packed)
-	dst = append(dst, nonce...)
+	dst = append(slices.Grow(dst, nonceSize+len(packed)+tagSize), nonce...)
 	return c.aead.Seal(dst, nonce, packed, []byte(use))
 }
 

@@ -162,8 +162,8 @@ type ownTable struct {
 	used  int
 }
 
-// maxOwnSlots bounds the table to 64 MiB.
-const maxOwnSlots = 8 << 20
+// maxOwnSlots bounds the table to 32 MiB: 12 GiB of new blocks.
+const maxOwnSlots = 4 << 20
 
 func newOwnTable(blocks int64) *ownTable {
 	n := 1024
