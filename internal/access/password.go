@@ -42,21 +42,27 @@ type Hasher struct {
 	cost   Cost
 	random io.Reader
 	slots  chan struct{}
-	// nobody is the hash that is checked for users who do not exist, so that
-	// they cost as much as those who do.
+	// nobody is the hash of no password, which is checked for users who do not
+	// exist, so that they cost as much as those who do.
 	nobody string
 }
 
 // NewHasher returns a hasher that hashes at most concurrent passwords at once.
 func NewHasher(random io.Reader, cost Cost, concurrent int) (*Hasher, error) {
 	h := &Hasher{cost: cost, random: random, slots: make(chan struct{}, max(1, concurrent))}
-	secret := make([]byte, hashKey)
-	if _, err := io.ReadFull(random, secret); err != nil {
+	b := make([]byte, hashSalt+hashKey)
+	if _, err := io.ReadFull(random, b); err != nil {
 		return nil, fmt.Errorf("make password hasher: %w", err)
 	}
-	var err error
-	h.nobody, err = h.Hash(context.Background(), string(secret))
-	return h, err
+	h.nobody = h.encode(b[:hashSalt], b[hashSalt:])
+	return h, nil
+}
+
+// encode writes the PHC form.
+func (h *Hasher) encode(salt, key []byte) string {
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		h.cost.MemoryKiB, h.cost.Passes, h.cost.Threads, b64.EncodeToString(salt), b64.EncodeToString(key))
 }
 
 func (h *Hasher) acquire(ctx context.Context) error {
@@ -80,10 +86,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer h.release()
-	key := argon2.IDKey([]byte(password), salt, h.cost.Passes, h.cost.MemoryKiB, h.cost.Threads, hashKey)
-	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
-		h.cost.MemoryKiB, h.cost.Passes, h.cost.Threads, b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+	return h.encode(salt, argon2.IDKey([]byte(password), salt, h.cost.Passes, h.cost.MemoryKiB, h.cost.Threads, hashKey)), nil
 }
 
 // Verify reports whether password is the one that was hashed. An empty hash

@@ -1,0 +1,184 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/wire"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// ask sends a request straight to the handler.
+func ask(t *testing.T, s *Server, method, path, token, body string, out any) int {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	if out != nil {
+		if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {
+			t.Fatalf("%s %s: %v: %s", method, path, err, w.Body)
+		}
+	}
+	return w.Code
+}
+
+func adminToken(t *testing.T, s *Server) string {
+	t.Helper()
+	once, err := os.ReadFile(s.first.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in rest.SignedIn
+	body := `{"user":"admin","password":"` + strings.TrimSpace(string(once)) + `","new_password":"correct horse battery"}`
+	if code := ask(t, s, "POST", "/api/v1/sessions", "", body, &in); code != http.StatusCreated {
+		t.Fatalf("sign in: status %d", code)
+	}
+	return in.Token
+}
+
+// TestReports: events that were stored are in the reports, filtered and in
+// pages; the last page says so.
+func TestReports(t *testing.T) {
+	s, err := testServer(t, func(*Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := adminToken(t, s)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	var events []wire.NumberedEvent
+	for i := range 10 {
+		e := event.New(event.AgentStarted, now, "")
+		e.Host, e.User = "pc1", "alice"
+		if i%5 == 0 {
+			e.Severity, e.User = dormer.Error, "bob"
+		}
+		events = append(events, wire.NumberedEvent{Sequence: uint64(i + 1), Event: e})
+	}
+	if _, err := s.events.AppendEvents(t.Context(), []event.Batch{{
+		Instance: s.instance, Client: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Journal: "j", Received: now, Events: events,
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		"activity": 10, "errors": 2, "activity?user=ALI": 8, "activity?host=pc2": 0, "activity?limit=3": 3, "activity?days=1&user=bob": 2,
+	} {
+		var rows rest.List[rest.EventRow]
+		if code := ask(t, s, "GET", "/api/v1/reports/"+path, token, "", &rows); code != http.StatusOK || len(rows.Items) != want {
+			t.Errorf("%s: status %d, %d rows, expected %d", path, code, len(rows.Items), want)
+		}
+		for _, r := range rows.Items {
+			if r.Host != "pc1" || r.Code != int(event.AgentStarted) || !r.Time.Equal(now) {
+				t.Errorf("%s: row %+v", path, r)
+			}
+		}
+	}
+	seen := map[int64]bool{}
+	for next := "?limit=4"; next != ""; {
+		var rows rest.List[rest.EventRow]
+		ask(t, s, "GET", "/api/v1/reports/activity"+next, token, "", &rows)
+		for _, r := range rows.Items {
+			seen[r.ID] = true
+		}
+		next = ""
+		if rows.Next != 0 {
+			next = "?limit=4&before=" + jsonNumber(t, rows.Next)
+		}
+	}
+	if len(seen) != 10 {
+		t.Errorf("pages hold %d of 10 rows", len(seen))
+	}
+	for _, path := range []string{"activity?days=x", "errors?limit=-1", "status?days=99999"} {
+		if code := ask(t, s, "GET", "/api/v1/reports/"+path, token, "", nil); code != http.StatusBadRequest {
+			t.Errorf("%s: status %d", path, code)
+		}
+	}
+	var status rest.List[rest.StatusRow]
+	if code := ask(t, s, "GET", "/api/v1/reports/status", token, "", &status); code != http.StatusOK || status.Items == nil {
+		t.Errorf("status report: %d, %+v", code, status)
+	}
+}
+
+func jsonNumber(t *testing.T, n int64) string {
+	t.Helper()
+	b, err := json.Marshal(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestFenced: once another server has taken over, this one changes nothing and
+// sends clients on.
+func TestFenced(t *testing.T) {
+	s, err := testServer(t, func(*Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := adminToken(t, s)
+	if code := ask(t, s, "GET", "/api/v1/workspaces", token, "", nil); code != http.StatusOK {
+		t.Fatalf("before: status %d", code)
+	}
+	s.fenced.Store(true)
+	var p wire.Problem
+	if code := ask(t, s, "GET", "/api/v1/workspaces", token, "", &p); code != http.StatusServiceUnavailable || p.Kind != "fenced" {
+		t.Errorf("API: status %d, %+v", code, p)
+	}
+	if code := ask(t, s, "GET", "/readyz", "", "", nil); code != http.StatusServiceUnavailable {
+		t.Errorf("readiness: status %d", code)
+	}
+	if code := ask(t, s, "GET", "/healthz", "", "", nil); code != http.StatusOK {
+		t.Errorf("health: status %d", code)
+	}
+}
+
+// TestReadiness says no while a database does not answer.
+func TestReadiness(t *testing.T) {
+	s, err := testServer(t, func(*Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := ask(t, s, "GET", "/readyz", "", "", nil); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
+	if err := s.events.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := ask(t, s, "GET", "/readyz", "", "", nil); code != http.StatusServiceUnavailable {
+		t.Errorf("without the database of events: status %d", code)
+	}
+}
+
+// TestRetention removes what is older than the configuration keeps.
+func TestRetention(t *testing.T) {
+	s, err := testServer(t, func(c *Config) { c.Events.RetentionDays = 2 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for i, age := range []time.Duration{0, 47 * time.Hour, 49 * time.Hour} {
+		at := now.Add(-age)
+		if _, err := s.events.AppendEvents(t.Context(), []event.Batch{{
+			Instance: s.instance, Client: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Journal: dormer.JournalID(rune('a' + i)), Received: at,
+			Events: []wire.NumberedEvent{{Sequence: 1, Event: event.New(event.AgentStarted, at, "")}},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 10})
+	if err != nil || len(left) != 2 {
+		t.Errorf("%d events are left, %v", len(left), err)
+	}
+}
