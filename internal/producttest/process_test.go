@@ -144,7 +144,7 @@ func newAgentProcess(t *testing.T) *agentProcess {
 
 func (p *agentProcess) start() {
 	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // it ends by being killed
+	p.cmd = exec.Command(os.Args[0])
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+roleAgent, dirVariable+"="+p.dir)
 	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds each wait of these tests.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 const (
 	adminPassword = "correct horse battery"
