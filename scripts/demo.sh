@@ -38,7 +38,6 @@ held() {
 
 # --- folders, programs, clean-up -------------------------------------------------
 # Not below TMPDIR: a socket's path may have no more than 107 bytes.
-umask 077
 demo=$(mktemp -d /tmp/dormer-demo.XXXXXX)
 export PATH=$PWD/bin:$PATH
 export XDG_CONFIG_HOME=$demo/config XDG_DATA_HOME=$demo/data XDG_RUNTIME_DIR=$demo/run XDG_STATE_HOME=$demo/state
