@@ -43,7 +43,16 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "dormer-machine-")
+	if err != nil {
+		panic(err)
+	}
+	probeFile = filepath.Join(dir, "probe.json")
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
 }
 
 // fileBase serves a file as the disk of an image: the tests' image store is a
@@ -102,23 +111,15 @@ func driver(t *testing.T) *process.Driver {
 		t.Fatal(err)
 	}
 	return process.New(process.Config{
-		Command: []string{exe, "machine"}, Env: []string{"TEST_ACCELERATOR=tcg"}, ProbeFile: probeFile(t),
+		Command: []string{exe, "machine"}, Env: []string{"TEST_ACCELERATOR=tcg"}, ProbeFile: probeFile,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 }
 
-var probeFile = func() func(t *testing.T) string {
-	dir := filepath.Join(os.TempDir(), "dormer-machine-test")
-	return func(t *testing.T) string {
-		t.Helper()
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		return filepath.Join(dir, "probe.json")
-	}
-}()
+// probeFile remembers the probe for all tests; TestMain sets and removes it.
+var probeFile string
 
-// secretsSource gives one machine its keys, with the repository key.
+// harness boots the tiny guest in machine processes.
 func harness(t *testing.T, change func(*hypervisor.Spec)) hypervisortest.Harness {
 	t.Helper()
 	return hypervisortest.TinyHarness(t, func(t *testing.T) hypervisor.Driver { return driver(t) }, true, change)
