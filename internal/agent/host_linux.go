@@ -16,6 +16,7 @@ func ThisHost() wire.Host {
 	if h.Name, err = os.Hostname(); err != nil || h.Name == "" {
 		h.Name = "unknown"
 	}
+	h.Name = cut(h.Name, maxHostText)
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err == nil {
 		h.MemoryMiB = int(uint64(info.Totalram) * uint64(info.Unit) >> 20) //nolint:unconvert // 32 bits wide on some systems

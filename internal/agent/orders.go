@@ -133,11 +133,12 @@ func (a *Agent) takeOrder(ctx context.Context, o lease.Order) error {
 // remove marks the machine as being deleted before it is.
 func (m *machine) remove(order string) error {
 	m.mu.Lock()
-	was := m.record.Removing
-	m.record.Removing = order
-	err := m.save()
-	if err != nil {
-		m.record.Removing = was
+	var err error
+	if m.record.Removing == "" { // else it is being deleted, or is already
+		m.record.Removing = order
+		if err = m.save(); err != nil {
+			m.record.Removing = ""
+		}
 	}
 	m.mu.Unlock()
 	if err == nil {
@@ -173,7 +174,7 @@ func (a *Agent) finishOrder(ctx context.Context, o lease.Order, targets []*machi
 	d := doneOrder{ID: o.ID}
 	code, detail := event.OrderRun, string(o.Kind)+": "+o.Reason
 	if err != nil {
-		d.Error = err.Error()
+		d.Error = cut(err.Error(), maxOrderText)
 		code, detail = event.OrderFailed, string(o.Kind)+": "+err.Error()
 	}
 	var about *machine

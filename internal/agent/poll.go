@@ -209,6 +209,7 @@ func (m *machine) report(r lease.Reading) wire.MachineState {
 		s.Serial = m.lease.Serial
 		s.BudgetUsed = int64(lease.BudgetUsed(*m.lease, r) / time.Second)
 	}
+	s.Detail, s.Guest = cut(s.Detail, maxDetailText), cut(s.Guest, maxGuestText)
 	return s
 }
 

@@ -126,6 +126,26 @@ func TestFewer(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	for _, tt := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"", 5, ""},
+		{"short", 5, "short"},
+		{"longer", 5, "longe"},
+		{"a\x00b\nc\u0085d", 20, "a b c d"},
+		{"ääää", 5, "ää"},
+		{"\xff\xfe", 9, "?"},
+		{strings.Repeat("x", 5000), maxGuestText, strings.Repeat("x", maxGuestText)},
+	} {
+		if got := cut(tt.in, tt.limit); got != tt.want {
+			t.Errorf("%q at %d: %q, want %q", tt.in, tt.limit, got, tt.want)
+		}
+	}
+}
+
 func TestProblemEvents(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
