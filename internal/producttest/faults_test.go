@@ -17,6 +17,7 @@ import (
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
 // TestEpochs restores an old copy of a server after a newer one took over: the
@@ -259,4 +260,100 @@ func TestServerAwayAtFirst(t *testing.T) {
 	}
 	i.start()
 	c.enrol(token)
+}
+
+// TestDeletionCutShort stops the agent while an order to delete is carried out,
+// and lets the server repeat the order.
+func TestDeletionCutShort(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	w := c.mustStart(alice)
+	s, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.admin.Order(t.Context(), s.Client, rest.NewOrder{Kind: "delete", Machine: w.Machine, Reason: "for the test"}); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.refresh() // the agent may be gone before the answer
+	c.restart()
+	eventually(t, "the machine is deleted and the server knows", func() bool {
+		if c.refresh() != nil {
+			return false
+		}
+		machines, err := i.admin.Machines(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(machines) == 1 && machines[0].ID != w.Machine
+	})
+	if _, err := os.Stat(filepath.Join(c.dir, "state", "machines", string(w.Machine))); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the machine's folder: %v", err)
+	}
+	if n := i.count("desk", event.OrderFailed); n != 0 {
+		t.Errorf("%d orders failed", n)
+	}
+	c.await(alice, "ready")
+}
+
+// TestImageThatIsNotThere starts before the image was pushed, and with one that
+// nobody published.
+func TestImageThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.user("alice")
+	i.workspace("Office", office, grant("alice"))
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	st, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil || len(st.Workspaces) != 0 || len(st.Notes) == 0 {
+		t.Errorf("without an image: %+v, %v", st, err)
+	}
+	i.push("office")
+	eventually(t, "the lease", func() bool {
+		all, err := c.agent.Workspaces(t.Context(), me(alice))
+		return c.refresh() == nil && err == nil && len(all) == 1
+	})
+	c.await(alice, "ready")
+	c.mustStart(alice)
+}
+
+// TestImageObjectMissing takes an object of the image out of the repository.
+func TestImageObjectMissing(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.push("office")
+	i.user("alice")
+	i.workspace("Office", office, grant("alice"))
+	repository := filepath.Join(i.cfg.Data, "repository")
+	var pack string
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.Contains(path, "pack") {
+			pack = path
+		}
+		return err
+	})
+	if err != nil || pack == "" {
+		t.Fatalf("no pack in %s: %v", repository, err)
+	}
+	if err := os.Rename(pack, pack+".away"); err != nil {
+		t.Fatal(err)
+	}
+	c := newComputer(t, "desk")
+	c.enrol(i.joinToken())
+	c.signIn(alice, "alice")
+	if w := c.await(alice, "failed"); w.Error == "" {
+		t.Errorf("without the pack: %+v", w)
+	}
+	if err := os.Rename(pack+".away", pack); err != nil {
+		t.Fatal(err)
+	}
+	c.mustRefresh() // tries again
+	c.await(alice, "ready")
+	c.mustStart(alice)
+	c.mustRefresh()
+	if i.count("desk", event.ImageFailed) == 0 {
+		t.Error("nobody was told")
+	}
 }
