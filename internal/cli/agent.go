@@ -58,7 +58,7 @@ token. The token is read from standard input or asked for: it is a secret.`,
 		Example: "  dormer enrol < token.txt",
 		Args:    noArgs,
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, _ []string) error {
-			token, err := a.readSecret("Join token", false)
+			token, err := a.readSecret("join token", "Join token", false)
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func newSignIn(a *app) *cobra.Command {
 		Example: "  dormer sign-in alice",
 		Args:    exactArgs(1),
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
-			password, err := a.readSecret("Password of "+args[0], false)
+			password, err := a.readPassword("Password of "+args[0], false)
 			if err != nil {
 				return err
 			}
@@ -142,11 +142,13 @@ func newStatus(a *app) *cobra.Command {
 	}
 }
 
+const howToEnrol = "ask your administrator for a join token and run 'dormer enrol'"
+
 func (a *app) printStatus(s agentapi.Status) error {
 	if a.json {
 		return a.printJSON(s)
 	}
-	line := "not enrolled; ask your administrator for a join token and run 'dormer enrol'"
+	line := "not enrolled; " + howToEnrol
 	if s.Enrolled {
 		line = "off-line"
 		if s.Online {
@@ -180,10 +182,6 @@ func (a *app) printStatus(s agentapi.Status) error {
 func (a *app) printWorkspaces(ws []agentapi.Workspace) error {
 	rows := make([][]string, len(ws))
 	for i, w := range ws {
-		names := make([]string, len(w.Applications))
-		for j, app := range w.Applications {
-			names[j] = app.Name
-		}
 		detail := w.Detail
 		if w.Error != "" {
 			detail = w.Error
@@ -191,7 +189,11 @@ func (a *app) printWorkspaces(ws []agentapi.Workspace) error {
 		if !w.Permitted {
 			detail = w.Verdict
 		}
-		rows[i] = []string{w.Name, w.User, w.State, w.Image, offlineLeft(w), strings.Join(names, ", "), detail}
+		published := ""
+		if len(w.Applications) > 0 {
+			published = applications(w)
+		}
+		rows[i] = []string{w.Name, w.User, w.State, w.Image, offlineLeft(w), published, detail}
 	}
 	return a.print(ws, []string{"WORKSPACE", "USER", "STATE", "IMAGE", "OFF-LINE LEFT", "APPLICATIONS", "DETAIL"}, rows)
 }

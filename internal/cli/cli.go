@@ -105,7 +105,26 @@ Users of a computer with the agent work with their workspaces:
 		c.GroupID = "user"
 		root.AddCommand(c)
 	}
+	addCompletion(root)
 	return group(root)
+}
+
+// addCompletion adds cobra's own commands now and not when it is run, so that
+// they follow the rules of the others.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Short = "Make a script that completes commands in your shell"
+		for _, shell := range c.Commands() {
+			shell.Short = "For " + shell.Name()
+			shell.Example = "  dormer completion " + shell.Name()
+			shell.Args = noArgs
+		}
+		group(c)
+	}
 }
 
 // explain adds to an error what to do next, where that is known.

@@ -247,6 +247,9 @@ func newClientOrder(a *app, use, short, kind string) *cobra.Command {
 		Use: use, Short: short, Args: args,
 		Example: "  dormer client " + strings.NewReplacer("CLIENT", "laptop7", "MACHINE", "c2k7qv5xa3m4zt6hd5r2wn7bye").Replace(use) + " --reason 'asked for by phone'",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			if reason == "" {
+				return usageError{errors.New("say why with --reason; the user is shown it")}
+			}
 			x, err := clientByName(ctx, c, args[0])
 			if err != nil {
 				return err

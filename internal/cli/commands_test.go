@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -30,8 +29,6 @@ import (
 	"github.com/dormer-project/dormer/internal/server"
 )
 
-var update = flag.Bool("update", false, "write docs/commands.md and the expectations of scripts anew")
-
 // commands are the words of scripts beside those of testscript.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits":  exits,
@@ -41,7 +38,9 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"server": serverCommand,
 	"signin": signIn,
 	"get":    get,
-	"doc":    document,
+
+	"waitfor": waitFor,
+	"doc":     document,
 
 	"otherauthority": otherAuthority,
 }
@@ -324,4 +323,25 @@ func signIn(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("login: %v\n%s", err, out)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("password.txt"), []byte(password+"\n"), 0o600))
+}
+
+// waitfor PROGRAM ARG...: the program succeeds before half a minute is over.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: waitfor PROGRAM ARG...")
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(30 * time.Second)
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		select {
+		case <-limit:
+			ts.Fatalf("%s: %v", strings.Join(args, " "), err)
+		case <-tick.C:
+		}
+	}
 }

@@ -58,7 +58,7 @@ func newUserAdd(a *app) *cobra.Command {
 			u := rest.NewUser{Name: args[0], DisplayName: display, MustChange: mustChange}
 			if !generate {
 				var err error
-				if u.Password, err = a.readSecret("Password of "+args[0], false); err != nil {
+				if u.Password, err = a.readPassword("Password of "+args[0], false); err != nil {
 					return err
 				}
 			}
@@ -118,7 +118,7 @@ func newUserPassword(a *app) *cobra.Command {
 			}
 			s := rest.SetPassword{MustChange: mustChange}
 			if !generate {
-				if s.Password, err = a.readSecret("New password of "+args[0], false); err != nil {
+				if s.Password, err = a.readPassword("New password of "+args[0], false); err != nil {
 					return err
 				}
 			}

@@ -101,7 +101,7 @@ must be changed, the new one.`,
 
 // signIn asks for the password and, when the server wants a new one, for that.
 func (a *app) signIn(ctx context.Context, c *apiclient.Client, user string, fromStdin bool) (rest.SignedIn, error) {
-	password, err := a.readSecret("Password of "+user, fromStdin)
+	password, err := a.readPassword("Password of "+user, fromStdin)
 	if err != nil {
 		return rest.SignedIn{}, err
 	}
@@ -111,7 +111,7 @@ func (a *app) signIn(ctx context.Context, c *apiclient.Client, user string, from
 		return s, err
 	}
 	fmt.Fprintln(a.Err, "This password must be changed.")
-	next, err := a.readSecret("New password", fromStdin)
+	next, err := a.readPassword("New password", fromStdin)
 	if err != nil {
 		return rest.SignedIn{}, err
 	}

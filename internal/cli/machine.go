@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/workspace"
 )
 
@@ -28,14 +30,11 @@ func newStart(a *app) *cobra.Command {
 }
 
 func newRestart(a *app) *cobra.Command {
-	var left bool
 	return a.newAct("restart", "Restart a workspace (a revertible one goes back to its image)", agentapi.CommandRestart,
 		func(w agentapi.Workspace) (bool, error) {
-			// It has to be seen away from running once before it is back.
-			if w.State != string(workspace.Running) {
-				left = true
-			}
-			if left && w.State == string(workspace.Running) && w.Ready {
+			// What is desired becomes run when it starts again: it may be back
+			// before it was seen away.
+			if w.Desired == string(workspace.Run) && w.State == string(workspace.Running) && w.Ready {
 				return true, nil
 			}
 			return false, trouble(w)
@@ -49,7 +48,7 @@ func newStop(a *app) *cobra.Command {
 	ask := cmd.RunE
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		if kill {
-			return a.act(c, args[0], agentapi.CommandKill, true, defaultWait, stopped, "%s was turned off.")
+			return a.act(c, args[0], agentapi.CommandKill, stopped, "%s was turned off.")
 		}
 		return ask(c, args)
 	}
@@ -57,8 +56,8 @@ func newStop(a *app) *cobra.Command {
 }
 
 func stopped(w agentapi.Workspace) (bool, error) {
-	switch w.State {
-	case string(workspace.Ready), string(workspace.Absent), string(workspace.Failed):
+	switch workspace.State(w.State) {
+	case workspace.Ready, workspace.Absent, workspace.Failed, workspace.Downloading:
 		return true, nil
 	default:
 		return false, nil
@@ -72,6 +71,8 @@ func trouble(w agentapi.Workspace) error {
 		return fmt.Errorf("workspace %s may not run: %s: %w", w.Name, w.Verdict, dormer.ErrDenied)
 	case w.State == string(workspace.Failed):
 		return fmt.Errorf("workspace %s did not start: %s", w.Name, w.Error)
+	case w.Desired != string(workspace.Run) && w.Desired != string(workspace.Restart) && !workspace.State(w.State).Busy():
+		return fmt.Errorf("workspace %s was stopped meanwhile: %w", w.Name, dormer.ErrConflict)
 	default:
 		return nil
 	}
@@ -80,8 +81,6 @@ func trouble(w agentapi.Workspace) error {
 // newAct makes a command that sends one order to the agent and waits until
 // done says so.
 func (a *app) newAct(use, short string, command agentapi.Command, done func(agentapi.Workspace) (bool, error), said string) *cobra.Command {
-	var noWait bool
-	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:               use + " WORKSPACE",
 		Short:             short,
@@ -89,44 +88,85 @@ func (a *app) newAct(use, short string, command agentapi.Command, done func(agen
 		Args:              exactArgs(1),
 		ValidArgsFunction: a.completeWorkspaces,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.act(cmd, args[0], command, !noWait, limit, done, said)
+			return a.act(cmd, args[0], command, done, said)
 		},
 	}
-	cmd.Flags().BoolVar(&noWait, "no-wait", false, "return at once; the agent goes on")
-	cmd.Flags().DurationVar(&limit, "timeout", defaultWait, "how long to wait")
+	cmd.Flags().Bool("no-wait", false, "return at once; the agent goes on")
+	cmd.Flags().Duration("timeout", defaultWait, "how long to wait")
 	return cmd
 }
 
-func (a *app) act(cmd *cobra.Command, name string, command agentapi.Command, wait bool, limit time.Duration, done func(agentapi.Workspace) (bool, error), said string) error {
+// findWorkspace finds one of the caller's workspaces by name, without regard to
+// case, or by the identity of its machine.
+func findWorkspace(ctx context.Context, c *agentapi.Client, called string) (agentapi.Workspace, error) {
+	s, err := c.Status(ctx)
+	if err != nil {
+		return agentapi.Workspace{}, err
+	}
+	var found []agentapi.Workspace
+	for _, w := range s.Workspaces {
+		if string(w.Machine) == called {
+			return w, nil
+		}
+		if name.Fold(w.Name) == name.Fold(called) {
+			found = append(found, w)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return agentapi.Workspace{}, fmt.Errorf("several of your workspaces are called %s; name the machine that 'dormer status --json' shows: %w", called, dormer.ErrConflict)
+	case !s.Enrolled:
+		return agentapi.Workspace{}, fmt.Errorf("this computer is not enrolled; %s: %w", howToEnrol, dormer.ErrUnavailable)
+	case len(s.Users) == 0:
+		return agentapi.Workspace{}, fmt.Errorf("nobody has signed in here: %w", dormer.ErrUnauthenticated)
+	}
+	return agentapi.Workspace{}, fmt.Errorf("workspace %q: %w; 'dormer status' shows yours, 'dormer refresh' asks the server for new ones", called, dormer.ErrNotFound)
+}
+
+func (a *app) act(cmd *cobra.Command, called string, command agentapi.Command, done func(agentapi.Workspace) (bool, error), said string) error {
+	noWait, err := cmd.Flags().GetBool("no-wait")
+	if err != nil {
+		return err
+	}
+	limit, err := cmd.Flags().GetDuration("timeout")
+	if err != nil {
+		return err
+	}
 	c, err := a.agent()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	w, err := c.Act(cmd.Context(), name, command)
+	w, err := findWorkspace(cmd.Context(), c, called)
 	if err != nil {
 		return err
 	}
-	if !wait {
+	if w, err = c.Act(cmd.Context(), string(w.Machine), command); err != nil {
+		return fmt.Errorf("workspace %s: %w", called, err)
+	}
+	if noWait {
 		return a.say(w, "%s: the agent was told.", w.Name)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
 	var failed error
-	last := ""
+	last, seen := "", w
 	w, err = c.Await(ctx, w.Machine, func(w agentapi.Workspace) bool {
 		ok, err := done(w)
 		failed = err
 		return ok || err != nil
 	}, func(w agentapi.Workspace) {
-		if line := w.State + " " + w.Detail; line != last && !a.quiet && !a.json {
+		seen = w
+		if line := strings.TrimSpace(w.State + " " + w.Detail); line != last && !a.quiet && !a.json {
 			last = line
 			fmt.Fprintf(a.Err, "%s: %s\n", w.Name, printable(line))
 		}
 	})
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("workspace %s is still %s after %s; the agent goes on, see 'dormer status': %w", name, last, limit, dormer.ErrUnavailable)
+		return fmt.Errorf("workspace %s is still %s after %s; the agent goes on, see 'dormer status': %w", called, seen.State, limit, dormer.ErrUnavailable)
 	case err != nil:
 		return err
 	case failed != nil:
@@ -150,9 +190,16 @@ status is that of the application. The workspace is started when it does not run
 		Args:              exactArgs(2),
 		ValidArgsFunction: a.completeWorkspaces,
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
-			r, err := c.Run(ctx, args[0], agentapi.RunRequest{Application: args[1], Detach: detach})
+			w, err := findWorkspace(ctx, c, args[0])
 			if err != nil {
 				return err
+			}
+			r, err := c.Run(ctx, string(w.Machine), agentapi.RunRequest{Application: args[1], Detach: detach})
+			if errors.Is(err, dormer.ErrNotFound) {
+				return fmt.Errorf("workspace %s publishes no application %q, but %s: %w", w.Name, args[1], applications(w), dormer.ErrNotFound)
+			}
+			if err != nil {
+				return fmt.Errorf("workspace %s: %w", w.Name, err)
 			}
 			switch {
 			case a.json:
@@ -178,6 +225,18 @@ status is that of the application. The workspace is started when it does not run
 	}
 	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for it to end")
 	return cmd
+}
+
+// applications lists what a workspace publishes, for a message.
+func applications(w agentapi.Workspace) string {
+	names := make([]string, len(w.Applications))
+	for i, app := range w.Applications {
+		names[i] = app.Name
+	}
+	if len(names) == 0 {
+		return "none at all"
+	}
+	return strings.Join(names, ", ")
 }
 
 // completeWorkspaces completes names of workspaces, and of applications behind

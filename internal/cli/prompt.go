@@ -14,26 +14,39 @@ import (
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
-// readSecret asks for a password on the terminal without showing it, or reads
+// maxSecret is the longest secret that is read, in bytes: a password, or a join
+// token with a long URL in it.
+const maxSecret = 4096
+
+// readPassword asks for a password; see readSecret.
+func (a *app) readPassword(prompt string, fromStdin bool) (string, error) {
+	p, err := a.readSecret("password", prompt, fromStdin)
+	if len(p) > wire.MaxPasswordLength {
+		return "", dormer.Invalidf("password", "is longer than %d bytes", wire.MaxPasswordLength)
+	}
+	return p, err
+}
+
+// readSecret asks for a secret on the terminal without showing it, or reads
 // one line of standard input when that is not a terminal or fromStdin is set.
-// Passwords never come from arguments or variables.
-func (a *app) readSecret(prompt string, fromStdin bool) (string, error) {
+// Secrets never come from arguments or variables.
+func (a *app) readSecret(what, prompt string, fromStdin bool) (string, error) {
 	f, isFile := a.In.(*os.File)
 	if isFile && !fromStdin && term.IsTerminal(int(f.Fd())) {
 		fmt.Fprint(a.Err, prompt+": ")
 		b, err := term.ReadPassword(int(f.Fd()))
 		fmt.Fprintln(a.Err)
 		if err != nil {
-			return "", fmt.Errorf("read password: %w", err)
+			return "", fmt.Errorf("read %s: %w", what, err)
 		}
 		return string(b), nil
 	}
 	line, err := a.readLine()
 	if err != nil {
-		return "", fmt.Errorf("read password from standard input: %w", err)
+		return "", fmt.Errorf("read %s from standard input: %w", what, err)
 	}
 	if line == "" {
-		return "", dormer.Invalidf("password", "is empty; give it as one line of standard input or run the command on a terminal")
+		return "", dormer.Invalidf(what, "is empty; give it as one line of standard input or run the command on a terminal")
 	}
 	return line, nil
 }
@@ -46,7 +59,7 @@ func (a *app) readLine() (string, error) {
 		r = bufio.NewReaderSize(oneByteReader{a.In}, 16)
 	}
 	var b strings.Builder
-	for b.Len() <= wire.MaxPasswordLength {
+	for b.Len() <= maxSecret {
 		c, err := r.ReadByte()
 		if errors.Is(err, io.EOF) {
 			break
@@ -59,8 +72,8 @@ func (a *app) readLine() (string, error) {
 		}
 		b.WriteByte(c)
 	}
-	if b.Len() > wire.MaxPasswordLength {
-		return "", dormer.Invalidf("password", "is longer than %d bytes", wire.MaxPasswordLength)
+	if b.Len() > maxSecret {
+		return "", fmt.Errorf("the line is longer than %d bytes: %w", maxSecret, dormer.ErrTooLarge)
 	}
 	return b.String(), nil
 }

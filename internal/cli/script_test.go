@@ -21,8 +21,9 @@ import (
 // under another name.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"dormer":  runDormer,
-		"dormerd": runServer,
+		"dormer":       runDormer,
+		"dormerd":      runServer,
+		"dormer-agent": runAgent,
 	})
 }
 
@@ -56,7 +57,7 @@ func params(dir string) testscript.Params {
 		Setup:         setup,
 		Cmds:          commands,
 		Condition:     condition,
-		UpdateScripts: *update,
+		UpdateScripts: cli.Update(),
 	}
 }
 
