@@ -140,6 +140,7 @@ func TestImageAndKill(t *testing.T) {
 	h := harness(t, imageSpec(t))
 	dir := hypervisortest.Dir(t)
 	spec, keys := h.Spec(t, dir), secrets()
+	spec.Network = hypervisor.NetworkNAT
 
 	wrong := keys
 	wrong.RepositoryKey = nil
@@ -166,10 +167,15 @@ func TestImageAndKill(t *testing.T) {
 		}
 	}
 
+	started := children(t, st.PIDs[0])
+	if len(started) < 2 {
+		t.Errorf("the machine process has started %v, want QEMU and passt", started)
+	}
 	if err := syscall.Kill(st.PIDs[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	h.Ended(t, m, hypervisor.ReasonCrashed)
+	gone(t, started)
 	if id, err := hypervisor.IdentifyProcess(st.PIDs[1]); err == nil {
 		t.Errorf("QEMU has outlived its owner: %+v", id)
 	}
@@ -219,6 +225,50 @@ func TestGuestRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Ended(t, m, hypervisor.ReasonRestart)
+}
+
+// children are the processes that a process has started.
+func children(t *testing.T, pid int) []hypervisor.ProcessID {
+	t.Helper()
+	lists, err := filepath.Glob(filepath.Join("/proc", itoa(pid), "task", "*", "children"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []hypervisor.ProcessID
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range strings.FieldsSeq(string(text)) {
+			n, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id, err := hypervisor.IdentifyProcess(n); err == nil {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// gone waits until processes have ended.
+func gone(t *testing.T, ids []hypervisor.ProcessID) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for _, id := range ids {
+		for id.Alive() {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				t.Errorf("process %d goes on", id.PID)
+				return
+			}
+		}
+	}
 }
 
 func noLeftovers(t *testing.T, dir string) {

@@ -102,6 +102,12 @@ func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 	if hypervisor.ReadProcess(spec.Dir, hypervisor.FileOwner).Alive() {
 		return nil, fmt.Errorf("start machine: it runs already: %w", dormer.ErrExists)
 	}
+	if d.cfg.ProbeFile != "" {
+		// Once here, not once in each machine process.
+		if _, err := d.probe.Probe(ctx); err != nil {
+			return nil, fmt.Errorf("start machine: %w", err)
+		}
+	}
 	b, err := json.MarshalIndent(spec, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("start machine: %w", err)

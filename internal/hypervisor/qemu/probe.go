@@ -190,19 +190,28 @@ func (d *Driver) boots(ctx context.Context, a accelerator) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
+	var said tail
 	cmd := exec.CommandContext(ctx, d.cfg.QEMU, "-nodefaults", "-no-user-config", "-machine", d.cfg.MachineType, "-accel", a.option, "-cpu", a.cpu,
 		"-m", "32M", "-display", "none", "-vga", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
 		"-blockdev", node{"driver": "raw", "node-name": "d", "read-only": true, "file": node{"driver": "file", "filename": file}}.text(),
 		"-device", "virtio-blk-pci,drive=d,bootindex=0")
-	out, err := cmd.CombinedOutput()
+	cmd.Stderr = &said
+	process, err := startChild(cmd)
+	if err != nil {
+		return fmt.Errorf("start probe: %w", err)
+	}
+	select {
+	case <-process.done:
+	case <-ctx.Done():
+		process.kill()
+		return fmt.Errorf("machine did not boot within %s", probeTime)
+	}
 	var exit *exec.ExitError
 	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("machine did not boot within %s", probeTime)
-	case errors.As(err, &exit) && exit.ExitCode() == probeExit:
+	case errors.As(process.err, &exit) && exit.ExitCode() == probeExit:
 		return nil
-	case err != nil:
-		return fmt.Errorf("machine did not boot: %w: %s", err, firstLine(out))
+	case process.err != nil:
+		return fmt.Errorf("machine did not boot: %w: %s", process.err, said.last())
 	default:
 		return errors.New("machine ended early")
 	}
