@@ -240,7 +240,7 @@ func children(t *testing.T, pid int) []hypervisor.ProcessID {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, field := range strings.FieldsSeq(string(text)) {
+		for field := range strings.FieldsSeq(string(text)) {
 			n, err := strconv.Atoi(field)
 			if err != nil {
 				t.Fatal(err)
