@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dormer-project/dormer/internal/agent"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 )
 
@@ -33,23 +34,41 @@ const password = "correct horse battery"
 // newDesk starts an agent for one user, enrols it, adds a user and signs her in.
 func (s *suite) newDesk(t *testing.T) *desk {
 	t.Helper()
-	s.desks++
-	d := s.bareDesk(t, fmt.Sprintf("d%d", s.desks))
-	d.words = []string{filepath.Join(s.bin, "dormer-agent"), "run", "--user"}
+	d := s.bareDesk(t)
+	d.open(t)
+	return d
+}
+
+// open is what newDesk does with a bare desk.
+func (d *desk) open(t *testing.T) {
+	t.Helper()
 	d.startAgent(t)
 	d.enrol(t)
-	d.i.admin.types(t, password+"\n", "directory", "user", "add", d.user)
+	d.addUser(t)
 	d.types(t, password+"\n", "sign-in", d.user)
-	return d
+}
+
+func (d *desk) addUser(t *testing.T) {
+	t.Helper()
+	d.i.admin.types(t, password+"\n", "directory", "user", "add", d.user)
 }
 
 // bareDesk is one without a running agent. At the end of the test nothing of it
 // runs any more.
-func (s *suite) bareDesk(t *testing.T, name string) *desk {
+func (s *suite) bareDesk(t *testing.T) *desk {
 	t.Helper()
+	s.desks++
+	name := fmt.Sprintf("d%d", s.desks)
 	d := &desk{person: s.newPerson(t, name), i: s.instance, user: "user-" + name}
+	d.words = []string{filepath.Join(s.bin, "dormer-agent"), "run", "--user"}
 	d.state, d.images = filepath.Join(d.dir, "state/dormer/agent"), filepath.Join(d.dir, "data/dormer/images")
 	d.socket, d.log = filepath.Join(d.dir, "run/dormer/agent.sock"), filepath.Join(d.dir, "agent.log")
+	if s.probe != nil {
+		if err := os.MkdirAll(d.state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(d.state, agent.FileProbe), string(s.probe))
+	}
 	logged(t, d.log)
 	logged(t, s.instance.log)
 	t.Cleanup(func() { d.clear(t) })
@@ -283,6 +302,9 @@ func (d *desk) boots(t *testing.T, name string) {
 	began := time.Now()
 	d.dormer(t, "start", name, "--timeout", bootTime.String())
 	t.Logf("%s was up after %.1f s", name, time.Since(began).Seconds())
+	if b, err := os.ReadFile(filepath.Join(d.state, agent.FileProbe)); err == nil {
+		d.s.probe = b
+	}
 }
 
 // machineFolders are those of the machines' disks.

@@ -20,6 +20,7 @@ type suite struct {
 	bin      string
 	instance *instance
 	desks    int
+	probe    []byte // what the first agent found out about QEMU here; it takes its time
 }
 
 // TestEndToEnd runs the product. Its parts share one server and its images; each
@@ -47,6 +48,13 @@ func TestEndToEnd(t *testing.T) {
 		{"machine killed", (*suite).machineKilled},
 		{"off-line", (*suite).offline},
 		{"second version", (*suite).secondVersion},
+		{"two at once", (*suite).twoAtOnce},
+		{"system service", (*suite).systemService},
+		{"full disk", (*suite).fullDisk},
+		{"full disk of images", (*suite).fullImages},
+		{"damaged client", (*suite).damagedClient},
+		{"damaged repository", (*suite).damagedRepository},
+		{"other authority", (*suite).otherAuthority},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
