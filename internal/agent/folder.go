@@ -15,7 +15,7 @@ import (
 )
 
 // The files of the agent's state folder. Everything there is for the agent's
-// own user alone; docs/files.md lists it for people.
+// own user alone; docs/agent.md lists them for people.
 const (
 	// FileLock is locked while an agent works in the folder.
 	FileLock = "agent.lock"

@@ -255,6 +255,9 @@ func TestListen(t *testing.T) {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
 	_ = l.Close()
+	if fi, err := os.Stat(filepath.Dir(path)); err != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("a folder that was there now has %v, %v", fi.Mode(), err)
+	}
 }
 
 func TestAwaitEnds(t *testing.T) {

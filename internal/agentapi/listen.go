@@ -21,15 +21,8 @@ func Listen(ctx context.Context, path string, everybody bool) (net.Listener, err
 	if everybody {
 		dirMode, mode = 0o755, 0o666
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+	if err := makeFolder(filepath.Dir(path), dirMode); err != nil {
 		return nil, fmt.Errorf("make folder of the agent's socket: %w", err)
-	}
-	if everybody {
-		// The process's umask is strict; people must reach the socket.
-		if err := os.Chmod(dir, dirMode); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("open folder of the agent's socket to users: %w", err)
-		}
 	}
 	var d net.Dialer
 	if c, err := d.DialContext(ctx, "unix", path); err == nil {
@@ -48,4 +41,16 @@ func Listen(ctx context.Context, path string, everybody bool) (net.Listener, err
 		return nil, errors.Join(fmt.Errorf("set permissions of the agent's socket: %w", err), l.Close())
 	}
 	return l, nil
+}
+
+// makeFolder makes a folder with exactly that mode, whatever the umask. One
+// that is there is left as it is: it may be everybody's.
+func makeFolder(dir string, mode fs.FileMode) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return err
+	}
+	return os.Chmod(dir, mode)
 }
