@@ -118,7 +118,7 @@ func TestRequests(t *testing.T) {
 	if err := c.PutObject(t.Context(), "push", imageformat.Object{Name: "packs/00", Size: size}, io.LimitReader(zeros{}, size)); err != nil {
 		t.Fatal(err)
 	}
-	if got.ContentLength != size || len(body) != size || got.URL.Path != "/api/v1/images/pushes/push/objects/packs/00" {
+	if got.ContentLength != size || len(body) != size || got.URL.Path != "/api/v1/image-pushes/push/objects/packs/00" {
 		t.Errorf("upload: %s of %d bytes", got.URL.Path, got.ContentLength)
 	}
 	if _, err := c.ActivityReport(t.Context(), apiclient.ReportQuery{Days: 3, User: "a b", Before: 9}); err != nil || got.URL.RawQuery != "before=9&days=3&user=a+b" {

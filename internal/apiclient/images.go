@@ -48,13 +48,13 @@ func (c *Client) DeleteImage(ctx context.Context, name string) (rest.ImagesDelet
 
 // BeginPush begins an upload and says which objects the repository lacks.
 func (c *Client) BeginPush(ctx context.Context, p rest.NewPush) (rest.Push, error) {
-	return ask[rest.Push](ctx, c, http.MethodPost, "/images/pushes", nil, p)
+	return ask[rest.Push](ctx, c, http.MethodPost, "/image-pushes", nil, p)
 }
 
 // PutObject uploads one object of a push. A repeat is harmless.
 func (c *Client) PutObject(ctx context.Context, push string, o imageformat.Object, body io.Reader) error {
 	_, _, err := c.send(ctx, request{
-		method: http.MethodPut, path: "/images/pushes" + segment(push) + "/objects/" + o.Name,
+		method: http.MethodPut, path: "/image-pushes" + segment(push) + "/objects/" + o.Name,
 		body: body, length: o.Size, contentType: "application/octet-stream",
 		// A refusal comes before the bytes are sent.
 		headers: http.Header{"Expect": {"100-continue"}},
@@ -67,18 +67,18 @@ func (c *Client) PutObject(ctx context.Context, push string, o imageformat.Objec
 
 // Missing lists what a push still lacks.
 func (c *Client) Missing(ctx context.Context, push string) ([]imageformat.Object, error) {
-	l, err := ask[rest.List[imageformat.Object]](ctx, c, http.MethodGet, "/images/pushes"+segment(push), nil, nil)
+	l, err := ask[rest.List[imageformat.Object]](ctx, c, http.MethodGet, "/image-pushes"+segment(push), nil, nil)
 	return l.Items, err
 }
 
 // CommitPush makes a complete upload a version.
 func (c *Client) CommitPush(ctx context.Context, push string, number int) (rest.ImageVersion, error) {
-	return ask[rest.ImageVersion](ctx, c, http.MethodPost, "/images/pushes"+segment(push)+"/commit", nil, rest.CommitPush{Number: number})
+	return ask[rest.ImageVersion](ctx, c, http.MethodPost, "/image-pushes"+segment(push)+"/commit", nil, rest.CommitPush{Number: number})
 }
 
 // ImageKey returns the key under which the repository's objects are encrypted.
 func (c *Client) ImageKey(ctx context.Context) (rest.ImageKey, error) {
-	return ask[rest.ImageKey](ctx, c, http.MethodGet, "/images/key", nil, nil)
+	return ask[rest.ImageKey](ctx, c, http.MethodGet, "/image-key", nil, nil)
 }
 
 // Publishers lists the keys whose images the instance trusts.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
-	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -50,7 +49,7 @@ func (a *app) dataDir(folder, flag string) (string, error) {
 
 // packedDir is the folder of the packed image of that name.
 func (a *app) packedDir(dir, name string) (string, error) {
-	if err := checkName(name); err != nil {
+	if err := dormer.CheckImageName(name); err != nil {
 		return "", err
 	}
 	if dir == "" {
@@ -60,16 +59,6 @@ func (a *app) packedDir(dir, name string) (string, error) {
 		}
 	}
 	return filepath.Join(dir, name), nil
-}
-
-// checkName refuses what no image can be called: beside the rules of the root
-// package, words that the server's interface uses itself.
-func checkName(called string) error {
-	switch name.Fold(called) {
-	case "key", "pushes":
-		return dormer.Invalidf("name", "is a word that the server uses itself; choose another")
-	}
-	return dormer.CheckImageName(called)
 }
 
 // parseVersion splits NAME/NUMBER; NAME alone is number 0.

@@ -156,16 +156,16 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{route: "DELETE /join-tokens/{id}", action: "join-token.revoke", path: func() string { return "/join-tokens/" + join.ID }},
 		{route: "POST /clients/{id}/orders", action: "client.order", body: rest.NewOrder{Kind: "refresh"}, path: func() string { return "/clients/" + client + "/orders" }},
 		{route: "POST /clients/{id}/revoke", action: "client.revoke", path: func() string { return "/clients/" + client + "/revoke" }},
-		{route: "POST /images/pushes", action: "image.push", body: rest.NewPush{Name: "third", Manifest: envelope}, out: &push},
-		{route: "POST /images/pushes/{push}/commit", action: "image.commit", body: rest.CommitPush{}, path: func() string {
+		{route: "POST /image-pushes", action: "image.push", body: rest.NewPush{Name: "third", Manifest: envelope}, out: &push},
+		{route: "POST /image-pushes/{push}/commit", action: "image.commit", body: rest.CommitPush{}, path: func() string {
 			for _, o := range push.Missing {
 				b, err := readObject(packed, o.Name)
 				if err != nil {
 					t.Fatal(err)
 				}
-				h.must("PUT", "/images/pushes/"+push.ID+"/objects/"+o.Name, h.admin, b, nil)
+				h.must("PUT", "/image-pushes/"+push.ID+"/objects/"+o.Name, h.admin, b, nil)
 			}
-			return "/images/pushes/" + push.ID + "/commit"
+			return "/image-pushes/" + push.ID + "/commit"
 		}},
 		{route: "DELETE /images/{name}/{number}", action: "image.delete", path: func() string { return "/images/debian/1" }},
 		{route: "DELETE /images/{name}", action: "image.delete", path: func() string { return "/images/other" }},
@@ -201,7 +201,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		}
 	}
 	// Secrets that are read are recorded too.
-	h.must("GET", "/images/key", h.admin, nil, nil)
+	h.must("GET", "/image-key", h.admin, nil, nil)
 	var records rest.List[rest.AuditRecord]
 	h.must("GET", "/audit?limit=1", h.admin, nil, &records)
 	if records.Items[0].Action != "image-key.read" {

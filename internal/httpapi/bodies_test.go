@@ -95,9 +95,8 @@ func TestBodies(t *testing.T) {
 		{"unknown method", "PATCH", "/workspaces", "", http.StatusMethodNotAllowed},
 		{"bad number", "GET", "/audit?limit=-1", "", http.StatusBadRequest},
 		{"bad identity", "GET", "/directory/users/..%2f..", "", http.StatusNotFound},
-		{"reserved image", "POST", "/images/pushes", `{"name":"Key","manifest":{}}`, http.StatusBadRequest},
 		{"bad image name", "GET", "/images/a%20b", "", http.StatusBadRequest},
-		{"bad object", "PUT", "/images/pushes/aaaaaaaaaaaaaaaaaaaaaaaaaa/objects/..%2f/x", "x", http.StatusNotFound},
+		{"bad object", "PUT", "/image-pushes/aaaaaaaaaaaaaaaaaaaaaaaaaa/objects/..%2f/x", "x", http.StatusNotFound},
 	} {
 		a := h.ask(c.method, rest.Prefix+c.path, h.admin, c.body)
 		if a.status != c.status {

@@ -9,7 +9,6 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/imagerepo"
-	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -112,9 +111,6 @@ func (a *API) deleteImageVersion(c *call, _ rest.None) (rest.None, error) {
 }
 
 func (a *API) beginPush(c *call, in rest.NewPush) (rest.Push, error) {
-	if folded := name.Fold(in.Name); folded == "key" || folded == "pushes" {
-		return rest.Push{}, dormer.Invalidf("name", "is a word of the API; choose another")
-	}
 	p, err := a.Images.BeginPush(c.ctx(), in.Name, in.Manifest.Bytes())
 	if err != nil {
 		return rest.Push{}, err
