@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -33,6 +34,12 @@ func (m *machine) Fetch(ctx context.Context, progress func(string)) error {
 	if a.images.Has(id) {
 		return nil
 	}
+	return m.fetch(ctx, l, id, progress)
+}
+
+// fetch gets what is missing of an image; the caller has the turn for it.
+func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, progress func(string)) error {
+	a := m.agent
 	a.mu.Lock()
 	key, sealed, t, link := a.key, a.sealed, a.trust, a.link
 	a.mu.Unlock()
@@ -66,20 +73,31 @@ func (m *machine) Fetch(ctx context.Context, progress func(string)) error {
 // Start implements workspace.Body.
 func (m *machine) Start(ctx context.Context) error {
 	a := m.agent
-	a.mu.Lock()
-	key, sealed, t := a.key, a.sealed, a.trust
-	a.mu.Unlock()
+	t, _ := a.all()
 	if err := m.judge(t, a.clock.Read()).Err(); err != nil {
 		return err
 	}
 	if err := m.settle(); err != nil {
 		return err
 	}
+	err := m.launch(ctx)
+	if errors.Is(err, dormer.ErrCorrupt) && m.mend(ctx) == nil {
+		err = m.launch(ctx)
+	}
+	return err
+}
+
+// launch starts the machine from what is on the disk.
+func (m *machine) launch(ctx context.Context) error {
+	a := m.agent
+	a.mu.Lock()
+	key, sealed := a.key, a.sealed
+	a.mu.Unlock()
 	m.mu.Lock()
 	l, p, id, overlay := m.lease, m.policy, m.image(), m.record.Overlay
 	m.mu.Unlock()
-	if p == nil {
-		return fmt.Errorf("the workspace's policy is not here: %w", dormer.ErrUnavailable)
+	if l == nil || p == nil {
+		return fmt.Errorf("the workspace's lease or policy is not here: %w", dormer.ErrUnavailable)
 	}
 	secrets, repository, err := secretsOf(key, sealed, l)
 	if err != nil {
@@ -106,6 +124,56 @@ func (m *machine) Start(ctx context.Context) error {
 	m.mu.Unlock()
 	a.running.Go(func() { m.watch(a.ctx, vm) })
 	return nil
+}
+
+// mend looks for damage to the image on this computer's disk and fetches what is
+// damaged again. Without damage to it, or without the server, it is an error.
+func (m *machine) mend(ctx context.Context) error {
+	a := m.agent
+	m.mu.Lock()
+	l, id := m.lease, m.image()
+	m.mu.Unlock()
+	if l == nil {
+		return fmt.Errorf("there is no lease: %w", dormer.ErrDenied)
+	}
+	done, err := a.takeTurn(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer done()
+	// Manifest and map are not looked at by Verify, but by a fetch.
+	if err := a.images.Verify(ctx, id); err != nil {
+		if !errors.Is(err, dormer.ErrCorrupt) {
+			return err
+		}
+		a.tell(event.New(event.ImageBlockCorrupt, a.now(), l.ImageName+": "+err.Error()), m)
+	}
+	return m.fetch(ctx, l, id, func(string) {})
+}
+
+// mendEvery is the shortest time between two looks for damage to the image of a
+// machine that runs.
+const mendEvery = time.Minute
+
+// mendRunning looks for damage to the image of a machine that waits for a disk;
+// the machine reads again by itself.
+func (m *machine) mendRunning(ctx context.Context) {
+	m.mu.Lock()
+	now := time.Now()
+	due := m.mended.IsZero() || now.Sub(m.mended) >= mendEvery
+	if due {
+		m.mended = now
+	}
+	m.mu.Unlock()
+	if !due {
+		return
+	}
+	m.agent.running.Go(func() {
+		if err := m.mend(ctx); err != nil && ctx.Err() == nil {
+			m.agent.log.LogAttrs(ctx, slog.LevelError, "the image of a machine that waits for a disk cannot be mended",
+				slog.String("machine", string(m.id)), slog.Any("error", err))
+		}
+	})
 }
 
 // settle decides at the first start what stays for the life of the machine:
@@ -258,6 +326,9 @@ func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
 	switch st.State {
 	case hypervisor.StatePaused:
 		m.rec.Paused(strings.TrimSpace(string(st.Reason) + " " + st.Detail))
+		if st.Reason == hypervisor.ReasonDisk {
+			m.mendRunning(ctx)
+		}
 	case hypervisor.StateRunning:
 		if was.State == hypervisor.StatePaused {
 			m.rec.Paused("")

@@ -23,6 +23,10 @@ type Images interface {
 	// ErrDenied for an image that no trusted publisher signed, ErrFull when no
 	// space is left.
 	Fetch(ctx context.Context, id dormer.ImageID, f Fetch) error
+	// Verify reads all of an image that is here. What is damaged is dropped, so
+	// that Fetch brings it again, and the error is ErrCorrupt and names the
+	// first.
+	Verify(ctx context.Context, id dormer.ImageID) error
 	// Describe returns what a machine made from the image looks like, and puts
 	// what it boots directly into the folder boot. ErrNotFound unless the
 	// image is here whole.
@@ -80,6 +84,11 @@ func (s *StoreImages) Fetch(ctx context.Context, id dormer.ImageID, f Fetch) err
 		o.Progress = func(p imagesync.Progress) { f.Progress(p.Present, p.Total) }
 	}
 	return s.store.Fetch(ctx, id, o)
+}
+
+// Verify implements Images.
+func (s *StoreImages) Verify(ctx context.Context, id dormer.ImageID) error {
+	return s.store.Verify(ctx, id, nil)
 }
 
 // Collect implements Images.

@@ -220,7 +220,7 @@ func (a *Agent) failed(err error) time.Duration {
 	a.poll.problem = err.Error()
 	_, fromServer := errors.AsType[*problem.Error](err)
 	a.poll.superseded = errors.Is(err, dormer.ErrFenced) && !fromServer
-	delay := min(firstRetry<<min(a.poll.failures-1, 10), maxRetry)
+	delay := pause(a.poll.failures, err)
 	tell := a.poll.told != a.poll.problem
 	if errors.Is(err, dormer.ErrInvalid) {
 		a.poll.take = fewer(a.poll.take)
@@ -233,15 +233,27 @@ func (a *Agent) failed(err error) time.Duration {
 	if code != 0 && tell {
 		a.tell(event.New(code, a.now(), err.Error()), nil)
 	}
-	said, ok := errors.AsType[*problem.Error](err)
-	if ok && said.RetryAfter() > 0 {
-		delay = max(said.RetryAfter(), minDelay)
-	}
-	if ok && said.Kind == "denied" {
+	if said, ok := errors.AsType[*problem.Error](err); ok && said.Kind == kindDenied {
 		a.revoked(said.Error())
-		delay = maxRetry
 	}
 	return min(a.jitter(delay), maxDelay)
+}
+
+// kindDenied is the problem with which a server refuses a client for good.
+const kindDenied = "denied"
+
+// pause is how long to wait after so many failures in a row, the last of them
+// err: what the server asks for, else longer each time.
+func pause(failures int, err error) time.Duration {
+	if said, ok := errors.AsType[*problem.Error](err); ok {
+		switch {
+		case said.Kind == kindDenied:
+			return maxRetry
+		case said.RetryAfter() > 0:
+			return min(said.RetryAfter(), maxDelay)
+		}
+	}
+	return min(firstRetry<<min(failures-1, 10), maxRetry)
 }
 
 // problemEvent is the event that tells of a poll's failure; 0 for those that

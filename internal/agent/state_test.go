@@ -3,6 +3,7 @@ package agent
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,28 @@ func TestCut(t *testing.T) {
 	} {
 		if got := cut(tt.in, tt.limit); got != tt.want {
 			t.Errorf("%q at %d: %q, want %q", tt.in, tt.limit, got, tt.want)
+		}
+	}
+}
+
+func TestPause(t *testing.T) {
+	said := func(p wire.Problem) error { return fmt.Errorf("server x: %w", &problem.Error{Problem: p}) }
+	for _, tt := range []struct {
+		failures int
+		err      error
+		want     time.Duration
+	}{
+		{1, dormer.ErrUnavailable, 5 * time.Second},
+		{2, dormer.ErrUnavailable, 10 * time.Second},
+		{4, dormer.ErrUnavailable, 40 * time.Second},
+		{1000, dormer.ErrUnavailable, 5 * time.Minute},
+		{9, said(wire.Problem{Kind: "unavailable", RetryAfter: 2}), 2 * time.Second},
+		{1, said(wire.Problem{Kind: "unavailable", RetryAfter: 90000}), time.Hour},
+		{1, said(wire.Problem{Kind: "denied"}), 5 * time.Minute},
+		{1, said(wire.Problem{Kind: "internal"}), 5 * time.Second},
+	} {
+		if got := pause(tt.failures, tt.err); got != tt.want {
+			t.Errorf("%d failures, %v: %s, want %s", tt.failures, tt.err, got, tt.want)
 		}
 	}
 }

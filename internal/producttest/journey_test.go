@@ -282,3 +282,55 @@ func TestClocks(t *testing.T) {
 		t.Error("nobody was told of the limit")
 	}
 }
+
+// TestManyEvents gathers more events off-line than one poll takes.
+func TestManyEvents(t *testing.T) {
+	t.Parallel()
+	const runs = 540
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	i.shut()
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			for range runs / 12 {
+				if r, err := c.run(alice, "Hello"); err != nil || r.ExitStatus != 0 {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	i.start()
+	eventually(t, "all events are delivered", func() bool {
+		if c.refresh() != nil {
+			return false
+		}
+		s, err := c.agent.Status(t.Context(), me(alice))
+		return err == nil && s.EventsWaiting == 0
+	})
+	if n := i.count("desk", event.ApplicationRun); n != runs {
+		t.Errorf("%d applications are in the report, %d were run", n, runs)
+	}
+}
+
+// TestTokenRunsOut lets more than a day pass for the server.
+func TestTokenRunsOut(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	for range 3 {
+		i.ahead.Add(int64(25 * time.Hour))
+		c.pass(25 * time.Hour)
+		c.mustRefresh()
+	}
+	if w := c.only(alice); !w.Permitted {
+		t.Errorf("on-line for three days: %+v", w)
+	}
+	// After thirty days the user signs in again.
+	i.ahead.Add(int64(30 * 24 * time.Hour))
+	c.mustRefresh()
+	s, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil || len(s.Users) != 0 || s.Workspaces[0].Permitted {
+		t.Errorf("after thirty days: %+v, %v", s, err)
+	}
+}
