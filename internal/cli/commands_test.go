@@ -40,7 +40,9 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"get":    get,
 
 	"waitfor": waitFor,
-	"doc":     document,
+
+	"freeport": freePort,
+	"doc":      document,
 
 	"otherauthority": otherAuthority,
 }
@@ -344,4 +346,14 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		case <-tick.C:
 		}
 	}
+}
+
+// freeport VARIABLE: a port that nobody listens on.
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: freeport VARIABLE")
+	}
+	_, port, err := net.SplitHostPort(freeAddress(ts))
+	ts.Check(err)
+	ts.Setenv(args[0], port)
 }
