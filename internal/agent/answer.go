@@ -209,7 +209,7 @@ func (a *Agent) takeLease(ctx context.Context, t *trust, e seal.Envelope) error 
 		err = fmt.Errorf("lease for what is no machine: %w", dormer.ErrCorrupt)
 	}
 	if err != nil {
-		a.tell(event.New(event.LeaseRefused, a.now(), err.Error()), nil)
+		a.refuse(event.LeaseRefused, err)
 		return err
 	}
 	p, err := a.policyOf(ctx, l.PolicyHash)
@@ -231,6 +231,18 @@ func (a *Agent) takeLease(ctx context.Context, t *trust, e seal.Envelope) error 
 	a.machines[m.id] = m
 	delete(a.poll.notices, l.Machine)
 	return nil
+}
+
+// refuse tells of a signed document that does not count, once in a row: the
+// server sends it with every answer.
+func (a *Agent) refuse(code event.Code, err error) {
+	a.mu.Lock()
+	told := a.poll.refused == err.Error()
+	a.poll.refused = err.Error()
+	a.mu.Unlock()
+	if !told {
+		a.tell(event.New(code, a.now(), err.Error()), nil)
+	}
 }
 
 // machineFor returns the machine of a lease; a new one has no reconciler yet.

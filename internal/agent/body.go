@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,14 +51,14 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	if err != nil {
 		return err
 	}
-	a.tell(event.New(event.ImageStarted, a.now(), l.ImageName), m)
+	m.tellFetch(event.ImageStarted, id, l.ImageName)
 	err = a.images.Fetch(ctx, id, Fetch{
 		Source: objects(link), Trust: t.keys, Key: k,
 		Progress: func(done, total int64) { progress(percent(done, total)) },
 	})
 	switch {
 	case err == nil:
-		a.tell(event.New(event.ImageFinished, a.now(), l.ImageName), m)
+		m.tellFetch(event.ImageFinished, id, l.ImageName)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -66,8 +67,28 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	if errors.Is(err, dormer.ErrDenied) || errors.Is(err, dormer.ErrCorrupt) {
 		code = event.ImageRefused
 	}
-	a.tell(event.New(code, a.now(), l.ImageName+": "+err.Error()), m)
+	m.tellFetch(code, id, l.ImageName+": "+err.Error())
 	return fmt.Errorf("fetch image %s: %w", l.ImageName, err)
+}
+
+// tellFetch tells of an image once: a fetch that fails is tried again at every
+// poll.
+func (m *machine) tellFetch(code event.Code, id dormer.ImageID, detail string) {
+	m.mu.Lock()
+	if m.fetchOf != id {
+		m.fetchOf, m.fetchTold = id, nil
+	}
+	again := slices.Contains(m.fetchTold, code)
+	if !again {
+		m.fetchTold = append(m.fetchTold, code)
+	}
+	if code == event.ImageFinished {
+		again, m.fetchTold = false, nil
+	}
+	m.mu.Unlock()
+	if !again {
+		m.agent.tell(event.New(code, m.agent.now(), detail), m)
+	}
 }
 
 // Start implements workspace.Body.

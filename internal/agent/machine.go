@@ -61,7 +61,10 @@ type machine struct {
 	vm     hypervisor.Machine // nil when it does not run
 	status hypervisor.Status
 	told   workspace.State // the last that an event told of
-	mended time.Time       // when the image was last looked through, by the wall clock
+	// fetchTold is what events told of the fetch of image fetchOf.
+	fetchOf   dormer.ImageID
+	fetchTold []event.Code
+	mended    time.Time // when the image was last looked through, by the wall clock
 }
 
 // loadMachine reads a machine's folder. A lease that does not verify is

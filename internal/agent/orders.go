@@ -58,7 +58,7 @@ func (a *Agent) takeOrders(ctx context.Context, t *trust, list []seal.Envelope, 
 	for _, e := range list {
 		o, err := lease.OpenOrder(t.keys, t.holder(), e)
 		if err != nil {
-			a.tell(event.New(event.OrderRefused, a.now(), err.Error()), nil)
+			a.refuse(event.OrderRefused, err)
 			errs = append(errs, err)
 			continue
 		}

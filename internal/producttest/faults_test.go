@@ -346,14 +346,18 @@ func TestImageObjectMissing(t *testing.T) {
 	if w := c.await(alice, "failed"); w.Error == "" {
 		t.Errorf("without the pack: %+v", w)
 	}
+	for range 3 {
+		c.mustRefresh() // tries again
+		c.await(alice, "failed")
+	}
 	if err := os.Rename(pack+".away", pack); err != nil {
 		t.Fatal(err)
 	}
-	c.mustRefresh() // tries again
+	c.mustRefresh()
 	c.await(alice, "ready")
 	c.mustStart(alice)
 	c.mustRefresh()
-	if i.count("desk", event.ImageFailed) == 0 {
-		t.Error("nobody was told")
+	if n := i.count("desk", event.ImageFailed); n != 1 {
+		t.Errorf("told %d times", n)
 	}
 }
