@@ -130,6 +130,8 @@ func addCompletion(root *cobra.Command) {
 // explain adds to an error what to do next, where that is known.
 func explain(err error) string {
 	switch {
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
 	case errors.Is(err, errNoServer), errors.Is(err, errNoAgent):
 		return err.Error()
 	case errors.Is(err, dormer.ErrUnauthenticated):

@@ -41,6 +41,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 
 	"waitfor": waitFor,
 
+	"dormerjson": dormerJSON,
+
 	"freeport": freePort,
 	"doc":      document,
 
@@ -356,4 +358,20 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	_, port, err := net.SplitHostPort(freeAddress(ts))
 	ts.Check(err)
 	ts.Setenv(args[0], port)
+}
+
+// dormerjson INPUT ARG...: dormer with --json succeeds and prints one document
+// of JSON. INPUT is a file for its standard input, "." for none.
+func dormerJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: dormerjson INPUT ARG...")
+	}
+	if args[0] != "." {
+		// Exec takes the standard input that the word stdin has set.
+		args = append([]string{"-c", `input=$1; shift; exec dormer "$@" --json <"$input"`, "sh"}, args...)
+		ts.Check(ts.Exec("sh", args...))
+	} else {
+		ts.Check(ts.Exec("dormer", append(args[1:], "--json")...))
+	}
+	lookUp(ts, []string{"stdout"})
 }

@@ -163,10 +163,10 @@ func newImageVerify(a *app) *cobra.Command {
 	}
 }
 
-// readWhole reads all data of an image's disks; reading verifies.
+// readWhole reads all data of an image's disks and boot files; reading verifies.
 func (a *app) readWhole(ctx context.Context, i *imagesync.Image, title string) (int64, error) {
 	total, done := int64(0), int64(0)
-	for _, d := range i.Disks() {
+	for _, d := range i.Contents() {
 		for _, e := range d.Extents(0, d.Size()) {
 			if !e.Hole {
 				total += e.Length
@@ -176,7 +176,7 @@ func (a *app) readWhole(ctx context.Context, i *imagesync.Image, title string) (
 	bar := a.newProgress(title, total)
 	defer bar.done()
 	buf := make([]byte, 1<<20)
-	for _, d := range i.Disks() {
+	for _, d := range i.Contents() {
 		for _, e := range d.Extents(0, d.Size()) {
 			for off := e.Offset; !e.Hole && off < e.Offset+e.Length; {
 				if err := ctx.Err(); err != nil {
@@ -184,7 +184,7 @@ func (a *app) readWhole(ctx context.Context, i *imagesync.Image, title string) (
 				}
 				n := min(int64(len(buf)), e.Offset+e.Length-off)
 				if _, err := d.ReadAt(buf[:n], off); err != nil {
-					return done, fmt.Errorf("disk %s: %w", d.Name(), err)
+					return done, fmt.Errorf("%s: %w", d.Name(), err)
 				}
 				off += n
 				done += n

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +22,17 @@ const defaultWait = 30 * time.Minute
 
 func newStart(a *app) *cobra.Command {
 	return a.newAct("start", "Start a workspace and wait until its guest is up", agentapi.CommandStart,
-		func(w agentapi.Workspace) (bool, error) {
-			if w.State == string(workspace.Running) && w.Ready {
-				return true, nil
-			}
-			return false, trouble(w)
-		}, "%s runs as %s.")
+		started, "%s runs as %s.")
+}
+
+// up reports whether applications of a workspace run at once.
+func up(w agentapi.Workspace) bool { return w.State == string(workspace.Running) && w.Ready }
+
+func started(w agentapi.Workspace) (bool, error) {
+	if up(w) {
+		return true, nil
+	}
+	return false, trouble(w)
 }
 
 func newRestart(a *app) *cobra.Command {
@@ -34,7 +40,7 @@ func newRestart(a *app) *cobra.Command {
 		func(w agentapi.Workspace) (bool, error) {
 			// What is desired becomes run when it starts again: it may be back
 			// before it was seen away.
-			if w.Desired == string(workspace.Run) && w.State == string(workspace.Running) && w.Ready {
+			if w.Desired == string(workspace.Run) && up(w) {
 				return true, nil
 			}
 			return false, trouble(w)
@@ -149,34 +155,58 @@ func (a *app) act(cmd *cobra.Command, called string, command agentapi.Command, d
 	if noWait {
 		return a.say(w, "%s: the agent was told.", w.Name)
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
-	defer cancel()
-	var failed error
-	last, seen := "", w
-	w, err = c.Await(ctx, w.Machine, func(w agentapi.Workspace) bool {
-		ok, err := done(w)
-		failed = err
-		return ok || err != nil
-	}, func(w agentapi.Workspace) {
-		seen = w
-		if line := strings.TrimSpace(w.State + " " + w.Detail); line != last && !a.quiet && !a.json {
-			last = line
-			fmt.Fprintf(a.Err, "%s: %s\n", w.Name, printable(line))
-		}
-	})
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("workspace %s is still %s after %s; the agent goes on, see 'dormer status': %w", called, seen.State, limit, dormer.ErrUnavailable)
-	case err != nil:
+	if w, err = a.await(cmd.Context(), c, w, limit, done); err != nil {
 		return err
-	case failed != nil:
-		return failed
 	}
 	args := []any{w.Name}
 	if w.State == string(workspace.Running) {
 		args = append(args, w.Guest)
 	}
 	return a.say(w, said, args...)
+}
+
+// await waits until done says so of a workspace, and tells what it goes
+// through meanwhile.
+func (a *app) await(ctx context.Context, c *agentapi.Client, w agentapi.Workspace, limit time.Duration, done func(agentapi.Workspace) (bool, error)) (agentapi.Workspace, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var failed error
+	last, seen := "", w
+	w, err := c.Await(limited, w.Machine, func(w agentapi.Workspace) bool {
+		ok, err := done(w)
+		failed = err
+		return ok || err != nil
+	}, func(w agentapi.Workspace) {
+		seen = w
+		line := strings.TrimSpace(w.State + " " + w.Detail)
+		if w.State == string(workspace.Running) && !w.Ready {
+			line = "running; the system inside is not up yet"
+		}
+		if line != last && !a.quiet && !a.json {
+			last = line
+			a.note("%s: %s", printable(w.Name), printable(line))
+		}
+	})
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return w, fmt.Errorf("workspace %s is still %s after %s; the agent goes on, see 'dormer status': %w", seen.Name, seen.State, limit, dormer.ErrUnavailable)
+	case err != nil:
+		return w, err
+	}
+	return w, failed
+}
+
+// bringUp starts a workspace unless it is up, and waits until it is: the first
+// time that takes as long as its download.
+func (a *app) bringUp(ctx context.Context, c *agentapi.Client, w agentapi.Workspace) (agentapi.Workspace, error) {
+	if up(w) {
+		return w, nil
+	}
+	told, err := c.Act(ctx, string(w.Machine), agentapi.CommandStart)
+	if err != nil {
+		return w, fmt.Errorf("workspace %s: %w", w.Name, err)
+	}
+	return a.await(ctx, c, told, defaultWait, started)
 }
 
 func newRunApplication(a *app) *cobra.Command {
@@ -194,10 +224,13 @@ status is that of the application. The workspace is started when it does not run
 			if err != nil {
 				return err
 			}
-			r, err := c.Run(ctx, string(w.Machine), agentapi.RunRequest{Application: args[1], Detach: detach})
-			if errors.Is(err, dormer.ErrNotFound) {
+			if !slices.ContainsFunc(w.Applications, func(x agentapi.Application) bool { return name.Fold(x.Name) == name.Fold(args[1]) }) {
 				return fmt.Errorf("workspace %s publishes no application %q, but %s: %w", w.Name, args[1], applications(w), dormer.ErrNotFound)
 			}
+			if w, err = a.bringUp(ctx, c, w); err != nil {
+				return err
+			}
+			r, err := c.Run(ctx, string(w.Machine), agentapi.RunRequest{Application: args[1], Detach: detach})
 			if err != nil {
 				return fmt.Errorf("workspace %s: %w", w.Name, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -58,8 +59,8 @@ func (a *app) loadProfile() (profile, error) {
 			return profile{}, fmt.Errorf("profile %s: %w (remove it and sign in again)", path, dormer.ErrInvalid)
 		}
 	}
-	if a.serverURL != "" && a.serverURL != p.Server {
-		p = profile{Server: a.serverURL}
+	if server := strings.TrimRight(a.serverURL, "/"); server != "" && server != p.Server {
+		p = profile{Server: server}
 	}
 	if a.caPath != "" {
 		pem, err := os.ReadFile(a.caPath)
@@ -93,7 +94,7 @@ func (a *app) saveProfile(p profile) error {
 		f.Close()
 		return fmt.Errorf("write profile: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write profile: %w", err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,32 @@ func words(t *testing.T, line string) []string {
 		out, line = append(out, word), after
 	}
 	return out
+}
+
+// TestScriptsCoverCommands holds that every command is run by a script, and
+// its --json too.
+func TestScriptsCoverCommands(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, s := range scripts {
+		b, err := os.ReadFile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	leaves(testRoot(), func(c *cobra.Command) {
+		path := strings.TrimPrefix(c.CommandPath(), "dormer ")
+		if !regexp.MustCompile(`(?m)^(exits \d+ )?dormer ` + path + `\b`).MatchString(all.String()) {
+			t.Errorf("no script runs dormer %s", path)
+		}
+		if !regexp.MustCompile(`(?m)^dormerjson \S+ ` + path + `\b`).MatchString(all.String()) && c.Parent().Name() != "completion" {
+			t.Errorf("no script runs dormer %s --json", path)
+		}
+	})
 }
 
 // TestNoSecretFlags holds that no secret can be given where other users of the

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,8 +59,7 @@ func newWorkspaceShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = a.Out.Write(d.Body)
-			return err
+			return a.write(d.Body)
 		}),
 	}
 	cmd.Flags().IntVar(&revision, "revision", 0, "an earlier revision (default: the current one)")
@@ -80,6 +80,15 @@ func (a *app) document(ctx context.Context, c *apiclient.Client, name string, n 
 		return c.WorkspaceRevision(ctx, w.ID, n, f)
 	}
 	return c.Workspace(ctx, w.ID, f)
+}
+
+// write prints a document as it is, with a newline at its end.
+func (a *app) write(body []byte) error {
+	if !bytes.HasSuffix(body, []byte("\n")) {
+		body = append(bytes.Clone(body), '\n')
+	}
+	_, err := a.Out.Write(body)
+	return err
 }
 
 // committed tells what a change led to.
@@ -220,8 +229,7 @@ func newWorkspaceExport(a *app) *cobra.Command {
 				return err
 			}
 			if file == "" || file == "-" {
-				_, err = a.Out.Write(d.Body)
-				return err
+				return a.write(d.Body)
 			}
 			if err := os.WriteFile(file, d.Body, 0o644); err != nil {
 				return fmt.Errorf("write %s: %w", file, err)
