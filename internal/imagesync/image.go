@@ -173,6 +173,10 @@ func (i *Image) Manifest() *imageformat.Manifest { return i.man }
 // Disks returns the base disks in the order in which they are attached.
 func (i *Image) Disks() []*Disk { return i.disks[:len(i.man.Disks)] }
 
+// Contents returns all that the image holds: the base disks, then the files that
+// it boots directly.
+func (i *Image) Contents() []*Disk { return i.disks }
+
 // Disk returns the disk with that name, or ErrNotFound.
 func (i *Image) Disk(name string) (*Disk, error) {
 	for _, d := range i.Disks() {
