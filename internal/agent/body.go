@@ -22,7 +22,7 @@ import (
 func (m *machine) Fetch(ctx context.Context, progress func(string)) error {
 	a := m.agent
 	m.mu.Lock()
-	l, id := m.lease, m.image()
+	l, id, name := m.lease, m.image(), m.imageName()
 	m.mu.Unlock()
 	if l == nil {
 		return fmt.Errorf("there is no lease: %w", dormer.ErrDenied)
@@ -35,11 +35,11 @@ func (m *machine) Fetch(ctx context.Context, progress func(string)) error {
 	if a.images.Has(id) {
 		return nil
 	}
-	return m.fetch(ctx, l, id, progress)
+	return m.fetch(ctx, l, id, name, progress)
 }
 
 // fetch gets what is missing of an image; the caller has the turn for it.
-func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, progress func(string)) error {
+func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, name string, progress func(string)) error {
 	a := m.agent
 	a.mu.Lock()
 	key, sealed, t, link := a.key, a.sealed, a.trust, a.link
@@ -51,14 +51,14 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	if err != nil {
 		return err
 	}
-	m.tellFetch(event.ImageStarted, id, l.ImageName)
+	m.tellFetch(event.ImageStarted, id, name)
 	err = a.images.Fetch(ctx, id, Fetch{
 		Source: objects(link), Trust: t.keys, Key: k,
 		Progress: func(done, total int64) { progress(percent(done, total)) },
 	})
 	switch {
 	case err == nil:
-		m.tellFetch(event.ImageFinished, id, l.ImageName)
+		m.tellFetch(event.ImageFinished, id, name)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -67,8 +67,8 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	if errors.Is(err, dormer.ErrDenied) || errors.Is(err, dormer.ErrCorrupt) {
 		code = event.ImageRefused
 	}
-	m.tellFetch(code, id, l.ImageName+": "+err.Error())
-	return fmt.Errorf("fetch image %s: %w", l.ImageName, err)
+	m.tellFetch(code, id, name+": "+err.Error())
+	return fmt.Errorf("fetch image %s: %w", name, err)
 }
 
 // tellFetch tells of an image once: a fetch that fails is tried again at every
@@ -115,7 +115,7 @@ func (m *machine) launch(ctx context.Context) error {
 	key, sealed := a.key, a.sealed
 	a.mu.Unlock()
 	m.mu.Lock()
-	l, p, id, overlay := m.lease, m.policy, m.image(), m.record.Overlay
+	l, p, id, name, overlay := m.lease, m.policy, m.image(), m.imageName(), m.record.Overlay
 	m.mu.Unlock()
 	if l == nil || p == nil {
 		return fmt.Errorf("the workspace's lease or policy is not here: %w", dormer.ErrUnavailable)
@@ -131,7 +131,7 @@ func (m *machine) launch(ctx context.Context) error {
 	}
 	hw, err := a.images.Describe(ctx, id, repository, m.folder.path(DirBoot))
 	if err != nil {
-		return fmt.Errorf("open image %s: %w", l.ImageName, err)
+		return fmt.Errorf("open image %s: %w", name, err)
 	}
 	vm, err := a.driver.Start(ctx, m.spec(l, p, id, overlay, hw), secrets)
 	if errors.Is(err, dormer.ErrExists) {
@@ -152,7 +152,7 @@ func (m *machine) launch(ctx context.Context) error {
 func (m *machine) mend(ctx context.Context) error {
 	a := m.agent
 	m.mu.Lock()
-	l, id := m.lease, m.image()
+	l, id, name := m.lease, m.image(), m.imageName()
 	m.mu.Unlock()
 	if l == nil {
 		return fmt.Errorf("there is no lease: %w", dormer.ErrDenied)
@@ -167,9 +167,9 @@ func (m *machine) mend(ctx context.Context) error {
 		if !errors.Is(err, dormer.ErrCorrupt) {
 			return err
 		}
-		a.tell(event.New(event.ImageBlockCorrupt, a.now(), l.ImageName+": "+err.Error()), m)
+		a.tell(event.New(event.ImageBlockCorrupt, a.now(), name+": "+err.Error()), m)
 	}
-	return m.fetch(ctx, l, id, func(string) {})
+	return m.fetch(ctx, l, id, name, func(string) {})
 }
 
 // mendEvery is the shortest time between two looks for damage to the image of a
@@ -209,7 +209,7 @@ func (m *machine) settle() error {
 	if m.policy.Machine.Revertible {
 		m.record.Overlay = hypervisor.OverlayDiscard
 	} else {
-		m.record.Base = m.lease.Image
+		m.record.Base, m.record.BaseName = m.lease.Image, m.lease.ImageName
 	}
 	return m.save()
 }

@@ -36,6 +36,8 @@ type record struct {
 	// kept, and over which image, as long as they are.
 	Overlay hypervisor.Overlay `json:"overlay,omitempty"`
 	Base    dormer.ImageID     `json:"base,omitempty"`
+	// BaseName is the NAME/NUMBER of Base.
+	BaseName string `json:"base_name,omitempty"`
 	// Old are the images of earlier leases, newest first: a new version is
 	// fetched with their help, and the policy says how many stay.
 	Old []dormer.ImageID `json:"old,omitempty"`
@@ -150,11 +152,29 @@ func (m *machine) image() dormer.ImageID {
 	switch {
 	case m.lease == nil:
 		return ""
-	case m.record.Overlay == hypervisor.OverlayKeep && m.record.Base != "":
+	case m.settled():
 		return m.record.Base
 	default:
 		return m.lease.Image
 	}
+}
+
+// imageName is the name of that image. The caller holds mu.
+func (m *machine) imageName() string {
+	switch {
+	case m.lease == nil:
+		return ""
+	case m.settled() && m.record.BaseName != "":
+		return m.record.BaseName
+	default:
+		return m.lease.ImageName
+	}
+}
+
+// settled reports whether the machine keeps changes to an image, and so the
+// image. The caller holds mu.
+func (m *machine) settled() bool {
+	return m.record.Overlay == hypervisor.OverlayKeep && m.record.Base != ""
 }
 
 // Fetched implements workspace.Body.

@@ -154,7 +154,7 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 		w.Error = now.Err.Error()
 	}
 	if l := m.lease; l != nil {
-		w.Workspace, w.Image, w.PolicyRevision, w.ValidUntil = l.Workspace, l.ImageName, l.PolicyRevision, l.ValidUntil
+		w.Workspace, w.Image, w.PolicyRevision, w.ValidUntil = l.Workspace, m.imageName(), l.PolicyRevision, l.ValidUntil
 		if l.OfflineBudget != nil {
 			left := max(0, *l.OfflineBudget-int64(lease.BudgetUsed(*l, r)/time.Second))
 			w.OfflineLeft = &left
