@@ -76,14 +76,14 @@ func (s *suite) damagedClient(t *testing.T) {
 // an image is started, and what was wrong is said.
 func (s *suite) damagedRepository(t *testing.T) {
 	image := s.instance.image(t, "tiny/1")
-	repository := filepath.Join(s.instance.dir, "repository")
-	packs := objects(t, s.instance.packed["tiny/1"].Image, repository)
-	pack, size := packs, int64(0)
-	if info, err := os.Stat(pack); err == nil {
-		size = info.Size()
-	}
-	good := read(t, pack)
 	d := s.newDesk(t)
+	d.given(t, document{name: "Whole", image: image})
+	d.awaits(t, soon, "Whole", "is here", func(w workspace) bool { return w.State == "ready" })
+	// What this client has is what the next one will ask for.
+	pack, size := largest(t, d.images, ".data")
+	pack = filepath.Join(s.instance.dir, "repository", "packs", strings.TrimSuffix(filepath.Base(pack), ".data"))
+	good := read(t, pack)
+	d = s.newDesk(t)
 
 	if err := os.Remove(pack); err != nil {
 		t.Fatal(err)
@@ -125,14 +125,6 @@ func (s *suite) damagedRepository(t *testing.T) {
 	}
 }
 
-// objects returns the largest pack of the repository that came with tiny/1: the
-// only one that is not of the image system.
-func objects(t *testing.T, _ string, repository string) string {
-	t.Helper()
-	path, _ := largest(t, filepath.Join(repository, "packs"), "")
-	return path
-}
-
 // otherAuthority is a server whose authority was replaced: clients refuse it,
 // say so, and keep what they have.
 func (s *suite) otherAuthority(t *testing.T) {
@@ -144,10 +136,12 @@ func (s *suite) otherAuthority(t *testing.T) {
 
 	tls, kept := filepath.Dir(s.instance.authority()), filepath.Join(s.instance.dir, "kept")
 	s.instance.server.stop(t)
+	d.daemon.kill() // it has forgotten its last connection
 	if err := os.Rename(tls, kept); err != nil {
 		t.Fatal(err)
 	}
 	s.instance.start(t)
+	d.startAgent(t)
 	said := d.refused(t, "refresh")
 	t.Logf("refused: %s", said)
 	if !strings.Contains(said, "certificate") && !strings.Contains(said, "authority") {

@@ -100,7 +100,7 @@ func (d *desk) clear(t *testing.T) {
 			}
 		}
 	}
-	os.RemoveAll(d.images) //nolint:errcheck // the suite's folder goes in the end
+	os.RemoveAll(d.images) // the suite's folder goes in the end
 }
 
 func (d *desk) startAgent(t *testing.T) {

@@ -71,12 +71,12 @@ func TestEndToEnd(t *testing.T) {
 // 107 bytes.
 func (s *suite) makeFolder(t *testing.T) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "dormer-e2e.")
+	dir, err := os.MkdirTemp("/tmp", "dormer-e2e.") //nolint:usetesting // short, and removed by the shell
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.dir, s.bin = dir, filepath.Join(dir, "bin")
-	broom := exec.Command("bash", "-c", sweep) //nolint:noctx // outlives the test
+	broom := exec.Command("bash", "-c", sweep) // outlives the test
 	broom.Env = append(os.Environ(), "SUITE="+dir)
 	broom.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	handle, err := broom.StdinPipe()
@@ -258,7 +258,7 @@ func logged(t *testing.T, path string) {
 			t.Log(err)
 			return
 		}
-		b, _ := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-6<<10), 6<<10)) //nolint:errcheck // what there is
+		b, _ := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-6<<10), 6<<10)) // what there is
 		t.Logf("end of %s:\n%s", filepath.Base(path), b)
 	})
 }

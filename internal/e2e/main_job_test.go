@@ -113,13 +113,15 @@ func (s *suite) secondVersion(t *testing.T) {
 	i.image(t, "system/1")
 	d := s.newDesk(t)
 	before := i.wire.received.Load()
-	d.given(t, document{name: "Kept", image: "system"})
-	d.given(t, document{name: "Fresh", image: "system", revertible: true})
+	version := map[string]string{"version": "/bin/sed -n s/VERSION=//p /etc/dormer-test.conf"}
+	d.given(t, document{name: "Kept", image: "system", apps: version})
+	d.given(t, document{name: "Fresh", image: "system", revertible: true, apps: version})
 	for _, name := range []string{"Kept", "Fresh"} {
 		d.boots(t, name)
 		d.expect(t, name, "note", "1")
 		d.expect(t, name, "change", "1")
-		d.dormer(t, "stop", name)
+		d.expect(t, name, "version", "1")
+		d.dormer(t, "stop", name, "--kill")
 	}
 	first := i.wire.received.Load() - before
 
@@ -127,29 +129,31 @@ func (s *suite) secondVersion(t *testing.T) {
 	i.image(t, "system/2")
 	d.dormer(t, "refresh")
 	d.awaits(t, bootTime, "Fresh", "has the new version", func(w workspace) bool { return w.Image == "system/2" && w.State == "ready" })
-	d.boots(t, "Fresh")
 	second := i.wire.received.Load() - before
 	t.Logf("first version %.1f MB, second %.1f MB; %.1f MB of it new", float64(first)/1e6, float64(second)/1e6, float64(i.packed["system/2"].New)/1e6)
 	if limit := i.packed["system/2"].New*5/4 + 1<<20; second > limit {
 		t.Errorf("the second version moved %d bytes, more than %d", second, limit)
 	}
-	d.expect(t, "Fresh", "note", "2")   // the data disk stays
-	d.expect(t, "Fresh", "change", "1") // what was changed in the system is gone
-	d.dormer(t, "stop", "Fresh")
-
 	i.admin.dormer(t, "image", "delete", "system/1", "--yes")
 	delete(i.packed, "system/1")
 	if list := i.admin.dormer(t, "image", "show", "system"); strings.Contains(list, "system/1") {
 		t.Errorf("the first version is still listed:\n%s", list)
 	}
 	d.dormer(t, "refresh")
+
 	d.boots(t, "Fresh")
-	d.expect(t, "Fresh", "note", "3")
-	d.dormer(t, "stop", "Fresh")
+	d.expect(t, "Fresh", "note", "2")   // the data disk stays
+	d.expect(t, "Fresh", "change", "1") // what was changed in the system is gone
+	d.expect(t, "Fresh", "version", "2")
+	d.dormer(t, "stop", "Fresh", "--kill")
 	d.boots(t, "Kept")
 	d.expect(t, "Kept", "note", "2")
-	d.expect(t, "Kept", "change", "2")
-	d.dormer(t, "stop", "Kept")
+	d.expect(t, "Kept", "change", "2") // it keeps its changes, and with them its version
+	d.expect(t, "Kept", "version", "1")
+	if kept, fresh := d.workspace(t, "Kept").Image, d.workspace(t, "Fresh").Image; kept != "system/1" || fresh != "system/2" {
+		t.Errorf("the workspaces are said to be on %s and %s", kept, fresh)
+	}
+	d.dormer(t, "stop", "Kept", "--kill")
 	// A client that comes now gets the second version whole.
 	i.admin.dormer(t, "image", "verify", "system/2")
 	once(t, d.delivered(t))

@@ -28,14 +28,14 @@ func start(t *testing.T, log string, env []string, words ...string) *program {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p := &program{cmd: exec.Command(words[0], words[1:]...), ended: make(chan struct{})} //nolint:noctx // ended by the tests
+	p := &program{cmd: exec.Command(words[0], words[1:]...), ended: make(chan struct{})} // ended by the tests
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = env, out, out, "/"
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() //nolint:errcheck // killed ones do not end well
+		_ = p.cmd.Wait() // killed ones do not end well
 	}()
 	return p
 }
@@ -51,14 +51,14 @@ func (p *program) running() bool {
 
 // kill is kill -9.
 func (p *program) kill() {
-	_ = p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.ended
 }
 
 // stop is an orderly end. It must come within a minute.
 func (p *program) stop(t *testing.T) {
 	t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	timer := time.NewTimer(soon)
 	defer timer.Stop()
 	select {

@@ -60,7 +60,7 @@ func (s *suite) systemService(t *testing.T) {
 	if err := os.Chmod(d.dir, 0o755); err != nil { // as /run and /var/lib are
 		t.Fatal(err)
 	}
-	d.socket = filepath.Join(d.dir, "run", "agent.sock")
+	d.socket = filepath.Join(d.dir, "service", "agent.sock")
 	d.agent = d.socket
 	config := filepath.Join(d.dir, "agent.toml")
 	write(t, config, fmt.Sprintf("state = %q\nimages = %q\nsocket = %q\n", d.state, d.images, d.socket))
@@ -120,7 +120,7 @@ func (s *suite) systemService(t *testing.T) {
 		find := append(append([]string{}, u.before...), "find", d.state, d.images, "(", "-readable", "-o", "-writable", ")", "-not", "-type", "l")
 		cmd := exec.CommandContext(ctx, find[0], find[1:]...)
 		cmd.Dir = "/"
-		out, _ := cmd.Output() //nolint:errcheck // it ends with 1 where it may not look
+		out, _ := cmd.Output() // it ends with 1 where it may not look
 		if len(out) > 0 {
 			t.Errorf("%s may read or write:\n%s", u.user, out)
 		}

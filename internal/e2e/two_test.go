@@ -102,8 +102,9 @@ func listen(t *testing.T, address string) (string, <-chan string) {
 			case reached <- conn.RemoteAddr().String():
 			default:
 			}
-			conn.SetDeadline(time.Now().Add(5 * time.Second))
-			conn.Write([]byte("hello\n"))
+			// Who does not take it does not get it.
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			_, _ = conn.Write([]byte("hello\n"))
 			conn.Close()
 		}
 	}()

@@ -58,10 +58,10 @@ func (w *wire) carry(ctx context.Context, client net.Conn, address string) {
 	defer stop()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		io.Copy(server, client)
+		_, _ = io.Copy(server, client) // it ends with the connection
 		server.Close()
 	})
-	io.Copy(client, io.TeeReader(server, (*counter)(&w.received)))
+	_, _ = io.Copy(client, io.TeeReader(server, (*counter)(&w.received)))
 	client.Close()
 	wg.Wait()
 }
