@@ -59,6 +59,9 @@ func NewAuthenticator(ctx context.Context, cfg Config) (*Authenticator, error) {
 	return a, err
 }
 
+// maxUser bounds what is taken for a user's name with its directory, in bytes.
+const maxUser = 8 * dormer.MaxName
+
 // Attempt is one attempt to sign in.
 type Attempt struct {
 	// User is a name in the default directory, or DIRECTORY\name.
@@ -80,7 +83,7 @@ func (a *Authenticator) directoryOf(user string) (Directory, string) {
 
 // SignIn checks a name and a password. ErrUnauthenticated when one of them is
 // wrong, whichever; *RefusedError when the account may not be used;
-// *LimitedError after too many failures.
+// *throttle.Error after too many failures.
 func (a *Authenticator) SignIn(ctx context.Context, t Attempt) (dormer.Principal, error) {
 	return a.attempt(t, func(d Directory, user string) (dormer.Principal, error) {
 		return d.Authenticate(ctx, user, t.Password)
@@ -105,14 +108,17 @@ func (a *Authenticator) ChangePassword(ctx context.Context, t Attempt, replaceme
 }
 
 func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer.Principal, error)) (dormer.Principal, error) {
+	// Names and passwords without end are worth neither folding nor hashing.
+	if len(t.User) > maxUser || len(t.Password) > wire.MaxPasswordLength {
+		if _, err := a.attempts.begin("", t.Remote); err != nil {
+			return dormer.Principal{}, err
+		}
+		return dormer.Principal{}, fmt.Errorf("sign in: %w", dormer.ErrUnauthenticated)
+	}
 	d, user := a.directoryOf(t.User)
 	refund, err := a.attempts.begin(name.Fold(d.Name()+`\`+user), t.Remote)
 	if err != nil {
 		return dormer.Principal{}, err
-	}
-	// Names and passwords without end are not worth hashing.
-	if len(user) > 4*dormer.MaxName || len(t.Password) > wire.MaxPasswordLength {
-		return dormer.Principal{}, fmt.Errorf("sign in: %w", dormer.ErrUnauthenticated)
 	}
 	p, err := check(d, user)
 	if !errors.Is(err, dormer.ErrUnauthenticated) { // anything else was no guess
@@ -125,7 +131,8 @@ func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer
 }
 
 // OpenSession makes a session for somebody who has signed in and returns its
-// secret, which is not kept. client is that of a user session.
+// secret, which is not kept. client is that of a user session. Somebody has at
+// most MaxSessions at once, of one kind and on one client: the oldest end.
 func (a *Authenticator) OpenSession(ctx context.Context, kind SessionKind, user dormer.Principal, client dormer.ClientID) (Session, string, error) {
 	length := a.cfg.OperatorSession
 	if kind == SessionUser {

@@ -12,6 +12,7 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/directory"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/throttle"
 )
 
 const password = "correct horse battery"
@@ -234,5 +235,64 @@ func TestNamesOfAccounts(t *testing.T) {
 	a, generated, err := f.accounts.Create(t.Context(), access.NewAccount{Name: "José María"})
 	if err != nil || !a.MustChange || len(generated) < 20 {
 		t.Errorf("generated %q, must change %v, %v", generated, a.MustChange, err)
+	}
+}
+
+// TestSessionsAreBounded: who signs in again and again has the newest sessions
+// of each kind and client, and nobody else loses any.
+func TestSessionsAreBounded(t *testing.T) {
+	f := newFixture(t, cheap)
+	type opened struct{ id, secret string }
+	open := func(kind access.SessionKind, client dormer.ClientID) opened {
+		t.Helper()
+		s, secret, err := f.OpenSession(t.Context(), kind, f.alice, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return opened{s.ID, secret}
+	}
+	elsewhere, operator := open(access.SessionUser, "client2"), open(access.SessionOperator, "")
+	var all []opened
+	for range access.MaxSessions + 3 {
+		f.now = f.now.Add(time.Second)
+		all = append(all, open(access.SessionUser, "client1"))
+	}
+	for range 2 {
+		for i, s := range all {
+			if _, err := f.CheckSession(access.SessionUser, s.id, s.secret); (err == nil) != (i >= 3) {
+				t.Errorf("session %d: %v", i, err)
+			}
+		}
+		if _, err := f.CheckSession(access.SessionUser, elsewhere.id, elsewhere.secret); err != nil {
+			t.Errorf("on another client: %v", err)
+		}
+		if _, err := f.CheckSession(access.SessionOperator, operator.id, operator.secret); err != nil {
+			t.Errorf("of another kind: %v", err)
+		}
+		f.open(t) // the server is started again
+	}
+}
+
+// TestNamesWithoutEnd are refused unread, and count as failures of their address.
+func TestNamesWithoutEnd(t *testing.T) {
+	f := newFixture(t, cheap)
+	long := access.Attempt{User: strings.Repeat("x", 1<<20), Password: password, Remote: "192.0.2.1"}
+	var limited *throttle.Error
+	for i := range 1000 {
+		_, err := f.SignIn(t.Context(), long)
+		if errors.As(err, &limited) {
+			break
+		}
+		if !errors.Is(err, dormer.ErrUnauthenticated) {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+	}
+	if limited == nil {
+		t.Error("they are never held back")
+	}
+	long.Remote = "198.51.100.1"
+	long.User, long.Password = "alice", strings.Repeat("x", 1<<20)
+	if _, err := f.SignIn(t.Context(), long); !errors.Is(err, dormer.ErrUnauthenticated) {
+		t.Errorf("a password without end: %v", err)
 	}
 }

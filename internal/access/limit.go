@@ -1,11 +1,11 @@
 package access
 
 import (
-	"net/netip"
+	"crypto/sha256"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/dormer-project/dormer/internal/throttle"
 )
 
 // Rates of failed attempts. Only failures count: whoever signs in rightly uses
@@ -16,124 +16,77 @@ import (
 // hold for an address from which that account signed in before, so that
 // nobody can lock a user out of the computer he sits at.
 var (
-	pairRate    = attemptRate{every: 5 * time.Second, burst: 10}
-	addressRate = attemptRate{every: time.Second, burst: 100}
-	accountRate = attemptRate{every: 2 * time.Second, burst: 50}
+	pairRate    = throttle.Rate{Every: 5 * time.Second, Burst: 10}
+	addressRate = throttle.Rate{Every: time.Second, Burst: 100}
+	accountRate = throttle.Rate{Every: 2 * time.Second, Burst: 50}
 )
 
-// maxTracked bounds how many accounts, addresses and pairs are remembered.
-const maxTracked = 20_000
-
-type attemptRate struct {
-	every time.Duration
-	burst int
-}
+// pair stands for an account and the address that it signed in from.
+type pair [sha256.Size]byte
 
 // attempts limits attempts to sign in.
 type attempts struct {
-	now func() time.Time
+	pairs, addresses, accounts *throttle.Limit
 
-	mu        sync.Mutex // guards the fields below
-	pairs     map[string]*rate.Limiter
-	addresses map[string]*rate.Limiter
-	accounts  map[string]*rate.Limiter
-	known     map[string]time.Time // pairs that signed in, and when
+	mu    sync.Mutex // guards the field below
+	known map[pair]struct{}
 }
 
 func newAttempts(now func() time.Time) *attempts {
 	return &attempts{
-		now: now, pairs: map[string]*rate.Limiter{}, addresses: map[string]*rate.Limiter{},
-		accounts: map[string]*rate.Limiter{}, known: map[string]time.Time{},
+		pairs: throttle.New(pairRate, now), addresses: throttle.New(addressRate, now), accounts: throttle.New(accountRate, now),
+		known: map[pair]struct{}{},
 	}
 }
 
 // begin takes one attempt from every limit that holds, before the password is
 // checked, so that guesses side by side count. refund gives them back; right
-// says that the password was right.
+// says that the password was right. *throttle.Error when too many failed.
 func (a *attempts) begin(account, address string) (refund func(right bool), err error) {
-	now := a.now()
-	address = network(address)
-	pair := account + "\x00" + address
-
+	address = throttle.Network(address)
+	both := account + "\x00" + address
+	id := pair(sha256.Sum256([]byte(both)))
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, known := a.known[pair]
-	limiters := []*rate.Limiter{limiter(a.pairs, pair, pairRate, now), limiter(a.addresses, address, addressRate, now)}
-	if !known {
-		limiters = append(limiters, limiter(a.accounts, account, accountRate, now))
+	_, known := a.known[id]
+	a.mu.Unlock()
+	limits := []struct {
+		limit *throttle.Limit
+		key   string
+	}{{a.pairs, both}, {a.addresses, address}, {a.accounts, account}}
+	if known {
+		limits = limits[:2]
 	}
-	taken := make([]*rate.Reservation, 0, len(limiters))
+	taken := make([]throttle.Taken, 0, len(limits))
 	giveBack := func() {
-		for _, r := range taken {
-			r.CancelAt(now)
+		for _, t := range taken {
+			t.GiveBack()
 		}
 	}
-	for _, l := range limiters {
-		r := l.ReserveN(now, 1)
-		if wait := r.DelayFrom(now); wait > 0 {
-			r.CancelAt(now)
+	for _, l := range limits {
+		t, err := l.limit.Take(l.key)
+		if err != nil {
 			giveBack()
-			return nil, &LimitedError{After: wait}
+			return nil, err
 		}
-		taken = append(taken, r)
+		taken = append(taken, t)
 	}
 	return func(right bool) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
 		giveBack()
-		if !right {
-			return
+		if right {
+			a.remember(id)
 		}
-		if len(a.known) >= maxTracked {
-			for k := range a.known {
-				delete(a.known, k)
-				break
-			}
-		}
-		a.known[pair] = now
 	}, nil
 }
 
-// limiter returns the limiter of key, making room first when there are too
-// many: those that are full again hold nobody back.
-func limiter(m map[string]*rate.Limiter, key string, r attemptRate, now time.Time) *rate.Limiter {
-	if l, ok := m[key]; ok {
-		return l
-	}
-	if len(m) >= maxTracked {
-		for k, l := range m {
-			if l.TokensAt(now) >= float64(l.Burst()) {
-				delete(m, k)
-			}
-		}
-		for k := range m {
-			if len(m) < maxTracked {
-				break
-			}
-			delete(m, k)
+// remember notes that an account signed in from an address.
+func (a *attempts) remember(id pair) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.known) >= throttle.MaxKeys {
+		for k := range a.known {
+			delete(a.known, k)
+			break
 		}
 	}
-	l := rate.NewLimiter(rate.Every(r.every), r.burst)
-	m[key] = l
-	return l
-}
-
-// network returns what counts as one address: an IPv4 address, or the /64 of
-// an IPv6 address, since a single host commands all of it.
-func network(address string) string {
-	if ap, err := netip.ParseAddrPort(address); err == nil {
-		address = ap.Addr().String()
-	}
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
-	}
-	if ip = ip.Unmap(); ip.Is4() {
-		return ip.String()
-	}
-	p, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return p.String()
+	a.known[id] = struct{}{}
 }

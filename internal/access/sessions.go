@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +61,41 @@ func (s *sessions) open(ctx context.Context, one Session) (Session, string, erro
 	}
 	s.mu.Lock()
 	s.byID[id] = one
+	over := s.over(one)
 	s.mu.Unlock()
+	for _, old := range over {
+		if err := s.end(ctx, old); err != nil {
+			return Session{}, "", err
+		}
+	}
 	return one, secret, nil
+}
+
+// MaxSessions is how many sessions of one kind somebody has at once on one
+// client, or, for operators, at all; see docs/limits.md. Programs that sign in
+// again and again would otherwise fill the server's memory.
+const MaxSessions = 64
+
+// over returns the oldest sessions beyond MaxSessions of those that are like
+// one. It needs s.mu.
+func (s *sessions) over(one Session) []string {
+	var like []Session
+	for _, o := range s.byID {
+		if o.Kind == one.Kind && o.Client == one.Client && o.User.ID() == one.User.ID() {
+			like = append(like, o)
+		}
+	}
+	if len(like) <= MaxSessions {
+		return nil
+	}
+	slices.SortFunc(like, func(a, b Session) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	var out []string
+	for _, o := range like[:len(like)-MaxSessions] {
+		if o.ID != one.ID {
+			out = append(out, o.ID)
+		}
+	}
+	return out
 }
 
 func (s *sessions) check(kind SessionKind, id, secret string) (Session, error) {

@@ -34,6 +34,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/throttle"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -130,8 +131,8 @@ type API struct {
 	cfg    Config
 	mux    *http.ServeMux
 	users  users
-	joins  *failures // attempts to enrol
-	proofs *failures // attempts to get a token
+	joins  *throttle.Limit // attempts to enrol
+	proofs *throttle.Limit // attempts to get a token
 	fenced atomic.Uint64
 	bodies sync.Pool // of *bytes.Buffer
 }
@@ -159,8 +160,8 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, mux: http.NewServeMux(),
-		joins:  newFailures(joinRate, cfg.Now),
-		proofs: newFailures(proofRate, cfg.Now),
+		joins:  throttle.New(joinRate, cfg.Now),
+		proofs: throttle.New(proofRate, cfg.Now),
 	}
 	a.users = users{people: cfg.People, catalog: cfg.Catalog, age: cfg.DirectoryAge, now: cfg.Now, byID: make(map[dormer.UserID]*user)}
 	a.bodies.New = func() any { return new(bytes.Buffer) }

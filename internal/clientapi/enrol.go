@@ -27,7 +27,7 @@ func (a *API) enrol(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var c enroll.Client
-	err := a.joins.attempt(a.cfg.Address(r), func() error {
+	err := attempt(a.joins, a.cfg.Address(r), func() error {
 		var err error
 		c, err = a.cfg.Enrollment.Enrol(r.Context(), q)
 		return err
@@ -85,7 +85,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var out wire.TokenAnswer
-	err := a.proofs.attempt(a.cfg.Address(r), func() error {
+	err := attempt(a.proofs, a.cfg.Address(r), func() error {
 		var err error
 		out.Token, out.Expires, err = a.cfg.Enrollment.Token(r.Context(), q)
 		return err

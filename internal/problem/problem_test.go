@@ -18,6 +18,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/problem"
+	"github.com/dormer-project/dormer/internal/throttle"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -36,7 +37,7 @@ func TestThereAndBack(t *testing.T) {
 		{dormer.ErrDenied, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonDisabled}, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonMustChange}, 403, dormer.ErrDenied, problem.KindMustChange},
-		{&access.LimitedError{After: 1500 * time.Millisecond}, 429, dormer.ErrUnavailable, problem.KindRateLimited},
+		{&throttle.Error{After: 1500 * time.Millisecond}, 429, dormer.ErrUnavailable, problem.KindRateLimited},
 		{dormer.ErrNotFound, 404, dormer.ErrNotFound, "not-found"},
 		{problem.ErrMethod, 405, dormer.ErrUnsupported, problem.KindMethod},
 		{dormer.ErrExists, 409, dormer.ErrExists, "exists"},
