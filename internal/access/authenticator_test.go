@@ -157,26 +157,27 @@ func TestChangedPasswordEndsSessions(t *testing.T) {
 }
 
 // TestUnknownUsersTakeAsLong as those who exist: the best of several tries of
-// each, at a cost that outweighs everything else.
+// each, in turn and until they are alike, at a cost that outweighs everything
+// else. On a busy computer it takes more tries.
 func TestUnknownUsersTakeAsLong(t *testing.T) {
 	f := newFixture(t, access.Cost{MemoryKiB: 8 * 1024, Passes: 3, Threads: 1})
-	best := func(user string) time.Duration {
-		least := time.Hour
-		for range 8 {
-			f.now = f.now.Add(time.Minute)
-			began := time.Now()
-			_, err := f.SignIn(t.Context(), access.Attempt{User: user, Password: "wrong horse battery", Remote: "192.0.2.1"})
-			least = min(least, time.Since(began))
-			if !errors.Is(err, dormer.ErrUnauthenticated) {
-				t.Fatal(err)
-			}
+	try := func(user string) time.Duration {
+		f.now = f.now.Add(time.Minute)
+		began := time.Now()
+		_, err := f.SignIn(t.Context(), access.Attempt{User: user, Password: "wrong horse battery", Remote: "192.0.2.1"})
+		if !errors.Is(err, dormer.ErrUnauthenticated) {
+			t.Fatal(err)
 		}
-		return least
+		return time.Since(began)
 	}
-	exists, unknown := best("alice"), best("nobody")
-	if ratio := float64(unknown) / float64(exists); ratio < 0.5 || ratio > 2 {
-		t.Errorf("an unknown user takes %s, a known one %s", unknown, exists)
+	exists, unknown := time.Hour, time.Hour
+	for i := range 60 {
+		exists, unknown = min(exists, try("alice")), min(unknown, try("nobody"))
+		if ratio := float64(unknown) / float64(exists); i >= 5 && ratio > 0.5 && ratio < 2 {
+			return
+		}
 	}
+	t.Errorf("an unknown user takes %s, a known one %s", unknown, exists)
 }
 
 // TestRoles are the highest that a user has.

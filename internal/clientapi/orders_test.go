@@ -112,7 +112,18 @@ func TestDeletionsHalt(t *testing.T) {
 	if err := order(machines[1], true); err != nil {
 		t.Errorf("confirmed: %v", err)
 	}
-	s.clock.Add(time.Hour)
+	// Neither that they were carried out nor a restart makes room for another.
+	var done []wire.OrderResult
+	for _, o := range c.orders(c.poll()) {
+		done = append(done, wire.OrderResult{Order: o.ID})
+	}
+	c.report(done...)
+	_ = errors.Join(s.state.Close(), s.events.Close())
+	s.start()
+	if halted, ok = errors.AsType[*lease.HaltedError](order(machines[2], false)); !ok || halted.Deleted != 2 {
+		t.Errorf("after a restart: %+v", halted)
+	}
+	s.clock.Add(time.Hour + time.Microsecond)
 	if err := order(machines[2], false); err != nil {
 		t.Errorf("an hour later: %v", err)
 	}

@@ -171,9 +171,13 @@ func (i *Issuer) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load orders: %w", err)
 	}
-	now := i.cfg.Now()
+	// Those that were carried out count too, and those of before a restart.
+	window := i.cfg.Now().Add(-haltWindow)
+	deleted, err := i.cfg.Orders.DeletionsSince(ctx, window)
+	if err != nil {
+		return fmt.Errorf("load orders: %w", err)
+	}
 	pending := make(map[dormer.ClientID][]pendingOrder, len(all))
-	var deleted []time.Time
 	for _, one := range all {
 		o := one.Order
 		// The order was stored as it was given; what is sent is of this epoch.
@@ -183,15 +187,13 @@ func (i *Issuer) Refresh(ctx context.Context) error {
 			return err
 		}
 		pending[o.Client] = append(pending[o.Client], pendingOrder{Order: o, signed: signed})
-		if o.Kind == OrderDelete && now.Sub(o.IssuedAt) < haltWindow {
-			deleted = append(deleted, o.IssuedAt)
-		}
 	}
 	b := &i.orders
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pending = pending
-	if len(deleted) > len(b.deleted) {
+	b.deleted = slices.DeleteFunc(b.deleted, func(t time.Time) bool { return t.Before(window) })
+	if len(deleted) > len(b.deleted) { // one may have been given meanwhile
 		b.deleted = deleted
 	}
 	return nil

@@ -63,6 +63,9 @@ type OrderStore interface {
 	CreateOrder(ctx context.Context, o PendingOrder) error
 	// PendingOrders returns the orders not yet done, of all clients, oldest first.
 	PendingOrders(ctx context.Context) ([]PendingOrder, error)
+	// DeletionsSince returns when orders to delete were given, done or not, from
+	// since on.
+	DeletionsSince(ctx context.Context, since time.Time) ([]time.Time, error)
 	// CompleteOrder records the result. Repeating it changes nothing.
 	CompleteOrder(ctx context.Context, id string, at time.Time, errorText string) error
 }

@@ -134,6 +134,20 @@ func (s *State) PendingOrders(ctx context.Context) ([]lease.PendingOrder, error)
 		FROM orders WHERE done IS NULL ORDER BY issued_at, id`)
 }
 
+// DeletionsSince implements lease.OrderStore.
+func (s *State) DeletionsSince(ctx context.Context, since time.Time) ([]time.Time, error) {
+	list, err := all(ctx, s.db.read, "list deletions", value[int64],
+		"SELECT issued_at FROM orders WHERE kind = $1 AND issued_at >= $2 ORDER BY issued_at", string(lease.OrderDelete), micros(since))
+	if err != nil {
+		return nil, err
+	}
+	times := make([]time.Time, len(list))
+	for i, at := range list {
+		times[i] = moment(at)
+	}
+	return times, nil
+}
+
 // CompleteOrder implements lease.OrderStore. The first result counts;
 // ErrNotFound for an order that never was.
 func (s *State) CompleteOrder(ctx context.Context, id string, at time.Time, errorText string) error {

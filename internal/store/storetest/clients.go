@@ -209,6 +209,13 @@ func testOrders(t *testing.T, s State) {
 	ok(t, s.CompleteOrder(ctx, a.Order.ID, at(time.Hour), "late\x00"))
 	is(t, s.CompleteOrder(ctx, id("z"), at(0), ""), dormer.ErrNotFound)
 	equal(t, must[[]lease.PendingOrder](t)(s.PendingOrders(ctx)), []lease.PendingOrder{b})
+
+	stop := order("c", time.Second)
+	stop.Order.Kind = lease.OrderStop
+	ok(t, s.CreateOrder(ctx, stop))
+	equal(t, must[[]time.Time](t)(s.DeletionsSince(ctx, at(-time.Hour))), []time.Time{at(0), at(time.Second)})
+	equal(t, must[[]time.Time](t)(s.DeletionsSince(ctx, at(time.Second))), []time.Time{at(time.Second)})
+	equal(t, len(must[[]time.Time](t)(s.DeletionsSince(ctx, at(2*time.Second)))), 0)
 }
 
 func testEpoch(t *testing.T, s State) {
