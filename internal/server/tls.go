@@ -1,7 +1,9 @@
 package server
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +55,7 @@ func (c *certificates) Renew() error {
 		return err
 	}
 	c.current.Store(pair)
-	tickets, err := c.tickets()
+	tickets, err := c.tickets(pair.Leaf)
 	if err != nil {
 		return err
 	}
@@ -61,7 +63,10 @@ func (c *certificates) Renew() error {
 	return nil
 }
 
-func (c *certificates) tickets() ([][32]byte, error) {
+// tickets returns the keys of session tickets. They depend on the authority
+// behind the certificate: who resumes a session does not look at it again, and
+// a client must not go on without noticing that it was replaced.
+func (c *certificates) tickets(leaf *x509.Certificate) ([][32]byte, error) {
 	path := c.dir.file(dirKeys, keyTickets)
 	stored, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +92,7 @@ func (c *certificates) tickets() ([][32]byte, error) {
 	}
 	var all [][32]byte
 	for ; len(stored) >= 32; stored = stored[32:] {
-		all = append(all, [32]byte(stored[:32]))
+		all = append(all, sha256.Sum256(slices.Concat(stored[:32], leaf.RawIssuer, leaf.AuthorityKeyId)))
 	}
 	return all, nil
 }

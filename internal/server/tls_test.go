@@ -134,7 +134,7 @@ func TestTickets(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(a.pem())
 	client := &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS13, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
-	resumed := func() bool {
+	connect := func(a *authority) (resumed bool, err error) {
 		t.Helper()
 		c, err := newCertificates(d, time.Now, rand.Reader, a.loader([]string{"localhost"})) // a start
 		if err != nil {
@@ -148,10 +148,16 @@ func TestTickets(t *testing.T) {
 		}()
 		conn := tls.Client(here, client)
 		defer conn.Close()
-		if _, err := io.ReadAll(conn); err != nil {
+		_, err = io.ReadAll(conn)
+		return conn.ConnectionState().DidResume, err
+	}
+	resumed := func() bool {
+		t.Helper()
+		resumed, err := connect(a)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return conn.ConnectionState().DidResume
+		return resumed
 	}
 	if resumed() {
 		t.Error("resumed out of nothing")
@@ -171,6 +177,13 @@ func TestTickets(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() != 32*ticketKeys || info.Mode().Perm() != 0o600 {
 		t.Errorf("keys of tickets: %v, %v", info, err)
+	}
+	other, err := loadAuthority(openTestDir(t), "instance", time.Now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resumed, err := connect(other); err == nil {
+		t.Errorf("another authority was not noticed: resumed %t", resumed)
 	}
 }
 
