@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // flip changes one bit of a file at an offset.
@@ -69,6 +73,57 @@ func (s *suite) damagedClient(t *testing.T) {
 	once(t, events)
 	if count(events, codeBlockCorrupt, "frame") == 0 {
 		t.Error("the report does not name a damaged frame")
+	}
+}
+
+// packs are the stored packs of the client's images.
+func (d *desk) packs(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(d.images, "packs", "*.data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// atlas is the SHA-256 of the file that only the second version of the guest
+// has, as sha256sum prints it.
+func atlas() string {
+	h := sha256.New()
+	x := int64(42)
+	for range 250000 {
+		x = x * 16807 % (1<<31 - 1)
+		fmt.Fprintf(h, "%08x", x)
+	}
+	return fmt.Sprintf("%x  -", h.Sum(nil))
+}
+
+// mended is a bit that flips on the client's disk while a machine runs, in what
+// it has not read yet: the machine waits until it was fetched again. old are
+// the packs that are left alone.
+func (d *desk) mended(t *testing.T, name, application, want string, old []string) {
+	t.Helper()
+	good := map[string]string{}
+	for _, pack := range d.packs(t) {
+		if slices.Contains(old, pack) {
+			continue
+		}
+		good[pack] = read(t, pack)
+		size := int64(len(good[pack]))
+		for n := range int64(64) {
+			flip(t, pack, size*n/64+size/128)
+		}
+	}
+	if len(good) == 0 {
+		t.Fatal("the second version brought no pack")
+	}
+	began := time.Now()
+	d.expect(t, name, application, want)
+	t.Logf("%s ran with a damaged image after %.1f s", application, time.Since(began).Seconds())
+	for pack, content := range good {
+		if read(t, pack) != content {
+			t.Error("the stored image is not as it was")
+		}
 	}
 }
 
@@ -136,12 +191,10 @@ func (s *suite) otherAuthority(t *testing.T) {
 
 	tls, kept := filepath.Dir(s.instance.authority()), filepath.Join(s.instance.dir, "kept")
 	s.instance.server.stop(t)
-	d.daemon.kill() // it has forgotten its last connection
 	if err := os.Rename(tls, kept); err != nil {
 		t.Fatal(err)
 	}
 	s.instance.start(t)
-	d.startAgent(t)
 	said := d.refused(t, "refresh")
 	t.Logf("refused: %s", said)
 	if !strings.Contains(said, "certificate") && !strings.Contains(said, "authority") {
@@ -151,6 +204,8 @@ func (s *suite) otherAuthority(t *testing.T) {
 	if st.Online || st.Problem == "" || len(st.Workspaces) != 1 || !st.Workspaces[0].Permitted {
 		t.Errorf("another authority: %+v", st)
 	}
+	d.daemon.kill()
+	d.startAgent(t)
 	d.boots(t, "Loyal")
 	d.expect(t, "Loyal", "note", "1")
 

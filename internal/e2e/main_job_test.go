@@ -113,7 +113,10 @@ func (s *suite) secondVersion(t *testing.T) {
 	i.image(t, "system/1")
 	d := s.newDesk(t)
 	before := i.wire.received.Load()
-	version := map[string]string{"version": "/bin/sed -n s/VERSION=//p /etc/dormer-test.conf"}
+	version := map[string]string{
+		"version": "/bin/sed -n s/VERSION=//p /etc/dormer-test.conf",
+		"atlas":   shell("sha256sum </usr/local/share/dormer-test/atlas"),
+	}
 	d.given(t, document{name: "Kept", image: "system", apps: version})
 	d.given(t, document{name: "Fresh", image: "system", revertible: true, apps: version})
 	for _, name := range []string{"Kept", "Fresh"} {
@@ -126,6 +129,7 @@ func (s *suite) secondVersion(t *testing.T) {
 	first := i.wire.received.Load() - before
 
 	before = i.wire.received.Load()
+	old := d.packs(t)
 	i.image(t, "system/2")
 	d.dormer(t, "refresh")
 	d.awaits(t, bootTime, "Fresh", "has the new version", func(w workspace) bool { return w.Image == "system/2" && w.State == "ready" })
@@ -145,6 +149,7 @@ func (s *suite) secondVersion(t *testing.T) {
 	d.expect(t, "Fresh", "note", "2")   // the data disk stays
 	d.expect(t, "Fresh", "change", "1") // what was changed in the system is gone
 	d.expect(t, "Fresh", "version", "2")
+	d.mended(t, "Fresh", "atlas", atlas(), old)
 	d.dormer(t, "stop", "Fresh", "--kill")
 	d.boots(t, "Kept")
 	d.expect(t, "Kept", "note", "2")
@@ -156,5 +161,9 @@ func (s *suite) secondVersion(t *testing.T) {
 	d.dormer(t, "stop", "Kept", "--kill")
 	// A client that comes now gets the second version whole.
 	i.admin.dormer(t, "image", "verify", "system/2")
-	once(t, d.delivered(t))
+	events := d.delivered(t)
+	once(t, events)
+	if n := count(events, codeBlockCorrupt, "frame"); n != 1 {
+		t.Errorf("damage was found once, the report says %d times", n)
+	}
 }
