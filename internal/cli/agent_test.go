@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/dormer-project/dormer/internal/agent"
@@ -18,7 +19,8 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 )
 
-// runAgent is dormer-agent with machines in memory: what `run --user` does.
+// runAgent is dormer-agent with machines in memory: what `run --user` does. A
+// machine does not start while there is a file no-start in the state folder.
 // Its other commands are the program's own.
 func runAgent() {
 	ctx, stop := untilSignal()
@@ -53,7 +55,13 @@ func serveAgent(ctx context.Context, user bool) (err error) {
 	host := fake.NewHost(time.Now)
 	host.SetAnswer(answer)
 	host.SetBootTime(50 * time.Millisecond)
-	a, err := agent.New(agent.Config{StateDir: f.State, Managed: !user, Version: "1.2.3"}, agent.Deps{
+	host.SetStartError(func(hypervisor.Spec) error {
+		if _, err := os.Stat(filepath.Join(f.State, "no-start")); err == nil {
+			return errors.New("the machine has no processor")
+		}
+		return nil
+	})
+	a, err := agent.New(agent.Config{StateDir: f.State, Managed: !user, Version: "1.2.3", LookEvery: 100 * time.Millisecond}, agent.Deps{
 		Driver: host.Driver(), Images: images, Time: clocks, Random: rand.Reader, Logger: log, Host: agent.ThisHost, OwnUID: uint32(os.Getuid()),
 	})
 	if err != nil {
