@@ -297,7 +297,8 @@ func (c *Catalog) store(ctx context.Context, doc *policy.Document, ifMatch, by, 
 	return r, nil
 }
 
-// prepare resolves the principals of the grants and gathers the warnings.
+// prepare resolves the principals of the grants, checks what comes of it and
+// gathers the warnings.
 func (c *Catalog) prepare(ctx context.Context, doc, current *policy.Document) ([]dormer.FieldError, error) {
 	warnings := policy.Warnings(doc)
 	gone, err := c.resolvePrincipals(ctx, doc, current)
@@ -305,6 +306,10 @@ func (c *Catalog) prepare(ctx context.Context, doc, current *policy.Document) ([
 		return nil, err
 	}
 	warnings = append(warnings, gone...)
+	// With the identities that were filled in.
+	if err := policy.Validate(doc); err != nil {
+		return nil, err
+	}
 	if image := doc.Spec.Machine.Image; image.Source == "" || image.Source == policy.SourceServer {
 		number := 0
 		if image.Version != nil {

@@ -23,6 +23,9 @@ import (
 // only looked at for its ending; it may be empty.
 func Decode(raw []byte, name string) (*Document, error) {
 	d := &decoder{lines: map[string]int{}}
+	if len(raw) > MaxDocument {
+		return nil, dormer.Invalidf("", "the document is larger than 1 MiB")
+	}
 	doc, err := d.document(raw, name)
 	if err != nil {
 		return nil, err
@@ -44,6 +47,9 @@ func Decode(raw []byte, name string) (*Document, error) {
 // strict about fields and types as Decode and does not validate: a rule that
 // became stricter must not make what is stored unreadable.
 func DecodeStored(raw []byte) (*Document, error) {
+	if len(raw) > MaxEffective {
+		return nil, dormer.Invalidf("", "the stored document is larger than 4 MiB")
+	}
 	d := &decoder{lines: map[string]int{}}
 	doc, err := d.document(raw, "")
 	if err != nil {
@@ -62,9 +68,6 @@ type decoder struct {
 }
 
 func (d *decoder) document(raw []byte, name string) (*Document, error) {
-	if len(raw) > MaxDocument {
-		return nil, dormer.Invalidf("", "the document is larger than 1 MiB")
-	}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
 	if !utf8.Valid(raw) {
 		return nil, dormer.Invalidf("", "the document is not valid UTF-8")

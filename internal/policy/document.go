@@ -25,8 +25,12 @@ const (
 	// Kind is the only kind of document.
 	Kind = "Workspace"
 	// MaxDocument is the largest document in bytes, checked before anything is
-	// read from it.
+	// read from it, and again of what is stored and exported: there escapes and
+	// the identities of principals may make it longer.
 	MaxDocument = 1 << 20
+	// MaxEffective is the largest effective policy in bytes: a document with all
+	// defaults written out.
+	MaxEffective = 4 << 20
 )
 
 // Document is one workspace as its author wrote it.

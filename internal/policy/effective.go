@@ -290,8 +290,8 @@ func HashOf(body []byte) string {
 // Fields that this build does not know are ignored; what must be enforced is
 // in the lease's requirements.
 func DecodeEffective(body []byte, hash string) (*Effective, error) {
-	if len(body) > MaxDocument {
-		return nil, fmt.Errorf("policy: larger than 1 MiB: %w", dormer.ErrTooLarge)
+	if len(body) > MaxEffective {
+		return nil, fmt.Errorf("policy: larger than 4 MiB: %w", dormer.ErrTooLarge)
 	}
 	if HashOf(body) != hash {
 		return nil, fmt.Errorf("policy is not the one that its hash names: %w", dormer.ErrCorrupt)

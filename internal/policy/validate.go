@@ -79,7 +79,18 @@ func checkDocument(d *Document) []dormer.FieldError {
 	c.network(&d.Spec.Network)
 	c.performance(&d.Spec.Performance)
 	c.grants(d.Grants)
+	if len(c.fields) == 0 && tooLarge(d) {
+		c.add("", "the document is larger than 1 MiB once it is stored, with its escapes and the identities of principals")
+	}
 	return c.fields
+}
+
+// tooLarge reports whether a valid document could not be read again from the
+// store or from an export.
+func tooLarge(d *Document) bool {
+	stored := len(d.CanonicalJSON())
+	// YAML takes a few times as much at most: indentation and longer escapes.
+	return stored > MaxDocument || stored > MaxDocument/16 && len(d.YAML()) > MaxDocument
 }
 
 func (c *checker) metadata(m *Metadata) {

@@ -138,7 +138,7 @@ func (u *Uplink) SignOut(ctx context.Context, s wire.Session) error {
 func (u *Uplink) Policy(ctx context.Context, hash string) ([]byte, error) {
 	var body []byte
 	err := u.inOrder(ctx, func(server string) error {
-		b, err := u.authorized(ctx, server, http.MethodGet, wire.PathPolicy+hash, nil, wire.MaxBody)
+		b, err := u.authorized(ctx, server, http.MethodGet, wire.PathPolicy+hash, nil, policy.MaxEffective)
 		if err == nil && policy.HashOf(b) != hash {
 			err = fmt.Errorf("policy %s: %w", hash, dormer.ErrCorrupt)
 		}
