@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/dormer-project/dormer"
@@ -27,6 +28,8 @@ const temporary = ".tmp"
 // static web server can serve the objects from there.
 type Folder struct {
 	dir string
+	// making is held while folders are made: one that is there is durable.
+	making sync.Mutex
 }
 
 // OpenFolder uses dir, which is made if need be, and removes what unfinished
@@ -107,7 +110,10 @@ func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	if err := tmp.Close(); err != nil {
 		return fmt.Errorf("put %s: %w", name, translate(err))
 	}
-	if err := f.makeParents(filepath.Dir(path)); err != nil {
+	f.making.Lock()
+	err = f.makeParents(filepath.Dir(path))
+	f.making.Unlock()
+	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	if err := os.Link(tmp.Name(), path); err != nil {
@@ -128,7 +134,8 @@ func fill(ctx context.Context, w *os.File, r io.Reader, size int64) error {
 	return translate(w.Sync())
 }
 
-// makeParents makes the folders of a blob, each durably in its own.
+// makeParents makes the folders of a blob, each durably in its own. It needs
+// f.making: who finds a folder may link into it at once.
 func (f *Folder) makeParents(dir string) error {
 	if dir == f.dir {
 		return nil

@@ -16,13 +16,25 @@ import (
 // release may say more within the same protocol version, and what it must be
 // understood about is a new version. Everything known is checked.
 func (a *API) read(w http.ResponseWriter, r *http.Request, into any) error {
-	if r.ContentLength > wire.MaxBody {
-		return fmt.Errorf("a request has at most %d bytes: %w", wire.MaxBody, dormer.ErrTooLarge)
+	return a.readUpTo(wire.MaxBody, w, r, into)
+}
+
+// maxStranger bounds the requests of those who have no token yet, in bytes.
+const maxStranger = 16 << 10
+
+// readStranger is read for a request that anybody can send.
+func (a *API) readStranger(w http.ResponseWriter, r *http.Request, into any) error {
+	return a.readUpTo(maxStranger, w, r, into)
+}
+
+func (a *API) readUpTo(limit int64, w http.ResponseWriter, r *http.Request, into any) error {
+	if r.ContentLength > limit {
+		return fmt.Errorf("a request has at most %d bytes: %w", limit, dormer.ErrTooLarge)
 	}
 	b := a.bodies.Get().(*bytes.Buffer)
 	defer a.bodies.Put(b)
 	b.Reset()
-	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, wire.MaxBody)); err != nil {
+	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			return err
 		}

@@ -20,7 +20,7 @@ func refused(err error) bool {
 // enrol makes a client of who has a join token.
 func (a *API) enrol(w http.ResponseWriter, r *http.Request) error {
 	var q wire.EnrolRequest
-	if err := a.read(w, r, &q); err != nil {
+	if err := a.readStranger(w, r, &q); err != nil {
 		return err
 	}
 	if err := checkProtocol(q.Protocol); err != nil {
@@ -63,7 +63,7 @@ func (e *deniedError) Is(target error) bool { return target == dormer.ErrDenied 
 
 func (a *API) challenge(w http.ResponseWriter, r *http.Request) error {
 	var q wire.ChallengeRequest
-	if err := a.read(w, r, &q); err != nil {
+	if err := a.readStranger(w, r, &q); err != nil {
 		return err
 	}
 	if err := checkProtocol(q.Protocol); err != nil {
@@ -78,7 +78,7 @@ func (a *API) challenge(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	var q wire.TokenRequest
-	if err := a.read(w, r, &q); err != nil {
+	if err := a.readStranger(w, r, &q); err != nil {
 		return err
 	}
 	if err := checkProtocol(q.Protocol); err != nil {

@@ -1,6 +1,7 @@
 package clientapi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,16 @@ func TestStateStoreAway(t *testing.T) {
 	// The new workspace has to wait; the machine that is there is renewed.
 	if len(a.Leases) != 1 || c.one().Machine != before.Machine || c.one().Serial == before.Serial || a.Keys != nil {
 		t.Errorf("answer is %+v", a)
+	}
+}
+
+// TestStrangersSendLittle: who has no token yet cannot make the server read
+// and keep much.
+func TestStrangersSendLittle(t *testing.T) {
+	s := newServer(t)
+	body := append([]byte(`{"protocol":1,"client":"`), bytes.Repeat([]byte("x"), 20<<10)...)
+	for _, path := range []string{wire.PathEnrol, wire.PathChallenge, wire.PathToken} {
+		wantKind(t, s.post(path, "", body, nil), dormer.ErrTooLarge)
 	}
 }
 

@@ -164,6 +164,9 @@ func rawFile(ctx context.Context, d DiskInput, temp string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find path: %w", err)
 	}
+	if err := checkFamily(ctx, path, format); err != nil {
+		return "", err
+	}
 	if err := checkChain(ctx, path, format); err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -373,6 +374,42 @@ func qemuImg(t *testing.T, args ...string) {
 	}
 	if out, err := exec.CommandContext(t.Context(), "qemu-img", args...).CombinedOutput(); err != nil {
 		t.Fatalf("qemu-img %v: %v: %s", args, err, out)
+	}
+}
+
+// TestDisksNameNoFilesElsewhere: a disk that comes from somebody else brings
+// nothing of this computer into an image.
+func TestDisksNameNoFilesElsewhere(t *testing.T) {
+	publisher, _, key := packtest.Keys(t, "")
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	secret := packtest.NewDisk(12, 1<<20).Write(t) // in a folder of its own
+	in := func(name string) string { return filepath.Join(dir, name) }
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", secret, in("absolute.qcow2"))
+	rel, err := filepath.Rel(dir, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", rel, in("relative.qcow2"))
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "raw", "-u", "-b", fmt.Sprintf(`json:{"driver":"raw","file":{"driver":"file","filename":%q}}`, secret), in("json.qcow2"), "1M")
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "raw", "-u", "-b", "nbd://127.0.0.1:1/disk", in("network.qcow2"), "1M")
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", "-u", in("format.qcow2"), "1M")
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "data_file="+filepath.Join(elsewhere, "data"), in("data.qcow2"), "1M")
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", in("absolute.qcow2"), in("chain.qcow2"))
+	if err := os.Symlink(secret, in("link.raw")); err != nil {
+		t.Fatal(err)
+	}
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", in("link.raw"), in("link.qcow2"))
+	flat := fmt.Sprintf("# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 2048 FLAT %q 0\n", secret)
+	if err := os.WriteFile(in("flat.vmdk"), []byte(flat), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"absolute.qcow2", "relative.qcow2", "json.qcow2", "network.qcow2", "format.qcow2", "data.qcow2", "chain.qcow2", "link.qcow2", "flat.vmdk"} {
+		_, err := imagepack.Pack(t.Context(), imagepack.Options{
+			Disks: []imagepack.DiskInput{{Name: "system", Path: in(name)}}, Signer: publisher, Key: key, Dir: filepath.Join(t.TempDir(), "out"),
+		})
+		if !errors.Is(err, dormer.ErrInvalid) || !strings.Contains(err.Error(), "not a plain file beside it") {
+			t.Errorf("%s: %v, want ErrInvalid", name, err)
+		}
 	}
 }
 
