@@ -60,8 +60,8 @@ func CleanUp(dir string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if !e.IsDir() && Leftover(e.Name()) {
-			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		if Leftover(e.Name()) && (!e.IsDir() || e.Name() == DirQEMU) {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,7 +7,8 @@ import (
 )
 
 // The files of a machine's directory. Only the machine's own processes write
-// there; the directory has mode 0700.
+// there; the directory has mode 0700 and is the agent's, who gives QEMU files
+// that are open already where QEMU is somebody else.
 const (
 	// FileSpec is the Spec of the machine that was started last, as JSON.
 	FileSpec = "spec.json"
@@ -40,6 +41,9 @@ const (
 	// each start.
 	FileKernel = "kernel"
 	FileInitrd = "initrd"
+	// DirQEMU is the directory in which a QEMU with a user id of its own runs:
+	// the only one that it can reach. It is there while the machine runs.
+	DirQEMU = "qemu"
 
 	// prefixKept and prefixThrowAway begin the names of machine layers, prefixBase
 	// those of the sockets that serve base disks.
@@ -71,7 +75,7 @@ func Leftover(name string) bool {
 		return false
 	}
 	switch name {
-	case FileControl, FileDisplay, FileOwner, FileProcess, FileKernel, FileInitrd:
+	case FileControl, FileDisplay, FileOwner, FileProcess, FileKernel, FileInitrd, DirQEMU:
 		return true
 	}
 	return strings.HasPrefix(name, prefixThrowAway) ||

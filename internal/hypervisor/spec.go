@@ -1,6 +1,7 @@
 package hypervisor
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -29,6 +30,9 @@ const (
 	FirmwareUEFI Firmware = "uefi"
 )
 
+// DiskBusVirtio is the disk bus that every driver has.
+const DiskBusVirtio = "virtio"
+
 // Overlay says what happens to what the guest writes to its system disk.
 type Overlay string
 
@@ -52,7 +56,8 @@ const (
 type Spec struct {
 	// Machine is the identity of the machine.
 	Machine dormer.MachineID `json:"machine"`
-	// Dir is the machine's own directory, absolute, existing, mode 0700.
+	// Dir is the machine's own directory, absolute, existing, mode 0700. Below
+	// root, QEMU is a user of its own and reaches nothing in it by name.
 	Dir string `json:"dir"`
 	// Name is for people: the name of the workspace.
 	Name string `json:"name,omitempty"`
@@ -82,6 +87,10 @@ type Spec struct {
 	Data *DataDisk `json:"data,omitempty"`
 
 	Network Network `json:"network"`
+	// DiskBus is how the image wants its disks attached: virtio, sata, nvme, scsi
+	// or ide; empty is virtio. TPM says that it wants a TPM 2.0.
+	DiskBus string `json:"disk_bus,omitempty"`
+	TPM     bool   `json:"tpm,omitempty"`
 	// Boot starts a kernel directly instead of through the firmware.
 	Boot *Boot `json:"boot,omitempty"`
 	// Display attaches a screen, served by VNC on the Unix socket FileDisplay.
@@ -96,7 +105,8 @@ type DiskSource struct {
 	File   string     `json:"file,omitempty"`
 	Format DiskFormat `json:"format,omitempty"`
 	// Socket is the Unix socket of an NBD server that serves the disk as its
-	// default export.
+	// default export. Below root it must be in the machine's directory, or
+	// open to the machine's user.
 	Socket string `json:"socket,omitempty"`
 }
 
@@ -182,6 +192,11 @@ func (s Spec) Validate() error {
 	default:
 		bad("firmware", "must be bios or uefi")
 	}
+	switch s.DiskBus {
+	case "", DiskBusVirtio, "sata", "nvme", "scsi", "ide":
+	default:
+		bad("disk_bus", "must be virtio, sata, nvme, scsi or ide")
+	}
 	switch s.Overlay {
 	case OverlayKeep, OverlayDiscard:
 	default:
@@ -223,6 +238,17 @@ func (s Spec) Validate() error {
 	}
 	if len(errs.Fields) > 0 {
 		return &errs
+	}
+	return nil
+}
+
+// Supported refuses what no driver can give yet: ErrUnsupported, naming it.
+func (s Spec) Supported() error {
+	if s.DiskBus != "" && s.DiskBus != DiskBusVirtio {
+		return fmt.Errorf("the image wants its disks attached by %s, and only virtio can be given: %w", s.DiskBus, dormer.ErrUnsupported)
+	}
+	if s.TPM {
+		return fmt.Errorf("the image wants a TPM, which cannot be given: %w", dormer.ErrUnsupported)
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ func TestSpecValidate(t *testing.T) {
 		{"computer_name", func(s *hypervisor.Spec) { s.ComputerName = "a,b" }},
 		{"machine_type", func(s *hypervisor.Spec) { s.MachineType = "q35,accel=kvm" }},
 		{"firmware", func(s *hypervisor.Spec) { s.Firmware = "x" }},
+		{"disk_bus", func(s *hypervisor.Spec) { s.DiskBus = "floppy" }},
 		{"overlay", func(s *hypervisor.Spec) { s.Overlay = "" }},
 		{"network", func(s *hypervisor.Spec) { s.Network = "bridge" }},
 		{"layer", func(s *hypervisor.Spec) { s.Layer = "../x" }},

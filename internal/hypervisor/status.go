@@ -52,7 +52,9 @@ type Status struct {
 
 // GuestStatus is what the guest says of itself through dormer-guest.
 type GuestStatus struct {
-	// Up says that the guest answers. The other fields are what it said last.
+	// Up says that the guest answers. It stays so for half a minute after the
+	// guest's agent has ended, which may be because the guest powers off. The other
+	// fields are what it said last.
 	Up bool `json:"up"`
 	// Ready says that the guest is up, has its name and has mounted the data
 	// disk: applications can be started.

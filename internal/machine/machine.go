@@ -24,6 +24,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 	"github.com/dormer-project/dormer/internal/hypervisor/control"
 	"github.com/dormer-project/dormer/internal/hypervisor/qemu"
 	"github.com/dormer-project/dormer/internal/nbd"
@@ -68,12 +69,18 @@ type Config struct {
 }
 
 // Main runs the process with the arguments that driver process gives it, without
-// the program's name and "machine": --dir DIR [--probe-file FILE].
+// the program's name and "machine": --dir DIR [--probe-file FILE]
+// [--uids FIRST-LAST] [--uid-registry DIR].
 func Main(ctx context.Context, cfg Config, args []string) error {
 	flags := flag.NewFlagSet("machine", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&cfg.Dir, "dir", "", "directory of the machine")
 	flags.StringVar(&cfg.QEMU.ProbeFile, "probe-file", "", "file that remembers which accelerator boots")
+	flags.StringVar(&cfg.QEMU.Accounts.Registry, "uid-registry", cfg.QEMU.Accounts.Registry, "folder that says which machine has which user id")
+	flags.Func("uids", "user ids of machines", func(text string) (err error) {
+		cfg.QEMU.Accounts.First, cfg.QEMU.Accounts.Count, err = account.Parse(text)
+		return err
+	})
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("arguments of machine process: %w", err)
 	}

@@ -125,7 +125,11 @@ func harness(t *testing.T, change func(*hypervisor.Spec)) hypervisortest.Harness
 	return hypervisortest.TinyHarness(t, func(t *testing.T) hypervisor.Driver { return driver(t) }, true, change)
 }
 
-func TestConformance(t *testing.T) { harness(t, nil).Run(t) }
+func TestConformance(t *testing.T) {
+	h := harness(t, func(s *hypervisor.Spec) { s.Display = true })
+	h.Two = ownUsers
+	h.Run(t)
+}
 
 func secrets() hypervisor.Secrets {
 	s := hypervisortest.Secrets()
@@ -137,6 +141,7 @@ func secrets() hypervisor.Secrets {
 // as copies; the machine process outlives its starter; killed, it takes QEMU
 // with it and the machine starts again.
 func TestImageAndKill(t *testing.T) {
+	t.Parallel()
 	h := harness(t, imageSpec(t))
 	dir := hypervisortest.Dir(t)
 	spec, keys := h.Spec(t, dir), secrets()
@@ -167,6 +172,10 @@ func TestImageAndKill(t *testing.T) {
 		}
 	}
 
+	uid := uint32(0)
+	if os.Geteuid() == 0 {
+		uid = machineUser(t, st.PIDs[0], st.PIDs[1])
+	}
 	started := children(t, st.PIDs[0])
 	if len(started) < 2 {
 		t.Errorf("the machine process has started %v, want QEMU and passt", started)
@@ -186,6 +195,9 @@ func TestImageAndKill(t *testing.T) {
 
 	m = h.Start(t, driver(t), spec, keys)
 	st = h.Ready(t, m)
+	if uid != 0 && machineUser(t, st.PIDs[0], st.PIDs[1]) != uid {
+		t.Errorf("after the kill the machine is not user %d any more", uid)
+	}
 	if got := h.Output(t, m, h.Read(h.SystemPath)); got != "kept" {
 		t.Errorf("after the kill the layer has %q", got)
 	}
@@ -205,6 +217,7 @@ func TestImageAndKill(t *testing.T) {
 
 // The computer that shuts down ends machine processes by SIGTERM.
 func TestTerminate(t *testing.T) {
+	t.Parallel()
 	h := harness(t, nil)
 	dir := hypervisortest.Dir(t)
 	m := h.Start(t, driver(t), h.Spec(t, dir), secrets())
@@ -218,6 +231,7 @@ func TestTerminate(t *testing.T) {
 
 // A guest that restarts itself ends its machine and says so.
 func TestGuestRestarts(t *testing.T) {
+	t.Parallel()
 	h := harness(t, nil)
 	m := h.Start(t, driver(t), h.Spec(t, hypervisortest.Dir(t)), secrets())
 	h.Ready(t, m)

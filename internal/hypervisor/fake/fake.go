@@ -196,7 +196,7 @@ func (d *Driver) Probe(ctx context.Context) (hypervisor.Capabilities, error) {
 
 // Start implements hypervisor.Driver.
 func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hypervisor.Secrets) (hypervisor.Machine, error) {
-	if err := errors.Join(ctx.Err(), spec.Validate(), secrets.Validate()); err != nil {
+	if err := errors.Join(ctx.Err(), spec.Validate(), spec.Supported(), secrets.Validate()); err != nil {
 		return nil, fmt.Errorf("start machine: %w", err)
 	}
 	for _, base := range spec.Base {

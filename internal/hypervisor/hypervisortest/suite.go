@@ -36,18 +36,32 @@ type Harness struct {
 	// SystemPath and DataPath are files on the system disk and the data disk
 	// that the guest's user may write.
 	SystemPath, DataPath string
+	// Two looks at two machines that run at once; nil for no look.
+	Two func(t *testing.T, one, two Running)
 	// Patience is how long a guest may take to come up or to go down.
 	Patience time.Duration
 }
 
-// Run runs the suite.
+// Running is a machine that runs.
+type Running struct {
+	Machine hypervisor.Machine
+	Spec    hypervisor.Spec
+	Secrets hypervisor.Secrets
+}
+
+// Run runs the suite. Machines take long to boot, so that there are few of them,
+// and no more than two at once.
 func (h Harness) Run(t *testing.T) {
+	h.RunWithoutMachines(t)
+	t.Run("Two", h.two)
+	t.Run("Life", h.life)
+	t.Run("Disks", h.disks)
+}
+
+// RunWithoutMachines runs what boots no guest.
+func (h Harness) RunWithoutMachines(t *testing.T) {
 	t.Run("Probe", h.probe)
 	t.Run("Refusals", h.refusals)
-	t.Run("Life", h.life)
-	t.Run("Commands", h.commands)
-	t.Run("Disks", h.disks)
-	t.Run("Two", h.two)
 }
 
 // Dir returns a machine's directory, removed at the end of the test.
@@ -217,6 +231,8 @@ func (h Harness) refusals(t *testing.T) {
 		{"no memory", func(s *hypervisor.Spec, _ *hypervisor.Secrets) { s.Memory = 0 }, dormer.ErrInvalid},
 		{"no base", func(s *hypervisor.Spec, _ *hypervisor.Secrets) { s.Base = nil }, dormer.ErrInvalid},
 		{"short key", func(_ *hypervisor.Spec, k *hypervisor.Secrets) { k.DiskKey = k.DiskKey[:3] }, dormer.ErrInvalid},
+		{"disk bus", func(s *hypervisor.Spec, _ *hypervisor.Secrets) { s.DiskBus = "nvme" }, dormer.ErrUnsupported},
+		{"TPM", func(s *hypervisor.Spec, _ *hypervisor.Secrets) { s.TPM = true }, dormer.ErrUnsupported},
 		{"base is missing", func(s *hypervisor.Spec, _ *hypervisor.Secrets) {
 			s.Base = []hypervisor.DiskSource{{File: filepath.Join(dir, "missing"), Format: hypervisor.FormatRaw}}
 		}, dormer.ErrNotFound},
@@ -236,7 +252,10 @@ func (h Harness) refusals(t *testing.T) {
 	}
 }
 
+// life takes a machine from its start to its end in good order, with commands
+// in between.
 func (h Harness) life(t *testing.T) {
+	t.Parallel()
 	d := h.Open(t)
 	dir := Dir(t)
 	if _, err := d.Adopt(h.context(t), dir); !errors.Is(err, dormer.ErrNotFound) {
@@ -247,6 +266,10 @@ func (h Harness) life(t *testing.T) {
 	m := h.Start(t, d, spec, secrets)
 	if _, err := d.Start(h.context(t), spec, secrets); !errors.Is(err, dormer.ErrExists) {
 		t.Errorf("second start: got %v, want ErrExists", err)
+	}
+	// No waiting here: Exec itself waits for the guest.
+	if got := h.Output(t, m, h.Echo("a 'b' $c ;d")); got != "a 'b' $c ;d\n" {
+		t.Errorf("got %q: arguments must arrive as they are", got)
 	}
 	st := h.Ready(t, m)
 	if st.State != hypervisor.StateRunning || st.Started.IsZero() || st.Guest.Hostname != "desk-17" || st.Guest.System == "" || st.Hardware.Hypervisor == "" {
@@ -261,9 +284,7 @@ func (h Harness) life(t *testing.T) {
 			t.Fatalf("adopt by a new driver: %v", err)
 		}
 	}
-	if got := h.Output(t, again, h.Echo("here")); got != "here\n" {
-		t.Errorf("adopted machine says %q", got)
-	}
+	h.commands(t, again)
 	h.Shutdown(t, m)
 	h.Ended(t, again, hypervisor.ReasonShutdown)
 	ctx := h.context(t)
@@ -281,12 +302,10 @@ func (h Harness) life(t *testing.T) {
 	}
 }
 
-func (h Harness) commands(t *testing.T) {
-	dir := Dir(t)
-	m := h.Start(t, h.Open(t), h.Spec(t, dir), Secrets())
-	// No waiting here: Exec itself waits for the guest.
-	if got := h.Output(t, m, h.Echo("a 'b' $c ;d")); got != "a 'b' $c ;d\n" {
-		t.Errorf("got %q: arguments must arrive as they are", got)
+func (h Harness) commands(t *testing.T, m hypervisor.Machine) {
+	t.Helper()
+	if got := h.Output(t, m, h.Echo("here")); got != "here\n" {
+		t.Errorf("adopted machine says %q", got)
 	}
 	h.fails(t, m, h.Read(h.SystemPath+".missing"))
 	ctx := h.context(t)
@@ -312,43 +331,21 @@ func (h Harness) commands(t *testing.T) {
 	if took := time.Since(started); took > 45*time.Second {
 		t.Errorf("three ended commands took %s", took)
 	}
-	if err := m.Kill(ctx); err != nil {
-		t.Fatal(err)
-	}
-	h.Ended(t, m, hypervisor.ReasonKilled)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if hypervisor.Leftover(e.Name()) {
-			t.Errorf("%s was left behind", e.Name())
-		}
-	}
 }
 
-// disks checks that a kept layer keeps, a thrown-away one forgets, and the
-// data disk outlives both and a new layer.
+// disks checks that a kept layer keeps, that a throw-away one has nothing of it
+// and changes nothing in it, and that the data disk outlives both.
 func (h Harness) disks(t *testing.T) {
+	t.Parallel()
 	d := h.Open(t)
-	dir := Dir(t)
 	secrets := Secrets()
-	spec := h.Spec(t, dir)
+	spec := h.Spec(t, Dir(t))
 
-	spec.Overlay, spec.Layer = hypervisor.OverlayKeep, "v1"
+	spec.Overlay = hypervisor.OverlayKeep
 	m := h.Start(t, d, spec, secrets)
 	h.Ready(t, m)
 	h.Output(t, m, h.Write(h.SystemPath, "one"))
 	h.Output(t, m, h.Write(h.DataPath, "mine"))
-	h.Shutdown(t, m)
-
-	spec.Layer = "v2"
-	m = h.Start(t, d, spec, secrets)
-	h.Ready(t, m)
-	h.fails(t, m, h.Read(h.SystemPath))
-	if got := h.Output(t, m, h.Read(h.DataPath)); got != "mine" {
-		t.Errorf("under a new layer the data disk has %q", got)
-	}
 	h.Shutdown(t, m)
 
 	if _, err := d.Start(h.context(t), spec, Secrets()); !errors.Is(err, dormer.ErrCorrupt) {
@@ -356,18 +353,16 @@ func (h Harness) disks(t *testing.T) {
 	}
 
 	spec.Overlay = hypervisor.OverlayDiscard
-	for range 2 {
-		m = h.Start(t, d, spec, secrets)
-		h.Ready(t, m)
-		h.fails(t, m, h.Read(h.SystemPath))
-		if got := h.Output(t, m, h.Read(h.DataPath)); got != "mine" {
-			t.Errorf("under a throw-away layer the data disk has %q", got)
-		}
-		h.Output(t, m, h.Write(h.SystemPath, "gone"))
-		h.Shutdown(t, m)
+	m = h.Start(t, d, spec, secrets)
+	h.Ready(t, m)
+	h.fails(t, m, h.Read(h.SystemPath))
+	if got := h.Output(t, m, h.Read(h.DataPath)); got != "mine" {
+		t.Errorf("under a throw-away layer the data disk has %q", got)
 	}
+	h.Output(t, m, h.Write(h.SystemPath, "gone"))
+	h.Shutdown(t, m)
 
-	spec.Overlay, spec.Layer = hypervisor.OverlayKeep, "v1"
+	spec.Overlay = hypervisor.OverlayKeep
 	m = h.Start(t, d, spec, secrets)
 	h.Ready(t, m)
 	if got := h.Output(t, m, h.Read(h.SystemPath)); got != "one" {
@@ -376,16 +371,34 @@ func (h Harness) disks(t *testing.T) {
 	h.Shutdown(t, m)
 }
 
+// two runs two machines at once; killing one leaves the other alone.
 func (h Harness) two(t *testing.T) {
 	d := h.Open(t)
-	one, two := Dir(t), Dir(t)
-	a, b := h.Start(t, d, h.Spec(t, one), Secrets()), h.Start(t, d, h.Spec(t, two), Secrets())
-	h.Output(t, a, h.Write(h.SystemPath, "a"))
-	h.fails(t, b, h.Read(h.SystemPath))
-	if err := a.Kill(h.context(t)); err != nil {
+	run := func() Running {
+		r := Running{Spec: h.Spec(t, Dir(t)), Secrets: Secrets()}
+		r.Machine = h.Start(t, d, r.Spec, r.Secrets)
+		return r
+	}
+	a, b := run(), run()
+	h.Output(t, a.Machine, h.Write(h.SystemPath, "a"))
+	h.fails(t, b.Machine, h.Read(h.SystemPath))
+	if h.Two != nil {
+		h.Two(t, a, b)
+	}
+	if err := a.Machine.Kill(h.context(t)); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.Output(t, b, h.Echo("still here")); got != "still here\n" {
+	h.Ended(t, a.Machine, hypervisor.ReasonKilled)
+	entries, err := os.ReadDir(a.Spec.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if hypervisor.Leftover(e.Name()) {
+			t.Errorf("%s was left behind", e.Name())
+		}
+	}
+	if got := h.Output(t, b.Machine, h.Echo("still here")); got != "still here\n" {
 		t.Errorf("got %q", got)
 	}
 }

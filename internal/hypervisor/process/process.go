@@ -21,6 +21,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 	"github.com/dormer-project/dormer/internal/hypervisor/qemu"
 )
 
@@ -38,14 +39,18 @@ const (
 // Config is what the driver is told.
 type Config struct {
 	// Command is the machine process's program with its first arguments; the
-	// driver adds "--dir DIR" and, if it is set, "--probe-file FILE".
+	// driver adds "--dir DIR" and, if they are set, "--probe-file FILE",
+	// "--uids FIRST-LAST" and "--uid-registry DIR".
 	Command []string
 	// Env are variables beside the few that every machine process gets.
 	Env []string
 	// ProbeFile remembers which accelerator boots.
 	ProbeFile string
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Accounts are the users that machines run as when the agent is root; what
+	// is empty is the default of package account.
+	Accounts account.Range
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Driver implements hypervisor.Driver.
@@ -69,7 +74,7 @@ func New(cfg Config) *Driver {
 	}
 	return &Driver{
 		cfg:      cfg,
-		probe:    qemu.New(qemu.Config{ProbeFile: cfg.ProbeFile, Log: cfg.Log, Now: cfg.Now}),
+		probe:    qemu.New(qemu.Config{ProbeFile: cfg.ProbeFile, Accounts: cfg.Accounts, Log: cfg.Log, Now: cfg.Now}),
 		starting: map[string]bool{},
 	}
 }
@@ -81,7 +86,7 @@ func (d *Driver) Probe(ctx context.Context) (hypervisor.Capabilities, error) {
 
 // Start implements hypervisor.Driver.
 func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hypervisor.Secrets) (hypervisor.Machine, error) {
-	if err := errors.Join(spec.Validate(), secrets.Validate()); err != nil {
+	if err := errors.Join(spec.Validate(), spec.Supported(), secrets.Validate()); err != nil {
 		return nil, fmt.Errorf("start machine: %w", err)
 	}
 	d.mu.Lock()
@@ -171,6 +176,12 @@ func (d *Driver) spawn(ctx context.Context, dir string, secrets hypervisor.Secre
 	args := append(append([]string{}, d.cfg.Command...), "--dir", dir)
 	if d.cfg.ProbeFile != "" {
 		args = append(args, "--probe-file", d.cfg.ProbeFile)
+	}
+	if d.cfg.Accounts.First != 0 {
+		args = append(args, "--uids", d.cfg.Accounts.String())
+	}
+	if d.cfg.Accounts.Registry != "" {
+		args = append(args, "--uid-registry", d.cfg.Accounts.Registry)
 	}
 	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // outlives ctx and this process
 	cmd.Env = environment(d.cfg.Env)

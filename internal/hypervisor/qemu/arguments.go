@@ -8,6 +8,7 @@ import (
 
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 )
 
 // The arguments of QEMU are built from small lists, one for each part of the
@@ -31,13 +32,39 @@ type plan struct {
 	mac         string
 	layers      []string // file names in the machine's directory, one for each base disk
 	fds         descriptors
+	account     *account.Account // whom QEMU runs as, nil for the calling process's user
+	opened      []openedFile     // what QEMU may not open itself
+}
+
+// openedFile is a file that QEMU gets open, under the number fd.
+type openedFile struct {
+	name string // as in the machine's directory, or absolute
+	fd   int
+}
+
+// open is the name under which QEMU opens a file.
+func (p plan) open(name string) string {
+	for i, f := range p.opened {
+		if f.name == name {
+			return fmt.Sprintf("/dev/fdset/%d", i)
+		}
+	}
+	return name
+}
+
+func (p plan) openedFiles() []string {
+	var args []string
+	for i, f := range p.opened {
+		args = append(args, "-add-fd", fmt.Sprintf("fd=%d,set=%d", f.fd, i))
+	}
+	return args
 }
 
 // arguments are all arguments of QEMU, without the program's name.
 func (p plan) arguments() []string {
 	var args []string
 	for _, part := range [][]string{
-		p.platform(), p.monitor(), p.keys(), p.disks(), p.dataDisk(),
+		p.platform(), p.monitor(), p.keys(), p.openedFiles(), p.disks(), p.dataDisk(),
 		p.guestPort(), p.console(), p.network(), p.boot(), p.display(),
 	} {
 		args = append(args, part...)
@@ -97,9 +124,10 @@ func (p plan) disks() []string {
 		if p.spec.Boot == nil {
 			device += fmt.Sprintf(",bootindex=%d", i)
 		}
+		source.File = p.open(source.File)
 		args = append(args,
 			"-blockdev", baseNode(base, source).text(),
-			"-blockdev", encryptedNode(layer, p.layers[i], secretLayer).with("backing", base).with("cache", cache).text(),
+			"-blockdev", encryptedNode(layer, p.open(p.layers[i]), secretLayer).with("backing", base).with("cache", cache).text(),
 			"-device", device,
 		)
 	}
@@ -118,7 +146,7 @@ func (p plan) dataDisk() []string {
 		return nil
 	}
 	return []string{
-		"-blockdev", encryptedNode("data", hypervisor.FileData, secretData).text(),
+		"-blockdev", encryptedNode("data", p.open(hypervisor.FileData), secretData).text(),
 		"-device", diskDevice("data", hypervisor.SerialData),
 	}
 }

@@ -19,7 +19,8 @@ func driver(t *testing.T) *qemu.Driver {
 	})
 }
 
+// The whole suite runs where this driver is used: internal/machine.
 func TestConformance(t *testing.T) {
 	d := driver(t)
-	hypervisortest.TinyHarness(t, func(*testing.T) hypervisor.Driver { return d }, false, nil).Run(t)
+	hypervisortest.TinyHarness(t, func(*testing.T) hypervisor.Driver { return d }, false, nil).RunWithoutMachines(t)
 }

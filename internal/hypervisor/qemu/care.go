@@ -83,6 +83,9 @@ func (m *machine) ask(ctx context.Context, ready bool, problem error) {
 		return
 	}
 	g := &m.status.Guest
+	if !m.away.IsZero() {
+		return // it went away meanwhile; see miss
+	}
 	g.Up = up && err == nil
 	g.Problem = ""
 	if problem != nil {

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 )
 
 // child is a process that dies with this one, however this one dies.
@@ -18,10 +20,13 @@ type child struct {
 
 // startChild starts a process that the kernel kills when the calling process
 // ends. The kernel looks at the thread that started it, so that one thread is
-// kept for it.
-func startChild(cmd *exec.Cmd) (*child, error) {
+// kept for it. It runs as user, or as the calling process's user if that is nil.
+func startChild(cmd *exec.Cmd, user *account.Account) (*child, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	if user != nil {
+		cmd.SysProcAttr.Credential = user.Credential()
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	c := &child{cmd: cmd, done: make(chan struct{})}

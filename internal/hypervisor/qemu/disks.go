@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -112,8 +113,26 @@ func (d *Driver) diskSize(ctx context.Context, dir string, source hypervisor.Dis
 	return info.Size, nil
 }
 
+const (
+	// noMeasure is what qemu-img says when it could not measure how fast the
+	// processor hashes, as on a computer that is very busy; another try helps.
+	noMeasure = "Unable to get accurate CPU usage"
+	// createTries is how often a disk is tried to be made.
+	createTries = 10
+)
+
 // create makes an empty encrypted disk, whole or not at all.
-func (d *Driver) create(ctx context.Context, file string, size int64, key []byte) (err error) {
+func (d *Driver) create(ctx context.Context, file string, size int64, key []byte) error {
+	var err error
+	for range createTries {
+		if err = d.createOnce(ctx, file, size, key); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), noMeasure) {
+			return err
+		}
+	}
+	return err
+}
+
+func (d *Driver) createOnce(ctx context.Context, file string, size int64, key []byte) error {
 	name := filepath.Base(file)
 	dir := filepath.Dir(file)
 	if free, err := freeSpace(dir); err != nil || free < spaceForDisk {

@@ -6,6 +6,9 @@
 // port, the console and the network are socket pairs, keys come through pipes.
 // Only base disks that are served by a network block device server and the
 // display have names in the file system.
+//
+// Below root QEMU and passt run as a user that no other machine has (package
+// account). They get the disks open and see one directory of the machine's.
 package qemu
 
 import (
@@ -26,6 +29,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 )
 
 // Config is what the driver is told. Default fills in what is empty.
@@ -40,6 +44,9 @@ type Config struct {
 	Accelerator string
 	// ProbeFile remembers which accelerator boots; empty remembers nothing.
 	ProbeFile string
+	// Accounts are the users that machines run as when the calling process is
+	// root. As any other user they run as that.
+	Accounts account.Range
 	// Software is how the host introduces itself to guests.
 	Software string
 	Log      *slog.Logger
@@ -51,7 +58,8 @@ func Default() Config {
 	return Config{
 		QEMU: "qemu-system-x86_64", Image: "qemu-img", Passt: "passt",
 		UEFI: "/usr/share/ovmf/OVMF.fd", MachineType: "pc-q35-7.2", Software: "dormer",
-		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Accounts: account.Range{}.Fill(),
+		Log:      slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
 
@@ -82,6 +90,7 @@ func New(cfg Config) *Driver {
 	fill(&cfg.UEFI, def.UEFI)
 	fill(&cfg.MachineType, def.MachineType)
 	fill(&cfg.Software, def.Software)
+	cfg.Accounts = cfg.Accounts.Fill()
 	if cfg.Log == nil {
 		cfg.Log = def.Log
 	}
@@ -141,7 +150,7 @@ func (d *Driver) Adopt(_ context.Context, dir string) (hypervisor.Machine, error
 
 // Start implements hypervisor.Driver.
 func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hypervisor.Secrets) (hypervisor.Machine, error) {
-	if err := errors.Join(spec.Validate(), secrets.Validate()); err != nil {
+	if err := errors.Join(spec.Validate(), spec.Supported(), secrets.Validate()); err != nil {
 		return nil, fmt.Errorf("start machine: %w", err)
 	}
 	d.mu.Lock()
@@ -193,6 +202,13 @@ func (d *Driver) start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 	if err != nil {
 		return nil, err
 	}
+	if separate() {
+		user, err := d.cfg.Accounts.Claim(spec.Dir)
+		if err != nil {
+			return nil, err
+		}
+		p.account = &user
+	}
 	return d.launch(ctx, p, version, hexKey(secrets.DiskKey), layerKey, lock)
 }
 
@@ -213,10 +229,10 @@ func keepSockets(spec hypervisor.Spec) error {
 	}
 	for _, e := range entries {
 		path := filepath.Join(spec.Dir, e.Name())
-		if !hypervisor.Leftover(e.Name()) || wanted[path] || e.IsDir() || e.Name() == hypervisor.FileOwner || e.Name() == hypervisor.FileControl {
+		if !hypervisor.Leftover(e.Name()) || wanted[path] || e.IsDir() && e.Name() != hypervisor.DirQEMU || e.Name() == hypervisor.FileOwner || e.Name() == hypervisor.FileControl {
 			continue
 		}
-		if err := os.Remove(path); err != nil {
+		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("remove leftovers: %w", err)
 		}
 	}
@@ -234,7 +250,7 @@ func (d *Driver) plan(spec hypervisor.Spec, a accelerator) (plan, error) {
 	}
 	if spec.Firmware == hypervisor.FirmwareUEFI {
 		if _, err := os.Stat(d.cfg.UEFI); err != nil {
-			return plan{}, fmt.Errorf("UEFI firmware is not installed: %w", dormer.ErrUnsupported)
+			return plan{}, fmt.Errorf("the image wants UEFI firmware, which is not installed (Debian package ovmf): %w", dormer.ErrUnsupported)
 		}
 		p.firmware = d.cfg.UEFI
 	}

@@ -13,6 +13,7 @@ import (
 
 // A full disk pauses the machine, and room lets it go on, with nothing lost.
 func TestFullDiskPauses(t *testing.T) {
+	t.Parallel()
 	d := driver(t)
 	h := hypervisortest.TinyHarness(t, func(*testing.T) hypervisor.Driver { return d }, false, nil)
 	disk := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -19,6 +20,9 @@ import (
 // inherited are the files that QEMU gets beside its standard ones, in order.
 type inherited struct {
 	files []*os.File
+	keys  []*os.File // those of files that are pipes with keys
+	// beside are needed until QEMU has started, and not by it.
+	beside []*os.File
 }
 
 // add returns the number under which QEMU finds f.
@@ -28,7 +32,7 @@ func (i *inherited) add(f *os.File) int {
 }
 
 func (i *inherited) close() {
-	for _, f := range i.files {
+	for _, f := range slices.Concat(i.files, i.beside) {
 		_ = f.Close() // QEMU has its own
 	}
 }
@@ -76,7 +80,7 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 			return nil, err
 		}
 		p.fds.network = fd
-		if network, err = newNAT(d.cfg.Passt, d.cfg.Log, adapter); err != nil {
+		if network, err = newNAT(d.cfg.Passt, p.account, d.cfg.Log, adapter); err != nil {
 			return nil, err
 		}
 	}
@@ -88,6 +92,15 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 			return nil, err
 		}
 	}
+	for _, key := range inherit.keys {
+		if err := p.own(key); err != nil {
+			return nil, err
+		}
+	}
+	where, err := p.handOver(&inherit)
+	if err != nil {
+		return nil, err
+	}
 	con, err := openConsole(p.spec.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open console log: %w", err)
@@ -95,13 +108,13 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 
 	said := &tail{}
 	cmd := exec.Command(d.cfg.QEMU, p.arguments()...) //nolint:noctx // outlives ctx; startChild ties it to this process
-	cmd.Dir = p.spec.Dir
-	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin", "TMPDIR=" + p.spec.Dir}
+	cmd.Dir = where
+	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin", "TMPDIR=."}
 	cmd.ExtraFiles = inherit.files
 	cmd.Stderr = said
 	cmd.WaitDelay = time.Second
 	go con.follow(consoleConn)
-	process, err := startChild(cmd)
+	process, err := startChild(cmd, p.account)
 	if err != nil {
 		return nil, fmt.Errorf("start QEMU: %w", errors.Join(err, dormer.ErrUnsupported))
 	}
@@ -138,6 +151,9 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 			}
 		}
 	}
+	if err := p.takeBack(); err != nil {
+		return nil, err
+	}
 	m := &machine{
 		spec: p.spec, log: d.cfg.Log.With(slog.String("machine", string(p.spec.Machine))), now: d.cfg.Now,
 		process: process, said: said, monitor: mon, network: network, lock: lock, done: make(chan struct{}),
@@ -159,5 +175,6 @@ func (i *inherited) key(key []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	i.keys = append(i.keys, f)
 	return i.add(f), nil
 }

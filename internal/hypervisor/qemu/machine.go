@@ -28,6 +28,9 @@ const (
 	guestTime = 2 * time.Minute
 	// quitTime is how long QEMU may take to end when it is told to.
 	quitTime = 3 * time.Second
+	// awayTime is how long a guest that has closed its end of the port may take
+	// to come back, or to power itself off, before it counts as lost.
+	awayTime = 30 * time.Second
 	// guestPortID is the name of the guest port's device.
 	guestPortID = "dormer-guest"
 )
@@ -49,6 +52,7 @@ type machine struct {
 	status hypervisor.Status
 	killed bool
 	ending hypervisor.Reason // what QEMU said last about why it ends
+	away   time.Time         // since when the guest's end of the port is closed; zero while it is open
 }
 
 var _ hypervisor.Machine = (*machine)(nil)
@@ -85,6 +89,7 @@ func (m *machine) follow(ctx context.Context) {
 		case <-m.monitor.arrived:
 			m.takeEvents()
 		case <-tick.C:
+			m.miss()
 			m.resume(ctx)
 		}
 	}
@@ -146,11 +151,22 @@ func (m *machine) takeEvent(e event) {
 			return
 		}
 		if d.Open {
+			m.away = time.Time{}
 			m.port.Greet()
 			return
 		}
-		m.status.Guest.Up, m.status.Guest.Ready = false, false
+		// A guest that powers off closes its port first: that is not the loss of it.
+		m.away, m.status.Guest.Ready = m.now(), false
 		m.port.Reset()
+	}
+}
+
+// miss notices that the guest does not come back.
+func (m *machine) miss() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.away.IsZero() && m.now().Sub(m.away) >= awayTime {
+		m.status.Guest.Up = false
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 )
 
 // The guest's network: addresses that every machine sees, whatever the host's
@@ -40,6 +41,7 @@ const (
 // network, say) the guest's packets are lost, as with a pulled cable.
 type nat struct {
 	program string
+	user    *account.Account // nil for the calling process's
 	log     *slog.Logger
 	adapter net.Conn // to QEMU
 
@@ -50,12 +52,12 @@ type nat struct {
 	closed bool
 }
 
-func newNAT(program string, log *slog.Logger, adapter net.Conn) (*nat, error) {
+func newNAT(program string, user *account.Account, log *slog.Logger, adapter net.Conn) (*nat, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return nil, fmt.Errorf("network nat: %s is not installed: %w", program, dormer.ErrUnsupported)
 	}
-	return &nat{program: path, log: log, adapter: adapter}, nil
+	return &nat{program: path, user: user, log: log, adapter: adapter}, nil
 }
 
 // arguments of passt. It forwards no port inwards (its default), and answers
@@ -123,7 +125,8 @@ func (n *nat) once(ctx context.Context) error {
 	cmd.Stderr = &said
 	cmd.Env = []string{}
 	cmd.WaitDelay = time.Second
-	process, err := startChild(cmd)
+	cmd.Dir = "/"
+	process, err := startChild(cmd, n.user)
 	_ = theirs.Close()
 	if err != nil {
 		return errors.Join(fmt.Errorf("start passt: %w", err), conn.Close())

@@ -19,6 +19,7 @@ import (
 // From inside a guest with a network nothing on the host's loopback can be
 // reached, while the host's other addresses can.
 func TestNetworkCannotReachLoopback(t *testing.T) {
+	t.Parallel()
 	d := driver(t)
 	h := hypervisortest.TinyHarness(t, func(*testing.T) hypervisor.Driver { return d }, false, func(s *hypervisor.Spec) {
 		s.Network, s.Data = hypervisor.NetworkNAT, nil

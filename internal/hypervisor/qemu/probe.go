@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/account"
 )
 
 // accelerator is a way to run machines.
@@ -172,11 +172,15 @@ func (d *Driver) remember(v verdict) {
 
 // boots runs the tiny machine.
 func (d *Driver) boots(ctx context.Context, a accelerator) (err error) {
-	dir, err := os.MkdirTemp("", "dormer-probe-")
-	if err != nil {
-		return fmt.Errorf("probe: %w", err)
+	var user *account.Account
+	if separate() {
+		// What only root may use is of no use to machines.
+		probe, err := d.cfg.Accounts.Probe()
+		if err != nil {
+			return fmt.Errorf("probe: %w", err)
+		}
+		user = &probe
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	sector, err := hex.DecodeString(probeSector)
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
@@ -184,8 +188,13 @@ func (d *Driver) boots(ctx context.Context, a accelerator) (err error) {
 	disk := make([]byte, probeDisk)
 	copy(disk, sector)
 	disk[510], disk[511] = 0x55, 0xaa
-	file := filepath.Join(dir, "disk")
-	if err := os.WriteFile(file, disk, 0o600); err != nil {
+	file, err := os.CreateTemp("", "dormer-probe-")
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	_, err = file.Write(disk)
+	if err = errors.Join(err, os.Remove(file.Name())); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
@@ -193,10 +202,13 @@ func (d *Driver) boots(ctx context.Context, a accelerator) (err error) {
 	var said tail
 	cmd := exec.CommandContext(ctx, d.cfg.QEMU, "-nodefaults", "-no-user-config", "-machine", d.cfg.MachineType, "-accel", a.option, "-cpu", a.cpu,
 		"-m", "32M", "-display", "none", "-vga", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-		"-blockdev", node{"driver": "raw", "node-name": "d", "read-only": true, "file": node{"driver": "file", "filename": file}}.text(),
+		"-add-fd", "fd=3,set=0",
+		"-blockdev", node{"driver": "raw", "node-name": "d", "file": node{"driver": "file", "filename": "/dev/fdset/0"}}.text(),
 		"-device", "virtio-blk-pci,drive=d,bootindex=0")
+	cmd.ExtraFiles = []*os.File{file}
+	cmd.Dir = "/"
 	cmd.Stderr = &said
-	process, err := startChild(cmd)
+	process, err := startChild(cmd, user)
 	if err != nil {
 		return fmt.Errorf("start probe: %w", err)
 	}

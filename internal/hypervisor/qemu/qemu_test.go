@@ -296,7 +296,7 @@ func TestProbe(t *testing.T) {
 }
 
 func TestNATNeedsPasst(t *testing.T) {
-	if _, err := newNAT("no-such-passt", slog.New(slog.DiscardHandler), nil); !errors.Is(err, dormer.ErrUnsupported) {
+	if _, err := newNAT("no-such-passt", nil, slog.New(slog.DiscardHandler), nil); !errors.Is(err, dormer.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 }
