@@ -46,6 +46,7 @@ func TestEndToEnd(t *testing.T) {
 		{"agent killed", (*suite).agentKilled},
 		{"server killed", (*suite).serverKilled},
 		{"machine killed", (*suite).machineKilled},
+		{"download cut", (*suite).cutDownload},
 		{"off-line", (*suite).offline},
 		{"second version", (*suite).secondVersion},
 		{"two at once", (*suite).twoAtOnce},

@@ -137,3 +137,53 @@ func (s *suite) machineKilled(t *testing.T) {
 		t.Errorf("the machine started %d times, the report says %d", failures+1, n)
 	}
 }
+
+// cutDownload is kill -9 of agent and server while an image is on its way: it
+// goes on where it ended, and no half of it is started.
+func (s *suite) cutDownload(t *testing.T) {
+	w := s.instance.wire
+	image := s.instance.image(t, "tiny/1")
+	d := s.newDesk(t)
+	before := w.received.Load()
+	cut := func(after int64) (release func()) {
+		release = w.stallAfter(after)
+		t.Cleanup(release)
+		return release
+	}
+	stalled := func(release int64) {
+		eventually(t, soon, "the download stalls", func() string {
+			if w.received.Load()-before < release {
+				return "it goes on"
+			}
+			return ""
+		})
+	}
+
+	release := cut(5 << 20)
+	d.apply(t, document{name: "Slow", image: image})
+	d.dormer(t, "refresh")
+	stalled(5 << 20)
+	if got := d.awaits(t, soon, "Slow", "is on its way", func(w workspace) bool { return w.State == "downloading" }); got.Image != "tiny/1" {
+		t.Errorf("while the image comes: %+v", got)
+	}
+	d.daemon.kill()
+	release()
+
+	release = cut(5 << 20)
+	d.startAgent(t)
+	stalled(10 << 20)
+	s.instance.server.kill()
+	release()
+	if len(d.machineFolders()) > 0 {
+		t.Error("a machine was made of half an image")
+	}
+	s.instance.start(t)
+	d.boots(t, "Slow")
+	d.expect(t, "Slow", "note", "1")
+	d.dormer(t, "stop", "Slow", "--kill")
+	size := s.instance.packed["tiny/1"].New
+	if moved := w.received.Load() - before; moved > size*5/4 {
+		t.Errorf("%d bytes moved for an image of %d", moved, size)
+	}
+	once(t, d.delivered(t))
+}

@@ -119,7 +119,8 @@ func (s *suite) secondVersion(t *testing.T) {
 	}
 	d.given(t, document{name: "Kept", image: "system", apps: version})
 	d.given(t, document{name: "Fresh", image: "system", revertible: true, apps: version})
-	for _, name := range []string{"Kept", "Fresh"} {
+	d.dormer(t, "start", "Kept", "--no-wait") // both at once: there are several processors
+	for _, name := range []string{"Fresh", "Kept"} {
 		d.boots(t, name)
 		d.expect(t, name, "note", "1")
 		d.expect(t, name, "change", "1")
@@ -145,6 +146,7 @@ func (s *suite) secondVersion(t *testing.T) {
 	}
 	d.dormer(t, "refresh")
 
+	d.dormer(t, "start", "Kept", "--no-wait")
 	d.boots(t, "Fresh")
 	d.expect(t, "Fresh", "note", "2")   // the data disk stays
 	d.expect(t, "Fresh", "change", "1") // what was changed in the system is gone

@@ -10,10 +10,46 @@ import (
 )
 
 // wire is the network between clients and server: it counts what reaches the
-// clients.
+// clients, and stalls when it is told to.
 type wire struct {
 	url      string
 	received atomic.Int64 // bytes to clients, as encrypted
+
+	mu    sync.Mutex // guards the fields below
+	limit int64      // of received, while stall is not nil
+	stall chan struct{}
+}
+
+// stallAfter lets so many bytes more reach clients, and no more until release.
+func (w *wire) stallAfter(bytes int64) (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stall := make(chan struct{})
+	w.limit, w.stall = w.received.Load()+bytes, stall
+	return sync.OnceFunc(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.stall = nil
+		close(stall)
+	})
+}
+
+// pass counts bytes and waits while the wire stalls.
+func (w *wire) pass(ctx context.Context, bytes int) {
+	total := w.received.Add(int64(bytes))
+	w.mu.Lock()
+	stall := w.stall
+	if total < w.limit {
+		stall = nil
+	}
+	w.mu.Unlock()
+	if stall == nil {
+		return
+	}
+	select {
+	case <-stall:
+	case <-ctx.Done():
+	}
 }
 
 func newWire(t *testing.T, server string) *wire {
@@ -61,14 +97,15 @@ func (w *wire) carry(ctx context.Context, client net.Conn, address string) {
 		_, _ = io.Copy(server, client) // it ends with the connection
 		server.Close()
 	})
-	_, _ = io.Copy(client, io.TeeReader(server, (*counter)(&w.received)))
+	_, _ = io.Copy(client, io.TeeReader(server, gauge(func(n int) { w.pass(ctx, n) })))
 	client.Close()
 	wg.Wait()
 }
 
-type counter atomic.Int64
+// gauge is told how much is written.
+type gauge func(bytes int)
 
-func (c *counter) Write(p []byte) (int, error) {
-	(*atomic.Int64)(c).Add(int64(len(p)))
+func (g gauge) Write(p []byte) (int, error) {
+	g(len(p))
 	return len(p), nil
 }
