@@ -105,11 +105,13 @@ func ownUsers(t *testing.T, one, two hypervisortest.Running) {
 		}
 	}
 	var uids []uint32
+	var pids [][]int // the machine process first
 	for _, r := range []hypervisortest.Running{one, two} {
 		st, err := r.Machine.Status(t.Context())
 		if err != nil || len(st.PIDs) != 2 {
 			t.Fatalf("status: %+v, %v", st, err)
 		}
+		pids = append(pids, st.PIDs)
 		uids = append(uids, machineUser(t, st.PIDs[0], st.PIDs[1]))
 	}
 	if uids[0] == uids[1] {
@@ -128,14 +130,19 @@ func ownUsers(t *testing.T, one, two hypervisortest.Running) {
 			if len(names) < 8 {
 				t.Fatalf("files of machine %d: %v", j, names)
 			}
+			for _, pid := range pids[j] {
+				if i != j || pid == pids[j][0] {
+					names = append(names, filepath.Join("/proc", itoa(pid), "cwd"), filepath.Join("/proc", itoa(pid), "environ"))
+				}
+			}
 			for _, name := range names {
-				if out, err := as(t, uid, "sh", "-c", `test -e "$1" || exec 3<"$1"`, "sh", name); err == nil {
+				if out, err := as(t, uid, "sh", "-c", `test -r "$1" || test -w "$1" || test -x "$1"`, "sh", name); err == nil {
 					t.Errorf("machine %d: user %d of machine %d reaches %s %q", j, uid, i, name, out)
 				}
 			}
 		}
 	}
-	// A user in the other machine's own directory, as QEMU is, reads nothing either.
+	// What is in QEMU's own directory is its own alone.
 	for _, name := range files(t, filepath.Join(two.Spec.Dir, hypervisor.DirQEMU)) {
 		st, err := os.Stat(name)
 		if err != nil {
