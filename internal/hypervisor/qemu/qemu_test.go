@@ -21,6 +21,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/guestport"
 )
 
 func testPlan() plan {
@@ -315,5 +316,70 @@ func TestKeyCheck(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, hypervisor.FileKeyCheck))
 	if err != nil || strings.Contains(string(text), string(one)) || strings.Contains(string(text), string(hexKey(one))) {
 		t.Errorf("the check holds the key (%v)", err)
+	}
+}
+
+// A guest that powers off closes its port first. Only one that stays away counts
+// as lost.
+func TestGuestThatGoesAway(t *testing.T) {
+	host, guest := net.Pipe()
+	defer guest.Close()
+	now := time.Unix(1_000_000, 0)
+	m := &machine{
+		log: slog.New(slog.DiscardHandler), now: func() time.Time { return now },
+		port: guestport.New(host, "test", nil, slog.New(slog.DiscardHandler)),
+	}
+	defer m.port.Close()
+	m.status.Guest.Up, m.status.Guest.Ready = true, true
+	port := func(open bool) {
+		m.takeEvent(event{Name: "VSERPORT_CHANGE", Data: fmt.Appendf(nil, `{"id":%q,"open":%t}`, guestPortID, open)})
+	}
+	steps := []struct {
+		name      string
+		do        func()
+		up, ready bool
+	}{
+		{"its port is closed", func() { port(false) }, true, false},
+		{"an answer to what was asked before is lost", func() { m.ask(t.Context(), false, nil) }, true, false},
+		{"nearly too long", func() { now = now.Add(awayTime - time.Second); m.miss() }, true, false},
+		{"back in time", func() { port(true); now = now.Add(time.Hour); m.miss() }, true, false},
+		{"too long", func() { port(false); now = now.Add(awayTime); m.miss() }, false, false},
+	}
+	for _, s := range steps {
+		s.do()
+		if g := m.status.Guest; g.Up != s.up || g.Ready != s.ready {
+			t.Errorf("%s: up %t, ready %t", s.name, g.Up, g.Ready)
+		}
+	}
+}
+
+func TestFirmwareThatIsMissing(t *testing.T) {
+	d := New(Config{UEFI: filepath.Join(t.TempDir(), "none")})
+	spec := testPlan().spec
+	spec.Firmware = hypervisor.FirmwareUEFI
+	if _, err := d.plan(spec, accelerator{}); !errors.Is(err, dormer.ErrUnsupported) || !strings.Contains(err.Error(), "ovmf") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Files that are handed over are named by their sets, others by their names.
+func TestArgumentsOfOpenedFiles(t *testing.T) {
+	p := testPlan()
+	p.spec.Data = &hypervisor.DataDisk{Size: 1 << 20, Label: "d", MountPoint: "/d"}
+	p.spec.Base = append(p.spec.Base, hypervisor.DiskSource{File: "/a", Format: hypervisor.FormatRaw})
+	p.layers = append(p.layers, "layer-v1-1.qcow2")
+	p.opened = []openedFile{{"layer-v1-0.qcow2", 11}, {"layer-v1-1.qcow2", 12}, {hypervisor.FileData, 13}, {"/a", 14}}
+	got := strings.Join(p.arguments(), " ")
+	for _, want := range []string{
+		"-add-fd fd=11,set=0", "-add-fd fd=12,set=1", "-add-fd fd=13,set=2", "-add-fd fd=14,set=3",
+		`"filename":"/dev/fdset/0"},"node-name":"layer0"`, `"filename":"/dev/fdset/1"},"node-name":"layer1"`,
+		`"filename":"/dev/fdset/2"},"node-name":"data"`, `"filename":"/dev/fdset/3","read-only":true},"node-name":"base1"`, `"path":"base-0.nbd"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is missing in %s", want, got)
+		}
+	}
+	if strings.Contains(got, "layer-v1") || strings.Contains(got, hypervisor.FileData) {
+		t.Errorf("a disk is named: %s", got)
 	}
 }
