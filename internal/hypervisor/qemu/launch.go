@@ -116,6 +116,9 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 	go con.follow(consoleConn)
 	process, err := startChild(cmd, p.account)
 	if err != nil {
+		if p.account != nil {
+			err = fmt.Errorf("as user %d: %w", p.account.ID, err)
+		}
 		return nil, fmt.Errorf("start QEMU: %w", errors.Join(err, dormer.ErrUnsupported))
 	}
 	inherit.close()
