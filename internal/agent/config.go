@@ -59,7 +59,7 @@ func (f File) Explain(w io.Writer) error {
 // runs for one user, whose environment env gives.
 func DefaultFile(user bool, env func(string) string) File {
 	f := File{
-		State: "/var/lib/dormer/agent", Images: "/var/lib/dormer/images", Socket: agentapi.SystemSocket,
+		State: "/var/lib/dormer-agent/state", Images: "/var/lib/dormer-agent/images", Socket: agentapi.SystemSocket,
 		LogLevel: "info", LogFormat: "text",
 	}
 	if user {

@@ -2,17 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"slices"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
-
-func sorted(s []string) []string {
-	slices.Sort(s)
-	return s
-}
 
 func (a *API) listGroups(c *call, _ rest.None) (rest.List[rest.Group], error) {
 	none := rest.List[rest.Group]{}

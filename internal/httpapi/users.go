@@ -74,22 +74,35 @@ func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
 	if err != nil {
 		return rest.User{}, err
 	}
-	var what []string
-	for field, present := range map[string]bool{
-		"name": in.Name != nil, "display_name": in.DisplayName != nil, "must_change": in.MustChange != nil,
-		"disabled": in.Disabled != nil, "expires": in.Expires != nil,
-	} {
-		if present {
-			what = append(what, field)
-		}
-	}
-	if err := c.audit("user.change", named(account.Name, id), strings.Join(sorted(what), ", ")); err != nil {
+	what := changed(in)
+	if err := c.audit("user.change", named(account.Name, id), strings.Join(what, ", ")); err != nil {
 		return rest.User{}, err
 	}
 	if account.Disabled {
 		err = a.Access.EndSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID())
 	}
 	return userOf(account), err
+}
+
+// changed says for the audit log which fields a request changes.
+func changed(in rest.ChangeUser) []string {
+	var what []string
+	if in.Name != nil {
+		what = append(what, "name")
+	}
+	if in.DisplayName != nil {
+		what = append(what, "display_name")
+	}
+	if in.MustChange != nil {
+		what = append(what, fmt.Sprintf("must_change: %t", *in.MustChange))
+	}
+	if in.Disabled != nil {
+		what = append(what, fmt.Sprintf("disabled: %t", *in.Disabled))
+	}
+	if in.Expires != nil {
+		what = append(what, "expires")
+	}
+	return what
 }
 
 func (a *API) deleteUser(c *call, _ rest.None) (rest.None, error) {
