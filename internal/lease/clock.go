@@ -96,7 +96,7 @@ func (c *Clock) read() Reading {
 	}
 	if !s.Answer.IsZero() {
 		s.Offline += passed
-		s.Elapsed = max(s.Elapsed+passed, wall.Sub(s.WallAtAnswer))
+		s.Elapsed = max(s.Elapsed, s.Elapsed+passed, wall.Sub(s.WallAtAnswer)) // the sum may overflow
 	}
 	s.BootID, s.Mark, s.Wall = c.src.BootID, boot, wall.Round(0)
 
@@ -147,7 +147,8 @@ func (c *Clock) Witness(t time.Time) {
 	}
 }
 
-// State returns what to keep for the next start, after counting up to now.
+// State returns what to keep for the next start, as of the last look. It looks
+// no more, so that a clock that was set back since is noticed at that start.
 func (c *Clock) State() ClockState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -220,6 +220,19 @@ func TestNowNeverGoesBack(t *testing.T) {
 	}
 }
 
+func TestElapsedNeverShrinks(t *testing.T) {
+	b := newBench()
+	b.clock.Answered(start)
+	b.pass(time.Hour)
+	b.wall = start.AddDate(400, 0, 0) // beyond what a time.Duration holds
+	far := b.clock.Read().Elapsed
+	b.wall = start
+	b.pass(time.Hour)
+	if got := b.clock.Read().Elapsed; got < far {
+		t.Errorf("%s after %s", got, far)
+	}
+}
+
 func TestForTLS(t *testing.T) {
 	b := newBench()
 	b.clock.Answered(start)

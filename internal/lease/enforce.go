@@ -118,9 +118,6 @@ func budget(l Lease) time.Duration {
 type Judgement struct {
 	Verdict Verdict
 	Detail  string
-	// Next is how long the verdict stands if nothing changes: the time until
-	// the first limit of an allowed lease. 0 means that there is none.
-	Next time.Duration
 	// Over is how long ago the limit was reached, for Expired and
 	// OfflineTooLong: a policy may give a machine that runs some grace.
 	Over time.Duration
@@ -161,14 +158,5 @@ func Judge(f Facts) Judgement {
 		}
 		return j
 	}
-	j := Judgement{Verdict: Allowed}
-	if u := f.Lease.ValidUntil; u != nil {
-		j.Next = u.Sub(f.Clock.Now)
-	}
-	if f.Lease.OfflineBudget != nil {
-		if left := budget(*f.Lease) - BudgetUsed(*f.Lease, f.Clock); j.Next == 0 || left < j.Next {
-			j.Next = left
-		}
-	}
-	return j
+	return Judgement{Verdict: Allowed}
 }

@@ -163,13 +163,6 @@ func (u *Uplink) Objects() (client *http.Client, baseURL string, authorize func(
 	}
 }
 
-// ForgetToken makes the next request ask for a new token.
-func (u *Uplink) ForgetToken() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.token = ""
-}
-
 // inOrder asks the servers in their order until one answers.
 func (u *Uplink) inOrder(ctx context.Context, ask func(server string) error) error {
 	u.mu.Lock()
