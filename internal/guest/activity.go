@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -78,11 +77,8 @@ func (a *activity) follow(ctx context.Context, path string, log *slog.Logger) {
 		log.Debug("input device cannot be read", slog.String("device", path), slog.Any("error", err))
 		return
 	}
-	stop := context.AfterFunc(ctx, func() {
-		if err := f.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-			log.Debug("close input device", slog.Any("error", err))
-		}
-	})
+	defer f.Close()
+	stop := context.AfterFunc(ctx, func() { _ = f.Close() }) // ends the read
 	defer stop()
 	buf := make([]byte, 4096)
 	for {

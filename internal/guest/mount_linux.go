@@ -54,20 +54,25 @@ func (g *Guest) mount(ctx context.Context, r guestwire.MountRequest) (guestwire.
 	if err != nil {
 		return guestwire.MountResult{}, err
 	}
-	if on, err := mountedOn(r.MountPoint); err != nil || on == device {
-		return guestwire.MountResult{Already: on == device}, err
-	} else if on != "" {
-		return guestwire.MountResult{}, fmt.Errorf("mount data disk: %s is on %s already: %w", on, r.MountPoint, dormer.ErrConflict)
-	}
-	var result guestwire.MountResult
-	if result.Formatted, err = g.ensureFileSystem(ctx, device, r); err != nil {
+	on, err := mountedOn(r.MountPoint)
+	if err != nil {
 		return guestwire.MountResult{}, err
 	}
-	if err := os.MkdirAll(r.MountPoint, 0o755); err != nil {
-		return guestwire.MountResult{}, fileError("make", r.MountPoint, err)
-	}
-	if err := unix.Mount(device, r.MountPoint, "ext4", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RELATIME, ""); err != nil {
-		return guestwire.MountResult{}, fmt.Errorf("mount data disk on %s: %w", r.MountPoint, err)
+	result := guestwire.MountResult{Already: on == device}
+	switch on {
+	case device: // what follows may be what an agent that was killed has left to do
+	case "":
+		if result.Formatted, err = g.ensureFileSystem(ctx, device, r); err != nil {
+			return guestwire.MountResult{}, err
+		}
+		if err := os.MkdirAll(r.MountPoint, 0o755); err != nil {
+			return guestwire.MountResult{}, fileError("make", r.MountPoint, err)
+		}
+		if err := unix.Mount(device, r.MountPoint, "ext4", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RELATIME, ""); err != nil {
+			return guestwire.MountResult{}, fmt.Errorf("mount data disk on %s: %w", r.MountPoint, err)
+		}
+	default:
+		return guestwire.MountResult{}, fmt.Errorf("mount data disk: %s is on %s already: %w", on, r.MountPoint, dormer.ErrConflict)
 	}
 	if err := g.give(r); err != nil {
 		return guestwire.MountResult{}, err

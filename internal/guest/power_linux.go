@@ -1,7 +1,6 @@
 package guest
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -55,8 +54,7 @@ func unmountDisks() {
 		if target != "/" && unix.Unmount(target, 0) == nil {
 			continue
 		}
-		if err := unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil && !errors.Is(err, unix.EBUSY) {
-			continue // the journal of the file system has to do
-		}
+		// Where that fails the journal of the file system has to do.
+		_ = unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
 	}
 }
