@@ -13,7 +13,7 @@ packages=(
   # machines: the emulator, disks, network
   libnbd-bin passt qemu-system-x86 qemu-utils
   # the test guest is built from Debian packages
-  busybox-static cpio e2fsprogs mmdebstrap xz-utils zstd
+  busybox-static cpio debian-archive-keyring e2fsprogs mmdebstrap xz-utils zstd
   # databases for the tests
   postgresql sqlite3
 )

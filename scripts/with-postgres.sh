@@ -17,7 +17,7 @@ set -euo pipefail
 }
 [[ -z ${DORMER_TEST_POSTGRES:-} ]] || exec "$@"
 
-bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
+bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1) || true
 [[ -x $bin/initdb ]] || {
   echo 'with-postgres: PostgreSQL is not installed; run scripts/setup.sh' >&2
   exit 1
