@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 )
 
@@ -36,31 +37,16 @@ type Folder struct {
 // writes left there. One process at a time may open a folder.
 func OpenFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make repository folder: %w", translate(err))
+		return nil, fmt.Errorf("make repository folder: %w", durable.Kind(err))
 	}
 	tmp := filepath.Join(dir, temporary)
 	if err := os.RemoveAll(tmp); err != nil {
 		return nil, fmt.Errorf("clear repository folder: %w", err)
 	}
 	if err := os.Mkdir(tmp, 0o700); err != nil {
-		return nil, fmt.Errorf("make repository folder: %w", translate(err))
+		return nil, fmt.Errorf("make repository folder: %w", durable.Kind(err))
 	}
 	return &Folder{dir: dir}, nil
-}
-
-// translate maps what the system says to kinds of errors.
-func translate(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %w", dormer.ErrNotFound, err)
-	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%w: %w", dormer.ErrExists, err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: %w", dormer.ErrFull, err)
-	}
-	return err
 }
 
 // checkName refuses what is not a blob's name, so that no name leaves the
@@ -101,14 +87,14 @@ func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	}
 	tmp, err := os.CreateTemp(filepath.Join(f.dir, temporary), "put-*")
 	if err != nil {
-		return fmt.Errorf("put %s: %w", name, translate(err))
+		return fmt.Errorf("put %s: %w", name, durable.Kind(err))
 	}
 	defer os.Remove(tmp.Name())
 	if err := fill(ctx, tmp, r, size); err != nil {
 		return fmt.Errorf("put %s: %w", name, errors.Join(err, tmp.Close()))
 	}
 	if err := tmp.Close(); err != nil {
-		return fmt.Errorf("put %s: %w", name, translate(err))
+		return fmt.Errorf("put %s: %w", name, durable.Kind(err))
 	}
 	f.making.Lock()
 	err = f.makeParents(filepath.Dir(path))
@@ -117,21 +103,21 @@ func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64) 
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	if err := os.Link(tmp.Name(), path); err != nil {
-		return fmt.Errorf("put %s: %w", name, translate(err))
+		return fmt.Errorf("put %s: %w", name, durable.Kind(err))
 	}
-	return syncFolder(filepath.Dir(path))
+	return durable.SyncFolder(filepath.Dir(path))
 }
 
 // fill writes exactly size bytes of r to w and syncs.
 func fill(ctx context.Context, w *os.File, r io.Reader, size int64) error {
 	n, err := io.Copy(w, io.LimitReader(contextReader{ctx, r}, size+1))
 	if err != nil {
-		return translate(err)
+		return durable.Kind(err)
 	}
 	if n != size {
 		return dormer.Invalidf("", "content is not %d bytes long", size)
 	}
-	return translate(w.Sync())
+	return durable.Kind(w.Sync())
 }
 
 // makeParents makes the folders of a blob, each durably in its own. It needs
@@ -147,17 +133,9 @@ func (f *Folder) makeParents(dir string) error {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return translate(err)
+		return durable.Kind(err)
 	}
-	return syncFolder(filepath.Dir(dir))
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return translate(err)
-	}
-	return errors.Join(translate(d.Sync()), d.Close())
+	return durable.SyncFolder(filepath.Dir(dir))
 }
 
 type contextReader struct {
@@ -187,7 +165,7 @@ func (f *Folder) Open(_ context.Context, name string) (imagerepo.Blob, error) {
 	}
 	h, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, translate(err))
+		return nil, fmt.Errorf("open %s: %w", name, durable.Kind(err))
 	}
 	info, err := h.Stat()
 	if err != nil {
@@ -207,7 +185,7 @@ func (f *Folder) Stat(_ context.Context, name string) (imagerepo.BlobInfo, error
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return imagerepo.BlobInfo{}, fmt.Errorf("stat %s: %w", name, translate(err))
+		return imagerepo.BlobInfo{}, fmt.Errorf("stat %s: %w", name, durable.Kind(err))
 	}
 	if !info.Mode().IsRegular() {
 		return imagerepo.BlobInfo{}, fmt.Errorf("stat %s: %w", name, dormer.ErrNotFound)
@@ -227,7 +205,7 @@ func (f *Folder) Delete(_ context.Context, name string) error {
 	if err := os.Remove(path); err != nil {
 		return notThere(name, err)
 	}
-	return syncFolder(filepath.Dir(path))
+	return durable.SyncFolder(filepath.Dir(path))
 }
 
 func notThere(name string, err error) error {

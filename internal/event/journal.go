@@ -10,10 +10,10 @@ import (
 	"slices"
 	"sort"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -301,7 +301,7 @@ func (j *Journal) write(g *group) error {
 	}
 	if j.size+int64(g.bytes) > j.o.MaxBytes {
 		if err := j.makeRoom(int64(g.bytes)); err != nil {
-			return fmt.Errorf("make room: %w", fullOr(err))
+			return fmt.Errorf("make room: %w", durable.Kind(err))
 		}
 	}
 	if err := j.tellLost(g); err != nil {
@@ -324,7 +324,7 @@ func (j *Journal) write(g *group) error {
 	}
 	if err != nil {
 		// The sequences are skipped: nobody knows what reached the disk.
-		return fullOr(errors.Join(err, j.file.Truncate(j.size)))
+		return durable.Kind(errors.Join(err, j.file.Truncate(j.size)))
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -350,14 +350,6 @@ func (j *Journal) tellLost(g *group) error {
 	}
 	g.bodies, g.classes = append(g.bodies, body), append(g.classes, classGap)
 	return nil
-}
-
-// fullOr puts ErrFull before an error of a full disk.
-func fullOr(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w", dormer.ErrFull, err)
-	}
-	return err
 }
 
 // Next returns at most limit events with sequences above the given one, in
@@ -406,7 +398,7 @@ func (j *Journal) Trim(id dormer.JournalID, through uint64) error {
 	}
 	if through >= j.next {
 		if err := j.renew("the server has received more than it holds"); err != nil {
-			return fmt.Errorf("renew the journal of events: %w", fullOr(err))
+			return fmt.Errorf("renew the journal of events: %w", durable.Kind(err))
 		}
 		return nil
 	}
@@ -419,7 +411,7 @@ func (j *Journal) Trim(id dormer.JournalID, through uint64) error {
 		return nil
 	}
 	if err := j.rewrite(j.id, j.live, nil); err != nil {
-		return fmt.Errorf("trim the journal of events: %w", fullOr(err))
+		return fmt.Errorf("trim the journal of events: %w", durable.Kind(err))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // makeRoom writes the file anew with room for extra bytes, without what was
@@ -120,14 +121,5 @@ func replaceFile(temp, path string, b []byte) (*os.File, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(temp))
 	}
-	return f, syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return f, durable.SyncFolder(filepath.Dir(path))
 }

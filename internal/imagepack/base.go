@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -78,7 +79,7 @@ func loadLibrary(ctx context.Context, o *Options, codec *imageformat.Codec, temp
 	defer b.close()
 	keys, err := os.Create(filepath.Join(temp, "base-keys"))
 	if err != nil {
-		return nil, fmt.Errorf("make key file: %w", translate(err))
+		return nil, fmt.Errorf("make key file: %w", durable.Kind(err))
 	}
 	bases[0].keys = keys
 	l.previous = bases[0]
@@ -256,13 +257,13 @@ func (b *base) streamKeys(ctx context.Context, l *library, stream int, first int
 			continue
 		}
 		if _, err := b.keys.WriteAt(raw, (first+at)*imageformat.KeySize); err != nil {
-			return fmt.Errorf("write key file: %w", translate(err))
+			return fmt.Errorf("write key file: %w", durable.Kind(err))
 		}
 	}
 	// What was not written reads as zero keys.
 	if b.keys != nil {
 		if err := b.keys.Truncate((first + b.m.Streams[stream].Blocks) * imageformat.KeySize); err != nil {
-			return fmt.Errorf("write key file: %w", translate(err))
+			return fmt.Errorf("write key file: %w", durable.Kind(err))
 		}
 	}
 	return nil
@@ -277,12 +278,12 @@ func download(ctx context.Context, s Source, o imageformat.Object, path string) 
 	defer r.Close()
 	f, err := os.Create(path)
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", o.Name, translate(err))
+		return nil, fmt.Errorf("get %s: %w", o.Name, durable.Kind(err))
 	}
 	h := sha256.New()
 	n, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(r, o.Size+1))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("get %s: %w", o.Name, translate(err)), f.Close(), os.Remove(path))
+		return nil, errors.Join(fmt.Errorf("get %s: %w", o.Name, durable.Kind(err)), f.Close(), os.Remove(path))
 	}
 	_, want, err := imageformat.ParseObjectName(o.Name)
 	if err != nil || n != o.Size || imageformat.Hash(h.Sum(nil)) != want {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // maxFamily bounds how many files a disk may be made of.
@@ -112,7 +113,7 @@ func besides(folder, path string) error {
 	}
 	info, err := os.Lstat(path)
 	if err != nil {
-		return fmt.Errorf("a file that the disk is made of: %w", translate(err))
+		return fmt.Errorf("a file that the disk is made of: %w", durable.Kind(err))
 	}
 	if !info.Mode().IsRegular() {
 		return wrong

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -102,14 +103,14 @@ type spool struct {
 func (f *folder) spool() (*spool, error) {
 	file, err := os.CreateTemp(filepath.Join(f.dir, workDir), "object-*")
 	if err != nil {
-		return nil, fmt.Errorf("write packed image: %w", translate(err))
+		return nil, fmt.Errorf("write packed image: %w", durable.Kind(err))
 	}
 	return &spool{folder: f, file: file, sum: sha256.New()}, nil
 }
 
 func (s *spool) write(b []byte) error {
 	if _, err := s.file.Write(b); err != nil {
-		return fmt.Errorf("write packed image: %w", translate(err))
+		return fmt.Errorf("write packed image: %w", durable.Kind(err))
 	}
 	s.sum.Write(b)
 	s.size += int64(len(b))
@@ -127,13 +128,13 @@ func (s *spool) keep(k imageformat.Kind) (imageformat.Hash, error) {
 func (s *spool) commit(name string) error {
 	to := filepath.Join(s.folder.dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return fmt.Errorf("write packed image: %w", translate(err))
+		return fmt.Errorf("write packed image: %w", durable.Kind(err))
 	}
 	if err := s.file.Sync(); err != nil {
-		return fmt.Errorf("write packed image: %w", translate(err))
+		return fmt.Errorf("write packed image: %w", durable.Kind(err))
 	}
 	if err := os.Rename(s.file.Name(), to); err != nil {
-		return fmt.Errorf("write packed image: %w", translate(err))
+		return fmt.Errorf("write packed image: %w", durable.Kind(err))
 	}
 	return nil
 }
@@ -147,7 +148,7 @@ func (s *spool) discard() {
 func syncPath(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return translate(err)
+		return durable.Kind(err)
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
@@ -156,7 +157,7 @@ func syncPath(dir string) error {
 func lockFolder(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock folder of packed image: %w", translate(err))
+		return nil, fmt.Errorf("lock folder of packed image: %w", durable.Kind(err))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another process packs into this folder: %w", dormer.ErrConflict), f.Close())

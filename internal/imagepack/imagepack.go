@@ -9,15 +9,13 @@ package imagepack
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -125,7 +123,7 @@ type record struct {
 func OpenPacked(dir string) (*Packed, error) {
 	b, err := os.ReadFile(filepath.Join(dir, recordFile))
 	if err != nil {
-		return nil, fmt.Errorf("open packed image: %w", translate(err))
+		return nil, fmt.Errorf("open packed image: %w", durable.Kind(err))
 	}
 	var r record
 	if err := json.Unmarshal(b, &r); err != nil {
@@ -137,7 +135,7 @@ func OpenPacked(dir string) (*Packed, error) {
 	}
 	envelope, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 	if err != nil {
-		return nil, fmt.Errorf("open packed image: %w", translate(err))
+		return nil, fmt.Errorf("open packed image: %w", durable.Kind(err))
 	}
 	m, err := imageformat.OpenPinnedManifest(r.Image, envelope)
 	if err != nil {
@@ -158,7 +156,7 @@ func (p *Packed) Open(object string) (*os.File, error) {
 	}
 	f, err := os.Open(filepath.Join(p.Dir, filepath.FromSlash(object)))
 	if err != nil {
-		return nil, fmt.Errorf("open %s of packed image: %w", object, translate(err))
+		return nil, fmt.Errorf("open %s of packed image: %w", object, durable.Kind(err))
 	}
 	return f, nil
 }
@@ -170,16 +168,6 @@ func (p *Packed) NewBytes() int64 {
 		n += o.Size
 	}
 	return n
-}
-
-func translate(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %w", dormer.ErrNotFound, err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: %w", dormer.ErrFull, err)
-	}
-	return err
 }
 
 // readObject reads an object whole, at most size bytes, and checks its hash.

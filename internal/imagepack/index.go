@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -36,7 +37,7 @@ func newIndexBuilder(dir string) (*indexBuilder, error) {
 		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("bucket-%02x", i)))
 		if err != nil {
 			b.close()
-			return nil, fmt.Errorf("make index: %w", translate(err))
+			return nil, fmt.Errorf("make index: %w", durable.Kind(err))
 		}
 		b.buckets[i], b.w[i] = f, bufio.NewWriterSize(f, 8<<10)
 	}
@@ -58,7 +59,7 @@ func (b *indexBuilder) add(k imageformat.Key, addr uint32) error {
 	copy(e[:], k[:])
 	binary.BigEndian.PutUint32(e[imageformat.KeySize:], addr)
 	if _, err := b.w[k[0]].Write(e[:]); err != nil {
-		return fmt.Errorf("write index: %w", translate(err))
+		return fmt.Errorf("write index: %w", durable.Kind(err))
 	}
 	return nil
 }
@@ -68,7 +69,7 @@ func (b *indexBuilder) finish() (*index, error) {
 	defer b.close()
 	f, err := os.Create(filepath.Join(b.dir, "index"))
 	if err != nil {
-		return nil, fmt.Errorf("make index: %w", translate(err))
+		return nil, fmt.Errorf("make index: %w", durable.Kind(err))
 	}
 	x := &index{f: f}
 	w := bufio.NewWriterSize(f, 256<<10)
@@ -78,14 +79,14 @@ func (b *indexBuilder) finish() (*index, error) {
 		}
 	}
 	if err := w.Flush(); err != nil {
-		return nil, errors.Join(fmt.Errorf("write index: %w", translate(err)), f.Close())
+		return nil, errors.Join(fmt.Errorf("write index: %w", durable.Kind(err)), f.Close())
 	}
 	return x, nil
 }
 
 func (b *indexBuilder) bucket(i int, x *index, w io.Writer) error {
 	if err := b.w[i].Flush(); err != nil {
-		return fmt.Errorf("write index: %w", translate(err))
+		return fmt.Errorf("write index: %w", durable.Kind(err))
 	}
 	if _, err := b.buckets[i].Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read index: %w", err)
@@ -104,7 +105,7 @@ func (b *indexBuilder) bucket(i int, x *index, w io.Writer) error {
 		}
 		x.n++
 		if _, err := w.Write(e); err != nil {
-			return fmt.Errorf("write index: %w", translate(err))
+			return fmt.Errorf("write index: %w", durable.Kind(err))
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -75,7 +76,7 @@ func openInputs(ctx context.Context, o *Options, temp string) ([]*stream, error)
 func openStream(name, path string) (*stream, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, translate(err)
+		return nil, durable.Kind(err)
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -108,7 +109,7 @@ func (s *stream) unchanged() error {
 func detect(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", translate(err)
+		return "", durable.Kind(err)
 	}
 	defer f.Close()
 	head := make([]byte, 128<<10)

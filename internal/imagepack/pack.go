@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -29,7 +30,7 @@ func Pack(ctx context.Context, o Options) (*Packed, error) {
 	}
 	work := filepath.Join(o.Dir, workDir)
 	if err := os.MkdirAll(work, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder of packed image: %w", translate(err))
+		return nil, fmt.Errorf("make folder of packed image: %w", durable.Kind(err))
 	}
 	if _, err := os.Stat(filepath.Join(o.Dir, recordFile)); err == nil {
 		return nil, fmt.Errorf("folder %s holds a packed image: %w", o.Dir, dormer.ErrExists)
@@ -47,7 +48,7 @@ func Pack(ctx context.Context, o Options) (*Packed, error) {
 	}
 	temp, err := os.MkdirTemp(parent, "temp-*")
 	if err != nil {
-		return nil, fmt.Errorf("make temporary folder: %w", translate(err))
+		return nil, fmt.Errorf("make temporary folder: %w", durable.Kind(err))
 	}
 	defer os.RemoveAll(temp)
 	p, err := o.packIn(ctx, work, temp)
@@ -109,7 +110,7 @@ func (o *Options) attempt(ctx context.Context, streams []*stream, codec *imagefo
 	p.findPrevious()
 	p.own = newOwnTable(blocks)
 	if p.keys, err = os.Create(filepath.Join(temp, "keys")); err != nil {
-		return nil, nil, fmt.Errorf("make key file: %w", translate(err))
+		return nil, nil, fmt.Errorf("make key file: %w", durable.Kind(err))
 	}
 	defer func() { err = errors.Join(err, p.keys.Close()) }()
 	cipherName, keyID := codec.Cipher()
@@ -135,7 +136,7 @@ func (o *Options) attempt(ctx context.Context, streams []*stream, codec *imagefo
 	}
 	// The keys of what was not read are zero.
 	if err := p.keys.Truncate(blocks * imageformat.KeySize); err != nil {
-		return nil, nil, fmt.Errorf("write key file: %w", translate(err))
+		return nil, nil, fmt.Errorf("write key file: %w", durable.Kind(err))
 	}
 	packed, err = o.finish(p, work)
 	return packed, nil, err

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -219,7 +220,7 @@ func (p *planner) plan(ctx context.Context, c *chunk, frameBuf chan []byte) erro
 		raw = append(raw, k[:]...)
 	}
 	if _, err := p.keys.WriteAt(raw, (c.stream.first+first)*imageformat.KeySize); err != nil {
-		return fmt.Errorf("write key file: %w", translate(err))
+		return fmt.Errorf("write key file: %w", durable.Kind(err))
 	}
 	si := p.streamIndex(c.stream)
 	before, err := p.keysBefore(si, first, n)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -101,7 +102,7 @@ func parseJournal(b []byte, work imageformat.Hash) []journalFrame {
 func openPackWriter(dir string, work imageformat.Hash) (*packWriter, error) {
 	j, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", translate(err))
+		return nil, fmt.Errorf("open journal: %w", durable.Kind(err))
 	}
 	b, err := io.ReadAll(io.LimitReader(j, maxJournalRead))
 	if err != nil {
@@ -121,7 +122,7 @@ func (w *packWriter) restart(work imageformat.Hash) error {
 		return fmt.Errorf("clear journal: %w", err)
 	}
 	if _, err := w.journal.WriteAt(append([]byte(journalMagic), work[:]...), 0); err != nil {
-		return fmt.Errorf("write journal: %w", translate(err))
+		return fmt.Errorf("write journal: %w", durable.Kind(err))
 	}
 	return nil
 }
@@ -157,20 +158,20 @@ func (w *packWriter) add(stored []byte, blocks int, content imageformat.Hash) er
 	if w.f == nil {
 		f, err := os.OpenFile(w.packPath(len(w.packs)), os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
-			return fmt.Errorf("make pack: %w", translate(err))
+			return fmt.Errorf("make pack: %w", durable.Kind(err))
 		}
 		w.f, w.sum, w.offset = f, sha256.New(), 0
 	}
 	// The same bytes land where a Pack before put them; so what is there and not
 	// yet come to stays intact until it is reused.
 	if _, err := w.f.WriteAt(stored, w.offset); err != nil {
-		return fmt.Errorf("write pack: %w", translate(err))
+		return fmt.Errorf("write pack: %w", durable.Kind(err))
 	}
 	w.sum.Write(stored)
 	frame := imageformat.Frame{Pack: len(w.packs), Offset: w.offset, Stored: len(stored), Blocks: blocks, Hash: imageformat.HashOf(stored)}
 	j := journalFrame{content, frame.Hash, uint32(frame.Pack), frame.Offset, uint32(frame.Stored), uint32(blocks)}
 	if _, err := w.journal.WriteAt(j.encode(), int64(journalHeader+len(w.frames)*journalRecord)); err != nil {
-		return fmt.Errorf("write journal: %w", translate(err))
+		return fmt.Errorf("write journal: %w", durable.Kind(err))
 	}
 	w.frames = append(w.frames, frame)
 	w.offset += int64(len(stored))
@@ -185,10 +186,10 @@ func (w *packWriter) closePack() error {
 		return errors.Join(fmt.Errorf("close pack: %w", err), f.Close())
 	}
 	if err := f.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("close pack: %w", translate(err)), f.Close())
+		return errors.Join(fmt.Errorf("close pack: %w", durable.Kind(err)), f.Close())
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("close pack: %w", translate(err))
+		return fmt.Errorf("close pack: %w", durable.Kind(err))
 	}
 	name := imageformat.ObjectName(imageformat.KindPack, imageformat.Hash(w.sum.Sum(nil)))
 	w.packs = append(w.packs, imageformat.Object{Name: name, Size: w.offset})
@@ -205,7 +206,7 @@ func (w *packWriter) finish(dir string) error {
 	for i, p := range w.packs {
 		to := filepath.Join(dir, filepath.FromSlash(p.Name))
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-			return fmt.Errorf("make folder: %w", translate(err))
+			return fmt.Errorf("make folder: %w", durable.Kind(err))
 		}
 		if err := os.Rename(w.packPath(i), to); err != nil {
 			return fmt.Errorf("name pack: %w", err)

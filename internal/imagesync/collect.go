@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -95,7 +96,7 @@ func (s *Store) removeImage(id dormer.ImageID) (bool, error) {
 	}
 	use, err := os.OpenFile(filepath.Join(dir, useFile), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return false, translate(err)
+		return false, durable.Kind(err)
 	}
 	defer use.Close()
 	if err := lock(use, false); err != nil {
@@ -133,7 +134,7 @@ func (s *Store) collectPacks(needed map[imageformat.Hash]map[int64]int) error {
 			}
 		}
 	}
-	return syncDir(filepath.Join(s.dir, packsDir))
+	return durable.SyncFolder(filepath.Join(s.dir, packsDir))
 }
 
 // shrink drops the frames of a pack that are not needed. The log says so before

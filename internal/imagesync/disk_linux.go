@@ -9,10 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // freeBytes returns the free space at dir.
 func freeBytes(dir string) (int64, error) {
 	var s unix.Statfs_t

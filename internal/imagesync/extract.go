@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -67,7 +68,7 @@ func writeRaw(ctx context.Context, d *Disk, path string, progress func(done, tot
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".extract-*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
+		return fmt.Errorf("write %s: %w", path, durable.Kind(err))
 	}
 	defer func() {
 		if err != nil {
@@ -75,7 +76,7 @@ func writeRaw(ctx context.Context, d *Disk, path string, progress func(done, tot
 		}
 	}()
 	if err := f.Truncate(d.Size()); err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
+		return fmt.Errorf("write %s: %w", path, durable.Kind(err))
 	}
 	buf := make([]byte, imageformat.MaxFrameBlocks*imageformat.BlockSize)
 	for _, e := range extents {
@@ -91,7 +92,7 @@ func writeRaw(ctx context.Context, d *Disk, path string, progress func(done, tot
 				return fmt.Errorf("read disk %s: %w", d.Name(), err)
 			}
 			if _, err := f.WriteAt(b, off); err != nil {
-				return fmt.Errorf("write %s: %w", path, translate(err))
+				return fmt.Errorf("write %s: %w", path, durable.Kind(err))
 			}
 			off += int64(len(b))
 			if done += int64(len(b)); progress != nil {
@@ -100,13 +101,13 @@ func writeRaw(ctx context.Context, d *Disk, path string, progress func(done, tot
 		}
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
+		return fmt.Errorf("write %s: %w", path, durable.Kind(err))
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
+		return fmt.Errorf("write %s: %w", path, durable.Kind(err))
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncFolder(filepath.Dir(path))
 }

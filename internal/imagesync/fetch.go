@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -95,7 +96,7 @@ func (s *Store) fetch(ctx context.Context, id dormer.ImageID, o *FetchOptions) e
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make folder of image: %w", translate(err))
+		return fmt.Errorf("make folder of image: %w", durable.Kind(err))
 	}
 	man, err := s.fetchManifest(ctx, id, dir, o)
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *Store) fetch(ctx context.Context, id dormer.ImageID, o *FetchOptions) e
 	if s.Has(id) {
 		return nil
 	}
-	return writeFile(filepath.Join(dir, completeFile), nil)
+	return durable.WriteFile(filepath.Join(dir, completeFile), nil)
 }
 
 // checkSpace refuses to begin what cannot end well.
@@ -173,7 +174,7 @@ func (s *Store) fetchManifest(ctx context.Context, id dormer.ImageID, dir string
 		if m, _, err = imageformat.OpenManifest(o.Trust, id, b); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		return writeFile(path, b)
+		return durable.WriteFile(path, b)
 	})
 	return m, err
 }
@@ -195,7 +196,7 @@ func (s *Store) fetchMap(ctx context.Context, dir string, man *imageformat.Manif
 			if m, err = openMap(man, codec, b); err != nil {
 				return err
 			}
-			return writeFile(path, b)
+			return durable.WriteFile(path, b)
 		})
 		if err != nil {
 			return nil, err
@@ -205,7 +206,7 @@ func (s *Store) fetchMap(ctx context.Context, dir string, man *imageformat.Manif
 		return m, nil
 	}
 	frames := imageformat.Map{Packs: m.Packs, Frames: m.Frames}
-	return m, writeFile(filepath.Join(dir, framesFile), frames.Encode())
+	return m, durable.WriteFile(filepath.Join(dir, framesFile), frames.Encode())
 }
 
 // readObject reads an object of at most its size.

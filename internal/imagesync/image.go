@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -54,7 +55,7 @@ func (s *Store) Open(id dormer.ImageID, key *imageformat.RepositoryKey) (*Image,
 	}
 	use, err := os.OpenFile(filepath.Join(dir, useFile), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open image %s: %w", id, translate(err))
+		return nil, fmt.Errorf("open image %s: %w", id, durable.Kind(err))
 	}
 	if err := lock(use, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("open image %s: %w: %w", id, dormer.ErrConflict, err), use.Close())
@@ -94,7 +95,7 @@ func (s *Store) open(id dormer.ImageID, key *imageformat.RepositoryKey, use *os.
 	packs := make([]*os.File, len(m.Packs))
 	for i, h := range m.Packs {
 		if packs[i], err = os.Open(s.packBase(h) + dataSuffix); err != nil {
-			return nil, errors.Join(translate(err), closeAll(files[1:]))
+			return nil, errors.Join(durable.Kind(err), closeAll(files[1:]))
 		}
 		files = append(files, packs[i])
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -35,11 +36,11 @@ const (
 func openPackFile(base string) (*packFile, error) {
 	data, err := os.OpenFile(base+dataSuffix, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open pack in store: %w", translate(err))
+		return nil, fmt.Errorf("open pack in store: %w", durable.Kind(err))
 	}
 	log, err := os.OpenFile(base+logSuffix, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open pack in store: %w", translate(err)), data.Close())
+		return nil, errors.Join(fmt.Errorf("open pack in store: %w", durable.Kind(err)), data.Close())
 	}
 	p := &packFile{data: data, log: log, present: map[int64]uint32{}}
 	if err := p.readLog(); err != nil {
@@ -91,7 +92,7 @@ func (p *packFile) has(f imageformat.Frame) bool {
 
 func (p *packFile) add(f imageformat.Frame, stored []byte) error {
 	if _, err := p.data.WriteAt(stored, f.Offset); err != nil {
-		return fmt.Errorf("write frame: %w", translate(err))
+		return fmt.Errorf("write frame: %w", durable.Kind(err))
 	}
 	if err := p.record(f.Offset, uint32(len(stored))); err != nil {
 		return err
@@ -111,7 +112,7 @@ func (p *packFile) record(off int64, n uint32) error {
 	b = binary.BigEndian.AppendUint32(b, n)
 	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 	if _, err := p.log.WriteAt(b, p.end); err != nil {
-		return fmt.Errorf("write log of pack: %w", translate(err))
+		return fmt.Errorf("write log of pack: %w", durable.Kind(err))
 	}
 	p.end += logRecord
 	return nil
@@ -120,10 +121,10 @@ func (p *packFile) record(off int64, n uint32) error {
 // sync makes durable what was added, the frames before the log.
 func (p *packFile) sync() error {
 	if err := p.data.Sync(); err != nil {
-		return fmt.Errorf("sync pack: %w", translate(err))
+		return fmt.Errorf("sync pack: %w", durable.Kind(err))
 	}
 	if err := p.log.Sync(); err != nil {
-		return fmt.Errorf("sync pack: %w", translate(err))
+		return fmt.Errorf("sync pack: %w", durable.Kind(err))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 )
 
@@ -177,7 +177,7 @@ func (d DirSource) Get(_ context.Context, object string, offset, length int64) (
 	}
 	f, err := os.Open(filepath.Join(string(d), filepath.FromSlash(object)))
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", object, translate(err))
+		return nil, fmt.Errorf("get %s: %w", object, durable.Kind(err))
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return nil, errors.Join(fmt.Errorf("get %s: %w", object, err), f.Close())
@@ -204,14 +204,4 @@ func (s Sources) Get(ctx context.Context, object string, offset, length int64) (
 		}
 	}
 	return nil, err
-}
-
-func translate(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %w", dormer.ErrNotFound, err)
-	case isFull(err):
-		return fmt.Errorf("%w: %w", dormer.ErrFull, err)
-	}
-	return err
 }

@@ -11,7 +11,6 @@
 package imagesync
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -71,12 +71,12 @@ var errLocked = errors.New("locked by another process")
 func OpenStore(dir string, cfg StoreConfig) (*Store, error) {
 	for _, d := range []string{dir, filepath.Join(dir, imagesDir), filepath.Join(dir, packsDir)} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("make image store: %w", translate(err))
+			return nil, fmt.Errorf("make image store: %w", durable.Kind(err))
 		}
 	}
 	l, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock image store: %w", translate(err))
+		return nil, fmt.Errorf("lock image store: %w", durable.Kind(err))
 	}
 	if err := lock(l, false); err != nil {
 		if errors.Is(err, errLocked) {
@@ -87,7 +87,7 @@ func OpenStore(dir string, cfg StoreConfig) (*Store, error) {
 	s := &Store{dir: dir, cfg: cfg, lock: l, writing: make(chan struct{}, 1)}
 	err = s.checkFormat()
 	if errors.Is(err, dormer.ErrNotFound) {
-		err = writeFile(filepath.Join(dir, formatFile), []byte(storeFormat))
+		err = durable.WriteFile(filepath.Join(dir, formatFile), []byte(storeFormat))
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -107,7 +107,7 @@ func ReadStore(dir string) (*Store, error) {
 func (s *Store) checkFormat() error {
 	b, err := os.ReadFile(filepath.Join(s.dir, formatFile))
 	if err != nil {
-		return fmt.Errorf("open image store: %w", translate(err))
+		return fmt.Errorf("open image store: %w", durable.Kind(err))
 	}
 	if string(b) != storeFormat {
 		return fmt.Errorf("image store %s has a layout that this program does not know: %w", s.dir, dormer.ErrUnsupported)
@@ -228,7 +228,7 @@ func frameError(m *imageformat.Map, f imageformat.Frame, err error) error {
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, translate(err)
+		return nil, durable.Kind(err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
@@ -239,37 +239,6 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s is longer than %d bytes: %w", path, limit, dormer.ErrCorrupt)
 	}
 	return b, nil
-}
-
-// writeFile writes a file durably, all or nothing.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
-	}
-	defer os.Remove(f.Name())
-	_, err = io.Copy(f, bytes.NewReader(b))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write %s: %w", path, translate(err))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync %s: %w", dir, translate(err))
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, translate(err))
-	}
-	return nil
 }
 
 // Used returns how many bytes of disk the packs take.
