@@ -289,7 +289,15 @@ func (m *machine) ended(vm hypervisor.Machine) bool {
 
 // Remove implements workspace.Body. The record goes last, so that a removal
 // that was interrupted is finished at the next start.
-func (m *machine) Remove(context.Context) error {
+func (m *machine) Remove(ctx context.Context) error {
+	// One that did not answer when it was looked for may run.
+	vm, err := m.agent.driver.Adopt(ctx, m.disks())
+	if err == nil {
+		err = vm.Kill(ctx)
+	}
+	if err != nil && !errors.Is(err, dormer.ErrNotFound) {
+		return fmt.Errorf("end machine before its disks are deleted: %w", err)
+	}
 	for _, d := range []string{DirDisks, DirBoot} {
 		if err := os.RemoveAll(m.folder.path(d)); err != nil {
 			return fmt.Errorf("delete disks of machine: %w", err)

@@ -63,9 +63,16 @@ const maxStateFile = 16 << 20
 // folder is a directory whose files are replaced as a whole.
 type folder string
 
-// makeFolder makes the directory if it is missing.
+// makeFolder makes the directory if it is missing, so that it is there after a
+// crash too.
 func makeFolder(dir string) (folder, error) {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return folder(dir), nil
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make folder: %w", full(err))
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
 		return "", fmt.Errorf("make folder: %w", err)
 	}
 	return folder(dir), nil

@@ -115,17 +115,18 @@ func (m *machine) loadLease(t *trust) error {
 
 // begin adopts the machine if it runs and gives it to a reconciler.
 func (m *machine) begin(ctx context.Context) {
-	desired, state := workspace.Stopped, workspace.Absent
+	desired, state, lost := workspace.Stopped, workspace.Absent, false
 	vm, err := m.agent.driver.Adopt(ctx, m.disks())
 	switch {
 	case err == nil:
 		desired, state = workspace.Run, workspace.Running
-		m.vm, m.told = vm, workspace.Running
+		m.adopted(vm)
 		m.agent.tell(event.New(event.MachineAdopted, m.agent.now(), ""), m)
 	case errors.Is(err, dormer.ErrNotFound):
 	default:
-		m.agent.log.LogAttrs(ctx, slog.LevelError, "a machine cannot be looked for",
+		m.agent.log.LogAttrs(ctx, slog.LevelError, "a machine cannot be looked for; it is tried again",
 			slog.String("machine", string(m.id)), slog.Any("error", err))
+		lost = true
 	}
 	if m.record.Removing != "" {
 		desired = workspace.Removed
@@ -135,9 +136,46 @@ func (m *machine) begin(ctx context.Context) {
 	}
 	m.rec = workspace.New(m, desired, state, m.changed)
 	m.agent.running.Go(func() { m.rec.Run(ctx) })
-	if vm != nil {
+	switch {
+	case err == nil:
 		m.agent.running.Go(func() { m.watch(ctx, vm) })
+	case lost:
+		m.agent.running.Go(func() { m.seek(ctx) })
 	}
+}
+
+// seek looks again for a machine that did not answer, until it is found or has
+// ended: its lease is enforced even if nobody starts it.
+func (m *machine) seek(ctx context.Context) {
+	t := time.NewTicker(m.agent.cfg.LookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if m.machineNow() != nil {
+			return // a start has found it
+		}
+		vm, err := m.agent.driver.Adopt(ctx, m.disks())
+		if errors.Is(err, dormer.ErrNotFound) {
+			return
+		}
+		if err != nil || !m.rec.Found(func() { m.adopted(vm) }) {
+			continue
+		}
+		m.agent.tell(event.New(event.MachineAdopted, m.agent.now(), ""), m)
+		m.watch(ctx, vm)
+		return
+	}
+}
+
+// adopted takes over a machine that runs; no event tells that it started.
+func (m *machine) adopted(vm hypervisor.Machine) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.vm, m.told = vm, workspace.Running
 }
 
 // disks is the folder that belongs to the hypervisor.

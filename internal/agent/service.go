@@ -34,6 +34,9 @@ func (a *Agent) Status(_ context.Context, peer agentapi.Peer) (agentapi.Status, 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.journal == nil {
+		return agentapi.Status{}, fmt.Errorf("the agent is stopping: %w", dormer.ErrUnavailable)
+	}
 	if a.able.Hypervisor != "" {
 		s.Hypervisor = a.able.Hypervisor + ", " + a.able.Accelerator
 		s.Notes = append(s.Notes, a.able.Notes...)

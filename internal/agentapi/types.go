@@ -172,10 +172,10 @@ type RunResult struct {
 // Diagnostics is what helps somebody who helps.
 type Diagnostics struct {
 	Status Status `json:"status"`
-	// Folders and Clock are shown to whoever runs the agent, and to root.
-	StateFolder string    `json:"state_folder,omitempty"`
-	StoreFolder string    `json:"store_folder,omitempty"`
-	Clock       time.Time `json:"clock"`
+	// StateFolder is shown to whoever runs the agent, and to root.
+	StateFolder string `json:"state_folder,omitempty"`
+	// Clock is the time as far as the agent can be sure of it.
+	Clock time.Time `json:"clock"`
 	// Machines are those of the user who asks.
 	Machines []MachineDiagnostics `json:"machines"`
 }

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agent"
 	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/fake"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -29,6 +31,7 @@ type computer struct {
 	boot   atomic.Int64 // how much longer the computer has been on
 	boots  int
 	agent  *agent.Agent
+	silent atomic.Bool // machines that run do not answer who looks for them
 	images *agent.StoreImages
 	stop   context.CancelFunc
 	ended  chan error
@@ -76,12 +79,26 @@ func (c *computer) start() {
 	go func() { c.ended <- c.agent.Run(ctx) }()
 }
 
+// driver is that of the host.
+type driver struct {
+	hypervisor.Driver
+	silent *atomic.Bool
+}
+
+func (d driver) Adopt(ctx context.Context, dir string) (hypervisor.Machine, error) {
+	m, err := d.Driver.Adopt(ctx, dir)
+	if err == nil && d.silent.Load() {
+		return nil, fmt.Errorf("machine process does not answer: %w", dormer.ErrUnavailable)
+	}
+	return m, err
+}
+
 func newAgent(c *computer, images agent.Images) (*agent.Agent, error) {
 	return agent.New(agent.Config{
 		StateDir: filepath.Join(c.dir, "state"), Managed: true, Version: "1.0-test",
 		StopTime: time.Second, LookEvery: 20 * time.Millisecond, LimitsEvery: 20 * time.Millisecond,
 	}, agent.Deps{
-		Driver: c.host.Driver(), Images: c.images, Time: c.clocks(), Random: rand.Reader, Logger: logger(c.t),
+		Driver: driver{c.host.Driver(), &c.silent}, Images: images, Time: c.clocks(), Random: rand.Reader, Logger: logger(c.t),
 		Host: func() wire.Host {
 			return wire.Host{Name: c.name, OS: "linux", Arch: "amd64", MemoryMiB: 4096, Processors: 2}
 		},

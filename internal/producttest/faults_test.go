@@ -296,6 +296,56 @@ func TestDeletionCutShort(t *testing.T) {
 	c.await(alice, "ready")
 }
 
+// TestSilentMachine is about a machine that runs and does not answer a new agent
+// at first.
+func TestSilentMachine(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	c.mustStart(alice)
+	c.silent.Store(true)
+	c.restart()
+	if w := c.only(alice); w.State != "ready" {
+		t.Errorf("a machine that does not answer: %+v", w)
+	}
+	c.silent.Store(false)
+	c.await(alice, "running")
+	if n := c.host.Starts(); n != 1 {
+		t.Errorf("%d starts", n)
+	}
+
+	// It does not get around the limit.
+	c.silent.Store(true)
+	i.shut()
+	c.restart()
+	c.pass(9 * time.Hour)
+	c.silent.Store(false)
+	eventually(t, "the machine is stopped", func() bool { return len(c.host.Running()) == 0 })
+	i.start()
+
+	// Nor are its disks deleted under it.
+	c.mustRefresh()
+	w := c.mustStart(alice)
+	s, err := c.agent.Status(t.Context(), me(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.silent.Store(true)
+	c.restart()
+	if _, err := i.admin.Order(t.Context(), s.Client, rest.NewOrder{Kind: "delete", Machine: w.Machine, Reason: "for the test"}); err != nil {
+		t.Fatal(err)
+	}
+	c.mustRefresh()
+	folder := filepath.Join(c.dir, "state", "machines", string(w.Machine))
+	if _, err := os.Stat(folder); err != nil || len(c.host.Running()) != 1 {
+		t.Errorf("a machine that does not answer: %v, %d run", err, len(c.host.Running()))
+	}
+	c.silent.Store(false)
+	eventually(t, "the machine is deleted", func() bool {
+		_, err := os.Stat(folder)
+		return errors.Is(err, fs.ErrNotExist) && len(c.host.Running()) == 0
+	})
+}
+
 // TestImageThatIsNotThere starts before the image was pushed, and with one that
 // nobody published.
 func TestImageThatIsNotThere(t *testing.T) {

@@ -141,6 +141,27 @@ func (r *Reconciler) Paused(why string) {
 	r.step()
 }
 
+// Found tells that the machine runs after all: it could not be seen when it was
+// looked for. take is called first, with the reconciler locked, and only while
+// no action is under way; Found reports whether it was called.
+func (r *Reconciler) Found(take func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.now.State {
+	case Ready, Absent, Failed:
+	default:
+		return false
+	}
+	take()
+	r.now.State, r.now.Detail, r.now.Err = Running, "", nil
+	if r.now.Desired == Stopped {
+		r.now.Desired = Run
+	}
+	r.tell()
+	r.step()
+	return true
+}
+
 // Ended tells that the machine ended by itself. With again set it is started
 // again if it is still wanted to run; with err it has failed.
 func (r *Reconciler) Ended(again bool, err error) {

@@ -160,6 +160,21 @@ func TestReconciler(t *testing.T) {
 			}
 			r.Paused("")
 		}, Snapshot{Run, Running, "", nil}, []Action{Fetch, Start}},
+		{"found running", nil, func(r *Reconciler, b *body) {
+			pass(500 * time.Millisecond)
+			if r.Found(func() { panic("taken during a fetch") }) {
+				panic("found during a fetch")
+			}
+			pass(5 * time.Second)
+			if !r.Found(func() { b.running = true }) {
+				panic("not found")
+			}
+		}, Snapshot{Run, Running, "", nil}, []Action{Fetch}},
+		{"found running and not wanted", nil, func(r *Reconciler, b *body) {
+			pass(5 * time.Second)
+			r.Want(Halted)
+			r.Found(func() { b.running = true })
+		}, Snapshot{Halted, Ready, "", nil}, []Action{Fetch, Stop}},
 		{"another image", nil, func(r *Reconciler, b *body) {
 			pass(5 * time.Second)
 			b.drop()
