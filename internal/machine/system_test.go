@@ -13,6 +13,7 @@ import (
 // The Debian guest runs its published application as its user, and its second
 // version finds the user's data. It shuts down in good order both times.
 func TestSystemGuest(t *testing.T) {
+	t.Parallel()
 	d := driver(t)
 	h := hypervisortest.Harness{Patience: 5 * time.Minute}
 	dir, keys := hypervisortest.Dir(t), secrets()
