@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,12 +234,18 @@ func (a *Agent) takeLease(ctx context.Context, t *trust, e seal.Envelope) error 
 	return nil
 }
 
-// refuse tells of a signed document that does not count, once in a row: the
-// server sends it with every answer.
+// maxRefused is how many refusals are remembered as told.
+const maxRefused = 100
+
+// refuse tells of a signed document that does not count, once: the server sends
+// it with every answer.
 func (a *Agent) refuse(code event.Code, err error) {
 	a.mu.Lock()
-	told := a.poll.refused == err.Error()
-	a.poll.refused = err.Error()
+	told := slices.Contains(a.poll.refused, err.Error())
+	if !told {
+		a.poll.refused = append(a.poll.refused, err.Error())
+		a.poll.refused = a.poll.refused[max(0, len(a.poll.refused)-maxRefused):]
+	}
 	a.mu.Unlock()
 	if !told {
 		a.tell(event.New(code, a.now(), err.Error()), nil)

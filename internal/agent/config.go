@@ -144,13 +144,13 @@ func ParseFile(b []byte, f File) (File, error) {
 // Validate names every wrong setting.
 func (f File) Validate() error {
 	invalid := &dormer.InvalidError{}
-	for path, value := range map[string]string{"state": f.State, "images": f.Images, "socket": f.Socket} {
-		if !filepath.IsAbs(value) {
+	for _, s := range []struct{ path, value string }{{"state", f.State}, {"images", f.Images}, {"socket", f.Socket}} {
+		if !filepath.IsAbs(s.value) {
 			message := "must be an absolute path"
-			if path == "socket" && value == "" {
+			if s.path == "socket" && s.value == "" {
 				message = "must be set, since XDG_RUNTIME_DIR is not"
 			}
-			invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: path, Message: message})
+			invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: s.path, Message: message})
 		}
 	}
 	if _, err := f.logger(io.Discard); err != nil {

@@ -76,6 +76,14 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	if err != nil {
 		return err
 	}
+	// Sessions of another identity mean nothing, and the new key does not open
+	// them: they go first.
+	a.mu.Lock()
+	err = a.setUsers(users{})
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if err := a.state.writeJSON(FileIdentity, t.identity); err != nil {
 		return err
 	}
@@ -84,11 +92,7 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 		a.link.Close()
 	}
 	a.trust, a.link, a.sealed = t, link, wire.SealedKeys{}
-	err = a.setUsers(users{}) // sessions of another identity mean nothing
 	a.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	a.tell(event.New(event.Enrolled, a.now(), string(t.Client)), nil)
 	return nil
 }

@@ -26,7 +26,7 @@ type pollState struct {
 	next     time.Time // by the wall clock, for people
 	problem  string    // of the last poll; "" when it succeeded
 	told     string    // the last problem that an event told of
-	refused  string    // the last lease or order that an event told of
+	refused  []string  // why the last leases and orders, at most maxRefused, did not count
 	answered bool      // since the start
 	interval time.Duration
 	failures int
