@@ -120,15 +120,15 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) error {
 // serve lets the caller in or refuses, then calls the handler of the route.
 func (a *API) serve(r route, w http.ResponseWriter, req *http.Request) error {
 	c := &call{api: a, route: r, w: w, r: req, remote: Remote(req, a.TrustedProxies), request: w.Header().Get(problem.RequestHeader)}
-	if r.need != public {
-		if err := c.authenticate(); err != nil {
-			return err
-		}
-	}
 	if !r.streams {
 		ctx, cancel := context.WithTimeout(req.Context(), requestTime)
 		defer cancel()
 		c.r = req.WithContext(ctx)
+	}
+	if r.need != public {
+		if err := c.authenticate(); err != nil {
+			return err
+		}
 	}
 	if r.limit == 0 {
 		r.limit = maxBody
