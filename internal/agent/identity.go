@@ -66,7 +66,8 @@ func (t *trust) withKeySet(e seal.Envelope) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.keys.Version <= t.keys.Version {
+	// After a restore the versions begin lower, in a higher epoch.
+	if n.keys.Epoch < t.keys.Epoch || (n.keys.Epoch == t.keys.Epoch && n.keys.Version <= t.keys.Version) {
 		return nil, nil
 	}
 	return n, nil

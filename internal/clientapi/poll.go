@@ -79,7 +79,7 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 		Protocol: q.Protocol, Instance: a.cfg.Instance, Epoch: a.cfg.Epoch, Client: client, Nonce: q.Nonce,
 		IntervalMillis: a.cfg.Interval.Milliseconds(), NextPollMillis: a.next(q.Nonce).Milliseconds(),
 	}
-	if set := a.cfg.KeySet(); set.Version > q.KeySet {
+	if set := a.cfg.KeySet(); set.Version > q.KeySet || q.Epoch < a.cfg.Epoch {
 		out.KeySet = &set.Signed
 	}
 	claims := a.claims(ctx, client, q, &out)

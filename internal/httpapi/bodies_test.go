@@ -50,6 +50,12 @@ func TestDecodeStrict(t *testing.T) {
 			t.Errorf("%s: the error repeats a value: %v", c.name, err)
 		}
 	}
+	// Each wrong field costs a look at the whole body: not all of many are named.
+	many := []byte("{" + strings.Repeat(`"a":1,`, 100_000) + `"a":1}`)
+	err := httpapi.DecodeStrict(many, new(rest.SignIn))
+	if invalid, ok := errors.AsType[*dormer.InvalidError](err); !ok || len(invalid.Fields) != 100 {
+		t.Errorf("100,001 wrong fields: %.200v", err)
+	}
 	var in rest.NewUser
 	if err := httpapi.DecodeStrict([]byte(`{"name":"a","expires":"2030-01-02T03:04:05Z"}`), &in); err != nil || in.Expires.Year() != 2030 {
 		t.Errorf("a valid body: %+v, %v", in, err)

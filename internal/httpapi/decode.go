@@ -58,7 +58,13 @@ func (s *strictScan) line(offset int64) int {
 	return 1 + bytes.Count(s.body[:min(int(offset), len(s.body))], []byte{'\n'})
 }
 
+// maxWrong is how many wrong fields of one body are named.
+const maxWrong = 100
+
 func (s *strictScan) add(path, message string) {
+	if len(s.wrong) >= maxWrong {
+		return // each costs a look at the whole body
+	}
 	s.wrong = append(s.wrong, dormer.FieldError{Path: path, Line: s.line(s.dec.InputOffset()), Message: message})
 }
 

@@ -67,7 +67,7 @@ var (
 // routes is the whole API.
 func routes() []route {
 	return []route{
-		act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated)),
+		act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated), limited(maxSignIn)),
 		act("GET", "/sessions/current", readOnly, "Who is signed in", (*API).currentSession),
 		act("DELETE", "/sessions/current", readOnly, "Sign out", (*API).signOut),
 

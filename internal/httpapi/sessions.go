@@ -12,6 +12,10 @@ import (
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
+// maxSignIn is the largest body of a sign-in, in bytes: two passwords and a
+// name, each byte of them escaped. Nobody is known yet who may send more.
+const maxSignIn = 16 << 10
+
 func (a *API) signIn(c *call, in rest.SignIn) (rest.SignedIn, error) {
 	if in.User == "" || in.Password == "" {
 		return rest.SignedIn{}, dormer.Invalidf("", "user and password are needed")

@@ -34,6 +34,8 @@ type Version struct {
 	// Unique is the part of Stored that no other version needs: what deleting
 	// it would free. -1 where it was not asked for.
 	Unique int64 `json:"unique"`
+	// KeyID names the key that the objects are encrypted under, "" for none.
+	KeyID string `json:"key_id,omitempty"`
 }
 
 // nameRecord is the payload of a name record; an instance signs it.
@@ -291,7 +293,7 @@ func (r *Repository) version(ctx context.Context, v ref) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	out := Version{Name: rec.Name, Number: rec.Number, Image: rec.Image, Created: rec.Created, By: rec.By, Sizes: m.Sizes, Unique: -1}
+	out := Version{Name: rec.Name, Number: rec.Number, Image: rec.Image, Created: rec.Created, By: rec.By, Sizes: m.Sizes, Unique: -1, KeyID: m.KeyID}
 	for _, o := range m.Objects {
 		out.Stored += o.Size
 	}

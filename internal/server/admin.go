@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/directory"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // firstAdmin is the name of the first operator.
@@ -44,7 +45,7 @@ func (f *firstOperator) ensure(ctx context.Context) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := writeFile(f.path, []byte(password+"\n")); err != nil {
+	if err := durable.WriteFile(f.path, []byte(password+"\n")); err != nil {
 		return false, err
 	}
 	account, _, err := f.accounts.Create(ctx, access.NewAccount{Name: firstAdmin, Password: password, MustChange: true})

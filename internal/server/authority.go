@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // Names in the folder keys/tls.
@@ -87,7 +88,7 @@ func loadAuthority(d *dataDir, instance dormer.InstanceID, now func() time.Time,
 	if err := writeKey(keyPath, a.key); err != nil {
 		return nil, err
 	}
-	return a, writeFile(certPath, encodeCertificates(der))
+	return a, durable.WriteFile(certPath, encodeCertificates(der))
 }
 
 func (a *authority) issue(template, parent *x509.Certificate, public *ecdsa.PublicKey) ([]byte, error) {
@@ -146,7 +147,7 @@ func (a *authority) certificate(names []string) (*tls.Certificate, error) {
 	if err := writeKey(keyPath, key); err != nil {
 		return nil, err
 	}
-	if err := writeFile(certPath, encodeCertificates(der, a.cert.Raw)); err != nil {
+	if err := durable.WriteFile(certPath, encodeCertificates(der, a.cert.Raw)); err != nil {
 		return nil, err
 	}
 	pair, err := tls.LoadX509KeyPair(certPath, keyPath)
@@ -228,7 +229,7 @@ func writeKey(path string, key *ecdsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encode key: %w", err)
 	}
-	return writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return durable.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 func readKey(path string) (*ecdsa.PrivateKey, error) {

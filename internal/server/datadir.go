@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // Names in the data folder.
@@ -20,6 +22,7 @@ const (
 	fileState         = "state.db"
 	fileEvents        = "events.db"
 	fileFirstPassword = "first-admin-password"
+	fileFence         = "superseded-by-epoch"
 	dirRepository     = "repository"
 	dirKeys           = "keys"
 	dirTLS            = "tls" // in keys
@@ -81,7 +84,7 @@ func (d *dataDir) finish() error {
 	if !d.fresh {
 		return nil
 	}
-	if err := writeFile(d.file(fileFormat), []byte(formatVersion)); err != nil {
+	if err := durable.WriteFile(d.file(fileFormat), []byte(formatVersion)); err != nil {
 		return err
 	}
 	d.fresh = false
@@ -95,35 +98,27 @@ func (d *dataDir) file(name ...string) string {
 // Close releases the lock.
 func (d *dataDir) Close() error { return d.lock.Close() }
 
-// writeFile replaces a file so that a crash leaves the old or the new one, for
-// the owner alone.
-func writeFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(b); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
-	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncDir(dir)
+// keepFence records that a server with that epoch has taken over.
+func (d *dataDir) keepFence(heard dormer.Epoch) error {
+	return durable.WriteFile(d.file(fileFence), fmt.Appendf(nil, "%d\n", heard))
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
+// checkFence refuses to start a server that was superseded, until its own
+// epoch was raised.
+func (d *dataDir) checkFence(own dormer.Epoch) error {
+	b, err := os.ReadFile(d.file(fileFence))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
+	if err != nil {
+		return fmt.Errorf("setting data: %w", err)
+	}
+	heard, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	if err != nil {
+		return fmt.Errorf("setting data: %s does not hold an epoch: %w", fileFence, dormer.ErrCorrupt)
+	}
+	if dormer.Epoch(heard) <= own {
+		return nil
+	}
+	return fmt.Errorf("another server of this instance has taken over with epoch %d, this one has %d: %w", heard, own, dormer.ErrFenced)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -128,7 +129,7 @@ func TestFenced(t *testing.T) {
 	if code := ask(t, s, "GET", "/api/v1/workspaces", token, "", nil); code != http.StatusOK {
 		t.Fatalf("before: status %d", code)
 	}
-	s.fenced.Store(true)
+	s.fence(s.epoch + 1)
 	var p wire.Problem
 	if code := ask(t, s, "GET", "/api/v1/workspaces", token, "", &p); code != http.StatusServiceUnavailable || p.Kind != "fenced" {
 		t.Errorf("API: status %d, %+v", code, p)
@@ -138,6 +139,28 @@ func TestFenced(t *testing.T) {
 	}
 	if code := ask(t, s, "GET", "/healthz", "", "", nil); code != http.StatusOK {
 		t.Errorf("health: status %d", code)
+	}
+}
+
+// TestFencedStaysFenced: a restart does not bring a superseded server back, a
+// higher epoch of its own does.
+func TestFencedStaysFenced(t *testing.T) {
+	s, err := testServer(t, func(*Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.fence(s.epoch + 1)
+	if err := s.data.checkFence(s.epoch); !errors.Is(err, dormer.ErrFenced) {
+		t.Errorf("start after the fence: %v, want ErrFenced", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := New(t.Context(), s.cfg, s.deps); !errors.Is(err, dormer.ErrFenced) {
+		t.Errorf("New after the fence: %v, %v, want ErrFenced", again, err)
+	}
+	if err := s.data.checkFence(s.epoch + 1); err != nil {
+		t.Errorf("start with the epoch raised: %v", err)
 	}
 }
 

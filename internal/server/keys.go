@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -77,7 +78,7 @@ func loadSecret(d *dataDir, name string, size int, random io.Reader) ([]byte, er
 		if _, err := io.ReadFull(random, b); err != nil {
 			return nil, fmt.Errorf("make key %s: %w", name, err)
 		}
-		return b, writeFile(path, b)
+		return b, durable.WriteFile(path, b)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the key %s is missing; restore it from a backup: %w", path, dormer.ErrCorrupt)
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/seal"
 )
 
@@ -70,7 +71,7 @@ func (r *keyRing) Refresh(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("encode version of key set: %w", err)
 		}
-		if err := writeFile(r.path, b); err != nil {
+		if err := durable.WriteFile(r.path, b); err != nil {
 			return err
 		}
 	}

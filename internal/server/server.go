@@ -147,7 +147,7 @@ func (s *Server) openStores(ctx context.Context) error {
 	if s.instance, s.epoch, err = s.state.Instance(ctx, dormer.InstanceID(id)); err != nil {
 		return fmt.Errorf("read the identity of the instance: %w", err)
 	}
-	return nil
+	return s.data.checkFence(s.epoch)
 }
 
 func (s *Server) makeAccess(ctx context.Context) error {
@@ -224,7 +224,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 	}
 	s.catalog, err = catalog.New(ctx, catalog.Config{
 		Store: s.state, Policies: s.state, Directories: s.directories(),
-		Images: catalogImages{images: s.images, keyID: s.keys.repository.ID()},
+		Images: catalogImages{images: s.images},
 		Zone:   zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	if err != nil {
@@ -266,7 +266,7 @@ func (s *Server) makeClients() error {
 		Objects: s.images, Audit: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
 		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
-		Fenced:   func(dormer.Epoch) { s.fenced.Store(true) },
+		Fenced:   s.fence,
 		Now:      s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	return err
@@ -328,10 +328,19 @@ func (s *Server) trustedProxies() []netip.Prefix {
 	return all
 }
 
+// fence takes the server out of service for good: one of a higher epoch has
+// taken over. A restart must not bring it back.
+func (s *Server) fence(heard dormer.Epoch) {
+	s.fenced.Store(true)
+	if err := s.data.keepFence(heard); err != nil {
+		s.deps.Logger.LogAttrs(context.Background(), slog.LevelError, "after a restart this server would not know that it was superseded",
+			slog.String("error", err.Error()))
+	}
+}
+
 // catalogImages finds images of workspaces in the repository.
 type catalogImages struct {
 	images *imagerepo.Repository
-	keyID  string
 }
 
 func (c catalogImages) Resolve(ctx context.Context, image string, number int) (catalog.Image, error) {
@@ -339,5 +348,5 @@ func (c catalogImages) Resolve(ctx context.Context, image string, number int) (c
 	if err != nil {
 		return catalog.Image{}, err
 	}
-	return catalog.Image{ID: v.Image, Number: v.Number, KeyID: c.keyID}, nil
+	return catalog.Image{ID: v.Image, Number: v.Number, KeyID: v.KeyID}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // Session tickets. Clients come back each minute with a resumed session, after
@@ -86,7 +87,7 @@ func (c *certificates) tickets(leaf *x509.Certificate) ([][32]byte, error) {
 		}
 		stored = slices.Concat(fresh, stored)
 		stored = stored[:min(len(stored), 32*ticketKeys)]
-		if err := writeFile(path, stored); err != nil {
+		if err := durable.WriteFile(path, stored); err != nil {
 			return nil, err
 		}
 	}

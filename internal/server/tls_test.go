@@ -27,6 +27,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/seal"
 )
@@ -200,7 +201,7 @@ func writePair(t *testing.T, dir string, end time.Time) TLSConfig {
 		t.Fatal(err)
 	}
 	c := TLSConfig{Mode: TLSFiles, Certificate: filepath.Join(dir, "c.pem"), Key: filepath.Join(dir, "k.pem")}
-	if err := errors.Join(writeFile(c.Certificate, encodeCertificates(der)), writeKey(c.Key, key)); err != nil {
+	if err := errors.Join(durable.WriteFile(c.Certificate, encodeCertificates(der)), writeKey(c.Key, key)); err != nil {
 		t.Fatal(err)
 	}
 	return c

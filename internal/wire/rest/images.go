@@ -24,6 +24,7 @@ type ImageVersion struct {
 	Sizes   imageformat.Sizes `json:"sizes"`
 	Stored  int64             `json:"stored" doc:"all objects of the version"`
 	Unique  int64             `json:"unique" doc:"what deleting it would free; -1: not asked for"`
+	KeyID   string            `json:"key_id,omitempty" doc:"key that the objects are encrypted under; absent: not encrypted"`
 }
 
 // NewPush begins a push.
