@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/dormer-project/dormer"
 )
 
@@ -35,8 +33,16 @@ type Limit struct {
 	now  func() time.Time
 
 	mu sync.Mutex
-	// guards the field below
-	byKey map[digest]*rate.Limiter
+	// guards the field below and what it points to
+	byKey map[digest]*failures
+}
+
+// failures are those of one key that still count.
+type failures struct {
+	// until is when none counts any more: each adds Rate.Every.
+	until time.Time
+	// round is one higher after each time when none counted.
+	round uint64
 }
 
 // digest stands for a key, so that whoever chooses long keys takes no more
@@ -50,50 +56,63 @@ func digestOf(key string) digest {
 
 // New returns a limit of that rate.
 func New(r Rate, now func() time.Time) *Limit {
-	return &Limit{rate: r, now: now, byKey: make(map[digest]*rate.Limiter)}
+	return &Limit{rate: r, now: now, byKey: make(map[digest]*failures)}
 }
 
 // Taken is an attempt that was let through.
 type Taken struct {
-	reservation *rate.Reservation
-	at          time.Time
+	limit *Limit
+	of    *failures
+	round uint64
 }
 
-// GiveBack makes the attempt count for nothing.
-func (t Taken) GiveBack() { t.reservation.CancelAt(t.at) }
+// GiveBack makes the attempt count for nothing. It is called once. What time
+// has forgiven already is not given back a second time.
+func (t Taken) GiveBack() {
+	t.limit.mu.Lock()
+	defer t.limit.mu.Unlock()
+	if t.of.round == t.round {
+		t.of.until = t.of.until.Add(-t.limit.rate.Every)
+	}
+}
 
 // Take takes one attempt of key; *Error when it failed too often.
 func (l *Limit) Take(key string) (Taken, error) {
-	now := l.now()
-	r := l.of(digestOf(key), now).ReserveN(now, 1)
-	if wait := r.DelayFrom(now); wait > 0 {
-		r.CancelAt(now)
-		return Taken{}, &Error{After: wait}
-	}
-	return Taken{reservation: r, at: now}, nil
-}
-
-// of returns the limiter of a key.
-func (l *Limit) of(key digest, now time.Time) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if one, ok := l.byKey[key]; ok {
-		return one
+	now := l.now()
+	f := l.of(digestOf(key), now)
+	if !f.until.After(now) {
+		f.until = now
+		f.round++
+	}
+	until := f.until.Add(l.rate.Every)
+	if wait := until.Sub(now) - time.Duration(l.rate.Burst)*l.rate.Every; wait > 0 {
+		return Taken{}, &Error{After: wait}
+	}
+	f.until = until
+	return Taken{limit: l, of: f, round: f.round}, nil
+}
+
+// of returns the failures of a key. It needs l.mu.
+func (l *Limit) of(key digest, now time.Time) *failures {
+	if f, ok := l.byKey[key]; ok {
+		return f
 	}
 	if len(l.byKey) >= MaxKeys {
 		l.makeRoom(now)
 	}
-	one := rate.NewLimiter(rate.Every(l.rate.Every), l.rate.Burst)
-	l.byKey[key] = one
-	return one
+	f := &failures{}
+	l.byKey[key] = f
+	return f
 }
 
-// makeRoom forgets those that are full again, since they hold nobody back, and
-// others until a quarter is free: so that it is needed seldom, however many keys
-// somebody has. It needs l.mu.
+// makeRoom forgets those of which no failure counts any more, since they hold
+// nobody back, and others until a quarter is free: so that it is needed seldom,
+// however many keys somebody has. It needs l.mu.
 func (l *Limit) makeRoom(now time.Time) {
-	for k, one := range l.byKey {
-		if one.TokensAt(now) >= float64(one.Burst()) {
+	for k, f := range l.byKey {
+		if !f.until.After(now) {
 			delete(l.byKey, k)
 		}
 	}

@@ -142,3 +142,49 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestAttemptsSideBySide: giving back is exact however long attempts take and
+// whatever begins meanwhile.
+func TestAttemptsSideBySide(t *testing.T) {
+	c := newClock()
+	l := throttle.New(rate, c.now)
+	var under []throttle.Taken
+	for i := range 100 {
+		taken, err := l.Take("k")
+		if err != nil {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+		under = append(under, taken)
+		c.at = c.at.Add(rate.Every * 2 / 3)
+		if len(under) == rate.Burst {
+			under[0].GiveBack()
+			under = under[1:]
+		}
+	}
+}
+
+// TestTimeAndGivingBack: what time has forgiven is not given back on top of it.
+func TestTimeAndGivingBack(t *testing.T) {
+	c := newClock()
+	l := throttle.New(rate, c.now)
+	failures := func() (n int) {
+		for {
+			if _, err := l.Take("k"); err != nil {
+				return n
+			}
+			n++
+		}
+	}
+	slow, err := l.Take("k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.at = c.at.Add(time.Hour)
+	if n := failures(); n != rate.Burst {
+		t.Errorf("%d failures at once", n)
+	}
+	slow.GiveBack()
+	if n := failures(); n != 0 {
+		t.Errorf("%d failures more for an attempt of long ago", n)
+	}
+}
