@@ -25,6 +25,13 @@ suite() {
   "$tools/testrun" -record "$record" -suite "$name" -budget "$budget" "$@" </dev/null || failed=1
 }
 
+# Tests with several users of the system, full disks and guests need root. Go
+# builds them as whoever calls, only the test programs run as root.
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+  as_root=(-exec "sudo -E env PATH=$PATH")
+fi
+
 machines='/internal/(e2e|hypervisor|machine)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
@@ -40,7 +47,7 @@ suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
 suite build 3m -plain -- scripts/build.sh
 [[ ${#in_unit[@]} -eq 0 ]] ||
-  suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m "${in_unit[@]}"
+  suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m "${as_root[@]}" "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
 [[ ${#in_scripts[@]} -eq 0 ]] ||
@@ -50,7 +57,7 @@ if [[ ${#in_machines[@]} -gt 0 ]]; then
   DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null | tail -n 1) || failed=1
   export DORMER_TEST_GUEST
   # One package at a time: an emulated machine keeps a processor busy.
-  suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${in_machines[@]}"
+  suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
 fi
 
 "$tools/testrun" -record "$record" -report | tee build/summary.txt
