@@ -225,7 +225,7 @@ func (m *machine) spec(l *lease.Lease, p *policy.Effective, id dormer.ImageID, o
 	s := hypervisor.Spec{
 		Machine: l.Machine, Dir: m.disks(), Name: l.WorkspaceName, ComputerName: l.ComputerName,
 		Memory: p.GuestMemory(host.MemoryMiB), Processors: p.GuestProcessors(host.Processors),
-		Firmware: hw.Firmware, Base: hw.Base, Boot: hw.Boot,
+		Firmware: hw.Firmware, Base: hw.Base, Boot: hw.Boot, DiskBus: hw.DiskBus, TPM: hw.TPM,
 		Layer: digits[:min(len(digits), layerDigits)], Overlay: overlay,
 		Network: hypervisor.NetworkNone, Display: true,
 	}

@@ -51,6 +51,8 @@ type Hardware struct {
 	Base     []hypervisor.DiskSource
 	Firmware hypervisor.Firmware
 	Boot     *hypervisor.Boot
+	DiskBus  string
+	TPM      bool
 	// Data is where the user's data belongs, nil when the image does not say.
 	Data *imageformat.DataConvention
 }
@@ -106,6 +108,7 @@ func (s *StoreImages) Describe(ctx context.Context, id dormer.ImageID, key *imag
 	defer func() { err = errors.Join(err, image.Close()) }()
 	man := image.Manifest()
 	hw.Firmware, hw.Data = hypervisor.Firmware(man.Firmware), man.Data
+	hw.DiskBus, hw.TPM = man.DiskBus, man.TPM
 	for i := range man.Disks {
 		hw.Base = append(hw.Base, hypervisor.DiskSource{Image: &hypervisor.ImageDisk{Store: s.dir, Image: id, Index: i}})
 	}

@@ -229,6 +229,25 @@ func TestTerminate(t *testing.T) {
 	noLeftovers(t, dir)
 }
 
+// A machine process that hangs is killed, and QEMU with it.
+func TestHungProcess(t *testing.T) {
+	t.Parallel()
+	h := harness(t, nil)
+	dir := hypervisortest.Dir(t)
+	m := h.Start(t, driver(t), h.Spec(t, dir), secrets())
+	st := h.Ready(t, m)
+	started := children(t, st.PIDs[0])
+	if err := syscall.Kill(st.PIDs[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.Ended(t, m, hypervisor.ReasonCrashed)
+	gone(t, started)
+	noLeftovers(t, dir)
+}
+
 // A guest that restarts itself ends its machine and says so.
 func TestGuestRestarts(t *testing.T) {
 	t.Parallel()

@@ -82,7 +82,8 @@ func (l *Limit) Take(key string) (Taken, error) {
 	defer l.mu.Unlock()
 	now := l.now()
 	f := l.of(digestOf(key), now)
-	if !f.until.After(now) {
+	most := now.Add(time.Duration(l.rate.Burst) * l.rate.Every)
+	if !f.until.After(now) || f.until.After(most) { // past, or the clock was set back
 		f.until = now
 		f.round++
 	}

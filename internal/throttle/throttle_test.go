@@ -45,6 +45,25 @@ func TestFailuresAreHeldBack(t *testing.T) {
 	}
 }
 
+// A server's clock that was ahead for a while must not keep everybody out.
+func TestClockSetBack(t *testing.T) {
+	c := newClock()
+	l := throttle.New(rate, c.now)
+	c.at = c.at.Add(time.Hour)
+	if _, err := l.Take("k"); err != nil {
+		t.Fatal(err)
+	}
+	c.at = c.at.Add(-time.Hour)
+	for i := range rate.Burst {
+		if _, err := l.Take("k"); err != nil {
+			t.Fatalf("failure %d after the clock was set back: %v", i, err)
+		}
+	}
+	if _, err := l.Take("k"); err == nil {
+		t.Error("no limit after the clock was set back")
+	}
+}
+
 func TestWhatIsGivenBackCostsNothing(t *testing.T) {
 	l := throttle.New(rate, newClock().now)
 	for i := range 100 {

@@ -152,8 +152,25 @@ func (m *machine) Shutdown(ctx context.Context) error {
 	return m.wait(ctx, "shut machine down", m.client.Shutdown)
 }
 
-// Kill implements hypervisor.Machine.
-func (m *machine) Kill(ctx context.Context) error { return m.wait(ctx, "kill machine", m.client.Kill) }
+// Kill implements hypervisor.Machine. A machine process that does not carry it
+// out is killed itself: QEMU dies with it, so that a lease ends any machine.
+func (m *machine) Kill(ctx context.Context) error {
+	asked, cancel := context.WithTimeout(ctx, killTime)
+	defer cancel()
+	err := m.wait(asked, "kill machine", m.client.Kill)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if err := m.owner.Kill(); err != nil && m.owner.Alive() {
+		return fmt.Errorf("kill machine process: %w", err)
+	}
+	select {
+	case <-m.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("kill machine: it goes on: %w", dormer.ErrUnavailable)
+	}
+}
 
 // wait asks for the end and waits for it. An answer may be lost with the
 // process that ends.

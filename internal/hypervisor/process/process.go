@@ -32,6 +32,8 @@ const (
 	answerTick = 50 * time.Millisecond
 	// maxReady is the longest message about a start, in bytes.
 	maxReady = 64 << 10
+	// killTime is how long a machine process may take to turn its machine off.
+	killTime = 15 * time.Second
 	// afterKill is how long a machine process may take to end after its machine.
 	afterKill = 10 * time.Second
 )
