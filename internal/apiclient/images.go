@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
@@ -35,15 +36,24 @@ func (c *Client) ImageVersion(ctx context.Context, name string, number int) (res
 	return ask[rest.ImageVersion](ctx, c, http.MethodGet, version(name, number), nil, nil)
 }
 
-// DeleteImageVersion deletes one version.
-func (c *Client) DeleteImageVersion(ctx context.Context, name string, number int) error {
-	_, err := ask[rest.None](ctx, c, http.MethodDelete, version(name, number), nil, nil)
+// DeleteImageVersion deletes one version. ErrConflict when workspaces use it,
+// unless force is set.
+func (c *Client) DeleteImageVersion(ctx context.Context, name string, number int, force bool) error {
+	_, err := ask[rest.None](ctx, c, http.MethodDelete, version(name, number), forced(force), nil)
 	return err
 }
 
-// DeleteImage deletes all versions of an image.
-func (c *Client) DeleteImage(ctx context.Context, name string) (rest.ImagesDeleted, error) {
-	return ask[rest.ImagesDeleted](ctx, c, http.MethodDelete, "/images"+segment(name), nil, nil)
+// DeleteImage deletes all versions of an image. ErrConflict when workspaces use
+// one of them, unless force is set.
+func (c *Client) DeleteImage(ctx context.Context, name string, force bool) (rest.ImagesDeleted, error) {
+	return ask[rest.ImagesDeleted](ctx, c, http.MethodDelete, "/images"+segment(name), forced(force), nil)
+}
+
+func forced(force bool) url.Values {
+	if !force {
+		return nil
+	}
+	return url.Values{"force": {"true"}}
 }
 
 // BeginPush begins an upload and says which objects the repository lacks.

@@ -56,7 +56,12 @@ func newEnrol(a *app) *cobra.Command {
 		Long: `Makes the agent of this computer a client of the instance that made the join
 token. The token is read from standard input or asked for: it is a secret.`,
 		Example: "  dormer enrol < token.txt",
-		Args:    noArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 { // perhaps the token: it is not repeated
+				return usageError{errors.New("the join token comes from standard input: dormer enrol < token.txt")}
+			}
+			return nil
+		},
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, _ []string) error {
 			token, err := a.readSecret("join token", "Join token", false)
 			if err != nil {
@@ -202,5 +207,18 @@ func offlineLeft(w agentapi.Workspace) string {
 	if w.OfflineLeft == nil {
 		return "unlimited"
 	}
-	return (time.Duration(*w.OfflineLeft) * time.Second).Round(time.Minute).String()
+	return left(time.Duration(*w.OfflineLeft) * time.Second)
+}
+
+// left shows a time that is left for people: 45m, 71h or 3d.
+func left(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d < 2*time.Hour {
+		return fmt.Sprintf("%dm", d.Round(time.Minute)/time.Minute)
+	}
+	// To the hour first: what began as 3d shows as such a moment later.
+	if d = d.Round(time.Hour); d < 3*day {
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/day)
 }

@@ -87,6 +87,9 @@ func serveAgent(ctx context.Context, user bool) (err error) {
 //nolint:revive // the order is that of fake.AnswerFunc
 func answer(_ context.Context, _ hypervisor.Spec, r guestwire.ExecRequest) (guestwire.ExecResult, error, bool) {
 	if len(r.Args) == 2 && r.Args[0] == "fail" {
+		if r.Args[1] == "--binary" {
+			r.Args[1] = "\xffend"
+		}
 		return guestwire.ExecResult{ExitCode: 42, Stderr: []byte(r.Args[1] + "\n")}, nil, true
 	}
 	return guestwire.ExecResult{}, nil, false

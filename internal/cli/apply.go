@@ -36,7 +36,11 @@ func newApply(a *app) *cobra.Command {
 		Long: `Creates and changes workspaces so that they are as the files say. A document is
 matched by metadata.id where it has one, else by name: a known id with another
 name is a rename. All files are checked before anything is changed. Workspaces
-without a file are left alone, unless --prune is given.`,
+without a file are left alone, unless --prune is given.
+
+The files win: what others have committed since a file was exported is replaced,
+and apply says whose revision that was. It stays in the history; 'dormer diff'
+shows it before. 'dormer workspace edit' refuses instead.`,
 		Example: "  dormer apply -f office.yaml\n  dormer apply -f workspaces/ -m 'spring release'",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			return a.apply(ctx, c, path, message, prune, yes)
@@ -55,6 +59,13 @@ type applied struct {
 	File   string `json:"file,omitempty"`
 	Result string `json:"result"` // created, changed, unchanged or deleted
 	rest.Committed
+	// Replaces is the revision before, absent unless the result is changed.
+	Replaces *replaced `json:"replaces,omitempty"`
+}
+
+type replaced struct {
+	Revision dormer.Revision `json:"revision"`
+	Author   string          `json:"author"`
 }
 
 func (a *app) apply(ctx context.Context, c *apiclient.Client, path, message string, prune, yes bool) error {
@@ -69,19 +80,31 @@ func (a *app) apply(ctx context.Context, c *apiclient.Client, path, message stri
 	if prune {
 		gone = withoutFile(all, files)
 		for _, w := range gone {
-			if err := a.confirm("Workspace "+w.Name, w.Name, yes); err != nil {
+			if err := a.confirm("Workspace "+w.Name, "deleted", w.Name, yes); err != nil {
 				return err
 			}
 		}
 	}
 	results, err := a.carryOut(ctx, c, files, gone, message)
-	if err != nil {
-		err = fmt.Errorf("%w\n%d of %d changes were made before; repeat the command for the rest", err, len(results), len(files)+len(gone))
+	if done := len(results); err != nil && (done > 0 || passing(err)) {
+		err = fmt.Errorf("%w\n%d of %d changes were made before%s", err, done, len(files)+len(gone), repeat(err))
 	}
 	if a.json {
 		err = errors.Join(a.printJSON(results), err)
 	}
 	return err
+}
+
+// passing reports whether the same again may succeed later.
+func passing(err error) bool {
+	return errors.Is(err, dormer.ErrUnavailable) || errors.Is(err, dormer.ErrFull) || errors.Is(err, dormer.ErrConflict)
+}
+
+func repeat(err error) string {
+	if !passing(err) {
+		return ""
+	}
+	return "; repeat the command for the rest"
 }
 
 // checkAll asks the server about all files before it is changed: only it knows
@@ -104,8 +127,12 @@ func checkAll(ctx context.Context, c *apiclient.Client, files []file) error {
 // before the first error.
 func (a *app) carryOut(ctx context.Context, c *apiclient.Client, files []file, gone []rest.Workspace, message string) ([]applied, error) {
 	results := []applied{}
+	s, err := c.Session(ctx)
+	if err != nil {
+		return results, err
+	}
 	for _, f := range files {
-		r, err := a.applyOne(ctx, c, f, message)
+		r, err := a.applyOne(ctx, c, f, s.Principal.Name, message)
 		if err != nil {
 			return results, err
 		}
@@ -121,7 +148,8 @@ func (a *app) carryOut(ctx context.Context, c *apiclient.Client, files []file, g
 	return results, nil
 }
 
-func (a *app) applyOne(ctx context.Context, c *apiclient.Client, f file, message string) (applied, error) {
+// applyOne commits one file as the operator called me.
+func (a *app) applyOne(ctx context.Context, c *apiclient.Client, f file, me, message string) (applied, error) {
 	var r rest.Committed
 	var err error
 	result := "created"
@@ -135,13 +163,21 @@ func (a *app) applyOne(ctx context.Context, c *apiclient.Client, f file, message
 		return applied{}, inFile(f.path, err)
 	}
 	a.warnings(r)
-	if f.current != nil && r.Revision == f.current.Revision {
-		result = "unchanged"
+	done := applied{File: f.path, Result: result, Committed: r}
+	switch {
+	case f.current == nil:
+		a.tell("Workspace %s created: revision %d.", r.Name, r.Revision)
+	case r.Revision == f.current.Revision:
+		done.Result = "unchanged"
 		a.tell("Workspace %s is as the file says: revision %d.", r.Name, r.Revision)
-	} else {
-		a.tell("Workspace %s %s: revision %d.", r.Name, result, r.Revision)
+	case f.current.Author != me:
+		done.Replaces = &replaced{f.current.Revision, f.current.Author}
+		a.tell("Workspace %s changed: revision %d, replaces revision %d by %s.", r.Name, r.Revision, f.current.Revision, printable(f.current.Author))
+	default:
+		done.Replaces = &replaced{f.current.Revision, f.current.Author}
+		a.tell("Workspace %s changed: revision %d.", r.Name, r.Revision)
 	}
-	return applied{File: f.path, Result: result, Committed: r}, nil
+	return done, nil
 }
 
 func withoutFile(all []rest.Workspace, files []file) []rest.Workspace {

@@ -9,11 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/dormer-project/dormer"
 )
 
 // Streams are what a command reads and writes, and the variables of its
@@ -42,7 +41,8 @@ type app struct {
 
 // Run executes one command line and returns the exit code; see exitCode.
 func Run(ctx context.Context, args []string, s Streams) int {
-	root := newRoot(s)
+	a := &app{Streams: s}
+	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -52,12 +52,13 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if errors.As(err, &status) {
 		return int(status)
 	}
-	fmt.Fprintln(s.Err, "dormer: "+explain(err))
+	// A command line that cannot be read has not come as far as --json.
+	a.json = a.json || slices.Contains(args, "--json")
+	a.describe(err)
 	return exitCode(err)
 }
 
-func newRoot(s Streams) *cobra.Command {
-	a := &app{Streams: s}
+func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dormer",
 		Short: "Virtual desktops that run on people's own computers",
@@ -71,13 +72,13 @@ Users of a computer with the agent work with their workspaces:
   dormer sign-in, status, start, run, stop, restart, refresh, sign-out`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       s.Version,
+		Version:       a.Version,
 	}
-	root.SetIn(s.In)
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see '%s --help'", err, c.CommandPath())}
+		return usageError{fmt.Errorf("%w; see '%s --help'", flagError(err), c.CommandPath())}
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.profilePath, "profile", "", "file with server and session (default: dormer/profile.toml in your configuration folder)")
@@ -124,21 +125,5 @@ func addCompletion(root *cobra.Command) {
 			shell.Args = noArgs
 		}
 		group(c)
-	}
-}
-
-// explain adds to an error what to do next, where that is known.
-func explain(err error) string {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "interrupted"
-	case errors.Is(err, errNoServer), errors.Is(err, errNoAgent):
-		return err.Error()
-	case errors.Is(err, dormer.ErrUnauthenticated):
-		return err.Error() + "\nSign in with 'dormer login' (administrators) or 'dormer sign-in' (users of this computer)."
-	case errors.Is(err, dormer.ErrFull):
-		return err.Error() + "\nMake room and repeat the command; it goes on where it stopped."
-	default:
-		return err.Error()
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -105,15 +106,44 @@ func newTokenList(a *app) *cobra.Command {
 
 func newTokenRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "Make a join token useless", Args: exactArgs(1),
-		Example: "  dormer token revoke c2k7qv5xa3m4zt6hd5r2wn7bye",
+		Use: "revoke NAME|ID", Short: "Make a join token useless", Args: exactArgs(1),
+		Example: "  dormer token revoke 'third floor'\n  dormer token revoke c2k7qv5xa3m4zt6hd5r2wn7bye",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			if err := c.RevokeJoinToken(ctx, args[0]); err != nil {
+			id, err := tokenByName(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if err := c.RevokeJoinToken(ctx, id); err != nil {
 				return err
 			}
 			return a.say(struct{}{}, "Join token %s revoked.", args[0])
 		}),
 	}
+}
+
+// tokenByName returns the identity of the one join token of that name that is
+// not revoked, or what is an identity itself.
+func tokenByName(ctx context.Context, c *apiclient.Client, called string) (string, error) {
+	if dormer.ValidID(called) {
+		return called, nil
+	}
+	all, err := c.JoinTokens(ctx)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, t := range all {
+		if name.Fold(t.Name) == name.Fold(called) && !t.Revoked {
+			found = append(found, t.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("join token %q: %w; 'dormer token list' shows those that are there", called, dormer.ErrNotFound)
+	case 1:
+		return found[0], nil
+	}
+	return "", dormer.Invalidf("token", "%d join tokens have that name; use the ID that 'dormer token list' shows", len(found))
 }
 
 func newClient(a *app) *cobra.Command {
@@ -206,14 +236,35 @@ func newClientShow(a *app) *cobra.Command {
 			if err != nil || len(machines) == 0 {
 				return err
 			}
+			workspaces, err := c.Workspaces(ctx, "")
+			if err != nil {
+				return err
+			}
+			names := map[dormer.WorkspaceID]string{}
+			for _, w := range workspaces {
+				names[w.ID] = w.Name
+			}
 			fmt.Fprintln(a.Out)
 			rows := make([][]string, len(machines))
 			for i, m := range machines {
-				rows[i] = []string{string(m.ID), m.User.Name, m.ComputerName, m.State, m.Detail}
+				rows[i] = machineRow(m, names)
 			}
-			return a.print(machines, []string{"MACHINE", "USER", "COMPUTER", "STATE", "DETAIL"}, rows)
+			return a.print(machines, []string{"MACHINE", "WORKSPACE", "USER", "COMPUTER", "STATE", "DETAIL"}, rows)
 		}),
 	}
+}
+
+// machineRow shows a machine; workspaces that were deleted have no name.
+func machineRow(m rest.Machine, workspaces map[dormer.WorkspaceID]string) []string {
+	called, ok := workspaces[m.Workspace]
+	if !ok {
+		called = "(deleted) " + string(m.Workspace)
+	}
+	detail := m.Detail
+	if detail == "" && m.Image == "" {
+		detail = "no image on the client yet"
+	}
+	return []string{string(m.ID), called, m.User.Name, m.ComputerName, m.State, detail}
 }
 
 func newClientRevoke(a *app) *cobra.Command {
@@ -226,7 +277,7 @@ func newClientRevoke(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.confirm("Client "+x.Host.Name, x.Host.Name, yes); err != nil {
+			if err := a.confirm("Client "+x.Host.Name, "revoked", x.Host.Name, yes); err != nil {
 				return err
 			}
 			if err := c.RevokeClient(ctx, x.ID); err != nil {
@@ -259,7 +310,7 @@ func newClientOrder(a *app, use, short, kind string) *cobra.Command {
 				o.Machine = dormer.MachineID(args[1])
 			}
 			if kind == "delete" {
-				if err := a.confirm("Machine "+args[1]+" with its data", args[1], yes); err != nil {
+				if err := a.confirm("Machine "+args[1]+" with its data", "deleted", args[1], yes); err != nil {
 					return err
 				}
 			}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
-	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/policy"
 )
 
@@ -18,7 +16,7 @@ func newDiff(a *app) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use: "diff -f FILE|DIR", Short: "Show what apply would change, field by field", Args: noArgs,
-		Long:    "Compares files with the server's workspaces. The exit status is 0 when nothing differs and 10 when something does.",
+		Long:    "Compares files with the server's workspaces. The exit status is 0 when nothing differs and 10 when\nsomething does. A name in a grant that the server does not know is an error, as it\nwould be for apply.",
 		Example: "  dormer diff -f workspaces/",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			files, _, err := a.match(ctx, c, path)
@@ -45,21 +43,31 @@ type difference struct {
 
 func differences(ctx context.Context, c *apiclient.Client, files []file) ([]difference, error) {
 	found := []difference{}
+	var wrong []error
 	for _, f := range files {
 		d := difference{File: f.path, Name: f.doc.Metadata.Name, New: f.current == nil}
+		var stored *policy.Document
 		if f.current != nil {
-			stored, err := storedDocument(ctx, c, f.current.ID)
-			if err != nil {
+			var err error
+			if stored, err = storedDocument(ctx, c, f.current.ID); err != nil {
 				return nil, err
 			}
-			settle(f.doc, stored)
+		}
+		switch err := settle(ctx, c, f.doc, stored); {
+		case errors.Is(err, dormer.ErrInvalid):
+			wrong = append(wrong, inFile(f.path, err))
+			continue
+		case err != nil:
+			return nil, inFile(f.path, err)
+		}
+		if stored != nil {
 			d.Changes = policy.Diff(stored, f.doc)
 		}
 		if d.New || len(d.Changes) > 0 {
 			found = append(found, d)
 		}
 	}
-	return found, nil
+	return found, errors.Join(wrong...)
 }
 
 func (a *app) diff(ctx context.Context, c *apiclient.Client, files []file) error {
@@ -97,6 +105,12 @@ func (a *app) printChanges(changes []policy.Change) {
 	}
 	for _, ch := range changes {
 		switch {
+		case ch.Old == ch.New && ch.NewOrigin != ch.OldOrigin:
+			now := "now set, was the default"
+			if ch.NewOrigin != "" {
+				now = "now the default, was set"
+			}
+			fmt.Fprintf(a.Out, "  ~ %s: %s (%s)\n", ch.Path, printable(ch.New), now)
 		case ch.Old == "" && ch.OldOrigin == "":
 			fmt.Fprintf(a.Out, "  + %s: %s\n", ch.Path, value(ch.New, ch.NewOrigin))
 		case ch.New == "" && ch.NewOrigin == "":
@@ -108,23 +122,52 @@ func (a *app) printChanges(changes []policy.Change) {
 }
 
 // settle gives a document what the server would fill in at commit, so that it
-// does not show as a difference: its identity, and the keys of the principals
-// that it knows.
-func settle(d, stored *policy.Document) {
-	d.Metadata.ID = stored.Metadata.ID
-	for i := range d.Grants {
-		p := &d.Grants[i].Principal
-		if p.Key != "" {
-			continue
-		}
-		n := slices.IndexFunc(stored.Grants, func(g policy.Grant) bool {
-			q := g.Principal
-			return q.Kind == p.Kind && name.Fold(q.Name) == name.Fold(p.Name) && (p.Directory == "" || p.Directory == q.Directory)
-		})
-		if n >= 0 {
-			*p = stored.Grants[n].Principal
+// does not show as a difference: its identity, and the keys of its principals.
+// The server is asked for them, since another one of the same name has another
+// key. stored is nil for a new workspace. ErrInvalid names what the server
+// would refuse.
+func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document) error {
+	known := map[policy.Principal]bool{}
+	if stored != nil {
+		d.Metadata.ID = stored.Metadata.ID
+		for _, g := range stored.Grants {
+			known[g.Principal] = true
 		}
 	}
+	var wrong []dormer.FieldError
+	for i := range d.Grants {
+		p := &d.Grants[i].Principal
+		path := fmt.Sprintf("grants[%d].principal", i)
+		found, err := c.Resolve(ctx, p.Kind, p.DirectoryName()+`\`+p.Name)
+		switch {
+		case p.Key != "" && known[*p] && (errors.Is(err, dormer.ErrNotFound) || errors.Is(err, dormer.ErrUnavailable)):
+			// It was there once, and is left alone.
+		case errors.Is(err, dormer.ErrNotFound):
+			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("the server knows no %s of this name", p.Kind)})
+		case err != nil:
+			return fmt.Errorf("look %s up: %w", p.Name, err)
+		case p.Key != "" && p.Key != found.Key:
+			wrong = append(wrong, dormer.FieldError{Path: path + ".key", Message: fmt.Sprintf("is not the key of the %s of this name: name and key disagree", p.Kind)})
+		default:
+			p.Key, p.Name = found.Key, found.Name
+			p.Directory = writtenAs(*p, known)
+		}
+	}
+	if len(wrong) > 0 {
+		return &dormer.InvalidError{Fields: wrong}
+	}
+	return nil
+}
+
+// writtenAs returns the directory of p as the stored document writes it:
+// naming the default or leaving it out means the same.
+func writtenAs(p policy.Principal, known map[policy.Principal]bool) string {
+	for q := range known {
+		if q.Kind == p.Kind && q.Name == p.Name && q.DirectoryName() == p.DirectoryName() {
+			return q.Directory
+		}
+	}
+	return p.Directory
 }
 
 func storedDocument(ctx context.Context, c *apiclient.Client, id dormer.WorkspaceID) (*policy.Document, error) {

@@ -58,7 +58,7 @@ func newUserAdd(a *app) *cobra.Command {
 			u := rest.NewUser{Name: args[0], DisplayName: display, MustChange: mustChange}
 			if !generate {
 				var err error
-				if u.Password, err = a.readPassword("Password of "+args[0], false); err != nil {
+				if u.Password, err = a.readNewPassword("Password of "+args[0], false); err != nil {
 					return err
 				}
 			}
@@ -118,7 +118,7 @@ func newUserPassword(a *app) *cobra.Command {
 			}
 			s := rest.SetPassword{MustChange: mustChange}
 			if !generate {
-				if s.Password, err = a.readPassword("New password of "+args[0], false); err != nil {
+				if s.Password, err = a.readNewPassword("New password of "+args[0], false); err != nil {
 					return err
 				}
 			}
@@ -138,7 +138,7 @@ func newUserPassword(a *app) *cobra.Command {
 }
 
 func newUserEnable(a *app, enable bool) *cobra.Command {
-	use, short, said := "disable NAME", "Refuse a user; running workspaces stop at their clients' next poll", "User %s disabled."
+	use, short, said := "disable NAME", "Refuse a user; running workspaces stop after the grants' period of grace", "User %s disabled."
 	if enable {
 		use, short, said = "enable NAME", "Let a disabled user in again", "User %s enabled."
 	}
@@ -170,7 +170,7 @@ func newUserDelete(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.confirm("User "+u.Name, u.Name, yes); err != nil {
+			if err := a.confirm("User "+u.Name, "removed", u.Name, yes); err != nil {
 				return err
 			}
 			if err := c.DeleteUser(ctx, u.ID); err != nil {
@@ -268,7 +268,7 @@ func newGroupDelete(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.confirm("Group "+g.Name, g.Name, yes); err != nil {
+			if err := a.confirm("Group "+g.Name, "removed", g.Name, yes); err != nil {
 				return err
 			}
 			if err := c.DeleteGroup(ctx, g.ID); err != nil {

@@ -24,20 +24,22 @@ func (statusError) Error() string { return "" }
 var exitCodes = []struct {
 	kind error
 	code int
+	name string // of the kind, for --json
 }{
-	{dormer.ErrInvalid, exitInvalid},
-	{dormer.ErrTooLarge, exitInvalid},
-	{fs.ErrNotExist, exitInvalid}, // a file that the command line names
-	{context.Canceled, 130},
-	{dormer.ErrUnauthenticated, 3},
-	{dormer.ErrDenied, 4},
-	{dormer.ErrNotFound, 5},
-	{dormer.ErrConflict, 6},
-	{dormer.ErrExists, 6},
-	{dormer.ErrUnavailable, 7},
-	{dormer.ErrCorrupt, 8},
-	{dormer.ErrFull, 9},
-	{dormer.ErrFenced, 7},
+	{dormer.ErrInvalid, exitInvalid, "invalid"},
+	{dormer.ErrTooLarge, exitInvalid, "too-large"},
+	{fs.ErrNotExist, exitInvalid, "no-file"}, // a file that the command line names
+	{context.Canceled, 130, "interrupted"},
+	{dormer.ErrUnauthenticated, 3, "unauthenticated"},
+	{dormer.ErrDenied, 4, "denied"},
+	{dormer.ErrNotFound, 5, "not-found"},
+	{dormer.ErrConflict, 6, "conflict"},
+	{dormer.ErrExists, 6, "exists"},
+	{dormer.ErrUnavailable, 7, "unavailable"},
+	{dormer.ErrCorrupt, 8, "corrupt"},
+	{dormer.ErrFull, 9, "full"},
+	{dormer.ErrFenced, 7, "fenced"},
+	{dormer.ErrUnsupported, 1, "unsupported"},
 }
 
 // exitInvalid is the code for wrong input and usage.

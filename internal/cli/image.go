@@ -178,36 +178,46 @@ func newImageShow(a *app) *cobra.Command {
 }
 
 func newImageDelete(a *app) *cobra.Command {
-	var yes bool
+	var yes, force bool
 	cmd := &cobra.Command{
 		Use: "delete NAME[/NUMBER]", Short: "Delete a version, or an image with all versions", Args: exactArgs(1),
 		Example: "  dormer image delete office/2",
 		Long: `Deletes a version, or all of them. What no other version uses is freed by the
 sweep that follows after a few days; until then nothing that a client fetches
-disappears under it.`,
+disappears under it. What a workspace uses is kept unless --force is given: its
+machines that are there go on, new ones are not made.`,
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			called, number, err := parseVersion(args[0])
 			if err != nil {
 				return err
 			}
-			if err := a.confirm("Image "+args[0], args[0], yes); err != nil {
+			if err := a.confirm("Image "+args[0], "deleted", args[0], yes); err != nil {
 				return err
 			}
 			if number > 0 {
-				if err := c.DeleteImageVersion(ctx, called, number); err != nil {
-					return noImage(args[0], err)
+				if err := c.DeleteImageVersion(ctx, called, number, force); err != nil {
+					return notDeleted(args[0], err)
 				}
 				return a.say(rest.ImagesDeleted{Versions: 1}, "%s/%d deleted.", called, number)
 			}
-			d, err := c.DeleteImage(ctx, called)
+			d, err := c.DeleteImage(ctx, called, force)
 			if err != nil {
-				return noImage(args[0], err)
+				return notDeleted(args[0], err)
 			}
 			return a.say(d, "%s deleted: %d versions.", called, d.Versions)
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&force, "force", false, "even when workspaces use it")
 	return cmd
+}
+
+// notDeleted says how to delete what workspaces use.
+func notDeleted(s string, err error) error {
+	if errors.Is(err, dormer.ErrConflict) {
+		return fmt.Errorf("image %s: %w\nRepeat with --force to delete it nevertheless", s, err)
+	}
+	return noImage(s, err)
 }
 
 // writeSecret writes a file of its own that only its owner can read.

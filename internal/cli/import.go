@@ -44,11 +44,15 @@ the first free name.`,
 				if !a.json {
 					a.printDifferences(found)
 				}
-				if err := a.confirm("Revision "+fmt.Sprint(files[0].current.Revision)+" of "+files[0].current.Name, files[0].current.Name, yes); err != nil {
+				if err := a.confirm("Revision "+fmt.Sprint(files[0].current.Revision)+" of "+files[0].current.Name, "replaced", files[0].current.Name, yes); err != nil {
 					return err
 				}
 			}
-			r, err := a.applyOne(ctx, c, files[0], message)
+			s, err := c.Session(ctx)
+			if err != nil {
+				return err
+			}
+			r, err := a.applyOne(ctx, c, files[0], s.Principal.Name, message)
 			if err != nil || !a.json {
 				return err
 			}

@@ -15,6 +15,14 @@ import (
 // mustChange is the kind of the problem that asks for a new password.
 const mustChange = "must-change-password"
 
+// errWrongPassword is an ErrUnauthenticated for whom signing in is no advice.
+var errWrongPassword error = loginError{}
+
+type loginError struct{}
+
+func (loginError) Error() string        { return "name or password is wrong" }
+func (loginError) Is(target error) bool { return target == dormer.ErrUnauthenticated }
+
 // server returns a client of the server of the profile. Close it.
 func (a *app) server() (*apiclient.Client, profile, error) {
 	p, err := a.loadProfile()
@@ -106,12 +114,15 @@ func (a *app) signIn(ctx context.Context, c *apiclient.Client, user string, from
 		return rest.SignedIn{}, err
 	}
 	s, err := c.SignIn(ctx, rest.SignIn{User: user, Password: password})
+	if errors.Is(err, dormer.ErrUnauthenticated) {
+		return rest.SignedIn{}, errWrongPassword
+	}
 	var kind interface{ ProblemKind() string }
 	if !errors.As(err, &kind) || kind.ProblemKind() != mustChange {
 		return s, err
 	}
 	fmt.Fprintln(a.Err, "This password must be changed.")
-	next, err := a.readPassword("New password", fromStdin)
+	next, err := a.readNewPassword("New password", fromStdin)
 	if err != nil {
 		return rest.SignedIn{}, err
 	}

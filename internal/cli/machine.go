@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -215,7 +217,11 @@ func newRunApplication(a *app) *cobra.Command {
 		Use:   "run WORKSPACE APPLICATION",
 		Short: "Run a published application; the workspace starts when needed",
 		Long: `Runs a published application in the guest and shows what it prints. The exit
-status is that of the application. The workspace is started when it does not run.`,
+status is that of the application. The workspace is started when it does not run.
+
+With --json: exit_status, stdout and stderr as text. What is not valid UTF-8 is in
+base64, and stdout_encoding or stderr_encoding says so. truncated is true when
+there was more than is kept.`,
 		Example:           "  dormer run office Notepad --detach\n  dormer run demo hello",
 		Args:              exactArgs(2),
 		ValidArgsFunction: a.completeWorkspaces,
@@ -236,7 +242,7 @@ status is that of the application. The workspace is started when it does not run
 			}
 			switch {
 			case a.json:
-				if err := a.printJSON(r); err != nil {
+				if err := a.printJSON(newRanApplication(r)); err != nil {
 					return err
 				}
 			default:
@@ -258,6 +264,31 @@ status is that of the application. The workspace is started when it does not run
 	}
 	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for it to end")
 	return cmd
+}
+
+// ranApplication is what run prints with --json.
+type ranApplication struct {
+	Stdout         string `json:"stdout"`
+	StdoutEncoding string `json:"stdout_encoding,omitempty"` // base64, absent for text
+	Stderr         string `json:"stderr"`
+	StderrEncoding string `json:"stderr_encoding,omitempty"`
+	ExitStatus     int    `json:"exit_status"`
+	Truncated      bool   `json:"truncated,omitempty"`
+}
+
+func newRanApplication(r agentapi.RunResult) ranApplication {
+	out := ranApplication{ExitStatus: r.ExitStatus, Truncated: r.Truncated}
+	out.Stdout, out.StdoutEncoding = asText(r.Stdout)
+	out.Stderr, out.StderrEncoding = asText(r.Stderr)
+	return out
+}
+
+// asText returns bytes as text, in base64 where they are none.
+func asText(b []byte) (text, encoding string) {
+	if utf8.Valid(b) {
+		return string(b), ""
+	}
+	return base64.StdEncoding.EncodeToString(b), "base64"
 }
 
 // applications lists what a workspace publishes, for a message.

@@ -25,7 +25,9 @@ func (a *app) print(v any, headers []string, rows [][]string) error {
 	for _, r := range rows {
 		cells := make([]string, len(r))
 		for i, c := range r {
-			cells[i] = printable(c)
+			if cells[i] = printable(c); c == "" && len(headers) > 0 {
+				cells[i] = "-"
+			}
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}

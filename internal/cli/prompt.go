@@ -27,12 +27,48 @@ func (a *app) readPassword(prompt string, fromStdin bool) (string, error) {
 	return p, err
 }
 
+// passwordTries is how often a new password is asked for until it is the same
+// twice.
+const passwordTries = 3
+
+// readNewPassword asks for a password that is to be set: on a terminal twice,
+// since nobody sees what is typed; from standard input it is one line.
+func (a *app) readNewPassword(prompt string, fromStdin bool) (string, error) {
+	if _, typed := a.terminal(); fromStdin || !typed {
+		return a.readPassword(prompt, fromStdin)
+	}
+	for try := 1; ; try++ {
+		first, err := a.readPassword(prompt, false)
+		if err != nil {
+			return "", err
+		}
+		again, err := a.readPassword("Once more", false)
+		switch {
+		case err != nil:
+			return "", err
+		case first == again:
+			return first, nil
+		case try == passwordTries:
+			return "", dormer.Invalidf("password", "was not the same twice; nothing was changed")
+		}
+		a.note("These were not the same; try again.")
+	}
+}
+
+// terminal returns standard input where it is a terminal.
+func (a *app) terminal() (*os.File, bool) {
+	f, isFile := a.In.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return nil, false
+	}
+	return f, true
+}
+
 // readSecret asks for a secret on the terminal without showing it, or reads
 // one line of standard input when that is not a terminal or fromStdin is set.
 // Secrets never come from arguments or variables.
 func (a *app) readSecret(what, prompt string, fromStdin bool) (string, error) {
-	f, isFile := a.In.(*os.File)
-	if isFile && !fromStdin && term.IsTerminal(int(f.Fd())) {
+	if f, typed := a.terminal(); typed && !fromStdin {
 		fmt.Fprint(a.Err, prompt+": ")
 		b, err := term.ReadPassword(int(f.Fd()))
 		fmt.Fprintln(a.Err)
@@ -83,22 +119,22 @@ type oneByteReader struct{ r io.Reader }
 
 func (o oneByteReader) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }
 
-// confirm asks for the name of what is destroyed, unless yes was given.
-func (a *app) confirm(what, name string, yes bool) error {
+// confirm asks for the name of what is to be destroyed, unless yes was given.
+// done says what becomes of it, as "removed".
+func (a *app) confirm(what, done, name string, yes bool) error {
 	if yes {
 		return nil
 	}
-	f, isFile := a.In.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
-		return usageError{fmt.Errorf("%s would be removed; repeat with --yes", what)}
+	if _, typed := a.terminal(); !typed {
+		return usageError{fmt.Errorf("%s would be %s; repeat with --yes", what, done)}
 	}
-	fmt.Fprintf(a.Err, "%s will be removed. Type its name to go on: ", what)
+	fmt.Fprintf(a.Err, "%s will be %s. Type its name to go on: ", what, done)
 	line, err := a.readLine()
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if line != name {
-		return errors.New("the name does not fit; nothing was removed")
+		return fmt.Errorf("the name does not fit; nothing was %s", done)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func newPublisherRemove(a *app) *cobra.Command {
 		Use: "remove KEY", Short: "End the trust in a key; clients refuse images that it signed", Args: exactArgs(1),
 		Example: "  dormer publisher remove 3f0c1f2a9be47d15",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			if err := a.confirm("Trust in key "+args[0], args[0], yes); err != nil {
+			if err := a.confirm("Trust in key "+args[0], "removed", args[0], yes); err != nil {
 				return err
 			}
 			err := c.RemovePublisher(ctx, seal.KeyID(args[0]))

@@ -18,10 +18,11 @@ import (
 )
 
 func testRoot() *cobra.Command {
-	return newRoot(Streams{
+	a := &app{Streams: Streams{
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{},
 		Env: func(string) string { return "" }, Now: time.Now, Rand: strings.NewReader(""), Version: "1.2.3",
-	})
+	}}
+	return a.root()
 }
 
 // leaves calls f with every command that does something.

@@ -205,7 +205,7 @@ func newWorkspaceDelete(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.confirm("Workspace "+w.Name, w.Name, yes); err != nil {
+			if err := a.confirm("Workspace "+w.Name, "deleted", w.Name, yes); err != nil {
 				return err
 			}
 			if err := c.DeleteWorkspace(ctx, w.ID, w.ETag); err != nil {
@@ -220,15 +220,22 @@ func newWorkspaceDelete(a *app) *cobra.Command {
 
 func newWorkspaceExport(a *app) *cobra.Command {
 	var file string
+	var force bool
 	cmd := &cobra.Command{
 		Use: "export NAME [-o FILE]", Short: "Write a workspace to a file", Args: exactArgs(1),
 		Example: "  dormer workspace export office -o office.yaml",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			toFile := file != "" && file != "-"
+			if toFile && !force {
+				if err := freshFile(file); err != nil {
+					return fmt.Errorf("%w; --force writes over it", err)
+				}
+			}
 			d, err := a.document(ctx, c, args[0], 0)
 			if err != nil {
 				return err
 			}
-			if file == "" || file == "-" {
+			if !toFile {
 				return a.write(d.Body)
 			}
 			if err := os.WriteFile(file, d.Body, 0o644); err != nil {
@@ -238,6 +245,7 @@ func newWorkspaceExport(a *app) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVarP(&file, "output", "o", "", "the file (default: standard output)")
+	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
 	return cmd
 }
 
