@@ -41,6 +41,8 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 exec 9>"$out/lock"
 flock 9
+# What a killed build left, now that nobody else builds.
+rm -rf "$out"/.work-*
 work=$(mktemp -d "$out/.work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 

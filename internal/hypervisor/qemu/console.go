@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -63,11 +62,9 @@ func (c *console) write(p []byte) {
 	if c.file == nil {
 		return
 	}
-	n, err := c.file.Write(p)
+	// What cannot be written, on a full disk say, is missing in the log only.
+	n, _ := c.file.Write(p)
 	c.size += n
-	if err != nil && !errors.Is(err, io.ErrShortWrite) {
-		return
-	}
 }
 
 // tail keeps the last of what a process prints, for its error.
