@@ -84,6 +84,11 @@ func setup(env *testscript.Env) error {
 		env.Setenv(name, path)
 	}
 	env.Setenv("XDG_RUNTIME_DIR", run)
+	examples, err := filepath.Abs("../../examples/workspaces")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLES", examples)
 	env.Setenv("TZ", "UTC")
 	return nil
 }
