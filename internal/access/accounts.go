@@ -92,9 +92,19 @@ func (s *Accounts) Create(ctx context.Context, n NewAccount) (a Account, generat
 		Expires: n.Expires, Created: s.now().UTC().Truncate(time.Microsecond),
 	}
 	if err := s.accounts.CreateAccount(ctx, a); err != nil {
-		return Account{}, "", fmt.Errorf("add the user: %w", err)
+		return Account{}, "", fmt.Errorf("add the user: %w", called("user", n.Name, err))
 	}
 	return a, generated, nil
+}
+
+// called says whom an error of a store is about that knows no names.
+func called(what, who string, err error) error {
+	for _, kind := range []error{dormer.ErrNotFound, dormer.ErrExists} {
+		if errors.Is(err, kind) {
+			return fmt.Errorf("%s %q: %w", what, who, kind)
+		}
+	}
+	return err
 }
 
 // All lists the users.
@@ -102,12 +112,14 @@ func (s *Accounts) All(ctx context.Context) ([]Account, error) { return s.accoun
 
 // Get returns one user.
 func (s *Accounts) Get(ctx context.Context, id string) (Account, error) {
-	return s.accounts.AccountByID(ctx, id)
+	a, err := s.accounts.AccountByID(ctx, id)
+	return a, called("user", id, err)
 }
 
 // ByName returns the user of that name.
 func (s *Accounts) ByName(ctx context.Context, name string) (Account, error) {
-	return s.accounts.AccountByName(ctx, name)
+	a, err := s.accounts.AccountByName(ctx, name)
+	return a, called("user", name, err)
 }
 
 // AccountChange changes what is not nil.
@@ -152,14 +164,17 @@ func (s *Accounts) Update(ctx context.Context, id string, c AccountChange) (Acco
 		after = *a
 		return nil
 	})
-	return after, err
+	if c.Name != nil && errors.Is(err, dormer.ErrExists) {
+		return Account{}, called("user", *c.Name, err)
+	}
+	return after, called("user", id, err)
 }
 
 // SetPassword gives a user a password, generated when password is empty. It
 // must be changed at the next sign-in when it was generated or mustChange says
 // so. Sessions are the caller's to end.
 func (s *Accounts) SetPassword(ctx context.Context, id, password string, mustChange bool) (a Account, generated string, err error) {
-	if a, err = s.accounts.AccountByID(ctx, id); err != nil {
+	if a, err = s.Get(ctx, id); err != nil {
 		return Account{}, "", err
 	}
 	if password == "" {
@@ -183,7 +198,7 @@ func (s *Accounts) SetPassword(ctx context.Context, id, password string, mustCha
 
 // Delete removes a user. Sessions and roles are the caller's to end.
 func (s *Accounts) Delete(ctx context.Context, id string) error {
-	return s.accounts.DeleteAccount(ctx, id)
+	return called("user", id, s.accounts.DeleteAccount(ctx, id))
 }
 
 // Authenticate checks a password. Users who do not exist take as long as those
@@ -271,7 +286,7 @@ func (s *Accounts) CreateGroup(ctx context.Context, name string) (Group, error) 
 	}
 	g := Group{ID: id, Name: name}
 	if err := s.groups.CreateGroup(ctx, g); err != nil {
-		return Group{}, fmt.Errorf("add the group: %w", err)
+		return Group{}, fmt.Errorf("add the group: %w", called("group", name, err))
 	}
 	return g, nil
 }
@@ -287,7 +302,7 @@ func (s *Accounts) Group(ctx context.Context, id string) (Group, error) {
 	}
 	i := slices.IndexFunc(all, func(g Group) bool { return g.ID == id })
 	if i < 0 {
-		return Group{}, fmt.Errorf("find group: %w", dormer.ErrNotFound)
+		return Group{}, called("group", id, dormer.ErrNotFound)
 	}
 	return all[i], nil
 }
@@ -299,7 +314,7 @@ func (s *Accounts) Members(ctx context.Context, group string) ([]Member, error) 
 
 // DeleteGroup removes a group. Its roles are the caller's to end.
 func (s *Accounts) DeleteGroup(ctx context.Context, id string) error {
-	return s.groups.DeleteGroup(ctx, id)
+	return called("group", id, s.groups.DeleteGroup(ctx, id))
 }
 
 // SetMember adds or removes a member of a group; repeating it changes nothing.
@@ -315,7 +330,7 @@ func (s *Accounts) SetMember(ctx context.Context, group string, m Member, presen
 func (s *Accounts) checkMember(ctx context.Context, m Member) error {
 	switch m.Kind {
 	case dormer.KindUser:
-		if _, err := s.accounts.AccountByID(ctx, m.ID); err != nil {
+		if _, err := s.Get(ctx, m.ID); err != nil {
 			return fmt.Errorf("find the member: %w", err)
 		}
 	case dormer.KindGroup:

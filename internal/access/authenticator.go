@@ -158,7 +158,20 @@ func (a *Authenticator) EndSessionsOf(ctx context.Context, user dormer.UserID) e
 	return a.sessions.endOf(ctx, user)
 }
 
-// Sweep forgets sessions that have expired. It is called now and then.
+// EndOperatorSessionsOf ends the sessions that a user has as an operator. Those
+// on clients are left: there the directory's reason is told.
+func (a *Authenticator) EndOperatorSessionsOf(ctx context.Context, user dormer.UserID) error {
+	return a.sessions.endKindOf(ctx, SessionOperator, user)
+}
+
+// Follow forgets operators' sessions that were ended in the store alone, by a
+// command beside the server. It is called now and then.
+func (a *Authenticator) Follow(ctx context.Context) error {
+	return a.sessions.follow(ctx, SessionOperator)
+}
+
+// Sweep forgets sessions that have expired, and those of users that were ended
+// in the store alone. It is called now and then.
 func (a *Authenticator) Sweep(ctx context.Context) error { return a.sessions.sweep(ctx) }
 
 // GroupsOf returns the groups that user is in, nested ones too, as the user's
@@ -176,7 +189,11 @@ func (a *Authenticator) GroupsOf(ctx context.Context, user dormer.Principal) ([]
 // DIRECTORY\name. ErrNotFound when there is none.
 func (a *Authenticator) Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error) {
 	d, who := a.directoryOf(who)
-	return d.Resolve(ctx, kind, who)
+	p, err := d.Resolve(ctx, kind, who)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return dormer.Principal{}, fmt.Errorf("%s %.200q of directory %s: %w", kind, who, d.Name(), dormer.ErrNotFound)
+	}
+	return p, err
 }
 
 // Find lists principals of all directories whose names begin with prefix, at

@@ -297,3 +297,49 @@ func TestNamesWithoutEnd(t *testing.T) {
 		t.Errorf("a password without end: %v", err)
 	}
 }
+
+// TestEndedBesideTheServer: sessions that a command ended in the store are
+// refused once the server has looked, others are not.
+func TestEndedBesideTheServer(t *testing.T) {
+	f := newFixture(t, access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1})
+	open := func(kind access.SessionKind) (id, secret string) {
+		t.Helper()
+		s, secret, err := f.OpenSession(t.Context(), kind, f.alice, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.ID, secret
+	}
+	check := func(what string, kind access.SessionKind, id, secret string, want bool) {
+		t.Helper()
+		if _, err := f.CheckSession(kind, id, secret); (err == nil) != want {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	gone, goneSecret := open(access.SessionOperator)
+	user, userSecret := open(access.SessionUser)
+	if _, err := f.state.EndSessionsOf(t.Context(), f.alice.ID()); err != nil {
+		t.Fatal(err)
+	}
+	kept, keptSecret := open(access.SessionOperator)
+	if err := f.Follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("ended as an operator", access.SessionOperator, gone, goneSecret, false)
+	check("opened since", access.SessionOperator, kept, keptSecret, true)
+	if err := f.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("ended as a user", access.SessionUser, user, userSecret, false)
+
+	// Those on clients are left when only the operator's are ended.
+	user, userSecret = open(access.SessionUser)
+	if err := f.EndOperatorSessionsOf(t.Context(), f.alice.ID()); err != nil {
+		t.Fatal(err)
+	}
+	check("of an operator", access.SessionOperator, kept, keptSecret, false)
+	check("of a user", access.SessionUser, user, userSecret, true)
+	f.open(t)
+	check("of an operator after a restart", access.SessionOperator, kept, keptSecret, false)
+	check("of a user after a restart", access.SessionUser, user, userSecret, true)
+}

@@ -78,8 +78,9 @@ func (a *Authenticator) CheckRemovable(ctx context.Context, p dormer.Principal) 
 	return a.keepFull(ctx, p)
 }
 
-// Forget takes role and sessions of a principal that is about to be removed
-// from its directory. ErrConflict as CheckRemovable, and then nothing changed.
+// Forget takes role and operator's sessions of a principal that is about to be
+// removed from its directory; those on clients end when the directory says that
+// it is gone. ErrConflict as CheckRemovable, and then nothing changed.
 func (a *Authenticator) Forget(ctx context.Context, p dormer.Principal) error {
 	if err := a.keepFull(ctx, p); err != nil {
 		return err
@@ -87,5 +88,5 @@ func (a *Authenticator) Forget(ctx context.Context, p dormer.Principal) error {
 	if err := a.cfg.Operators.SetOperator(ctx, Operator{Principal: p, Role: dormer.RoleNone}); err != nil {
 		return fmt.Errorf("take the role: %w", err)
 	}
-	return a.sessions.endOf(ctx, p.ID())
+	return a.sessions.endKindOf(ctx, SessionOperator, p.ID())
 }

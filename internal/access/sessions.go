@@ -134,6 +134,57 @@ func (s *sessions) endOf(ctx context.Context, user dormer.UserID) error {
 	return nil
 }
 
+// endKindOf ends a user's sessions of one kind, also those that only the store
+// knows.
+func (s *sessions) endKindOf(ctx context.Context, kind SessionKind, user dormer.UserID) error {
+	all, err := s.store.Sessions(ctx, kind)
+	if err != nil {
+		return fmt.Errorf("end sessions of user: %w", err)
+	}
+	s.mu.Lock()
+	for id, one := range s.byID {
+		if one.Kind == kind && one.User.ID() == user {
+			delete(s.byID, id)
+		}
+	}
+	s.mu.Unlock()
+	for _, one := range all {
+		if one.User.ID() == user {
+			if err := s.end(ctx, one.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow forgets sessions of a kind that the store does not have any more. A
+// session is in the store before it is in memory, so that only those count
+// which were in memory before the store was asked.
+func (s *sessions) follow(ctx context.Context, kind SessionKind) error {
+	s.mu.RLock()
+	gone := map[string]bool{}
+	for id, one := range s.byID {
+		if one.Kind == kind {
+			gone[id] = true
+		}
+	}
+	s.mu.RUnlock()
+	all, err := s.store.Sessions(ctx, kind)
+	if err != nil {
+		return fmt.Errorf("look for ended sessions: %w", err)
+	}
+	for _, one := range all {
+		delete(gone, one.ID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range gone {
+		delete(s.byID, id)
+	}
+	return nil
+}
+
 // sweep forgets what has expired.
 func (s *sessions) sweep(ctx context.Context) error {
 	now := s.now()
@@ -147,5 +198,5 @@ func (s *sessions) sweep(ctx context.Context) error {
 	if err := s.store.DeleteExpiredSessions(ctx, now); err != nil {
 		return fmt.Errorf("remove expired sessions: %w", err)
 	}
-	return nil
+	return s.follow(ctx, SessionUser)
 }

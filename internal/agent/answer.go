@@ -101,11 +101,12 @@ func (a *Agent) apply(ctx context.Context, t *trust, answer wire.PollAnswer, rep
 	if answer.Keys != nil {
 		a.logError(ctx, "keys", a.keepKeys(*answer.Keys))
 	}
-	a.logError(ctx, "sessions", a.endSessions(answer.EndedSessions))
+	ended, err := a.endSessions(answer.EndedSessions)
+	a.logError(ctx, "sessions", err)
 	for _, e := range answer.Leases {
 		a.logError(ctx, "lease", a.takeLease(ctx, t, e))
 	}
-	a.withdraw(ctx, answer.Withdrawn)
+	a.withdraw(ctx, answer.Withdrawn, ended)
 	a.logError(ctx, "orders", a.takeOrders(ctx, t, answer.Orders, reported))
 	a.enforceAll()
 	_, all := a.all()
@@ -176,31 +177,35 @@ func (a *Agent) setUsers(u users) error {
 	return nil
 }
 
-func (a *Agent) endSessions(ended []wire.EndedSession) error {
-	for _, e := range ended {
+// endSessions forgets sessions that the server has ended, and returns why, by
+// user.
+func (a *Agent) endSessions(list []wire.EndedSession) (map[dormer.UserID]string, error) {
+	ended := map[dormer.UserID]string{}
+	for _, e := range list {
 		a.mu.Lock()
-		var name string
+		var user dormer.Principal
 		rest := a.users.without(func(s session) bool {
 			if s.ID == e.ID {
-				name = s.User.Name
+				user = s.User
 			}
 			return s.ID == e.ID
 		})
 		var err error
-		if name != "" {
+		if user.Name != "" {
 			err = a.setUsers(rest)
 		}
 		a.mu.Unlock()
 		if err != nil {
-			return err
+			return ended, err
 		}
-		if name != "" {
+		if user.Name != "" {
+			ended[user.ID()] = e.Reason
 			ev := event.New(event.SessionEnded, a.now(), e.Reason)
-			ev.User = name
+			ev.User = user.Name
 			a.tell(ev, nil)
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 // takeLease verifies a lease, fetches its policy and keeps both.
@@ -288,14 +293,16 @@ func (m *machine) owns(u dormer.UserID) bool {
 // maxNotices bounds the reasons that are kept for machines that never were here.
 const maxNotices = 100
 
-func (a *Agent) withdraw(ctx context.Context, list []wire.Withdrawal) {
+// withdraw takes leases away. Of users whose sessions have just ended it is
+// known better why than that they are not signed in.
+func (a *Agent) withdraw(ctx context.Context, list []wire.Withdrawal, ended map[dormer.UserID]string) {
 	notices := map[dormer.MachineID]string{}
 	for _, w := range list {
 		a.mu.Lock()
 		m, ok := a.machines[w.Machine]
 		a.mu.Unlock()
 		if ok {
-			a.logError(ctx, "withdrawal", m.withdraw(w.Reason, a.now()))
+			a.logError(ctx, "withdrawal", m.withdraw(m.reasonOf(w, ended), a.now()))
 		} else if len(notices) < maxNotices {
 			notices[w.Machine] = w.Reason
 		}
@@ -303,6 +310,16 @@ func (a *Agent) withdraw(ctx context.Context, list []wire.Withdrawal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.poll.notices = notices
+}
+
+func (m *machine) reasonOf(w wire.Withdrawal, ended map[dormer.UserID]string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	why, ok := ended[m.record.User.ID()]
+	if !ok {
+		return w.Reason
+	}
+	return m.record.User.Name + " is not signed in any more: " + why
 }
 
 // revoked stops everything: the server has refused this client for good. It is

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/process"
@@ -137,6 +138,9 @@ func (p *program) serve(ctx context.Context, f File, log *slog.Logger) (err erro
 	}
 	// Machines outlive the agent and open the store by its path.
 	images, err := OpenImages(filepath.Clean(f.Images))
+	if errors.Is(err, dormer.ErrConflict) {
+		return fmt.Errorf("another agent runs here: %w", err)
+	}
 	if err != nil {
 		return err
 	}

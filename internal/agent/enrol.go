@@ -67,7 +67,7 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	}
 	t, err := identity{
 		Client: answer.Client, Instance: answer.Instance, RootKey: answer.RootKey, Authority: authority,
-		KeySet: answer.KeySet, Enrolled: a.now(),
+		KeySet: answer.KeySet, Enrolled: a.now(), Again: old != nil,
 	}.open()
 	if err != nil {
 		return err
@@ -93,7 +93,26 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	}
 	a.trust, a.link, a.sealed = t, link, wire.SealedKeys{}
 	a.mu.Unlock()
+	_, all := a.all()
+	for _, m := range all {
+		// They are of the identity that was refused, and stopped when it was.
+		a.logError(ctx, "earlier machines", m.leave())
+	}
 	a.tell(event.New(event.Enrolled, a.now(), string(t.Client)), nil)
+	return nil
+}
+
+// leave marks the machine as one of an earlier enrolment.
+func (m *machine) leave() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.record
+	m.record.Earlier, m.record.Lease, m.record.WithdrawnAt = true, nil, time.Time{}
+	m.record.Withdrawn = "kept from an earlier enrolment of this client"
+	if err := m.save(); err != nil {
+		m.record = was
+		return err
+	}
 	return nil
 }
 
@@ -116,7 +135,9 @@ func (a *Agent) SignIn(ctx context.Context, peer agentapi.Peer, r agentapi.SignI
 	}
 	answer, err := link.SignIn(ctx, r.User, r.Password)
 	if err != nil {
-		a.tell(event.New(event.SignInRefused, a.now(), ""), nil)
+		e := event.New(event.SignInRefused, a.now(), "")
+		e.User = a.knownUser(peer.UID, r.User)
+		a.tell(e, nil)
 		return agentapi.User{}, err
 	}
 	secret, err := seal.Unseal(key, wire.SessionInfo(answer.Session), answer.Sealed)
@@ -134,6 +155,21 @@ func (a *Agent) SignIn(ctx context.Context, peer agentapi.Peer, r agentapi.SignI
 	a.tell(e, nil)
 	_ = a.pollNow(ctx) // the status says how it went
 	return userOf(s), nil
+}
+
+// knownUser returns the name of a user who works here already, or "": what else
+// was typed as a name may be a password.
+func (a *Agent) knownUser(uid uint32, typed string) string {
+	_, all := a.all()
+	for _, m := range all {
+		m.mu.Lock()
+		user := m.record.User.Name
+		m.mu.Unlock()
+		if m.uid == uid && sameName(user, typed) {
+			return user
+		}
+	}
+	return ""
 }
 
 // mayUse refuses the users of this computer for whom the agent is not there.
@@ -216,6 +252,9 @@ func (a *Agent) sessionNamed(uid uint32, name string) (session, error) {
 		if sameName(s.User.Name, name) || string(s.User.ID()) == name {
 			return s, nil
 		}
+	}
+	if len(mine) == 0 {
+		return session{}, fmt.Errorf("nobody is signed in: %w", dormer.ErrNotFound)
 	}
 	return session{}, fmt.Errorf("nobody of that name is signed in here: %w", dormer.ErrNotFound)
 }

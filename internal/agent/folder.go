@@ -180,7 +180,7 @@ func openState(dir string) (folder, *os.File, error) {
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = lock.Close() // nothing was written
-		return "", nil, fmt.Errorf("another agent works in %s: %w", dir, dormer.ErrExists)
+		return "", nil, fmt.Errorf("another agent runs here, in %s: %w", dir, dormer.ErrExists)
 	}
 	if err := checkFormat(f); err != nil {
 		_ = lock.Close() // nothing was written

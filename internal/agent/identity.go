@@ -29,6 +29,8 @@ type identity struct {
 	Enrolled time.Time    `json:"enrolled"`
 	// Revoked says that the server has refused this identity for good.
 	Revoked bool `json:"revoked,omitempty"`
+	// Again says that the client had another identity before.
+	Again bool `json:"again,omitempty"`
 }
 
 // trust is an identity with its key set opened. It is not changed; a newer one

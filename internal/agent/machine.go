@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -32,6 +33,9 @@ type record struct {
 	// said so, zero when the machine must stop without grace.
 	Withdrawn   string    `json:"withdrawn,omitempty"`
 	WithdrawnAt time.Time `json:"withdrawn_at,omitzero"`
+	// Earlier says that it is of an earlier enrolment: it is kept and gets no
+	// leases any more.
+	Earlier bool `json:"earlier,omitempty"`
 	// Overlay and Base are settled at the first start: whether changes are
 	// kept, and over which image, as long as they are.
 	Overlay hypervisor.Overlay `json:"overlay,omitempty"`
@@ -182,16 +186,22 @@ func (m *machine) adopted(vm hypervisor.Machine) {
 func (m *machine) disks() string { return m.folder.path(DirDisks) }
 
 // save keeps the record; the caller holds mu.
-func (m *machine) save() error { return m.folder.writeJSON(FileMachine, m.record) }
+func (m *machine) save() error {
+	err := m.folder.writeJSON(FileMachine, m.record)
+	if m.record.Removing != "" && errors.Is(err, fs.ErrNotExist) {
+		return nil // its removal took the folder away: there is nothing to keep
+	}
+	return err
+}
 
-// image is the image that the next start uses; "" when there is no lease. The
-// caller holds mu.
+// image is the image that the next start uses; "" when it is not known, for
+// want of a lease. The caller holds mu.
 func (m *machine) image() dormer.ImageID {
 	switch {
-	case m.lease == nil:
-		return ""
 	case m.settled():
 		return m.record.Base
+	case m.lease == nil:
+		return ""
 	default:
 		return m.lease.Image
 	}
@@ -200,10 +210,10 @@ func (m *machine) image() dormer.ImageID {
 // imageName is the name of that image. The caller holds mu.
 func (m *machine) imageName() string {
 	switch {
-	case m.lease == nil:
-		return ""
 	case m.settled() && m.record.BaseName != "":
 		return m.record.BaseName
+	case m.lease == nil:
+		return ""
 	default:
 		return m.lease.ImageName
 	}
@@ -276,31 +286,37 @@ var refusalEvents = map[lease.Verdict]event.Code{
 func (m *machine) grace(j lease.Judgement) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	left, endless := m.graceLeft(j)
+	return endless || left > 0
+}
+
+// graceLeft is for how long a machine that runs may go on. The caller holds mu.
+func (m *machine) graceLeft(j lease.Judgement) (left time.Duration, endless bool) {
 	if m.policy == nil {
-		return false
+		return 0, false
 	}
 	switch j.Verdict {
 	case lease.Withdrawn:
 		if m.record.WithdrawnAt.IsZero() {
-			return false
+			return 0, false
 		}
 	case lease.Expired:
 	case lease.OfflineTooLong:
 		if m.policy.Deployment.Offline.Allow == policy.OfflineNone {
-			return false
+			return 0, false
 		}
 	case lease.Allowed, lease.NoLease, lease.WrongInstance, lease.WrongClient, lease.ClientTooOld, lease.NotYet:
-		return false
+		return 0, false
 	}
 	at := m.policy.Deployment.AtLimit
 	switch at.Action {
 	case policy.LimitRefuseStart:
-		return true
+		return 0, true
 	case policy.LimitStop:
-		return j.Over < at.Grace.Duration()
+		return at.Grace.Duration() - j.Over, false
 	case policy.LimitLock, policy.LimitDelete: // not enforced yet, so never allowed
 	}
-	return false
+	return 0, false
 }
 
 // accept takes a verified lease with its policy.
@@ -315,7 +331,7 @@ func (m *machine) accept(e seal.Envelope, l lease.Lease, p *policy.Effective) er
 		revision = m.lease.PolicyRevision
 	}
 	m.record.Lease, m.record.Name, m.record.User = &e, l.WorkspaceName, l.User
-	m.record.Withdrawn, m.record.WithdrawnAt = "", time.Time{}
+	m.record.Withdrawn, m.record.WithdrawnAt, m.record.Earlier = "", time.Time{}, false
 	if m.lease != nil && m.lease.Image != l.Image {
 		old := slices.DeleteFunc(slices.Clone(was.Old), func(i dormer.ImageID) bool { return i == l.Image || i == m.lease.Image })
 		old = slices.Insert(old, 0, m.lease.Image)

@@ -60,6 +60,9 @@ func (a *Agent) Status(_ context.Context, peer agentapi.Peer) (agentapi.Status, 
 			s.Notes = append(s.Notes, reason)
 		}
 	}
+	if len(mine) == 0 && a.trust != nil && a.trust.Again {
+		s.Notes = append(s.Notes, "this client was enrolled anew: users must sign in again")
+	}
 	slices.Sort(s.Notes)
 	return s, nil
 }
@@ -136,10 +139,27 @@ func (a *Agent) workspacesOf(uid uint32, r lease.Reading) []agentapi.Workspace {
 			out = append(out, m.describe(t, r))
 		}
 	}
+	setApart(out)
 	slices.SortFunc(out, func(x, y agentapi.Workspace) int {
 		return strings.Compare(x.Name+"\x00"+string(x.Machine), y.Name+"\x00"+string(y.Machine))
 	})
 	return out
+}
+
+// setApart gives machines that may not run another name where it is that of one
+// that may.
+func setApart(all []agentapi.Workspace) {
+	permitted := map[string]bool{}
+	for _, w := range all {
+		if w.Permitted {
+			permitted[name.Fold(w.Name)] = true
+		}
+	}
+	for i, w := range all {
+		if !w.Permitted && permitted[name.Fold(w.Name)] {
+			all[i].Name += " (earlier)"
+		}
+	}
 }
 
 // describe is what its user sees of a machine.
@@ -151,14 +171,20 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 	w := agentapi.Workspace{
 		Machine: m.id, Name: m.record.Name, User: m.record.User.Name, Persistent: m.record.Overlay == hypervisor.OverlayKeep,
 		State: string(now.State), Desired: string(now.Desired), Detail: now.Detail, Ready: m.status.Guest.Ready, Guest: m.status.Guest.Hostname,
-		Permitted: j.Verdict == lease.Allowed, Verdict: j.String(), Applications: []agentapi.Application{},
+		Permitted: j.Verdict == lease.Allowed, Verdict: j.String(), Image: m.imageName(), Applications: []agentapi.Application{},
+	}
+	if !w.Permitted {
+		w.Verdict = m.refusal(j, now.State, r)
+		if w.Detail == "" {
+			w.Detail = w.Verdict
+		}
 	}
 	if now.Err != nil {
 		w.Error = now.Err.Error()
 	}
 	if l := m.lease; l != nil {
-		w.Workspace, w.Image, w.PolicyRevision, w.ValidUntil = l.Workspace, m.imageName(), l.PolicyRevision, l.ValidUntil
-		if l.OfflineBudget != nil {
+		w.Workspace, w.PolicyRevision, w.ValidUntil = l.Workspace, l.PolicyRevision, l.ValidUntil
+		if l.OfflineBudget != nil && w.Permitted {
 			left := max(0, *l.OfflineBudget-int64(lease.BudgetUsed(*l, r)/time.Second))
 			w.OfflineLeft = &left
 		}
@@ -178,14 +204,39 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 	return w
 }
 
+// refusal says why a machine may not run, and what comes of it. The caller holds
+// mu.
+func (m *machine) refusal(j lease.Judgement, now workspace.State, r lease.Reading) string {
+	left, endless := m.graceLeft(j)
+	switch {
+	case m.record.Earlier && !now.Live():
+		return "kept from an earlier enrolment of this client, and does not start; its data is in " + m.disks()
+	case !now.Live():
+		return j.String() + "; it may not start, its data is kept"
+	case endless:
+		return j.String() + "; it runs on until it is stopped, and does not start again"
+	case left > 0:
+		at := r.Now.Add(left).Local()
+		form := "15:04"
+		if left >= 12*time.Hour {
+			form = "2006-01-02 15:04"
+		}
+		return j.String() + "; stops at " + at.Format(form) + ", save your work"
+	default:
+		return j.String() + "; it is being stopped"
+	}
+}
+
 // machineOf finds a machine of a local user by identity or workspace name.
-// Those of others are not found.
+// Those of others are not found. A machine that may not run does not take the
+// name of one that may.
 func (a *Agent) machineOf(peer agentapi.Peer, which string) (*machine, error) {
 	if err := a.mayUse(peer); err != nil {
 		return nil, err
 	}
-	_, all := a.all()
-	var found []*machine
+	t, all := a.all()
+	r := a.clock.Read()
+	var permitted, live, rest []*machine
 	for _, m := range all {
 		if m.uid != peer.UID {
 			continue
@@ -196,18 +247,30 @@ func (a *Agent) machineOf(peer agentapi.Peer, which string) (*machine, error) {
 		m.mu.Lock()
 		named := sameName(m.record.Name, which)
 		m.mu.Unlock()
-		if named {
-			found = append(found, m)
+		switch {
+		case !named:
+		case m.judge(t, r).Verdict == lease.Allowed:
+			permitted = append(permitted, m)
+		case m.rec.Snapshot().State.Live():
+			live = append(live, m)
+		default:
+			rest = append(rest, m)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return nil, fmt.Errorf("there is no such workspace here: %w", dormer.ErrNotFound)
-	case 1:
-		return found[0], nil
-	default:
-		return nil, fmt.Errorf("several workspaces have that name: name the machine by its identity: %w", dormer.ErrConflict)
+	for _, found := range [][]*machine{permitted, live} {
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return nil, fmt.Errorf("several workspaces are called %.80q: name the machine by its identity: %w", which, dormer.ErrConflict)
+		}
 	}
+	if len(rest) == 0 {
+		return nil, fmt.Errorf("there is no workspace %.80q here: %w", which, dormer.ErrNotFound)
+	}
+	// None of them runs or may: whichever it is, the answer is the same.
+	return slices.MinFunc(rest, func(x, y *machine) int { return strings.Compare(string(x.id), string(y.id)) }), nil
 }
 
 // Act implements agentapi.Machines.

@@ -96,7 +96,8 @@ type Workspace struct {
 	// State and Desired are those of package workspace.
 	State   string `json:"state"`
 	Desired string `json:"desired"`
-	// Detail is progress, or why it is as it is.
+	// Detail is progress, or why it is as it is: also that it may not start,
+	// or until when it runs although it may not.
 	Detail string `json:"detail,omitempty"`
 	// Error is why the last start, stop or download did not succeed.
 	Error string `json:"error,omitempty"`
@@ -107,11 +108,13 @@ type Workspace struct {
 	// Image is NAME/NUMBER.
 	Image          string          `json:"image"`
 	PolicyRevision dormer.Revision `json:"policy_revision"`
-	// Permitted says that it may run now; Verdict why or why not.
+	// Permitted says that it may run now; Verdict why or why not, and then what
+	// comes of it: when it stops, or that it does not start.
 	Permitted bool   `json:"permitted"`
 	Verdict   string `json:"verdict"`
 	// ValidUntil is when it ends, absent: no end. OfflineLeft is how many
-	// seconds it may go on without the server, absent: unrestricted.
+	// seconds it may go on without the server, absent: unrestricted, or not
+	// permitted anyway.
 	ValidUntil  *time.Time `json:"valid_until,omitempty"`
 	OfflineLeft *int64     `json:"offline_left,omitempty"`
 

@@ -309,7 +309,7 @@ func (c *Catalog) resolve(ctx context.Context, ref policy.Image, last resolved, 
 	case errors.Is(err, dormer.ErrNotFound) && key.number > 0:
 		out = resolved{problem: fmt.Sprintf("version %d of image %s is not in the repository", key.number, key.name)}
 	case errors.Is(err, dormer.ErrNotFound):
-		out = resolved{problem: fmt.Sprintf("image %s is not in the repository yet", key.name)}
+		out = resolved{problem: fmt.Sprintf("image %s is not in the repository", key.name)}
 	case last.ID != "" && (key.number == 0 || key.number == last.Number):
 		return last
 	default:

@@ -79,23 +79,70 @@ func (c *Catalog) List(ctx context.Context) ([]Revision, error) { return c.cfg.S
 
 // Get returns the current revision of a workspace.
 func (c *Catalog) Get(ctx context.Context, id dormer.WorkspaceID) (Revision, error) {
-	return c.cfg.Store.Workspace(ctx, id)
+	r, err := c.cfg.Store.Workspace(ctx, id)
+	return r, called(string(id), err)
+}
+
+// called says which workspace it is that the store does not find.
+func called(workspace string, err error) error {
+	if errors.Is(err, dormer.ErrNotFound) {
+		return fmt.Errorf("workspace %.200q: %w", workspace, dormer.ErrNotFound)
+	}
+	return err
 }
 
 // GetByName returns the current revision of the workspace of that name,
 // without regard to case.
 func (c *Catalog) GetByName(ctx context.Context, workspace string) (Revision, error) {
-	return c.cfg.Store.WorkspaceByName(ctx, workspace)
+	r, err := c.cfg.Store.WorkspaceByName(ctx, workspace)
+	return r, called(workspace, err)
+}
+
+// UsedBy returns the names of the workspaces whose image is that version: they
+// name it, or it is the newest and they name none. 0 is any version.
+func (c *Catalog) UsedBy(ctx context.Context, image string, number int) ([]string, error) {
+	newest, err := c.cfg.Images.Resolve(ctx, image, 0)
+	if err != nil {
+		return nil, fmt.Errorf("find image %s: %w", image, err)
+	}
+	revisions, err := c.cfg.Store.Workspaces(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load workspaces: %w", err)
+	}
+	var names []string
+	for _, r := range revisions {
+		doc, err := policy.DecodeStored(r.Document)
+		if err != nil {
+			return nil, fmt.Errorf("stored document of workspace %s: %w", r.Name, dormer.ErrCorrupt)
+		}
+		ref := doc.Spec.Machine.Image
+		if ref.Name != image || ref.Source != "" && ref.Source != policy.SourceServer {
+			continue
+		}
+		uses := newest.Number
+		if ref.Version != nil {
+			uses = *ref.Version
+		}
+		if number == 0 || number == uses {
+			names = append(names, r.Name)
+		}
+	}
+	return names, nil
 }
 
 // History returns all revisions without their documents, newest first.
 func (c *Catalog) History(ctx context.Context, id dormer.WorkspaceID) ([]Revision, error) {
-	return c.cfg.Store.History(ctx, id)
+	all, err := c.cfg.Store.History(ctx, id)
+	return all, called(string(id), err)
 }
 
 // RevisionOf returns one revision whole.
 func (c *Catalog) RevisionOf(ctx context.Context, id dormer.WorkspaceID, number dormer.Revision) (Revision, error) {
-	return c.cfg.Store.RevisionOf(ctx, id, number)
+	r, err := c.cfg.Store.RevisionOf(ctx, id, number)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return Revision{}, fmt.Errorf("revision %d of workspace %s: %w", number, id, dormer.ErrNotFound)
+	}
+	return r, err
 }
 
 // Validate checks a document as a commit would and returns the warnings that
@@ -242,7 +289,7 @@ func numbered(workspace string, n int) string {
 // Delete removes a workspace; its history stays for the audit.
 func (c *Catalog) Delete(ctx context.Context, id dormer.WorkspaceID, ifMatch, _ string) error {
 	if err := c.cfg.Store.Delete(ctx, id, ifMatch); err != nil {
-		return err
+		return called(string(id), err)
 	}
 	c.follow(ctx)
 	return nil
@@ -258,7 +305,7 @@ func (c *Catalog) follow(ctx context.Context) {
 
 // stored returns a workspace's current document.
 func (c *Catalog) stored(ctx context.Context, id dormer.WorkspaceID) (*policy.Document, error) {
-	r, err := c.cfg.Store.Workspace(ctx, id)
+	r, err := c.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +338,10 @@ func (c *Catalog) store(ctx context.Context, doc *policy.Document, ifMatch, by, 
 		Workspace: doc.Metadata.ID, Name: doc.Metadata.Name, ETag: policy.ETag(body), Author: by,
 		Time: c.cfg.Now().UTC().Truncate(time.Microsecond), Message: message, Document: body,
 	}, ifMatch)
-	if err != nil {
+	switch {
+	case errors.Is(err, dormer.ErrExists):
+		return Revision{}, fmt.Errorf("workspace %q: %w", doc.Metadata.Name, dormer.ErrExists)
+	case err != nil:
 		return Revision{}, err
 	}
 	return r, nil
@@ -341,21 +391,21 @@ func (c *Catalog) resolvePrincipals(ctx context.Context, doc, current *policy.Do
 		path := fmt.Sprintf("grants[%d].principal", i)
 		d := c.directory(p.DirectoryName())
 		if d == nil {
-			wrong = append(wrong, dormer.FieldError{Path: path + ".directory", Message: "is not a directory of this instance"})
+			wrong = append(wrong, dormer.FieldError{Path: path + ".directory", Message: fmt.Sprintf("%.80q is not a directory of this instance", p.DirectoryName())})
 			continue
 		}
 		found, err := d.Resolve(ctx, p.Kind, p.Name)
 		switch {
 		case errors.Is(err, dormer.ErrNotFound) && p.Key != "" && known[*p]:
-			warnings = append(warnings, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no such %s any more in directory %s", p.Kind, d.Name())})
+			warnings = append(warnings, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no %s %.80q any more in directory %s", p.Kind, p.Name, d.Name())})
 		case errors.Is(err, dormer.ErrNotFound):
-			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no %s of this name in directory %s", p.Kind, d.Name())})
+			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no %s %.80q in directory %s", p.Kind, p.Name, d.Name())})
 		case err != nil && p.Key != "" && known[*p] && errors.Is(err, dormer.ErrUnavailable):
-			warnings = append(warnings, dormer.FieldError{Path: path, Message: "was not checked: its directory does not answer now"})
+			warnings = append(warnings, dormer.FieldError{Path: path, Message: fmt.Sprintf("%s %.80q was not checked: its directory does not answer now", p.Kind, p.Name)})
 		case err != nil:
-			return nil, fmt.Errorf("look a principal up in directory %s: %w", d.Name(), err)
+			return nil, fmt.Errorf("look %s %.80q up in directory %s: %w", p.Kind, p.Name, d.Name(), err)
 		case p.Key != "" && p.Key != found.Key:
-			wrong = append(wrong, dormer.FieldError{Path: path + ".key", Message: fmt.Sprintf("is not the key of the %s of this name: name and key disagree", p.Kind)})
+			wrong = append(wrong, dormer.FieldError{Path: path + ".key", Message: fmt.Sprintf("is not the key of %s %.80q: name and key disagree", p.Kind, p.Name)})
 		default:
 			p.Key, p.Name = found.Key, found.Name
 		}

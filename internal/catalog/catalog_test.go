@@ -391,3 +391,22 @@ func TestRefreshSeesOtherServers(t *testing.T) {
 		t.Errorf("policy of a workspace that is gone: %v", err)
 	}
 }
+
+func TestUsedBy(t *testing.T) {
+	f := setup(t)
+	for name, image := range map[string]string{"Newest": "{name: office}", "Pinned": "{name: office, version: 2}", "Other": "{name: lab}"} {
+		f.create(t, strings.Replace(strings.Replace(office, "Office", name, 1), "{name: office}", image, 1))
+	}
+	for _, test := range []struct {
+		number int
+		want   []string
+	}{{0, []string{"Newest", "Pinned"}}, {1, nil}, {2, []string{"Pinned"}}, {3, []string{"Newest"}}} {
+		got, err := f.UsedBy(t.Context(), "office", test.number)
+		if d := cmp.Diff(test.want, got); d != "" || err != nil {
+			t.Errorf("version %d (%v, -want +got):\n%s", test.number, err, d)
+		}
+	}
+	if _, err := f.UsedBy(t.Context(), "lab", 0); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("an image that is not there: %v", err)
+	}
+}

@@ -43,15 +43,22 @@ type People interface {
 	// SignIn checks name and password; ErrUnauthenticated when one is wrong,
 	// ErrDenied with the reason for the user when the account is refused.
 	SignIn(ctx context.Context, t access.Attempt) (dormer.Principal, error)
-	OpenSession(ctx context.Context, kind access.SessionKind, user dormer.Principal, client dormer.ClientID) (access.Session, string, error)
-	// CheckSession touches no database. ErrUnauthenticated when it is over.
-	CheckSession(kind access.SessionKind, id, secret string) (access.Session, error)
-	EndSession(ctx context.Context, id string) error
+	Sessions
+	// Resolve finds a user by the name that was typed, else ErrNotFound.
+	Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error)
 	// GroupsOf asks the user's directory. ErrNotFound when the user is gone,
 	// *access.RefusedError when the account may not be used.
 	GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error)
 	// Operator checks the token of an operator's session.
 	Operator(ctx context.Context, token string) (access.Session, dormer.Role, error)
+}
+
+// Sessions are those of users on clients: access.Authenticator.
+type Sessions interface {
+	OpenSession(ctx context.Context, kind access.SessionKind, user dormer.Principal, client dormer.ClientID) (access.Session, string, error)
+	// CheckSession touches no database. ErrUnauthenticated when it is over.
+	CheckSession(kind access.SessionKind, id, secret string) (access.Session, error)
+	EndSession(ctx context.Context, id string) error
 }
 
 // Events takes what clients report: event.Ingester.

@@ -43,7 +43,11 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request, client dormer.Clien
 	p, err := a.cfg.People.SignIn(r.Context(), access.Attempt{User: q.User, Password: q.Password, Remote: a.cfg.Address(r)})
 	if refused(err) {
 		// The name is not recorded when it is unknown: it may be a password.
-		a.record(r, audit.Record{Who: "unknown user", Principal: string(client), Action: "session.refuse", Object: "client " + string(client), Detail: reasonOf(err)})
+		who, id := "unknown user", string(client)
+		if known, err := a.cfg.People.Resolve(r.Context(), dormer.KindUser, q.User); err == nil {
+			who, id = known.Name, string(known.ID())
+		}
+		a.record(r, audit.Record{Who: who, Principal: id, Action: "session.refuse", Object: "client " + string(client), Detail: reasonOf(err)})
 		if errors.Is(err, dormer.ErrUnauthenticated) {
 			return fmt.Errorf("name or password is wrong: %w", dormer.ErrDenied)
 		}

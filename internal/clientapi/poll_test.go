@@ -289,7 +289,7 @@ func TestImageNotThereYet(t *testing.T) {
 	s, c, _ := ready(t)
 	s.workspace("Lab", "lab", "alice")
 	a := c.poll()
-	if len(a.Withdrawn) != 1 || !strings.Contains(a.Withdrawn[0].Reason, "image lab is not in the repository yet") || len(c.leases) != 1 {
+	if len(a.Withdrawn) != 1 || !strings.Contains(a.Withdrawn[0].Reason, "image lab is not in the repository") || len(c.leases) != 1 {
 		t.Fatalf("answer is %+v", a)
 	}
 	s.images.set("lab", catalog.Image{ID: imageID("c"), Number: 1})

@@ -6,6 +6,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -134,5 +135,9 @@ func (a *API) serve(r route, w http.ResponseWriter, req *http.Request) error {
 		r.limit = maxBody
 	}
 	c.r.Body = http.MaxBytesReader(w, c.r.Body, r.limit)
-	return r.handle(a, c)
+	err := r.handle(a, c)
+	if r.need == public && errors.Is(err, dormer.ErrUnauthenticated) {
+		return answerSignIn(c, err)
+	}
+	return err
 }

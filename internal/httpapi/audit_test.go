@@ -167,7 +167,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 			}
 			return "/image-pushes/" + push.ID + "/commit"
 		}},
-		{route: "DELETE /images/{name}/{number}", action: "image.delete", path: func() string { return "/images/debian/1" }},
+		{route: "DELETE /images/{name}/{number}", action: "image.delete", path: func() string { return "/images/debian/1?force=true" }},
 		{route: "DELETE /images/{name}", action: "image.delete", path: func() string { return "/images/other" }},
 		{route: "POST /publishers", action: "publisher.add", body: rest.NewPublisher{Name: "bob", Key: ed25519.PublicKey(make([]byte, 32))}, out: &key},
 		{route: "DELETE /publishers/{id}", action: "publisher.remove", path: func() string { return "/publishers/" + string(key.ID) }},

@@ -115,6 +115,19 @@ func (c *call) number(name string, most int64) (int64, error) {
 	return n, nil
 }
 
+// flag returns a parameter of the query that is true or false, the latter when
+// it is absent.
+func (c *call) flag(name string) (bool, error) {
+	switch c.r.URL.Query().Get(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, dormer.Invalidf(name, "must be true or false")
+	}
+}
+
 // ifMatch returns the entity tag that a change replaces, without quotes.
 func (c *call) ifMatch() (string, error) {
 	s := c.r.Header.Get("If-Match")

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/imageformat"
@@ -88,11 +90,42 @@ func (a *API) deleteImage(c *call, _ rest.None) (rest.ImagesDeleted, error) {
 	if err != nil {
 		return rest.ImagesDeleted{}, err
 	}
+	forced, err := a.unused(c, image, 0)
+	if err != nil {
+		return rest.ImagesDeleted{}, err
+	}
 	n, err := a.Images.DeleteAll(c.ctx(), image, c.who())
 	if err != nil {
 		return rest.ImagesDeleted{}, err
 	}
-	return rest.ImagesDeleted{Versions: n}, c.audit("image.delete", image, fmt.Sprintf("all %d versions", n))
+	return rest.ImagesDeleted{Versions: n}, c.audit("image.delete", image, fmt.Sprintf("all %d versions", n)+forced)
+}
+
+// maxUsers is how many workspaces are named that keep an image.
+const maxUsers = 10
+
+// unused refuses to delete an image that workspaces use, unless that is forced:
+// then it returns what the audit log says about it.
+func (a *API) unused(c *call, image string, number int) (forced string, err error) {
+	force, err := c.flag("force")
+	if err != nil {
+		return "", err
+	}
+	users, err := a.Workspaces.UsedBy(c.ctx(), image, number)
+	switch {
+	case err != nil && !(force && errors.Is(err, dormer.ErrNotFound)):
+		return "", err
+	case len(users) == 0:
+		return "", nil
+	}
+	named := strings.Join(users[:min(len(users), maxUsers)], ", ")
+	if more := len(users) - maxUsers; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	if !force {
+		return "", fmt.Errorf("the image is used by workspaces (%s): %w", named, dormer.ErrConflict)
+	}
+	return "; forced, used by " + named, nil
 }
 
 func (a *API) deleteImageVersion(c *call, _ rest.None) (rest.None, error) {
@@ -104,10 +137,14 @@ func (a *API) deleteImageVersion(c *call, _ rest.None) (rest.None, error) {
 	if err != nil {
 		return rest.None{}, err
 	}
+	forced, err := a.unused(c, image, number)
+	if err != nil {
+		return rest.None{}, err
+	}
 	if err := a.Images.Delete(c.ctx(), image, number, c.who()); err != nil {
 		return rest.None{}, err
 	}
-	return rest.None{}, c.audit("image.delete", image+"/"+strconv.Itoa(number), "")
+	return rest.None{}, c.audit("image.delete", image+"/"+strconv.Itoa(number), strings.TrimPrefix(forced, "; "))
 }
 
 func (a *API) beginPush(c *call, in rest.NewPush) (rest.Push, error) {

@@ -63,8 +63,11 @@ func (r route) operation(registry huma.Registry) *huma.Operation {
 	for in, list := range map[string][]parameter{"query": r.query, "header": r.headers} {
 		for _, p := range list {
 			s := &huma.Schema{Type: "string"}
-			if p.number {
+			switch {
+			case p.number:
 				s = &huma.Schema{Type: "integer", Format: "int64"}
+			case p.flag:
+				s = &huma.Schema{Type: "boolean"}
 			}
 			op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: in, Description: p.doc, Required: p.required, Schema: s})
 		}

@@ -48,6 +48,7 @@ type media struct {
 type parameter struct {
 	name, doc string
 	number    bool
+	flag      bool // true or false
 	required  bool
 }
 
@@ -55,6 +56,7 @@ var (
 	before  = parameter{name: "before", doc: "only items older than this one (see next)", number: true}
 	limit   = parameter{name: "limit", doc: "at most so many items", number: true}
 	ifMatch = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
+	force   = parameter{name: "force", doc: "delete what workspaces use, too; without it that is a conflict that names them", flag: true}
 	message = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
 	events  = []parameter{
 		{name: "days", doc: "received within so many days", number: true},
@@ -117,8 +119,8 @@ func routes() []route {
 		act("GET", "/image-key", full, "The key that image objects are encrypted under", (*API).imageKey),
 		act("GET", "/images/{name}", readOnly, "List versions of an image", (*API).getImage),
 		act("GET", "/images/{name}/{number}", readOnly, "Read a version of an image", (*API).getImageVersion),
-		act("DELETE", "/images/{name}", full, "Delete all versions of an image", (*API).deleteImage).with(changes((*API).imagesChanged)),
-		act("DELETE", "/images/{name}/{number}", full, "Delete a version of an image", (*API).deleteImageVersion).with(changes((*API).imagesChanged)),
+		act("DELETE", "/images/{name}", full, "Delete all versions of an image", (*API).deleteImage).with(query(force), changes((*API).imagesChanged)),
+		act("DELETE", "/images/{name}/{number}", full, "Delete a version of an image", (*API).deleteImageVersion).with(query(force), changes((*API).imagesChanged)),
 		act("POST", "/image-pushes", full, "Begin to push an image", (*API).beginPush).with(status(http.StatusCreated), limited(maxPush)),
 		act("GET", "/image-pushes/{push}", full, "What a push still lacks", (*API).getPush),
 		raw("PUT", "/image-pushes/{push}/objects/{kind}/{hex}", full, "Upload an object of a push", (*API).putObject, octets, media{}).with(streaming(maxObject), unaudited),

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/audit"
+	"github.com/dormer-project/dormer/internal/problem"
+	"github.com/dormer-project/dormer/internal/wire"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -67,7 +70,7 @@ func (a *API) refused(c *call, user string, cause error) error {
 	if p, err := a.Access.Resolve(c.ctx(), dormer.KindUser, user); err == nil {
 		who, id = p.Name, string(p.ID())
 	}
-	detail := "wrong name or password"
+	detail := wrongPassword
 	if errors.Is(cause, dormer.ErrDenied) {
 		detail = cause.Error()
 	}
@@ -76,6 +79,22 @@ func (a *API) refused(c *call, user string, cause error) error {
 		Action: "session.refuse", Detail: detail, Request: c.request, Remote: c.remote,
 	})
 	return errors.Join(cause, err)
+}
+
+// wrongPassword is what whoever types a wrong name or password is told.
+const wrongPassword = "name or password is wrong"
+
+// answerSignIn makes a refused sign-in say what was wrong: signing in first is
+// what it tried.
+func answerSignIn(c *call, refusal error) error {
+	p := problem.Of(refusal)
+	p.Title, p.Detail = "Name or password is wrong", wrongPassword
+	b, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	c.w.Header().Set("WWW-Authenticate", "Bearer")
+	return c.bytes(p.Status, wire.ProblemType, append(b, '\n'))
 }
 
 func (a *API) currentSession(c *call, _ rest.None) (rest.Session, error) {

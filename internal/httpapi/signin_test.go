@@ -27,6 +27,16 @@ func TestWrongPasswordAndUnknownUser(t *testing.T) {
 	if diff := cmp.Diff(string(wrong.body), string(unknown.body)); diff != "" {
 		t.Errorf("the answers differ:\n%s", diff)
 	}
+	if p := wrong.problem(t); p.Kind != "unauthenticated" || !strings.Contains(p.Title, "password is wrong") || !strings.Contains(p.Detail, "name or password is wrong") {
+		t.Errorf("the answer does not say what was wrong: %+v", p)
+	}
+	var records rest.List[rest.AuditRecord]
+	h.must("GET", "/audit?limit=2", h.admin, nil, &records)
+	for i, who := range []string{"unknown user", "admin"} { // newest first
+		if r := records.Items[i]; r.Action != "session.refuse" || r.Who != who || !strings.Contains(r.Detail, "password") {
+			t.Errorf("record %d is %+v, expected one of %s", i, r, who)
+		}
+	}
 	a := h.must("GET", "/audit", h.admin, nil, nil)
 	if !strings.Contains(string(a.body), "session.refuse") || strings.Contains(string(a.body), "typed here") {
 		t.Errorf("audit log: %s", a.body)

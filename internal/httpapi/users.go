@@ -79,7 +79,8 @@ func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
 		return rest.User{}, err
 	}
 	if account.Disabled {
-		err = a.Access.EndSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID())
+		// Sessions on clients end at their next poll, which tells why.
+		err = a.Access.EndOperatorSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID())
 	}
 	return userOf(account), err
 }

@@ -21,6 +21,9 @@ type WorkspaceReader interface {
 	// History returns all revisions, newest first, without documents.
 	History(ctx context.Context, id dormer.WorkspaceID) ([]catalog.Revision, error)
 	RevisionOf(ctx context.Context, id dormer.WorkspaceID, number dormer.Revision) (catalog.Revision, error)
+	// UsedBy returns the names of the workspaces whose image is that version; 0
+	// is any.
+	UsedBy(ctx context.Context, image string, number int) ([]string, error)
 }
 
 // WorkspaceWriter changes workspaces. by is the operator's name; ifMatch the

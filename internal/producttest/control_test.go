@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,14 +145,16 @@ func TestGraceAtTheLimit(t *testing.T) {
 	c.mustStart(alice)
 	i.shut()
 	c.pass(8*time.Hour + 10*time.Minute)
-	if w := c.only(alice); w.State != "running" || w.Permitted {
+	if w := c.only(alice); w.State != "running" || w.Permitted || w.OfflineLeft != nil || !strings.Contains(w.Detail, "stops at ") || !strings.Contains(w.Verdict, "save your work") {
 		t.Errorf("ten minutes after the limit: %+v", w)
 	}
 	if r, err := c.run(alice, "Hello"); err != nil || r.ExitStatus != 0 {
 		t.Errorf("within the grace: %+v, %v", r, err)
 	}
 	c.pass(30 * time.Minute)
-	c.await(alice, "ready")
+	if w := c.await(alice, "ready"); w.OfflineLeft != nil || !strings.Contains(w.Detail, "off-line") || !strings.Contains(w.Detail, "may not start") {
+		t.Errorf("after the grace: %+v", w)
+	}
 	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("start after the grace: %v", err)
 	}
@@ -250,8 +253,52 @@ func TestRevokedClient(t *testing.T) {
 	// It may enrol again, as another client.
 	c.enrol(i.joinToken())
 	again, err := c.agent.Status(t.Context(), me(alice))
-	if err != nil || again.Client == s.Client || !again.Online {
+	if err != nil || again.Client == s.Client || !again.Online || !strings.Contains(strings.Join(again.Notes, "; "), "must sign in again") {
 		t.Errorf("enrolled again: %+v, %v", again, err)
+	}
+	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err == nil || !strings.Contains(err.Error(), "nobody is signed in") {
+		t.Errorf("signing out of the earlier enrolment: %v", err)
+	}
+	// The earlier machine keeps its data and does not take the name.
+	c.signIn(alice, "alice")
+	both := func(state string) (old, fresh agentapi.Workspace) {
+		t.Helper()
+		eventually(t, "both machines, the new one "+state, func() bool {
+			all, err := c.agent.Workspaces(t.Context(), me(alice))
+			if err != nil || len(all) != 2 {
+				return false
+			}
+			old, fresh = all[0], all[1]
+			if old.Machine != w.Machine {
+				old, fresh = fresh, old
+			}
+			return fresh.State == state
+		})
+		return old, fresh
+	}
+	for range 2 {
+		old, fresh := both("ready")
+		if old.Name == "Office" || old.Permitted || !strings.Contains(old.Detail, string(w.Machine)) || !strings.Contains(old.Verdict, "earlier enrolment") || old.Image != "office/1" {
+			t.Errorf("the earlier machine: %+v", old)
+		}
+		if got, err := c.agent.Act(t.Context(), me(alice), "office", agentapi.CommandStart); err != nil || got.Machine != fresh.Machine {
+			t.Errorf("start by name: %+v, %v", got, err)
+		}
+		both("running")
+		if _, err := c.agent.Act(t.Context(), me(alice), "Office", agentapi.CommandStop); err != nil {
+			t.Errorf("stop by name: %v", err)
+		}
+		both("ready")
+		c.restart()
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "state", "machines", string(w.Machine), "vm")); err != nil {
+		t.Errorf("the disks of the earlier machine: %v", err)
+	}
+	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.agent.Act(t.Context(), me(alice), "Office", agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("start when none of them may: %v", err)
 	}
 }
 
@@ -395,9 +442,18 @@ func TestDisabledAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.mustRefresh()
-	if w := c.await(alice, "ready"); w.Permitted {
+	if w := c.await(alice, "ready"); w.Permitted || !strings.Contains(w.Verdict, "the account is disabled") || !strings.Contains(w.Detail, "may not start") {
 		t.Errorf("after the account was disabled: %+v", w)
 	}
+	c.mustRefresh()
+	if w := c.only(alice); !strings.Contains(w.Verdict, "the account is disabled") {
+		t.Errorf("at the next poll: %+v", w)
+	}
+	eventually(t, "the event with the reason", func() bool {
+		return slices.ContainsFunc(i.events(), func(e rest.EventRow) bool {
+			return e.Code == int(event.SessionEnded) && strings.Contains(e.Description, "the account is disabled")
+		})
+	})
 	s, err := c.agent.Status(t.Context(), me(alice))
 	if err != nil || len(s.Users) != 0 {
 		t.Errorf("still signed in: %+v, %v", s.Users, err)

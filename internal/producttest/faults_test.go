@@ -230,7 +230,7 @@ func TestStateFolderIsLocked(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, "desk")
 	_, err := newAgent(c, c.images)
-	if !errors.Is(err, dormer.ErrExists) {
+	if !errors.Is(err, dormer.ErrExists) || !strings.Contains(err.Error(), "another agent runs here") {
 		t.Errorf("a second agent in the same folder: %v", err)
 	}
 	c.shut()

@@ -154,7 +154,8 @@ func (p *program) user() *cobra.Command {
 		Use: "reset-password NAME", Short: "Give a user of the embedded directory a new password", Args: cobra.ExactArgs(1),
 		Long: "reset-password is for operators who cannot sign in any more. It works on the database, also while\n" +
 			"the server runs, and needs the rights of the server's owner. The password is generated, printed,\n" +
-			"and must be changed at the next sign-in.",
+			"and must be changed at the next sign-in. The user's sessions end: as an operator within a minute,\n" +
+			"on clients within an hour, or at once when the server is started again.",
 		Example: "  dormerd user reset-password admin\n  dormerd user reset-password admin --stdin < password-file",
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := p.load(c)

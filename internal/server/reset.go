@@ -23,7 +23,7 @@ func resetPassword(ctx context.Context, state *store.State, cost access.Cost, na
 	accounts := access.NewAccounts(state, state, hasher, time.Now, rand.Reader)
 	a, err := accounts.ByName(ctx, name)
 	if err != nil {
-		return "", fmt.Errorf("find the user: %w", err)
+		return "", fmt.Errorf("reset the password: %w", err)
 	}
 	enabled := false
 	if _, err := accounts.Update(ctx, a.ID, access.AccountChange{Disabled: &enabled}); err != nil {

@@ -102,6 +102,7 @@ func (s *Server) Background(ctx context.Context) error {
 		{name: "clients", run: s.clients.Run},
 		every("key set", refreshInterval, s.ring.Refresh),
 		every("sessions", sweepInterval, s.access.Sweep),
+		every("ended sessions", refreshInterval, s.access.Follow),
 		every("images", sweepInterval, s.sweepImages),
 		every("retention", sweepInterval, s.retain),
 		every("first operator", sweepInterval, s.first.tidy),
