@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -241,4 +243,47 @@ func FuzzParseFile(f *testing.F) {
 			t.Error("an invalid configuration was taken")
 		}
 	})
+}
+
+// TestWithdrawDuringRemoval: a machine whose folder is gone has nothing to keep.
+func TestWithdrawDuringRemoval(t *testing.T) {
+	f, err := makeFolder(filepath.Join(t.TempDir(), "machine"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{
+		host:  func() wire.Host { return wire.Host{} },
+		clock: lease.NewClock(lease.TimeSources{Wall: time.Now, Boot: func() time.Duration { return 0 }, BootID: "boot"}, lease.ClockState{}),
+	}
+	m := &machine{agent: a, folder: f, record: record{Machine: "m"}}
+	if err := os.RemoveAll(string(f)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.withdraw("signed out", time.Time{}); err == nil {
+		t.Error("the record of a machine that is to stay was lost without a word")
+	}
+	m.record.Removing = "order"
+	if err := m.withdraw("signed out", time.Time{}); err != nil {
+		t.Errorf("while it is removed: %v", err)
+	}
+}
+
+// TestSecondAgent: whoever starts an agent twice is told so.
+func TestSecondAgent(t *testing.T) {
+	dir := t.TempDir()
+	images, err := OpenImages(filepath.Join(dir, "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer images.Close()
+	config := filepath.Join(dir, "agent.toml")
+	text := fmt.Sprintf("state = %q\nimages = %q\nsocket = %q\n", filepath.Join(dir, "state"), filepath.Join(dir, "images"), filepath.Join(dir, "agent.sock"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := Command("test", strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" })
+	c.SetArgs([]string{"run", "--config", config})
+	if err := c.ExecuteContext(t.Context()); !errors.Is(err, dormer.ErrConflict) || !strings.Contains(err.Error(), "another agent runs here") {
+		t.Errorf("a second agent: %v", err)
+	}
 }
