@@ -165,7 +165,7 @@ func (a *Agent) load(d Deps) error {
 		}
 	}
 	if a.trust != nil {
-		if a.link, err = a.newLink(a.trust); err != nil {
+		if a.link, err = a.newLink(a.trust, a.key); err != nil {
 			return err
 		}
 	}
@@ -200,9 +200,9 @@ func (a *Agent) loadMachines() error {
 }
 
 // newLink connects to the servers of an identity.
-func (a *Agent) newLink(t *trust) (*uplink.Uplink, error) {
+func (a *Agent) newLink(t *trust, key *seal.FileKey) (*uplink.Uplink, error) {
 	return uplink.New(uplink.Config{
-		Servers: t.keys.Servers, Authority: t.Authority, Client: t.Client, Key: a.key,
+		Servers: t.keys.Servers, Authority: t.Authority, Client: t.Client, Key: key,
 		Time: a.tlsTime, Random: a.random, UserAgent: a.userAgent(),
 	})
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -37,19 +38,14 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	a.mu.Lock()
-	key, old := a.key, a.trust
+	current, old := a.key, a.trust
 	a.mu.Unlock()
 	if old != nil && !old.Revoked {
 		return fmt.Errorf("this client is enrolled already, as %s: %w", old.Client, dormer.ErrExists)
 	}
-	if key == nil || old != nil {
-		var err error
-		if key, err = newKey(a.state, a.random); err != nil {
-			return err
-		}
-		a.mu.Lock()
-		a.key = key
-		a.mu.Unlock()
+	key, pem, err := nextKey(a.state, a.random, current)
+	if err != nil {
+		return err
 	}
 	public, err := seal.MarshalClientPublic(key)
 	if err != nil {
@@ -72,7 +68,7 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	if err != nil {
 		return err
 	}
-	link, err := a.newLink(t)
+	link, err := a.newLink(t, key)
 	if err != nil {
 		return err
 	}
@@ -84,14 +80,18 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	if err != nil {
 		return err
 	}
+	if err := a.state.write(FileKey, pem); err != nil {
+		return err
+	}
 	if err := a.state.writeJSON(FileIdentity, t.identity); err != nil {
 		return err
 	}
+	a.logError(ctx, "key of the enrolment", os.Remove(a.state.path(FileNextKey)))
 	a.mu.Lock()
 	if a.link != nil {
 		a.link.Close()
 	}
-	a.trust, a.link, a.sealed = t, link, wire.SealedKeys{}
+	a.key, a.trust, a.link, a.sealed = key, t, link, wire.SealedKeys{}
 	a.mu.Unlock()
 	_, all := a.all()
 	for _, m := range all {

@@ -23,6 +23,8 @@ const (
 	FileFormat = "format"
 	// FileKey is the client's private key, PEM.
 	FileKey = "client.key"
+	// FileNextKey is the key of an enrolment that has not succeeded yet, PEM.
+	FileNextKey = "client.key.next"
 	// FileIdentity is who the client is and whom it trusts.
 	FileIdentity = "identity.json"
 	// FileClock is the state of the clock, written at least each minute.

@@ -105,16 +105,26 @@ func loadIdentity(f folder) (*seal.FileKey, *trust, error) {
 	return key, t, nil
 }
 
-// newKey makes the client's key and keeps it before it is used, so that an
-// enrolment whose answer was lost is repeated with the same key.
-func newKey(f folder, random io.Reader) (*seal.FileKey, error) {
+// nextKey returns the key to enrol with, in PEM too. It is kept before it is
+// used, so that an enrolment whose answer was lost is repeated with the same
+// key, and beside the client's own, which an enrolment that fails must not
+// touch. current is that one, nil when there is none.
+func nextKey(f folder, random io.Reader, current *seal.FileKey) (*seal.FileKey, []byte, error) {
+	b, err := f.read(FileNextKey)
+	if err == nil {
+		// One that was taken already, before a crash, is no next one.
+		if k, err := seal.ParseFileKey(b); err == nil && (current == nil || !k.Equal(current.PrivateKey)) {
+			return k, b, nil
+		}
+	} else if !errors.Is(err, dormer.ErrNotFound) {
+		return nil, nil, err
+	}
 	k, err := seal.NewFileKey(random)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	b, err := k.MarshalPEM()
-	if err != nil {
-		return nil, err
+	if b, err = k.MarshalPEM(); err != nil {
+		return nil, nil, err
 	}
-	return k, f.write(FileKey, b)
+	return k, b, f.write(FileNextKey, b)
 }

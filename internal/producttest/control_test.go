@@ -1,6 +1,7 @@
 package producttest
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -248,6 +249,24 @@ func TestRevokedClient(t *testing.T) {
 	c.restart()
 	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("start on a revoked client: %v", err)
+	}
+	// A join token that does not count leaves the old identity as it is.
+	before, err := os.ReadFile(filepath.Join(c.dir, "state", "client.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := i.admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "revoked", Managed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.admin.RevokeJoinToken(t.Context(), used.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: used.Token}); !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("a revoked token: %v", err)
+	}
+	if after, err := os.ReadFile(filepath.Join(c.dir, "state", "client.key")); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a refused enrolment has changed the client's key (%v)", err)
 	}
 	// It may enrol again, as another client.
 	c.enrol(i.joinToken())
