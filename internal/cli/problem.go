@@ -69,7 +69,7 @@ func (a *app) describe(err error) {
 
 // kindOf names what kind of error it is.
 func kindOf(err error) string {
-	if usage, ok := errors.AsType[usageError](err); ok && usage.error != nil {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return "usage"
 	}
 	// The server's own word for it is finer.
