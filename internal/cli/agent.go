@@ -204,7 +204,10 @@ func (a *app) printWorkspaces(ws []agentapi.Workspace) error {
 }
 
 func offlineLeft(w agentapi.Workspace) string {
-	if w.OfflineLeft == nil {
+	switch {
+	case !w.Permitted:
+		return "-"
+	case w.OfflineLeft == nil:
 		return "unlimited"
 	}
 	return left(time.Duration(*w.OfflineLeft) * time.Second)
