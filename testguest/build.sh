@@ -5,7 +5,6 @@ set -euo pipefail
 recipe=$(cd "$(dirname "$0")" && pwd)
 checkout=$(dirname "$recipe")
 out=${1:?usage: build.sh OUTDIR}
-mirror=${DORMER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
 # What is installed; the tree of packages is cached under these arguments.
 # shellcheck disable=SC2054 # the commas belong to an argument
@@ -55,6 +54,11 @@ agent() {
 agent test-1 "$work/agent-1"
 agent test-2 "$work/agent-2"
 
+# The mirror that this machine's own packages come from.
+# shellcheck disable=SC2016 # $(REPO_URI) is apt's
+mirror=${DORMER_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 'Created-By: Packages' 2>/dev/null | head -n 1)}
+mirror=${mirror%/}
+[[ -n $mirror ]] || die "this machine's apt knows no Debian $suite; name a mirror in DORMER_DEBIAN_MIRROR"
 install_key=$(echo "$suite $mirror ${install[*]}" | hash)
 recipe_key=$(cd "$recipe" && find . -type f ! -name README.md -print0 | sort -z | xargs -0 sha256sum | hash)
 # The index of the archive determines which versions its packages resolve to.
