@@ -174,6 +174,26 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
+// TestStatusIsFresh: what a client has just reported is in the status report,
+// before it is written down.
+func TestStatusIsFresh(t *testing.T) {
+	t.Parallel()
+	i, c, _ := one(t)
+	for _, want := range []string{"running", "ready"} {
+		if want == "running" {
+			c.mustStart(alice)
+		} else if err := c.act(alice, agentapi.CommandStop); err != nil {
+			t.Fatal(err)
+		}
+		c.await(alice, want)
+		c.mustRefresh()
+		rows, err := i.admin.StatusReport(t.Context(), apiclient.ReportQuery{Days: 1})
+		if err != nil || len(rows) != 1 || rows[0].State != want || rows[0].Image != "office/1" {
+			t.Errorf("%s on the client: report %+v, %v", want, rows, err)
+		}
+	}
+}
+
 // one returns an instance with one enrolled computer on which alice is signed
 // in and has the workspace Office.
 func one(t *testing.T) (*instance, *computer, rest.Committed) {

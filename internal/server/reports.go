@@ -10,14 +10,25 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/imagerepo"
+	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/store"
 )
 
 // reportState is what the status report is made from: the store, with signs of
-// life that were not written yet.
+// life and reports of machines that were not written yet.
 type reportState struct {
 	*store.State
 	enrolment *enroll.Service
+	issuer    *lease.Issuer
+}
+
+// Machines returns all machines as their clients last reported them: what
+// waits in memory is written first.
+func (r reportState) Machines(ctx context.Context) ([]lease.Machine, error) {
+	if err := r.issuer.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return r.State.Machines(ctx)
 }
 
 // Clients returns all clients with their newest signs of life.

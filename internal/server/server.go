@@ -248,7 +248,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 	s.ingester = event.NewIngester(s.events, s.deps.Now, s.deps.Logger, event.IngestLimits{QueueEvents: s.cfg.Events.Queue})
 	names := &imageNames{images: s.images, now: s.deps.Now, logger: s.deps.Logger}
 	s.reports = report.New(report.Config{
-		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment}, Events: s.events, ImageName: names.name,
+		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}, Events: s.events, ImageName: names.name,
 		ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
 	})
 	return s.makeClients()
