@@ -36,7 +36,7 @@ type Member struct {
 }
 
 // AccountStore keeps the embedded directory's users. Names are compared folded
-// (FoldName). ErrExists for a name in use, ErrNotFound for one that is not.
+// (name.Fold). ErrExists for a name in use, ErrNotFound for one that is not.
 type AccountStore interface {
 	CreateAccount(ctx context.Context, a Account) error
 	AccountByName(ctx context.Context, name string) (Account, error)

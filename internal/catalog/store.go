@@ -24,7 +24,7 @@ type Revision struct {
 }
 
 // Store keeps revisions. Names are unique without regard to case after NFC
-// (FoldName). Methods that change something refuse a stale ifMatch with a
+// (name.Fold). Methods that change something refuse a stale ifMatch with a
 // *dormer.ConflictError naming who changed it and when.
 type Store interface {
 	// Workspaces returns the current revision of every workspace, by name.

@@ -10,10 +10,6 @@ import (
 	"github.com/dormer-project/dormer/internal/name"
 )
 
-// FoldName returns what names of workspaces, applications and principals are
-// compared by: name.Fold.
-func FoldName(s string) string { return name.Fold(s) }
-
 var directoryForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // grantKey is what makes two grants grants of the same principal.
