@@ -107,8 +107,10 @@ public_urls = ["$url"]
 [clients]
 poll_interval = "5s"
 END
+# Server and agent get sessions of their own: Ctrl-C is for this script, which
+# turns the machine off through the agent before it ends them.
 serve() {
-  dormerd serve --config "$demo/dormerd.toml" >>"$demo/dormerd.log" 2>&1 &
+  setsid dormerd serve --config "$demo/dormerd.toml" >>"$demo/dormerd.log" 2>&1 &
   server=$!
 }
 run cat "$demo/dormerd.toml"
@@ -136,7 +138,7 @@ run dormer apply -f examples/workspaces/demo.yaml -m 'the demo'
 run dormer workspace list
 
 step 'Start an agent, enrol it with a join token, sign the user in'
-dormer-agent run --user >>"$demo/agent.log" 2>&1 &
+setsid dormer-agent run --user >>"$demo/agent.log" 2>&1 &
 agent=$!
 run dormer token create demo --unmanaged -o "$demo/token"
 held 'the agent answers' until_true 20 dormer status
