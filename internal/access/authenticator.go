@@ -26,7 +26,7 @@ type PasswordChanger interface {
 type Config struct {
 	// Directories are asked by name; the one named Default is asked for users
 	// who name none.
-	Directories []Directory
+	Directories []Mount
 	Default     string
 	Operators   OperatorStore
 	Sessions    SessionStore
@@ -40,18 +40,18 @@ type Config struct {
 // operators. It is safe for concurrent use.
 type Authenticator struct {
 	cfg      Config
-	byName   map[string]Directory // folded names
+	byName   map[string]Mount // folded names
 	attempts *attempts
 	sessions *sessions
 }
 
 // NewAuthenticator returns an authenticator with the sessions that the store holds.
 func NewAuthenticator(ctx context.Context, cfg Config) (*Authenticator, error) {
-	a := &Authenticator{cfg: cfg, byName: map[string]Directory{}, attempts: newAttempts(cfg.Now)}
+	a := &Authenticator{cfg: cfg, byName: map[string]Mount{}, attempts: newAttempts(cfg.Now)}
 	for _, d := range cfg.Directories {
 		a.byName[name.Fold(d.Name())] = d
 	}
-	if a.byName[name.Fold(cfg.Default)] == nil {
+	if _, ok := a.byName[name.Fold(cfg.Default)]; !ok {
 		return nil, dormer.Invalidf("default", "names a directory that is not configured")
 	}
 	var err error
@@ -74,11 +74,11 @@ type Attempt struct {
 // directoryOf returns the directory that user names, and the name within it.
 func (a *Authenticator) directoryOf(user string) (Directory, string) {
 	if prefix, rest, ok := strings.Cut(user, `\`); ok {
-		if d := a.byName[name.Fold(prefix)]; d != nil {
-			return d, rest
+		if d, ok := a.byName[name.Fold(prefix)]; ok {
+			return d.Directory, rest
 		}
 	}
-	return a.byName[name.Fold(a.cfg.Default)], user
+	return a.byName[name.Fold(a.cfg.Default)].Directory, user
 }
 
 // SignIn checks a name and a password. ErrUnauthenticated when one of them is
@@ -178,8 +178,8 @@ func (a *Authenticator) Sweep(ctx context.Context) error { return a.sessions.swe
 // directory says now. ErrNotFound when the user is gone, *RefusedError when
 // disabled or expired.
 func (a *Authenticator) GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error) {
-	d := a.byName[name.Fold(user.Directory)]
-	if d == nil {
+	d, ok := a.byName[name.Fold(user.Directory)]
+	if !ok {
 		return nil, fmt.Errorf("directory %s is not configured: %w", user.Directory, dormer.ErrNotFound)
 	}
 	return d.Groups(ctx, user)
@@ -198,8 +198,8 @@ func (a *Authenticator) Resolve(ctx context.Context, kind dormer.PrincipalKind, 
 
 // Find lists principals of all directories whose names begin with prefix, at
 // most limit.
-func (a *Authenticator) Find(ctx context.Context, prefix string, limit int) ([]dormer.Principal, error) {
-	var found []dormer.Principal
+func (a *Authenticator) Find(ctx context.Context, prefix string, limit int) ([]Entry, error) {
+	var found []Entry
 	for _, d := range a.cfg.Directories {
 		if len(found) >= limit {
 			break

@@ -29,7 +29,7 @@ func (f *fixture) open(t *testing.T) {
 	t.Helper()
 	var err error
 	f.Authenticator, err = access.NewAuthenticator(t.Context(), access.Config{
-		Directories: []access.Directory{directory.NewEmbedded(f.accounts)}, Default: dormer.EmbeddedDirectory,
+		Directories: []access.Mount{{Directory: directory.NewEmbedded(f.accounts)}}, Default: dormer.EmbeddedDirectory,
 		Operators: f.state, Sessions: f.state, OperatorSession: time.Hour, UserSession: 24 * time.Hour,
 		Now: func() time.Time { return f.now }, Random: rand.Reader,
 	})

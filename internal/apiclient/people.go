@@ -87,8 +87,8 @@ func (c *Client) SetMember(ctx context.Context, group string, kind dormer.Princi
 }
 
 // Find lists users and groups whose names begin with prefix.
-func (c *Client) Find(ctx context.Context, prefix string, limit int) ([]dormer.Principal, error) {
-	l, err := ask[rest.List[dormer.Principal]](ctx, c, http.MethodGet, "/directory/find", url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(limit)}}, nil)
+func (c *Client) Find(ctx context.Context, prefix string, limit int) ([]rest.Entry, error) {
+	l, err := ask[rest.List[rest.Entry]](ctx, c, http.MethodGet, "/directory/find", url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(limit)}}, nil)
 	return l.Items, err
 }
 

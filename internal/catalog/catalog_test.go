@@ -45,7 +45,17 @@ func (p people) Resolve(_ context.Context, kind dormer.PrincipalKind, name strin
 	return found, nil
 }
 
-func (people) Find(context.Context, string, int) ([]dormer.Principal, error) { return nil, nil }
+func (people) Find(context.Context, string, int) ([]access.Entry, error) { return nil, nil }
+
+func (people) Match(context.Context, dormer.PrincipalKind, string, int) ([]access.Entry, error) {
+	return nil, nil
+}
+
+func (people) Lookup(_ context.Context, p dormer.Principal) (dormer.Principal, error) { return p, nil }
+
+func (people) Chain(context.Context, dormer.Principal, dormer.Principal) ([]dormer.Principal, error) {
+	return nil, dormer.ErrNotFound
+}
 
 type images map[string]catalog.Image
 

@@ -292,10 +292,11 @@ func newDirectoryFind(a *app) *cobra.Command {
 				return err
 			}
 			rows := make([][]string, len(all))
-			for i, p := range all {
-				rows[i] = []string{p.Name, string(p.Kind), p.Directory, p.Key}
+			for i, e := range all {
+				p := e.Principal
+				rows[i] = []string{p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail}
 			}
-			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "KEY"}, rows)
+			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "DETAIL"}, rows)
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")

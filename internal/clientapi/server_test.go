@@ -239,7 +239,7 @@ func (s *server) start() {
 	s.accounts = access.NewAccounts(state, state, hasher, s.clock.Now, rand.Reader)
 	embedded := directory.NewEmbedded(s.accounts)
 	s.people = must(access.NewAuthenticator(ctx, access.Config{
-		Directories: []access.Directory{embedded}, Default: embedded.Name(), Operators: state, Sessions: state,
+		Directories: []access.Mount{{Directory: embedded}}, Default: embedded.Name(), Operators: state, Sessions: state,
 		OperatorSession: time.Hour, UserSession: 30 * 24 * time.Hour, Now: s.clock.Now, Random: rand.Reader,
 	}))(t)
 	s.enroll = must(enroll.New(ctx, enroll.Config{Instance: s.instance, Key: s.token, Store: state, Clients: state, Now: s.clock.Now, Random: rand.Reader}))(t)

@@ -105,9 +105,8 @@ func (d *Embedded) Resolve(ctx context.Context, kind dormer.PrincipalKind, who s
 	}
 }
 
-// Find lists principals whose names begin with prefix, in the order of their
-// names, at most limit.
-func (d *Embedded) Find(ctx context.Context, prefix string, limit int) ([]dormer.Principal, error) {
+// entries returns all users and groups.
+func (d *Embedded) entries(ctx context.Context) ([]access.Entry, error) {
 	accounts, err := d.accounts.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("search users: %w", err)
@@ -116,20 +115,105 @@ func (d *Embedded) Find(ctx context.Context, prefix string, limit int) ([]dormer
 	if err != nil {
 		return nil, fmt.Errorf("search groups: %w", err)
 	}
-	folded := name.Fold(prefix)
-	var found []dormer.Principal
+	all := make([]access.Entry, 0, len(accounts)+len(groups))
 	for _, a := range accounts {
-		if strings.HasPrefix(name.Fold(a.Name), folded) {
-			found = append(found, userPrincipal(a))
-		}
+		all = append(all, access.Entry{Principal: userPrincipal(a), DisplayName: a.DisplayName})
 	}
 	for _, g := range groups {
-		if strings.HasPrefix(name.Fold(g.Name), folded) {
-			found = append(found, groupPrincipal(g))
-		}
+		all = append(all, access.Entry{Principal: groupPrincipal(g)})
 	}
-	slices.SortStableFunc(found, func(x, y dormer.Principal) int {
-		return strings.Compare(name.Fold(x.Name), name.Fold(y.Name))
+	slices.SortStableFunc(all, func(x, y access.Entry) int {
+		return strings.Compare(name.Fold(x.Principal.Name), name.Fold(y.Principal.Name))
 	})
-	return found[:min(len(found), max(0, limit))], nil
+	return all, nil
+}
+
+// Match lists the principals of that kind whose name or display name this is.
+func (d *Embedded) Match(ctx context.Context, kind dormer.PrincipalKind, who string, limit int) ([]access.Entry, error) {
+	folded := name.Fold(who)
+	return d.search(ctx, limit, func(e access.Entry) bool {
+		return e.Principal.Kind == kind && (name.Fold(e.Principal.Name) == folded || e.DisplayName != "" && name.Fold(e.DisplayName) == folded)
+	})
+}
+
+// Find lists principals one of whose names begins with prefix.
+func (d *Embedded) Find(ctx context.Context, prefix string, limit int) ([]access.Entry, error) {
+	folded := name.Fold(prefix)
+	return d.search(ctx, limit, func(e access.Entry) bool {
+		return strings.HasPrefix(name.Fold(e.Principal.Name), folded) || strings.HasPrefix(name.Fold(e.DisplayName), folded)
+	})
+}
+
+func (d *Embedded) search(ctx context.Context, limit int, fits func(access.Entry) bool) ([]access.Entry, error) {
+	all, err := d.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(e access.Entry) bool { return !fits(e) })
+	return all[:min(len(all), max(0, limit))], nil
+}
+
+// Lookup finds a principal by its key.
+func (d *Embedded) Lookup(ctx context.Context, p dormer.Principal) (dormer.Principal, error) {
+	if p.Directory != d.Name() {
+		return dormer.Principal{}, fmt.Errorf("find a principal of %s: %w", d.Name(), dormer.ErrNotFound)
+	}
+	switch p.Kind {
+	case dormer.KindUser:
+		a, err := d.accounts.Get(ctx, p.Key)
+		if err != nil {
+			return dormer.Principal{}, fmt.Errorf("find the user: %w", err)
+		}
+		return userPrincipal(a), nil
+	case dormer.KindGroup:
+		g, err := d.accounts.Group(ctx, p.Key)
+		if err != nil {
+			return dormer.Principal{}, fmt.Errorf("find the group: %w", err)
+		}
+		return groupPrincipal(g), nil
+	default:
+		return dormer.Principal{}, dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
+	}
+}
+
+// Chain says through which groups a user is in group. It goes down from the
+// group, level by level, until it meets the user.
+func (d *Embedded) Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error) {
+	top, err := d.Lookup(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	type link struct {
+		group dormer.Principal
+		up    *link
+	}
+	seen := map[string]bool{top.Key: true}
+	for level := []*link{{group: top}}; len(level) > 0; {
+		var below []*link
+		for _, at := range level {
+			members, err := d.accounts.Members(ctx, at.group.Key)
+			if err != nil {
+				return nil, fmt.Errorf("read a group: %w", err)
+			}
+			for _, m := range members {
+				switch {
+				case m.Kind == user.Kind && m.ID == user.Key:
+					var chain []dormer.Principal
+					for l := at; l != nil; l = l.up {
+						chain = append(chain, l.group)
+					}
+					return chain, nil
+				case m.Kind == dormer.KindGroup && !seen[m.ID]:
+					seen[m.ID] = true
+					g, err := d.accounts.Group(ctx, m.ID)
+					if err != nil {
+						return nil, fmt.Errorf("read a group: %w", err)
+					}
+					below = append(below, &link{group: groupPrincipal(g), up: at})
+				}
+			}
+		}
+		level = below
+	}
+	return nil, fmt.Errorf("%s is not in %s: %w", user.Name, top.Name, dormer.ErrNotFound)
 }

@@ -34,7 +34,11 @@ func TestEmbedded(t *testing.T) {
 		for name, expires := range map[string]*time.Time{
 			directorytest.Alice: nil, directorytest.Bob: nil, directorytest.Disabled: nil, directorytest.Expired: &past,
 		} {
-			a, _, err := accounts.Create(t.Context(), access.NewAccount{Name: name, Password: directorytest.Password, Expires: expires})
+			n := access.NewAccount{Name: name, Password: directorytest.Password, Expires: expires}
+			if name == directorytest.Alice || name == directorytest.Bob {
+				n.DisplayName = directorytest.TwinsName
+			}
+			a, _, err := accounts.Create(t.Context(), n)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -140,16 +140,17 @@ func (a *API) setPassword(c *call, in rest.SetPassword) (rest.PasswordSet, error
 	return rest.PasswordSet{Password: generated}, c.audit("user.password", named(account.Name, id), "set by an operator")
 }
 
-func (a *API) findPrincipals(c *call, _ rest.None) (rest.List[dormer.Principal], error) {
+func (a *API) findPrincipals(c *call, _ rest.None) (rest.List[rest.Entry], error) {
 	_, limit, err := c.page()
 	if err != nil {
-		return rest.List[dormer.Principal]{}, err
+		return rest.List[rest.Entry]{}, err
 	}
 	found, err := a.Access.Find(c.ctx(), c.r.URL.Query().Get("prefix"), limit)
-	if found == nil {
-		found = []dormer.Principal{}
+	items := make([]rest.Entry, len(found))
+	for i, e := range found {
+		items[i] = rest.Entry(e)
 	}
-	return rest.List[dormer.Principal]{Items: found}, err
+	return rest.List[rest.Entry]{Items: items}, err
 }
 
 func (a *API) resolvePrincipal(c *call, _ rest.None) (dormer.Principal, error) {

@@ -165,7 +165,7 @@ func (s *Server) makeAccess(ctx context.Context) error {
 		now: s.deps.Now, random: s.deps.Random,
 	}
 	s.access, err = access.NewAuthenticator(ctx, access.Config{
-		Directories: s.directories(), Default: s.cfg.Access.DefaultDirectory, Operators: s.state, Sessions: s.state,
+		Directories: []access.Mount{{Directory: s.embedded()}}, Default: s.cfg.Access.DefaultDirectory, Operators: s.state, Sessions: s.state,
 		OperatorSession: time.Duration(s.cfg.Access.SessionLength), UserSession: time.Duration(s.cfg.Clients.SessionLength),
 		Now: s.deps.Now, Random: s.deps.Random,
 	})
@@ -175,8 +175,8 @@ func (s *Server) makeAccess(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) directories() []access.Directory {
-	return []access.Directory{embedded{Embedded: directory.NewEmbedded(s.accounts), first: s.first}}
+func (s *Server) embedded() access.Directory {
+	return embedded{Embedded: directory.NewEmbedded(s.accounts), first: s.first}
 }
 
 func (s *Server) makeTLS(context.Context) error {
@@ -223,7 +223,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("setting time_zone: %w", err)
 	}
 	s.catalog, err = catalog.New(ctx, catalog.Config{
-		Store: s.state, Policies: s.state, Directories: s.directories(),
+		Store: s.state, Policies: s.state, Directories: []access.Directory{s.embedded()},
 		Images: catalogImages{images: s.images},
 		Zone:   zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})

@@ -104,11 +104,21 @@ type TokenAnswer struct {
 	Expires time.Time `json:"expires"`
 }
 
-// SignInRequest signs an end user in on the client.
+// SignInRequest signs an end user in on the client: with name and password, or
+// with a one-time code that the user's process got from the server.
 type SignInRequest struct {
 	Protocol int    `json:"protocol"`
-	User     string `json:"user"`
-	Password string `json:"password"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Code     string `json:"code,omitempty"`
+}
+
+// SignInCode stands for a sign-in that was proved by a ticket or a provider.
+// It counts once, on one client, until it expires.
+type SignInCode struct {
+	Code    string           `json:"code"`
+	User    dormer.Principal `json:"user"`
+	Expires time.Time        `json:"expires"`
 }
 
 // SignInAnswer opens a user session. Secret is sealed to the client's key with
@@ -142,7 +152,10 @@ type PollRequest struct {
 	// answer cannot be played back.
 	Nonce        []byte `json:"nonce"`
 	AgentVersion string `json:"agent_version"`
-	Host         Host   `json:"host"`
+	// Run is random and made anew whenever the agent starts. An agent never goes
+	// back to an earlier one, so that a server which sees that knows of a copy.
+	Run  string `json:"run,omitempty"`
+	Host Host   `json:"host"`
 	// Enforces lists the requirements (policy.Effective.Requires) that this agent can enforce.
 	Enforces []string `json:"enforces"`
 	// KeySet is the version of the key set that the client holds.

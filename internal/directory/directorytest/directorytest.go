@@ -25,6 +25,7 @@ const (
 	Inner         = "dt-inner"    // group, member of Outer
 	Outer         = "dt-outer"    // group, member of Outermost
 	Outermost     = "dt-outermost"
+	TwinsName     = "Dt Twin"                  // the display name of Alice and of Bob
 	Password      = "dt correct horse battery" // of all users
 	WrongPassword = "dt wrong horse battery"
 )
@@ -39,7 +40,8 @@ type Fixture struct {
 // Run runs the suite. open is called for each test.
 func Run(t *testing.T, open func(t *testing.T) Fixture) {
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"Authenticate": authenticate, "Refused": refused, "Groups": groups, "Gone": gone, "Resolve": resolve, "Find": find, "Cancelled": cancelled,
+		"Authenticate": authenticate, "Refused": refused, "Groups": groups, "Gone": gone, "Resolve": resolve, "Match": match, "Lookup": lookup,
+		"Find": find, "Chain": chain, "Cancelled": cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -198,7 +200,7 @@ func find(t *testing.T, f Fixture) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, names(got)); diff != "" {
+		if diff := cmp.Diff(want, names(principals(got))); diff != "" {
 			t.Errorf("find %q:\n%s", prefix, diff)
 		}
 	}
@@ -207,6 +209,90 @@ func find(t *testing.T, f Fixture) {
 		if err != nil || len(got) != limit {
 			t.Errorf("limit %d: %d found, %v", limit, len(got), err)
 		}
+	}
+}
+
+func principals(es []access.Entry) []dormer.Principal {
+	out := make([]dormer.Principal, len(es))
+	for i, e := range es {
+		out[i] = e.Principal
+	}
+	return out
+}
+
+func match(t *testing.T, f Fixture) {
+	d := f.Directory
+	for _, c := range []struct {
+		kind dormer.PrincipalKind
+		name string
+		want []string
+	}{
+		{dormer.KindUser, "DT-alice", []string{Alice}},
+		{dormer.KindUser, TwinsName, []string{Alice, Bob}},
+		{dormer.KindUser, strings.ToUpper(TwinsName), []string{Alice, Bob}},
+		{dormer.KindGroup, TwinsName, []string{}},
+		{dormer.KindGroup, Inner, []string{Inner}},
+		{dormer.KindUser, Inner, []string{}},
+		{dormer.KindUser, "dt-ali", []string{}},
+		{dormer.KindUser, "dt-*", []string{}},
+		{dormer.KindUser, "dt-alice)(objectClass=*", []string{}},
+		{dormer.KindUser, "", []string{}},
+	} {
+		got, err := d.Match(t.Context(), c.kind, c.name, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, names(principals(got))); diff != "" {
+			t.Errorf("match %s %q:\n%s", c.kind, c.name, diff)
+		}
+	}
+	got, err := d.Match(t.Context(), dormer.KindUser, TwinsName, 1)
+	if err != nil || len(got) != 1 || got[0].DisplayName != TwinsName {
+		t.Errorf("at most one: %+v, %v", got, err)
+	}
+}
+
+func lookup(t *testing.T, f Fixture) {
+	d := f.Directory
+	for kind, called := range map[dormer.PrincipalKind]string{dormer.KindUser: Alice, dormer.KindGroup: Inner} {
+		want, err := d.Resolve(t.Context(), kind, called)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := want
+		old.Name = "as it was called before"
+		if got, err := d.Lookup(t.Context(), old); err != nil || got != want {
+			t.Errorf("%s %s: %+v, %v", kind, called, got, err)
+		}
+		old.Key = "no-such-key"
+		if got, err := d.Lookup(t.Context(), old); !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("%s without a key: %+v, %v", kind, got, err)
+		}
+	}
+}
+
+func chain(t *testing.T, f Fixture) {
+	d := f.Directory
+	find := func(kind dormer.PrincipalKind, called string) dormer.Principal {
+		p, err := d.Resolve(t.Context(), kind, called)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	alice := find(dormer.KindUser, Alice)
+	inner, outer, outermost := find(dormer.KindGroup, Inner), find(dormer.KindGroup, Outer), find(dormer.KindGroup, Outermost)
+	for _, want := range [][]dormer.Principal{{inner}, {inner, outer}, {inner, outer, outermost}} {
+		got, err := d.Chain(t.Context(), alice, want[len(want)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("chain to %s:\n%s", want[len(want)-1].Name, diff)
+		}
+	}
+	if got, err := d.Chain(t.Context(), find(dormer.KindUser, Bob), outer); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("chain of somebody else: %+v, %v", got, err)
 	}
 }
 

@@ -1,0 +1,152 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+)
+
+// Directory is where users and groups come from. The embedded directory is
+// one. The conformance suite is directorytest.
+type Directory interface {
+	People
+	Names
+}
+
+// People signs in the users of one directory.
+type People interface {
+	// Name is the name of the directory in principals.
+	Name() string
+	// Authenticate checks a password. ErrUnauthenticated when name or password
+	// is wrong, a *RefusedError when the account may not be used,
+	// ErrUnavailable when the directory does not answer.
+	Authenticate(ctx context.Context, name, password string) (dormer.Principal, error)
+	// Groups returns the groups that a user is in, nested ones too, as the
+	// directory says now. ErrNotFound when the user is gone, *RefusedError when
+	// disabled or expired, ErrUnavailable when the directory does not answer.
+	Groups(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error)
+}
+
+// Names finds the principals of one directory. A directory that does not
+// answer is ErrUnavailable.
+type Names interface {
+	// Resolve finds the one principal of that kind and exact account name
+	// (without regard to case), else ErrNotFound.
+	Resolve(ctx context.Context, kind dormer.PrincipalKind, name string) (dormer.Principal, error)
+	// Match lists the principals of that kind that go by exactly this name:
+	// account name, name for people, or another that the directory has (a user
+	// principal name, a mail address); at most limit, none when there is none.
+	Match(ctx context.Context, kind dormer.PrincipalKind, name string, limit int) ([]Entry, error)
+	// Lookup finds a principal by its key and returns it with the name that it
+	// has now. ErrNotFound when it is gone.
+	Lookup(ctx context.Context, p dormer.Principal) (dormer.Principal, error)
+	// Find lists principals one of whose names begins with prefix, in the order
+	// of their account names, at most limit.
+	Find(ctx context.Context, prefix string, limit int) ([]Entry, error)
+	// Chain says how a user is in a group: the groups from the one that the
+	// user is a member of to group itself, the shortest such chain. ErrNotFound
+	// when the user is not in it.
+	Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error)
+}
+
+// Entry is a principal as people tell it from others of a like name.
+type Entry struct {
+	Principal dormer.Principal `json:"principal"`
+	// DisplayName is the name for people, if there is one.
+	DisplayName string `json:"display_name,omitempty"`
+	// Detail is where it is or how it is reached: a distinguished name, a mail
+	// address.
+	Detail string `json:"detail,omitempty"`
+}
+
+// ForeignGrouper is a Directory whose groups may hold principals of other
+// directories, as foreign security principals of Active Directory.
+type ForeignGrouper interface {
+	// ForeignGroups returns the groups, nested ones too, that hold one of the
+	// principals of another directory.
+	ForeignGroups(ctx context.Context, of []dormer.Principal) ([]dormer.Principal, error)
+	// ForeignChain is Chain from principals of another directory.
+	ForeignChain(ctx context.Context, from []dormer.Principal, group dormer.Principal) ([]dormer.Principal, error)
+}
+
+// Tester is a Directory that can be examined.
+type Tester interface {
+	// Test tries everything that the directory needs, server by server, and
+	// says how each went. It returns an error only when ctx ends.
+	Test(ctx context.Context) ([]Finding, error)
+}
+
+// Finding is one thing that was examined.
+type Finding struct {
+	// Setting is the setting that it is about, as "servers[0]" or "base".
+	Setting string `json:"setting"`
+	// What was examined, as "ldaps://dc1.example.com: certificate".
+	What string `json:"what"`
+	// Problem says what is wrong, what the server said and what to do; empty:
+	// nothing is.
+	Problem string `json:"problem,omitempty"`
+	// Took is how long it took.
+	Took time.Duration `json:"took"`
+}
+
+// Mount is a directory and how people name it.
+type Mount struct {
+	Directory
+	// Prefixes are what may stand for the directory in PREFIX\user beside its
+	// name: NetBIOS names.
+	Prefixes []string
+	// Suffixes are what follows the @ in user@SUFFIX: domains.
+	Suffixes []string
+	// Realm is the Kerberos realm of the directory's users; empty: none.
+	Realm string
+	// Trusts names the directories whose users may be in groups of this one.
+	// Its Directory is a ForeignGrouper then.
+	Trusts []string
+	// Fresh is for how long groups of operators count without asking the
+	// directory again; 0: they are asked for at each request.
+	Fresh time.Duration
+}
+
+// Reason is why an account is refused.
+type Reason string
+
+// The reasons for which accounts are refused.
+const (
+	ReasonDisabled        Reason = "the account is disabled"
+	ReasonLocked          Reason = "the account is locked"
+	ReasonExpired         Reason = "the account has expired"
+	ReasonMustChange      Reason = "the password must be changed first"
+	ReasonPasswordExpired Reason = "the password has expired"
+	ReasonHours           Reason = "the account may not sign in at this time or from this computer"
+	ReasonGuarded         Reason = "there were too many wrong passwords: wait some minutes before the next attempt"
+	ReasonSignInAgain     Reason = "the sign-in is too long ago; sign in again"
+)
+
+// RefusedError is an ErrDenied with the reason that the user is told.
+type RefusedError struct {
+	Reason Reason
+}
+
+func (e *RefusedError) Error() string { return string(e.Reason) }
+
+// Is makes a *RefusedError match dormer.ErrDenied.
+func (e *RefusedError) Is(target error) bool { return target == dormer.ErrDenied }
+
+// AmbiguousError is an ErrInvalid: a name that several principals go by.
+type AmbiguousError struct {
+	Candidates []Entry
+}
+
+func (e *AmbiguousError) Error() string {
+	names := make([]string, len(e.Candidates))
+	for i, c := range e.Candidates {
+		names[i] = c.Principal.Directory + `\` + c.Principal.Name
+	}
+	return fmt.Sprintf("several go by this name; say which is meant: %s", strings.Join(names, ", "))
+}
+
+// Is makes an *AmbiguousError match dormer.ErrInvalid.
+func (e *AmbiguousError) Is(target error) bool { return target == dormer.ErrInvalid }
