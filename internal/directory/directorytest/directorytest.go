@@ -228,8 +228,8 @@ func match(t *testing.T, f Fixture) {
 		want []string
 	}{
 		{dormer.KindUser, "DT-alice", []string{Alice}},
-		{dormer.KindUser, TwinsName, []string{Alice, Bob}},
-		{dormer.KindUser, strings.ToUpper(TwinsName), []string{Alice, Bob}},
+		{dormer.KindUser, TwinsName, []string{Bob, Alice}},
+		{dormer.KindUser, strings.ToUpper(TwinsName), []string{Bob, Alice}},
 		{dormer.KindGroup, TwinsName, []string{}},
 		{dormer.KindGroup, Inner, []string{Inner}},
 		{dormer.KindUser, Inner, []string{}},
