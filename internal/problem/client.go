@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -20,8 +21,8 @@ const (
 )
 
 // Error is a problem that a server answered with. It matches the error kind
-// that the server had (errors.Is), and unwraps to the *dormer.InvalidError or
-// *dormer.ConflictError that it carries.
+// that the server had (errors.Is), and unwraps to the *dormer.InvalidError,
+// *dormer.ConflictError or *access.AmbiguousError that it carries.
 type Error struct {
 	wire.Problem
 	cause error
@@ -67,6 +68,13 @@ func FromResponse(resp *http.Response) error {
 
 // causeOf is the way back from Of.
 func causeOf(p wire.Problem) error {
+	if p.Kind == KindAmbiguous {
+		ambiguous := &access.AmbiguousError{}
+		for _, c := range p.Candidates {
+			ambiguous.Candidates = append(ambiguous.Candidates, access.Entry(c))
+		}
+		return ambiguous
+	}
 	if s, ok := special[p.Kind]; ok {
 		return s.is
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -30,6 +31,11 @@ const (
 	KindPreconditionRequired = "precondition-required"
 	// KindMethod: the path does not know the method.
 	KindMethod = "method-not-allowed"
+	// KindAmbiguous: several principals go by a name; Candidates are they.
+	KindAmbiguous = "ambiguous"
+	// KindPending: the user has not finished a sign-in yet; RetryAfter says when
+	// to ask again.
+	KindPending = "sign-in-pending"
 	// KindInternal: a fault of the server; its log says more.
 	KindInternal = "internal"
 )
@@ -88,6 +94,8 @@ var special = map[string]struct {
 	KindRateLimited:          {http.StatusTooManyRequests, "Too many attempts", dormer.ErrUnavailable},
 	KindPreconditionRequired: {http.StatusPreconditionRequired, "If-Match is required", dormer.ErrInvalid},
 	KindMethod:               {http.StatusMethodNotAllowed, "The method is not known here", dormer.ErrUnsupported},
+	KindAmbiguous:            {http.StatusBadRequest, "Several go by this name", dormer.ErrInvalid},
+	KindPending:              {http.StatusServiceUnavailable, "The sign-in is not finished yet", dormer.ErrUnavailable},
 }
 
 // retryDefault is the Retry-After of unavailability that names none, in seconds.
@@ -124,6 +132,10 @@ func of(err error) wire.Problem {
 			return wire.Problem{Title: s.title, Status: s.status, Detail: named.Error(), Kind: named.ProblemKind()}
 		}
 	}
+	if pending, ok := errors.AsType[*access.PendingError](err); ok {
+		s := special[KindPending]
+		return wire.Problem{Title: s.title, Status: s.status, Detail: pending.Error(), Kind: KindPending}
+	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		err = fmt.Errorf("at most %d bytes are taken here: %w", large.Limit, dormer.ErrTooLarge)
 	}
@@ -143,6 +155,12 @@ func of(err error) wire.Problem {
 		}
 		if invalid, ok := errors.AsType[*dormer.InvalidError](err); ok {
 			p.Fields = invalid.Fields
+		}
+		if ambiguous, ok := errors.AsType[*access.AmbiguousError](err); ok {
+			p.Kind, p.Title = KindAmbiguous, special[KindAmbiguous].title
+			for _, c := range ambiguous.Candidates {
+				p.Candidates = append(p.Candidates, wire.Candidate(c))
+			}
 		}
 		if c, ok := errors.AsType[*dormer.ConflictError](err); ok {
 			p.Status = http.StatusPreconditionFailed

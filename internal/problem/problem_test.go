@@ -26,6 +26,10 @@ import (
 // kind again at the client.
 func TestThereAndBack(t *testing.T) {
 	at := time.Date(2026, 11, 22, 1, 2, 3, 4000, time.UTC)
+	ambiguous := &access.AmbiguousError{Candidates: []access.Entry{
+		{Principal: dormer.Principal{Directory: "CORP", Kind: dormer.KindUser, Key: "S-1-5-21-1", Name: "bob"}, DisplayName: "Bob", Detail: "CN=Bob,DC=corp"},
+		{Principal: dormer.Principal{Directory: "local", Kind: dormer.KindUser, Key: "x", Name: "bob"}},
+	}}
 	for _, c := range []struct {
 		err    error
 		status int
@@ -37,6 +41,8 @@ func TestThereAndBack(t *testing.T) {
 		{dormer.ErrDenied, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonDisabled}, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonMustChange}, 403, dormer.ErrDenied, problem.KindMustChange},
+		{ambiguous, 400, dormer.ErrInvalid, problem.KindAmbiguous},
+		{&access.PendingError{Wait: 1500 * time.Millisecond}, 503, dormer.ErrUnavailable, problem.KindPending},
 		{&throttle.Error{After: 1500 * time.Millisecond}, 429, dormer.ErrUnavailable, problem.KindRateLimited},
 		{dormer.ErrNotFound, 404, dormer.ErrNotFound, "not-found"},
 		{problem.ErrMethod, 405, dormer.ErrUnsupported, problem.KindMethod},
@@ -74,6 +80,12 @@ func TestThereAndBack(t *testing.T) {
 			conflict, ok := errors.AsType[*dormer.ConflictError](back)
 			if diff := cmp.Diff(&dormer.ConflictError{What: "it", By: "alice", At: at, Current: "tag"}, conflict); !ok || diff != "" {
 				t.Errorf("conflict:\n%s", diff)
+			}
+		}
+		if c.kind == problem.KindAmbiguous {
+			found, ok := errors.AsType[*access.AmbiguousError](back)
+			if diff := cmp.Diff(ambiguous, found); !ok || diff != "" {
+				t.Errorf("ambiguous:\n%s", diff)
 			}
 		}
 		if c.kind == "invalid" {

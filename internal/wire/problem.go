@@ -22,4 +22,13 @@ type Problem struct {
 	By      string `json:"by,omitempty"`
 	At      string `json:"at,omitempty"`
 	Current string `json:"current,omitempty"`
+	// Candidates are those whom an ambiguous name may mean.
+	Candidates []Candidate `json:"candidates,omitempty"`
+}
+
+// Candidate is a principal as people tell it from others of a like name.
+type Candidate struct {
+	Principal   dormer.Principal `json:"principal"`
+	DisplayName string           `json:"display_name,omitempty"`
+	Detail      string           `json:"detail,omitempty"`
 }
