@@ -36,6 +36,13 @@ type Client struct {
 	Enrolled     time.Time
 	Revoked      *time.Time
 	LastSeen     *time.Time
+	// Copied is when two agents were last found to work with this identity, nil
+	// if never; CopiedDetail says from where.
+	Copied       *time.Time
+	CopiedDetail string
+	// Runs are the starts of its agents that polls told of since the server was
+	// started, the newest last. They are not stored.
+	Runs []Run
 }
 
 // Seen is a sign of life of a client; the newest counts.
@@ -44,6 +51,17 @@ type Seen struct {
 	Time         time.Time
 	Host         wire.Host
 	AgentVersion string
+	// Run is wire.PollRequest.Run, Address where the poll came from. Both may be
+	// empty, and neither is stored.
+	Run     string
+	Address string
+}
+
+// Run is one start of an agent, from its first poll to its last.
+type Run struct {
+	First, Last time.Time
+	Host        string
+	Address     string
 }
 
 // Store keeps join tokens and clients.
@@ -68,4 +86,12 @@ type ClientStore interface {
 	// FlushSeen records many signs of life in one transaction. Unknown clients
 	// are passed over.
 	FlushSeen(ctx context.Context, seen []Seen) error
+}
+
+// CopyStore keeps which clients were found to be copied. The store of clients
+// is one.
+type CopyStore interface {
+	// MarkCopied sets Copied and CopiedDetail of a client; the latest counts.
+	// ErrNotFound when there is no such client. It is durable when it returns.
+	MarkCopied(ctx context.Context, id dormer.ClientID, at time.Time, detail string) error
 }
