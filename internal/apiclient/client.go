@@ -39,7 +39,7 @@ type Config struct {
 	// Authority is the certificate (PEM) that the server's must come from;
 	// empty: one of the system's.
 	Authority []byte
-	// Token of a session; empty before sign-in.
+	// Token of a session, or an API token; empty before sign-in.
 	Token     string
 	UserAgent string
 }
@@ -123,7 +123,7 @@ func (c *Client) send(ctx context.Context, q request) (http.Header, []byte, erro
 		r.ContentLength = q.length
 	}
 	r.Header.Set("User-Agent", c.agent)
-	if c.token != "" {
+	if c.token != "" && r.Header.Get("Authorization") == "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(r)

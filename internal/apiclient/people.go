@@ -97,6 +97,23 @@ func (c *Client) Resolve(ctx context.Context, kind dormer.PrincipalKind, name st
 	return ask[dormer.Principal](ctx, c, http.MethodGet, "/directory/resolve", url.Values{"kind": {string(kind)}, "name": {name}}, nil)
 }
 
+// Check lists who goes by a name in the directories: users, groups, or both when
+// kind is empty.
+func (c *Client) Check(ctx context.Context, kind dormer.PrincipalKind, name string) ([]rest.Entry, error) {
+	q := url.Values{"name": {name}}
+	if kind != "" {
+		q.Set("kind", string(kind))
+	}
+	l, err := ask[rest.List[rest.Entry]](ctx, c, http.MethodGet, "/directory/check", q, nil)
+	return l.Items, err
+}
+
+// TestDirectories has the server examine its directories.
+func (c *Client) TestDirectories(ctx context.Context) ([]rest.DirectoryTest, error) {
+	l, err := ask[rest.List[rest.DirectoryTest]](ctx, c, http.MethodPost, "/directory/test", nil, nil)
+	return l.Items, err
+}
+
 // Operators lists who may use the API.
 func (c *Client) Operators(ctx context.Context) ([]rest.Operator, error) {
 	l, err := ask[rest.List[rest.Operator]](ctx, c, http.MethodGet, "/operators", nil, nil)

@@ -44,7 +44,7 @@ type Instance struct {
 
 // SignIn opens a session.
 type SignIn struct {
-	User        string `json:"user" doc:"name, or DIRECTORY\\name"`
+	User        string `json:"user" doc:"name, DIRECTORY\\name or name@domain"`
 	Password    string `json:"password"`
 	NewPassword string `json:"new_password,omitempty" doc:"changes the password; needed once it must be changed"`
 }
@@ -57,12 +57,13 @@ type SignedIn struct {
 	Role      dormer.Role      `json:"role"`
 }
 
-// Session is the session of the request.
+// Session is the session of the request, or the API token in its place.
 type Session struct {
 	Principal dormer.Principal `json:"principal"`
 	Role      dormer.Role      `json:"role"`
 	Created   time.Time        `json:"created"`
 	Expires   time.Time        `json:"expires"`
+	APIToken  *APIToken        `json:"api_token,omitempty" doc:"absent for sessions"`
 }
 
 // Operator is somebody who may use this API.
@@ -74,7 +75,7 @@ type Operator struct {
 // SetOperator gives a role to a user or a group.
 type SetOperator struct {
 	Kind dormer.PrincipalKind `json:"kind"`
-	Name string               `json:"name" doc:"name, or DIRECTORY\\name"`
+	Name string               `json:"name" doc:"name, DIRECTORY\\name or name@domain"`
 	Role dormer.Role          `json:"role" doc:"read-only, full, or empty to take it away"`
 }
 
