@@ -1,0 +1,177 @@
+package kerberos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/iana/etypeID"
+	"github.com/jcmturner/gokrb5/v8/keytab"
+	"github.com/jcmturner/gokrb5/v8/types"
+
+	"github.com/dormer-project/dormer"
+)
+
+// maxKeytab is the largest keytab that is read, in bytes.
+const maxKeytab = 1 << 20
+
+// encryption is one encryption type that tickets may have.
+type encryption struct {
+	name   string
+	strong bool
+}
+
+var encryptions = map[int32]encryption{
+	etypeID.AES128_CTS_HMAC_SHA1_96:    {"aes128-cts-hmac-sha1-96", true},
+	etypeID.AES256_CTS_HMAC_SHA1_96:    {"aes256-cts-hmac-sha1-96", true},
+	etypeID.AES128_CTS_HMAC_SHA256_128: {"aes128-cts-hmac-sha256-128", true},
+	etypeID.AES256_CTS_HMAC_SHA384_192: {"aes256-cts-hmac-sha384-192", true},
+	etypeID.DES3_CBC_SHA1_KD:           {"des3-cbc-sha1", false},
+	etypeID.RC4_HMAC:                   {"rc4-hmac", false},
+}
+
+func encryptionName(id int32) string {
+	if e, ok := encryptions[id]; ok {
+		return e.name
+	}
+	return fmt.Sprintf("encryption type %d", id)
+}
+
+// entry is one key of a keytab.
+type entry struct {
+	components []string
+	realm      string
+	version    uint32
+	key        types.EncryptionKey
+}
+
+func (e entry) service() string { return strings.Join(e.components, "/") }
+
+// is reports whether a ticket's key version is this one. 0 is a ticket that
+// names none; some keytabs keep only the lowest eight bits.
+func (e entry) is(version int) bool {
+	return version == 0 || uint32(version) == e.version || e.version < 256 && uint32(version)&0xff == e.version
+}
+
+func (e entry) String() string {
+	return fmt.Sprintf("%s@%s (version %d, %s)", e.service(), e.realm, e.version, encryptionName(e.key.KeyType))
+}
+
+// parseKeytab returns the keys of a keytab, newest first. Its errors say
+// nothing of what is in it: those of the library quote keys.
+func parseKeytab(b []byte) (all []entry, err error) {
+	defer func() {
+		if recover() != nil {
+			all, err = nil, fmt.Errorf("is no keytab: %w", dormer.ErrCorrupt)
+		}
+	}()
+	var kt keytab.Keytab
+	if err := kt.Unmarshal(b); err != nil {
+		return nil, fmt.Errorf("is no keytab: %w", dormer.ErrCorrupt)
+	}
+	for _, k := range kt.Entries {
+		if len(k.Key.KeyValue) > 0 && len(k.Principal.Components) > 0 {
+			all = append(all, entry{components: k.Principal.Components, realm: k.Principal.Realm, version: k.KVNO, key: k.Key})
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("has no keys: %w", dormer.ErrInvalid)
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return int(int64(b.version) - int64(a.version)) })
+	return all, nil
+}
+
+// keys are the keys of a keytab as it is now. What was read stays in use when
+// the file cannot be read later.
+type keys struct {
+	path   string
+	logger *slog.Logger
+
+	mu      sync.Mutex // guards the fields below
+	entries []entry
+	size    int64
+	changed time.Time
+}
+
+func (k *keys) open() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.read()
+}
+
+// read needs k.mu.
+func (k *keys) read() error {
+	f, err := os.Open(k.path)
+	if err != nil {
+		return fmt.Errorf("open keytab: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("open keytab: %w", err)
+	}
+	k.size, k.changed = info.Size(), info.ModTime()
+	b, err := io.ReadAll(io.LimitReader(f, maxKeytab+1))
+	if err != nil {
+		return fmt.Errorf("read keytab: %w", err)
+	}
+	if len(b) > maxKeytab {
+		return fmt.Errorf("keytab %s: %w (at most %d bytes)", k.path, dormer.ErrTooLarge, maxKeytab)
+	}
+	entries, err := parseKeytab(b)
+	if err != nil {
+		return fmt.Errorf("keytab %s %w", k.path, err)
+	}
+	k.entries = entries
+	return nil
+}
+
+// current returns the keys, read again if the file has changed.
+func (k *keys) current() ([]entry, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	info, err := os.Stat(k.path)
+	if err == nil && info.Size() == k.size && info.ModTime().Equal(k.changed) {
+		return k.entries, nil
+	}
+	told := err != nil && k.size < 0
+	if err == nil {
+		k.size, k.changed = info.Size(), info.ModTime()
+		err = k.read()
+	} else {
+		k.size = -1
+	}
+	if err != nil && !told {
+		k.logger.LogAttrs(context.Background(), slog.LevelError, "the keytab changed and cannot be read; the keys read before stay in use",
+			slog.String("setting", "kerberos.keytab"), slog.String("error", err.Error()))
+	}
+	if len(k.entries) == 0 {
+		return nil, fmt.Errorf("read keytab: %w", dormer.ErrUnavailable)
+	}
+	return k.entries, nil
+}
+
+func (k *keys) all() []entry {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.entries
+}
+
+// String lists what there are keys of, for messages.
+func (k *keys) String() string {
+	const most = 8
+	var names []string
+	for _, e := range k.all() {
+		if len(names) == most {
+			return strings.Join(append(names, "..."), ", ")
+		}
+		names = append(names, e.String())
+	}
+	return strings.Join(names, ", ")
+}
