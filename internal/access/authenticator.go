@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -28,8 +28,22 @@ type Config struct {
 	// who name none.
 	Directories []Mount
 	Default     string
-	Operators   OperatorStore
-	Sessions    SessionStore
+	// Negotiator checks Kerberos tickets; nil: none are taken. Service is the
+	// principal that they are for, without its realm, as people are told it;
+	// empty: HTTP and the host of the server's address.
+	Negotiator Negotiator
+	Service    string
+	// Providers sign people in by OpenID Connect.
+	Providers []Provider
+	// Once remembers what counts once. Tickets, providers and codes need it.
+	Once      OnceStore
+	Operators OperatorStore
+	Sessions  SessionStore
+	// Tokens keeps API tokens; nil: there are none.
+	Tokens APITokenStore
+	// CodeKey signs one-time codes: 32 bytes, the same on all replicas of an
+	// instance. Without it none are made.
+	CodeKey []byte
 	// OperatorSession and UserSession are how long sessions last.
 	OperatorSession, UserSession time.Duration
 	Now                          func() time.Time
@@ -39,23 +53,48 @@ type Config struct {
 // Authenticator signs people in, keeps their sessions and knows the roles of
 // operators. It is safe for concurrent use.
 type Authenticator struct {
-	cfg      Config
-	byName   map[string]Mount // folded names
-	attempts *attempts
-	sessions *sessions
+	cfg       Config
+	mounts    mounts
+	providers map[string]Provider // by name
+	attempts  *attempts
+	proofs    *proofs
+	sessions  *sessions
+	tokens    *apiTokens
+	recent    *recentGroups
+	// changing is held while operators are changed, so that two changes on this
+	// replica that each leave the other's operator do not pass each other by.
+	changing sync.Mutex
 }
 
-// NewAuthenticator returns an authenticator with the sessions that the store holds.
+// NewAuthenticator returns an authenticator with the sessions and API tokens
+// that the stores hold. *dormer.InvalidError when directories or providers do
+// not fit together.
 func NewAuthenticator(ctx context.Context, cfg Config) (*Authenticator, error) {
-	a := &Authenticator{cfg: cfg, byName: map[string]Mount{}, attempts: newAttempts(cfg.Now)}
-	for _, d := range cfg.Directories {
-		a.byName[name.Fold(d.Name())] = d
+	if len(cfg.CodeKey) != 0 && len(cfg.CodeKey) != codeKeySize {
+		return nil, dormer.Invalidf("code key", "has %d bytes, not %d", len(cfg.CodeKey), codeKeySize)
 	}
-	if _, ok := a.byName[name.Fold(cfg.Default)]; !ok {
-		return nil, dormer.Invalidf("default", "names a directory that is not configured")
+	a := &Authenticator{
+		cfg: cfg, providers: map[string]Provider{}, attempts: newAttempts(cfg.Now), proofs: newProofs(cfg.Now),
+		recent: newRecentGroups(cfg.Now),
 	}
 	var err error
-	a.sessions, err = loadSessions(ctx, cfg.Sessions, cfg.Now, cfg.Random)
+	if a.mounts, err = newMounts(cfg.Directories, cfg.Default); err != nil {
+		return nil, err
+	}
+	for _, p := range cfg.Providers {
+		called := p.Info().Name
+		if _, twice := a.providers[called]; twice || called == "" {
+			return nil, dormer.Invalidf("providers", "name %q is empty or used twice", called)
+		}
+		a.providers[called] = p
+	}
+	if cfg.Once == nil && (cfg.Negotiator != nil || len(cfg.Providers) > 0) {
+		return nil, dormer.Invalidf("once", "tickets and providers need a store for what counts once")
+	}
+	if a.sessions, err = loadSessions(ctx, cfg.Sessions, cfg.Now, cfg.Random); err != nil {
+		return nil, err
+	}
+	a.tokens, err = loadAPITokens(ctx, cfg.Tokens, cfg.Now)
 	return a, err
 }
 
@@ -64,21 +103,11 @@ const maxUser = 8 * dormer.MaxName
 
 // Attempt is one attempt to sign in.
 type Attempt struct {
-	// User is a name in the default directory, or DIRECTORY\name.
+	// User is a name in the default directory, PREFIX\name or name@suffix.
 	User     string
 	Password string
 	// Remote is the address it came from.
 	Remote string
-}
-
-// directoryOf returns the directory that user names, and the name within it.
-func (a *Authenticator) directoryOf(user string) (Directory, string) {
-	if prefix, rest, ok := strings.Cut(user, `\`); ok {
-		if d, ok := a.byName[name.Fold(prefix)]; ok {
-			return d.Directory, rest
-		}
-	}
-	return a.byName[name.Fold(a.cfg.Default)].Directory, user
 }
 
 // SignIn checks a name and a password. ErrUnauthenticated when one of them is
@@ -115,19 +144,49 @@ func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer
 		}
 		return dormer.Principal{}, fmt.Errorf("sign in: %w", dormer.ErrUnauthenticated)
 	}
-	d, user := a.directoryOf(t.User)
-	refund, err := a.attempts.begin(name.Fold(d.Name()+`\`+user), t.Remote)
+	to := a.mounts.route(t.User)
+	refund, err := a.attempts.begin(to.account, t.Remote)
 	if err != nil {
 		return dormer.Principal{}, err
 	}
-	p, err := check(d, user)
-	if !errors.Is(err, dormer.ErrUnauthenticated) { // anything else was no guess
-		refund(err == nil || errors.Is(err, dormer.ErrDenied))
+	if !to.known {
+		return dormer.Principal{}, fmt.Errorf("sign in: no directory goes by the name before the backslash: %w", dormer.ErrUnauthenticated)
+	}
+	p, err := check(to.Directory, to.name)
+	if outcome := outcomeOf(err); outcome != wasGuess {
+		refund(outcome == wasRight)
 	}
 	if err != nil {
 		return dormer.Principal{}, fmt.Errorf("sign in: %w", err)
 	}
+	a.recent.drop(p.ID())
 	return p, nil
+}
+
+// outcome is what an attempt says about the password.
+type outcome int
+
+const (
+	wasGuess   outcome = iota // it may have been a wrong one
+	wasRight                  // it was right
+	wasNeither                // it was not looked at
+)
+
+// outcomeOf tells from the error of a directory whether the password was
+// right. Accounts that are locked or guarded are refused whatever the password.
+func outcomeOf(err error) outcome {
+	refused, ok := errors.AsType[*RefusedError](err)
+	switch {
+	case err == nil:
+		return wasRight
+	case errors.Is(err, dormer.ErrUnauthenticated):
+		return wasGuess
+	case ok && (refused.Reason == ReasonLocked || refused.Reason == ReasonGuarded):
+		return wasGuess
+	case errors.Is(err, dormer.ErrDenied):
+		return wasRight
+	}
+	return wasNeither
 }
 
 // OpenSession makes a session for somebody who has signed in and returns its
@@ -142,10 +201,11 @@ func (a *Authenticator) OpenSession(ctx context.Context, kind SessionKind, user 
 	return a.sessions.open(ctx, Session{Kind: kind, User: user, Client: client, Created: now, Expires: now.Add(length)})
 }
 
-// CheckSession returns the session with that identity and secret, from memory
-// alone, else ErrUnauthenticated.
-func (a *Authenticator) CheckSession(kind SessionKind, id, secret string) (Session, error) {
-	return a.sessions.check(kind, id, secret)
+// CheckSession returns the session with that identity and secret, else
+// ErrUnauthenticated. It asks the store only for one that this replica does not
+// know: ErrUnavailable when the store does not answer then.
+func (a *Authenticator) CheckSession(ctx context.Context, kind SessionKind, id, secret string) (Session, error) {
+	return a.sessions.check(ctx, kind, id, secret)
 }
 
 // EndSession ends a session; repeating it changes nothing.
@@ -164,70 +224,47 @@ func (a *Authenticator) EndOperatorSessionsOf(ctx context.Context, user dormer.U
 	return a.sessions.endKindOf(ctx, SessionOperator, user)
 }
 
-// Follow forgets operators' sessions that were ended in the store alone, by a
-// command beside the server. It is called now and then.
+// Follow learns what other replicas, and commands beside the server, did in the
+// store: operators' sessions and API tokens that were made or ended. It is
+// called now and then, and notes when API tokens were used.
 func (a *Authenticator) Follow(ctx context.Context) error {
-	return a.sessions.follow(ctx, SessionOperator)
+	return errors.Join(a.sessions.follow(ctx, SessionOperator), a.tokens.refresh(ctx), a.tokens.flush(ctx))
 }
 
-// Sweep forgets sessions that have expired, and those of users that were ended
-// in the store alone. It is called now and then.
-func (a *Authenticator) Sweep(ctx context.Context) error { return a.sessions.sweep(ctx) }
-
-// GroupsOf returns the groups that user is in, nested ones too, as the user's
-// directory says now. ErrNotFound when the user is gone, *RefusedError when
-// disabled or expired.
-func (a *Authenticator) GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error) {
-	d, ok := a.byName[name.Fold(user.Directory)]
-	if !ok {
-		return nil, fmt.Errorf("directory %s is not configured: %w", user.Directory, dormer.ErrNotFound)
-	}
-	return d.Groups(ctx, user)
-}
-
-// Resolve finds the principal of that kind and exact name; the name may be
-// DIRECTORY\name. ErrNotFound when there is none.
-func (a *Authenticator) Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error) {
-	d, who := a.directoryOf(who)
-	p, err := d.Resolve(ctx, kind, who)
-	if errors.Is(err, dormer.ErrNotFound) {
-		return dormer.Principal{}, fmt.Errorf("%s %.200q of directory %s: %w", kind, who, d.Name(), dormer.ErrNotFound)
-	}
-	return p, err
-}
-
-// Find lists principals of all directories whose names begin with prefix, at
-// most limit.
-func (a *Authenticator) Find(ctx context.Context, prefix string, limit int) ([]Entry, error) {
-	var found []Entry
-	for _, d := range a.cfg.Directories {
-		if len(found) >= limit {
-			break
+// Sweep forgets what has expired, and sessions of users that were ended in the
+// store alone. It is called now and then.
+func (a *Authenticator) Sweep(ctx context.Context) error {
+	err := a.sessions.sweep(ctx)
+	if a.cfg.Once != nil {
+		if e := a.cfg.Once.DeleteExpiredUses(ctx, a.cfg.Now()); e != nil {
+			err = errors.Join(err, fmt.Errorf("forget what was used once: %w", e))
 		}
-		some, err := d.Find(ctx, prefix, limit-len(found))
-		if err != nil {
-			return nil, fmt.Errorf("search directory %s: %w", d.Name(), err)
-		}
-		found = append(found, some...)
 	}
-	return found, nil
+	return err
 }
 
 // Token returns what an operator's session is called in requests.
 func Token(s Session, secret string) string { return s.ID + "." + secret }
 
-// Operator returns the session that a token of the REST API stands for and its
-// user's role now. ErrUnauthenticated when there is no such session or its
-// user may not be used any more.
-func (a *Authenticator) Operator(ctx context.Context, token string) (Session, dormer.Role, error) {
+// Operator returns who uses the REST API with that token, of a session or an
+// API token, and their role now. ErrUnauthenticated when there is no such
+// session or API token, when it is over, or when its user may not be used any
+// more; ErrUnavailable when that cannot be found out.
+func (a *Authenticator) Operator(ctx context.Context, token string) (Caller, error) {
+	if text, ok := strings.CutPrefix(token, apiTokenPrefix); ok {
+		return a.apiCaller(ctx, text)
+	}
 	id, secret, _ := strings.Cut(token, ".")
-	s, err := a.sessions.check(SessionOperator, id, secret)
+	s, err := a.sessions.check(ctx, SessionOperator, id, secret)
 	if err != nil {
-		return Session{}, dormer.RoleNone, err
+		return Caller{}, err
 	}
 	role, err := a.Role(ctx, s.User)
 	if errors.Is(err, dormer.ErrNotFound) || errors.Is(err, dormer.ErrDenied) {
-		return Session{}, dormer.RoleNone, fmt.Errorf("user of the session may not be used any more: %w", dormer.ErrUnauthenticated)
+		return Caller{}, fmt.Errorf("user of the session may not be used any more: %w", dormer.ErrUnauthenticated)
 	}
-	return s, role, err
+	if err != nil {
+		return Caller{}, err
+	}
+	return Caller{User: s.User, Role: role, Session: s}, nil
 }

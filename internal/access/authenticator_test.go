@@ -84,7 +84,7 @@ func TestSessions(t *testing.T) {
 	}
 	check := func(kind access.SessionKind, id, secret string, want bool) {
 		t.Helper()
-		s, err := f.CheckSession(kind, id, secret)
+		s, err := f.CheckSession(t.Context(), kind, id, secret)
 		if want != (err == nil) || err != nil && !errors.Is(err, dormer.ErrUnauthenticated) || want && s.User != p {
 			t.Errorf("session of kind %s: %+v, %v; expected %v", kind, s.User, err, want)
 		}
@@ -139,16 +139,16 @@ func TestChangedPasswordEndsSessions(t *testing.T) {
 	if _, err := f.ChangePassword(t.Context(), attempt, "short"); !errors.Is(err, dormer.ErrInvalid) {
 		t.Errorf("a short one: %v", err)
 	}
-	if _, err := f.CheckSession(access.SessionUser, mine.ID, secret); err != nil {
+	if _, err := f.CheckSession(t.Context(), access.SessionUser, mine.ID, secret); err != nil {
 		t.Errorf("after a refused change: %v", err)
 	}
 	if _, err := f.ChangePassword(t.Context(), attempt, "a better horse battery"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.CheckSession(access.SessionUser, mine.ID, secret); !errors.Is(err, dormer.ErrUnauthenticated) {
+	if _, err := f.CheckSession(t.Context(), access.SessionUser, mine.ID, secret); !errors.Is(err, dormer.ErrUnauthenticated) {
 		t.Errorf("a session from before: %v", err)
 	}
-	if _, err := f.CheckSession(access.SessionUser, other.ID, otherSecret); err != nil {
+	if _, err := f.CheckSession(t.Context(), access.SessionUser, other.ID, otherSecret); err != nil {
 		t.Errorf("another's session: %v", err)
 	}
 	if _, err := f.SignIn(t.Context(), attempt); !errors.Is(err, dormer.ErrUnauthenticated) {
@@ -260,14 +260,14 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	for range 2 {
 		for i, s := range all {
-			if _, err := f.CheckSession(access.SessionUser, s.id, s.secret); (err == nil) != (i >= 3) {
+			if _, err := f.CheckSession(t.Context(), access.SessionUser, s.id, s.secret); (err == nil) != (i >= 3) {
 				t.Errorf("session %d: %v", i, err)
 			}
 		}
-		if _, err := f.CheckSession(access.SessionUser, elsewhere.id, elsewhere.secret); err != nil {
+		if _, err := f.CheckSession(t.Context(), access.SessionUser, elsewhere.id, elsewhere.secret); err != nil {
 			t.Errorf("on another client: %v", err)
 		}
-		if _, err := f.CheckSession(access.SessionOperator, operator.id, operator.secret); err != nil {
+		if _, err := f.CheckSession(t.Context(), access.SessionOperator, operator.id, operator.secret); err != nil {
 			t.Errorf("of another kind: %v", err)
 		}
 		f.open(t) // the server is started again
@@ -312,7 +312,7 @@ func TestEndedBesideTheServer(t *testing.T) {
 	}
 	check := func(what string, kind access.SessionKind, id, secret string, want bool) {
 		t.Helper()
-		if _, err := f.CheckSession(kind, id, secret); (err == nil) != want {
+		if _, err := f.CheckSession(t.Context(), kind, id, secret); (err == nil) != want {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

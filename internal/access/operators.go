@@ -8,13 +8,15 @@ import (
 )
 
 // Role returns the highest role that user has, by name or through a group.
-// Errors as of GroupsOf.
+// Groups may be as old as the Mount.Fresh of the user's directory. Errors as of
+// GroupsOf.
 func (a *Authenticator) Role(ctx context.Context, user dormer.Principal) (dormer.Role, error) {
 	operators, err := a.cfg.Operators.Operators(ctx)
 	if err != nil {
 		return dormer.RoleNone, fmt.Errorf("read operators: %w", err)
 	}
-	groups, err := a.GroupsOf(ctx, user)
+	d, _ := a.mounts.of(user)
+	groups, err := a.recent.of(ctx, user.ID(), d.Fresh, func(ctx context.Context) ([]dormer.Principal, error) { return a.GroupsOf(ctx, user) })
 	if err != nil {
 		return dormer.RoleNone, err
 	}

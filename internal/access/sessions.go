@@ -18,18 +18,32 @@ import (
 
 // sessions are all sessions, in memory for checking and in the store for good.
 // One that was ended is refused at once; the store follows before EndSession
-// returns.
+// returns. One that another replica opened is looked up in the store when it is
+// first met; one that another replica ended counts until follow.
 type sessions struct {
-	store  SessionStore
-	now    func() time.Time
-	random io.Reader
+	store   SessionStore
+	now     func() time.Time
+	random  io.Reader
+	lookups misses
 
-	mu   sync.RWMutex // guards byID
+	mu sync.RWMutex
+	// guards the fields below
 	byID map[string]Session
+	// ended are those that were ended here, and when: they do not come back,
+	// whatever the store said a moment before.
+	ended map[string]time.Time
+	// ends counts how often the sessions of a user were ended here. Whoever
+	// reads a session from the store, or writes one, looks whether it has changed
+	// meanwhile.
+	ends uint64
 }
 
+// endedKept is for how long it is remembered that a session was ended, far
+// longer than the store takes to say so.
+const endedKept = time.Hour
+
 func loadSessions(ctx context.Context, store SessionStore, now func() time.Time, random io.Reader) (*sessions, error) {
-	s := &sessions{store: store, now: now, random: random, byID: map[string]Session{}}
+	s := &sessions{store: store, now: now, random: random, lookups: newMisses(now), byID: map[string]Session{}, ended: map[string]time.Time{}}
 	if err := store.DeleteExpiredSessions(ctx, now()); err != nil {
 		return nil, fmt.Errorf("remove expired sessions: %w", err)
 	}
@@ -56,13 +70,18 @@ func (s *sessions) open(ctx context.Context, one Session) (Session, string, erro
 	}
 	secret := base64.RawURLEncoding.EncodeToString(b)
 	one.ID, one.Hash = id, sha256.Sum256([]byte(secret))
+	s.mu.RLock()
+	ends := s.ends
+	s.mu.RUnlock()
 	if err := s.store.CreateSession(ctx, one); err != nil {
 		return Session{}, "", fmt.Errorf("keep session: %w", err)
 	}
-	s.mu.Lock()
-	s.byID[id] = one
+	if err := s.insert(ctx, one, ends); err != nil {
+		return Session{}, "", err
+	}
+	s.mu.RLock()
 	over := s.over(one)
-	s.mu.Unlock()
+	s.mu.RUnlock()
 	for _, old := range over {
 		if err := s.end(ctx, old); err != nil {
 			return Session{}, "", err
@@ -98,21 +117,93 @@ func (s *sessions) over(one Session) []string {
 	return out
 }
 
-func (s *sessions) check(kind SessionKind, id, secret string) (Session, error) {
-	s.mu.RLock()
-	one, ok := s.byID[id]
-	s.mu.RUnlock()
+// insert puts into memory what the store has had since ends was read. When
+// sessions of a user were ended since, the store is asked whether it still has
+// it: ErrUnauthenticated when not.
+func (s *sessions) insert(ctx context.Context, one Session, ends uint64) error {
+	for {
+		s.mu.Lock()
+		_, over := s.ended[one.ID]
+		current := s.ends == ends
+		if current && !over {
+			s.byID[one.ID] = one
+		}
+		ends = s.ends
+		s.mu.Unlock()
+		if over {
+			return fmt.Errorf("the session was ended: %w", dormer.ErrUnauthenticated)
+		}
+		if current {
+			return nil
+		}
+		_, err := s.store.Session(ctx, one.ID)
+		if errors.Is(err, dormer.ErrNotFound) {
+			return fmt.Errorf("the session was ended: %w", dormer.ErrUnauthenticated)
+		}
+		if err != nil {
+			return fmt.Errorf("find session: %w", err)
+		}
+	}
+}
+
+func (s *sessions) check(ctx context.Context, kind SessionKind, id, secret string) (Session, error) {
+	one, err := s.find(ctx, id)
+	if err != nil && !errors.Is(err, dormer.ErrNotFound) && !errors.Is(err, dormer.ErrUnauthenticated) {
+		return Session{}, fmt.Errorf("find session: %w", err)
+	}
 	sum := sha256.Sum256([]byte(secret))
-	if subtle.ConstantTimeCompare(sum[:], one.Hash[:]) != 1 || !ok || one.Kind != kind || !s.now().Before(one.Expires) {
+	if subtle.ConstantTimeCompare(sum[:], one.Hash[:]) != 1 || err != nil || one.Kind != kind || !s.now().Before(one.Expires) {
 		return Session{}, fmt.Errorf("no such session: %w", dormer.ErrUnauthenticated)
 	}
 	return one, nil
 }
 
+// find returns a session from memory, or from the store when another replica
+// opened it.
+func (s *sessions) find(ctx context.Context, id string) (Session, error) {
+	s.mu.RLock()
+	one, ok := s.byID[id]
+	_, over := s.ended[id]
+	ends := s.ends
+	s.mu.RUnlock()
+	if ok {
+		return one, nil
+	}
+	if over {
+		return Session{}, dormer.ErrNotFound
+	}
+	one, err := lookUp(ctx, &s.lookups, id, s.store.Session)
+	if err != nil {
+		return Session{}, err
+	}
+	return one, s.insert(ctx, one, ends)
+}
+
+// forget forgets sessions. It needs s.mu.
+func (s *sessions) forget(id string) {
+	delete(s.byID, id)
+	s.ended[id] = s.now()
+}
+
+// forgetOf forgets those of a user, of one kind or, if kind is empty, of both.
+func (s *sessions) forgetOf(kind SessionKind, user dormer.UserID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends++
+	for id, one := range s.byID {
+		if one.User.ID() == user && (kind == "" || one.Kind == kind) {
+			s.forget(id)
+		}
+	}
+}
+
 // end forgets the session first, so that it is refused whatever the store says.
 func (s *sessions) end(ctx context.Context, id string) error {
+	if !dormer.ValidID(id) {
+		return nil
+	}
 	s.mu.Lock()
-	delete(s.byID, id)
+	s.forget(id)
 	s.mu.Unlock()
 	if err := s.store.EndSession(ctx, id); err != nil && !errors.Is(err, dormer.ErrNotFound) {
 		return fmt.Errorf("end session: %w", err)
@@ -120,16 +211,20 @@ func (s *sessions) end(ctx context.Context, id string) error {
 	return nil
 }
 
+// endOf forgets a user's sessions before the store does and once more after
+// it: one that is opened meanwhile is either gone from the store, or was opened
+// after the others were ended.
 func (s *sessions) endOf(ctx context.Context, user dormer.UserID) error {
-	s.mu.Lock()
-	for id, one := range s.byID {
-		if one.User.ID() == user {
-			delete(s.byID, id)
-		}
-	}
-	s.mu.Unlock()
-	if _, err := s.store.EndSessionsOf(ctx, user); err != nil {
+	s.forgetOf("", user)
+	ended, err := s.store.EndSessionsOf(ctx, user)
+	if err != nil {
 		return fmt.Errorf("end sessions of user: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends++
+	for _, id := range ended {
+		s.forget(id)
 	}
 	return nil
 }
@@ -137,17 +232,11 @@ func (s *sessions) endOf(ctx context.Context, user dormer.UserID) error {
 // endKindOf ends a user's sessions of one kind, also those that only the store
 // knows.
 func (s *sessions) endKindOf(ctx context.Context, kind SessionKind, user dormer.UserID) error {
+	s.forgetOf(kind, user)
 	all, err := s.store.Sessions(ctx, kind)
 	if err != nil {
 		return fmt.Errorf("end sessions of user: %w", err)
 	}
-	s.mu.Lock()
-	for id, one := range s.byID {
-		if one.Kind == kind && one.User.ID() == user {
-			delete(s.byID, id)
-		}
-	}
-	s.mu.Unlock()
 	for _, one := range all {
 		if one.User.ID() == user {
 			if err := s.end(ctx, one.ID); err != nil {
@@ -158,8 +247,9 @@ func (s *sessions) endKindOf(ctx context.Context, kind SessionKind, user dormer.
 	return nil
 }
 
-// follow forgets sessions of a kind that the store does not have any more. A
-// session is in the store before it is in memory, so that only those count
+// follow makes memory what the store has of a kind: sessions that were ended
+// elsewhere are forgotten, those that were opened elsewhere known. A session
+// is in the store before it is in memory, so that only those are forgotten
 // which were in memory before the store was asked.
 func (s *sessions) follow(ctx context.Context, kind SessionKind) error {
 	s.mu.RLock()
@@ -169,16 +259,20 @@ func (s *sessions) follow(ctx context.Context, kind SessionKind) error {
 			gone[id] = true
 		}
 	}
+	ends := s.ends
 	s.mu.RUnlock()
 	all, err := s.store.Sessions(ctx, kind)
 	if err != nil {
 		return fmt.Errorf("look for ended sessions: %w", err)
 	}
-	for _, one := range all {
-		delete(gone, one.ID)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, one := range all {
+		delete(gone, one.ID)
+		if _, over := s.ended[one.ID]; !over && s.ends == ends {
+			s.byID[one.ID] = one
+		}
+	}
 	for id := range gone {
 		delete(s.byID, id)
 	}
@@ -192,6 +286,11 @@ func (s *sessions) sweep(ctx context.Context) error {
 	for id, one := range s.byID {
 		if !now.Before(one.Expires) {
 			delete(s.byID, id)
+		}
+	}
+	for id, at := range s.ended {
+		if age := now.Sub(at); age < 0 || age > endedKept {
+			delete(s.ended, id)
 		}
 	}
 	s.mu.Unlock()

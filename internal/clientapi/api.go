@@ -49,15 +49,17 @@ type People interface {
 	// GroupsOf asks the user's directory. ErrNotFound when the user is gone,
 	// *access.RefusedError when the account may not be used.
 	GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error)
-	// Operator checks the token of an operator's session.
-	Operator(ctx context.Context, token string) (access.Session, dormer.Role, error)
+	// Operator checks the token of an operator's session, or an API token.
+	Operator(ctx context.Context, token string) (access.Caller, error)
 }
 
 // Sessions are those of users on clients: access.Authenticator.
 type Sessions interface {
 	OpenSession(ctx context.Context, kind access.SessionKind, user dormer.Principal, client dormer.ClientID) (access.Session, string, error)
-	// CheckSession touches no database. ErrUnauthenticated when it is over.
-	CheckSession(kind access.SessionKind, id, secret string) (access.Session, error)
+	// CheckSession touches no database but for a session that this replica does
+	// not know. ErrUnauthenticated when it is over, ErrUnavailable when that
+	// cannot be found out.
+	CheckSession(ctx context.Context, kind access.SessionKind, id, secret string) (access.Session, error)
 	EndSession(ctx context.Context, id string) error
 }
 

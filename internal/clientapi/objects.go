@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 )
 
 // immutable is the caching of what never changes under its name. Answers need
@@ -81,11 +82,11 @@ func (a *API) mayRead(r *http.Request) error {
 	if err == nil || !errors.Is(err, dormer.ErrUnauthenticated) || !strings.Contains(token, ".") {
 		return err
 	}
-	_, role, err := a.cfg.People.Operator(r.Context(), token)
+	caller, err := a.cfg.People.Operator(r.Context(), token)
 	if err != nil {
 		return err
 	}
-	if !role.Allows(dormer.RoleReadOnly) {
+	if !caller.Allows(access.AreaImages, dormer.RoleReadOnly) {
 		return fmt.Errorf("image objects are for clients and operators: %w", dormer.ErrDenied)
 	}
 	return nil

@@ -86,7 +86,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request, client dormer.Clie
 	if err := checkProtocol(q.Protocol); err != nil {
 		return err
 	}
-	if s, err := a.cfg.People.CheckSession(access.SessionUser, q.Session.ID, q.Session.Secret); err == nil && s.Client == client {
+	if s, err := a.cfg.People.CheckSession(r.Context(), access.SessionUser, q.Session.ID, q.Session.Secret); err == nil && s.Client == client {
 		if err := a.cfg.People.EndSession(r.Context(), s.ID); err != nil {
 			return fmt.Errorf("sign out: %w", err)
 		}

@@ -82,7 +82,10 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	if set := a.cfg.KeySet(); set.Version > q.KeySet || q.Epoch < a.cfg.Epoch {
 		out.KeySet = &set.Signed
 	}
-	claims := a.claims(ctx, client, q, &out)
+	claims, err := a.claims(ctx, client, q, &out)
+	if err != nil {
+		return out, 0, err
+	}
 	d, err := a.cfg.Issuer.Decide(ctx, lease.Poll{
 		Client: client, Managed: managed, Host: q.Host.Name, Claims: claims, Machines: q.Machines, KeysTag: q.KeysTag,
 		Public: func() (seal.ClientPublic, error) {
@@ -133,13 +136,16 @@ const defaultBusy = 5 * time.Second
 
 // claims checks the sessions of a poll: those that are over are named in the
 // answer with the reason.
-func (a *API) claims(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, out *wire.PollAnswer) []lease.Claim {
+func (a *API) claims(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, out *wire.PollAnswer) ([]lease.Claim, error) {
 	claims := make([]lease.Claim, 0, len(q.Sessions))
 	for _, said := range q.Sessions {
 		end := func(reason string) {
 			out.EndedSessions = append(out.EndedSessions, wire.EndedSession{ID: said.ID, Reason: reason})
 		}
-		s, err := a.cfg.People.CheckSession(access.SessionUser, said.ID, said.Secret)
+		s, err := a.cfg.People.CheckSession(ctx, access.SessionUser, said.ID, said.Secret)
+		if err != nil && !errors.Is(err, dormer.ErrUnauthenticated) {
+			return nil, fmt.Errorf("check a session: %w", err) // it is not over: the client comes again
+		}
 		if err != nil || s.Client != client {
 			end("signed out, or signed in too long ago")
 			continue
@@ -160,7 +166,7 @@ func (a *API) claims(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 		}
 		claims = append(claims, claim)
 	}
-	return claims
+	return claims, nil
 }
 
 func named(claims []lease.Claim, id dormer.UserID) bool {

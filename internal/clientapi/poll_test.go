@@ -351,7 +351,7 @@ func TestSessionsEnd(t *testing.T) {
 			if len(a.EndedSessions) != 1 || a.EndedSessions[0].ID != c.sessions[0].ID || !strings.Contains(a.EndedSessions[0].Reason, test.reason) || len(a.Withdrawn) != 1 {
 				t.Errorf("answer is %+v, expected an ended session: %s", a, test.reason)
 			}
-			if _, err := s.people.CheckSession(access.SessionUser, c.sessions[0].ID, c.sessions[0].Secret); err == nil {
+			if _, err := s.people.CheckSession(t.Context(), access.SessionUser, c.sessions[0].ID, c.sessions[0].Secret); err == nil {
 				t.Error("the session still counts")
 			}
 		})
