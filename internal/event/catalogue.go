@@ -19,6 +19,7 @@ const (
 	AgentStopped       Code = 101
 	Enrolled           Code = 102
 	AgentTooOld        Code = 103
+	IdentityCopied     Code = 104
 	ClockSetBack       Code = 110
 	EpochRefused       Code = 111
 	AnswerRefused      Code = 112
@@ -29,6 +30,7 @@ const (
 	SignedOut          Code = 201
 	SignInRefused      Code = 202
 	SessionEnded       Code = 203
+	ProofRefused       Code = 204
 	PolicyReceived     Code = 300
 	LeaseRefused       Code = 301
 	LeaseWithdrawn     Code = 302
@@ -94,6 +96,7 @@ var catalogue = []Kind{
 	{AgentStopped, dormer.Information, CategoryAgent, "The agent stopped", "The agent was stopped in an orderly way. Machines may go on running.", ""},
 	{Enrolled, dormer.Information, CategoryAgent, "The client was enrolled", "The client was given an identity with a join token.", "Revoke the client if you do not know it."},
 	{AgentTooOld, dormer.Error, CategoryAgent, "The agent is too old for the server", "The server does not speak the agent's version of the protocol any more. Workspaces go on within their leases.", "Update the agent."},
+	{IdentityCopied, dormer.Error, CategoryAgent, "The client's identity is used twice", "Two agents poll with the same identity: somebody copied the disk or the agent's folder, or computers were cloned with the agent enrolled. The server noticed it; the description says from where.", "Revoke the client and enrol each computer anew."},
 	{ClockSetBack, dormer.Warning, CategoryAgent, "The clock was set back", "The computer's clock shows a time before one that was already reached. Limits go on by the later time.", "Correct the clock, and find out who set it back."},
 	{EpochRefused, dormer.Error, CategoryAgent, "A superseded server was refused", "A server answered for the instance whose place another has taken. The client ignores it.", "Shut the old server down."},
 	{AnswerRefused, dormer.Error, CategoryAgent, "An answer of the server was refused", "The answer was not signed by the instance, or not for this client, or an old one played back.", "Look for something between client and server that answers in its place."},
@@ -105,6 +108,7 @@ var catalogue = []Kind{
 	{SignedOut, dormer.Information, CategorySignIn, "Signed out", "A user signed out on the client.", ""},
 	{SignInRefused, dormer.Warning, CategorySignIn, "Sign-in was refused", "Name or password is wrong, or the account may not be used.", "Look at the reason; many in a row may be somebody guessing."},
 	{SessionEnded, dormer.Information, CategorySignIn, "The session was ended by the server", "The account was disabled or deleted, the session was too old, or an operator ended it.", ""},
+	{ProofRefused, dormer.Warning, CategorySignIn, "The password or PIN was wrong too often", "Somebody at the computer could not prove to be the user who is signed in, and has to wait.", "Many in a row may be somebody guessing."},
 
 	{PolicyReceived, dormer.Information, CategoryPolicy, "A policy was received", "The client has a new revision of a workspace's policy.", ""},
 	{LeaseRefused, dormer.Error, CategoryPolicy, "A lease was refused", "The lease was changed on its way, or is for another client, instance or epoch.", "Find out who sent it: this does not happen by itself."},
