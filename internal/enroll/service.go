@@ -62,6 +62,8 @@ type known struct {
 	joinToken string
 	managed   bool
 	revoked   bool
+	copied    time.Time // when it was last reported as copied
+	runs      runs
 }
 
 // Identity is what the server needs of a client to answer it.
@@ -112,6 +114,9 @@ func (s *Service) remember(c Client) *known {
 		s.known[c.ID] = k
 	}
 	k.revoked = k.revoked || c.Revoked != nil
+	if c.Copied != nil && c.Copied.After(k.copied) {
+		k.copied = *c.Copied
+	}
 	if hash := hashKey(c.PublicKey); !k.revoked {
 		s.byKey[hash] = c.ID
 	} else if s.byKey[hash] == c.ID {
@@ -294,6 +299,12 @@ func (s *Service) Client(ctx context.Context, id dormer.ClientID) (Client, error
 func (s *Service) update(c *Client) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if k := s.known[c.ID]; k != nil {
+		c.Runs = make([]Run, len(k.runs))
+		for i, r := range k.runs {
+			c.Runs[i] = r.shown()
+		}
+	}
 	if seen, ok := s.seen[c.ID]; ok && (c.LastSeen == nil || seen.Time.After(*c.LastSeen)) {
 		c.LastSeen, c.Host, c.AgentVersion = &seen.Time, seen.Host, seen.AgentVersion
 	}
@@ -316,11 +327,25 @@ func (s *Service) Revoke(ctx context.Context, id dormer.ClientID) error {
 	return nil
 }
 
-// Saw notes a sign of life in memory; Flush writes it.
-func (s *Service) Saw(seen Seen) {
+// Saw notes a sign of life in memory; Flush writes it. It returns what shows
+// that the client's identity is used twice, else nil: once for each time that
+// another agent appears, and at most once an hour. The caller reports it.
+func (s *Service) Saw(seen Seen) *Copied {
+	now := runOf(seen)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen[seen.Client] = seen
+	k := s.known[seen.Client]
+	if k == nil || seen.Run == "" {
+		return nil
+	}
+	var other *run
+	k.runs, other = k.runs.saw(now)
+	if other == nil || seen.Time.Sub(k.copied) < copiedEvery || other.last <= k.copied.Unix() {
+		return nil
+	}
+	k.copied = seen.Time
+	return &Copied{Client: seen.Client, Time: seen.Time, This: now.shown(), That: other.shown()}
 }
 
 // Flush records the signs of life since the last one in one transaction. What
