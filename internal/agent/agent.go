@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/lease"
@@ -49,6 +50,9 @@ type Config struct {
 	LookEvery time.Duration
 	// LimitsEvery is how often leases are held against the clock.
 	LimitsEvery time.Duration
+	// Cost is what checking a password or PIN off-line takes; zero:
+	// access.DefaultCost.
+	Cost access.Cost
 }
 
 // The defaults of Config.
@@ -77,7 +81,10 @@ type Agent struct {
 	driver  hypervisor.Driver
 	images  Images
 	clock   *lease.Clock
+	time    lease.TimeSources
 	random  io.Reader
+	run     string // of this start; see wire.PollRequest.Run
+	hasher  *access.Hasher
 	log     *slog.Logger
 	host    func() wire.Host
 	ownUID  uint32
@@ -116,13 +123,24 @@ func New(cfg Config, d Deps) (_ *Agent, err error) {
 	cfg.StopTime = orDefault(cfg.StopTime, DefaultStopTime)
 	cfg.LookEvery = orDefault(cfg.LookEvery, DefaultLookEvery)
 	cfg.LimitsEvery = orDefault(cfg.LimitsEvery, DefaultLimitsEvery)
+	if cfg.Cost == (access.Cost{}) {
+		cfg.Cost = access.DefaultCost
+	}
+	run, err := dormer.NewID(d.Random)
+	if err != nil {
+		return nil, fmt.Errorf("name this start of the agent: %w", err)
+	}
+	hasher, err := access.NewHasher(d.Random, cfg.Cost, 1)
+	if err != nil {
+		return nil, err
+	}
 	state, lock, err := openState(cfg.StateDir)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	a := &Agent{
-		cfg: cfg, driver: d.Driver, images: d.Images, random: d.Random, log: d.Logger, host: d.Host, ownUID: d.OwnUID,
+		cfg: cfg, driver: d.Driver, images: d.Images, time: d.Time, random: d.Random, run: run, hasher: hasher, log: d.Logger, host: d.Host, ownUID: d.OwnUID,
 		state: state, lock: lock, ctx: ctx, stop: stop, polls: make(chan chan error),
 		machines: map[dormer.MachineID]*machine{}, turns: turns{busy: map[dormer.ImageID]chan struct{}{}},
 	}

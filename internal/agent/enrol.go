@@ -27,21 +27,35 @@ func (a *Agent) Enrol(ctx context.Context, peer agentapi.Peer, r agentapi.EnrolR
 	if err != nil {
 		return err
 	}
-	if err := a.enrol(ctx, invitation); err != nil {
+	if a.valid() {
+		// Perhaps it was revoked a moment ago; only an answer says so.
+		_ = a.pollNow(ctx) // an error changes nothing
+	}
+	if err := a.enrol(ctx, invitation, r.Again); err != nil {
 		return err
 	}
 	_ = a.pollNow(ctx) // the status says how it went
 	return nil
 }
 
-func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
+// valid reports whether the client has an identity that counts as far as it
+// knows.
+func (a *Agent) valid() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.trust != nil && !a.trust.Revoked
+}
+
+// enrol gives the client an identity: another one in place of one that is still
+// valid only if again is set. The old one is the operator's to revoke.
+func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation, again bool) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	a.mu.Lock()
 	current, old := a.key, a.trust
 	a.mu.Unlock()
-	if old != nil && !old.Revoked {
-		return fmt.Errorf("this client is enrolled already, as %s: %w", old.Client, dormer.ErrExists)
+	if old != nil && !old.Revoked && !again {
+		return fmt.Errorf("this client is enrolled already, as %s; 'dormer enrol --again' gives it another identity: %w", old.Client, dormer.ErrExists)
 	}
 	key, pem, err := nextKey(a.state, a.random, current)
 	if err != nil {
@@ -95,9 +109,10 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation) error {
 	a.mu.Unlock()
 	_, all := a.all()
 	for _, m := range all {
-		// They are of the identity that was refused, and stopped when it was.
+		// They are of the earlier identity: those that still run are stopped.
 		a.logError(ctx, "earlier machines", m.leave())
 	}
+	a.enforceAll()
 	a.tell(event.New(event.Enrolled, a.now(), string(t.Client)), nil)
 	return nil
 }
@@ -116,145 +131,10 @@ func (m *machine) leave() error {
 	return nil
 }
 
-// SignIn implements agentapi.Accounts.
-func (a *Agent) SignIn(ctx context.Context, peer agentapi.Peer, r agentapi.SignInRequest) (agentapi.User, error) {
-	switch {
-	case r.User == "":
-		return agentapi.User{}, dormer.Invalidf("user", "is missing")
-	case len(r.Password) > wire.MaxPasswordLength:
-		return agentapi.User{}, dormer.Invalidf("password", "is longer than %d bytes", wire.MaxPasswordLength)
-	}
-	if err := a.mayUse(peer); err != nil {
-		return agentapi.User{}, err
-	}
-	a.mu.Lock()
-	link, key := a.link, a.key
-	a.mu.Unlock()
-	if link == nil {
-		return agentapi.User{}, errNotEnrolled
-	}
-	answer, err := link.SignIn(ctx, r.User, r.Password)
-	if err != nil {
-		e := event.New(event.SignInRefused, a.now(), "")
-		e.User = a.knownUser(peer.UID, r.User)
-		a.tell(e, nil)
-		return agentapi.User{}, err
-	}
-	secret, err := seal.Unseal(key, wire.SessionInfo(answer.Session), answer.Sealed)
-	if err != nil {
-		return agentapi.User{}, err
-	}
-	s := session{UID: peer.UID, User: answer.User, ID: answer.Session, Sealed: answer.Sealed, Expires: answer.Expires}
-	if err := a.addSession(s); err != nil {
-		// The session is of no use to anybody.
-		_ = link.SignOut(ctx, wire.Session{ID: answer.Session, Secret: string(secret)})
-		return agentapi.User{}, err
-	}
-	e := event.New(event.SignedIn, a.now(), "")
-	e.User = answer.User.Name
-	a.tell(e, nil)
-	_ = a.pollNow(ctx) // the status says how it went
-	return userOf(s), nil
-}
-
-// knownUser returns the name of a user who works here already, or "": what else
-// was typed as a name may be a password.
-func (a *Agent) knownUser(uid uint32, typed string) string {
-	_, all := a.all()
-	for _, m := range all {
-		m.mu.Lock()
-		user := m.record.User.Name
-		m.mu.Unlock()
-		if m.uid == uid && sameName(user, typed) {
-			return user
-		}
-	}
-	return ""
-}
-
 // mayUse refuses the users of this computer for whom the agent is not there.
 func (a *Agent) mayUse(peer agentapi.Peer) error {
 	if !a.cfg.Managed && peer.UID != a.ownUID && peer.UID != 0 {
 		return fmt.Errorf("this agent is another user's: %w", dormer.ErrDenied)
 	}
 	return nil
-}
-
-// addSession keeps a session. A user of the instance belongs to one user of the
-// computer, as do the machines.
-func (a *Agent) addSession(s session) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	other, ok := a.users.find(s.User.ID())
-	taken := ok && other.UID != s.UID
-	for _, m := range a.machines {
-		taken = taken || m.uid != s.UID && m.owns(s.User.ID())
-	}
-	switch {
-	case taken:
-		return fmt.Errorf("%s works on this computer as another of its users, to whom the workspaces belong: %w", s.User.Name, dormer.ErrConflict)
-	case !ok && len(a.users.Sessions) >= wire.MaxSessions:
-		return fmt.Errorf("%d users are signed in on this computer already: %w", wire.MaxSessions, dormer.ErrConflict)
-	}
-	return a.setUsers(a.users.with(s))
-}
-
-func userOf(s session) agentapi.User {
-	return agentapi.User{Name: s.User.Name, ID: string(s.User.ID()), Expires: s.Expires}
-}
-
-// SignOut implements agentapi.Accounts. It holds at once, whether the server is
-// there to be told or not; the server then learns of it by the next poll, in
-// which the session is missing.
-func (a *Agent) SignOut(ctx context.Context, peer agentapi.Peer, r agentapi.SignOutRequest) error {
-	s, err := a.sessionNamed(peer.UID, r.User)
-	if err != nil {
-		return err
-	}
-	a.mu.Lock()
-	link, key := a.link, a.key
-	err = a.setUsers(a.users.without(func(o session) bool { return o.ID == s.ID }))
-	a.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	_, all := a.all()
-	for _, m := range all {
-		if m.uid == peer.UID && m.owns(s.User.ID()) {
-			if err := m.withdraw(s.User.Name+" has signed out", time.Time{}); err != nil {
-				return err
-			}
-		}
-	}
-	a.enforceAll()
-	e := event.New(event.SignedOut, a.now(), "")
-	e.User = s.User.Name
-	a.tell(e, nil)
-	if secret, err := seal.Unseal(key, wire.SessionInfo(s.ID), s.Sealed); err == nil && link != nil {
-		_ = link.SignOut(ctx, wire.Session{ID: s.ID, Secret: string(secret)}) // see above
-	}
-	return nil
-}
-
-// sessionNamed finds one of a local user's sessions by name or identity; "" is
-// the only one.
-func (a *Agent) sessionNamed(uid uint32, name string) (session, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	mine := a.users.of(uid)
-	if name == "" && len(mine) == 1 {
-		return mine[0], nil
-	}
-	if name == "" && len(mine) > 1 {
-		return session{}, dormer.Invalidf("user", "several users are signed in: say which")
-	}
-	for _, s := range mine {
-		if sameName(s.User.Name, name) || string(s.User.ID()) == name {
-			return s, nil
-		}
-	}
-	if len(mine) == 0 {
-		return session{}, fmt.Errorf("nobody is signed in: %w", dormer.ErrNotFound)
-	}
-	return session{}, fmt.Errorf("nobody of that name is signed in here: %w", dormer.ErrNotFound)
 }

@@ -152,7 +152,7 @@ func (a *Agent) request(t *trust) (wire.PollRequest, []string, error) {
 		return wire.PollRequest{}, nil, err
 	}
 	r := wire.PollRequest{
-		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: a.cfg.Version, Host: a.host(), Enforces: enforces,
+		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: a.cfg.Version, Run: a.run, Host: a.host(), Enforces: enforces,
 		KeySet: t.keys.Version, Epoch: t.Epoch, Sessions: sessions, Machines: states, KeysTag: a.sealed.Tag,
 	}
 	if a.poll.superseded {

@@ -19,6 +19,11 @@ type session struct {
 	// Sealed is the session's secret, sealed to the client's key.
 	Sealed  []byte    `json:"sealed"`
 	Expires time.Time `json:"expires"`
+	// SignedIn is when the user proved at the server who they are.
+	SignedIn moment `json:"signed_in"`
+	// Proof is what stands in for that while the server is away; nil: nothing
+	// yet. It goes with the session.
+	Proof *standIn `json:"proof,omitempty"`
 }
 
 // users are the sessions of this computer. They are guarded by Agent.mu.
@@ -69,4 +74,13 @@ func (u *users) open(key seal.ClientKey) ([]wire.Session, error) {
 		out = append(out, wire.Session{ID: s.ID, Secret: string(secret)})
 	}
 	return out, nil
+}
+
+// byID returns the session of that identity.
+func (u *users) byID(id string) (session, bool) {
+	i := slices.IndexFunc(u.Sessions, func(s session) bool { return s.ID == id })
+	if i < 0 {
+		return session{}, false
+	}
+	return u.Sessions[i], true
 }

@@ -51,7 +51,19 @@ func (a *recorder) Enrol(_ context.Context, p Peer, r EnrolRequest) error {
 }
 
 func (a *recorder) SignIn(_ context.Context, p Peer, r SignInRequest) (User, error) {
-	return User{Name: r.User}, a.note(p, "sign-in %s %s", r.User, r.Password)
+	return User{Name: r.User}, a.note(p, "sign-in %s %s%s", r.User, r.Password, r.Code)
+}
+
+func (a *recorder) SignInInfo(_ context.Context, p Peer) (SignInInfo, error) {
+	return SignInInfo{Server: "https://dormer.example.com", Client: "c"}, a.note(p, "sign-in info")
+}
+
+func (a *recorder) SetPIN(_ context.Context, p Peer, r PINRequest) (User, error) {
+	return User{Name: r.User, Proof: ProofPIN}, a.note(p, "pin %s %s %t", r.User, r.PIN, r.Remove)
+}
+
+func (a *recorder) Prove(_ context.Context, p Peer, r ProveRequest) error {
+	return a.note(p, "prove %s %s", r.User, r.Secret)
 }
 
 func (a *recorder) SignOut(_ context.Context, p Peer, r SignOutRequest) error {
@@ -130,6 +142,18 @@ func TestClientAndServer(t *testing.T) {
 	if u.Name != "anna" {
 		t.Errorf("signed in %+v", u)
 	}
+	info, err := c.SignInInfo(ctx)
+	check(err)
+	if info.Server != "https://dormer.example.com" || info.Client != "c" {
+		t.Errorf("sign-in info %+v", info)
+	}
+	_, err = c.SignInCode(ctx, "one time")
+	check(err)
+	if u, err = c.SetPIN(ctx, PINRequest{User: "anna", PIN: "735291"}); u.Proof != ProofPIN {
+		t.Errorf("set the PIN of %+v", u)
+	}
+	check(err)
+	check(c.Prove(ctx, ProveRequest{Secret: "735291"}))
 	check(c.SignOut(ctx, "anna"))
 	_, err = c.Act(ctx, "Büro 1/2", CommandStart)
 	check(err)
@@ -144,7 +168,8 @@ func TestClientAndServer(t *testing.T) {
 		t.Errorf("awaited %+v", w)
 	}
 	want := []string{
-		"status", "diagnostics", "refresh", "enrol dormer1.x", "status", "sign-in anna secret word", "sign-out anna",
+		"status", "diagnostics", "refresh", "enrol dormer1.x", "status", "sign-in anna secret word",
+		"sign-in info", "sign-in  one time", "pin anna 735291 false", "prove  735291", "sign-out anna",
 		"start Büro 1/2", "run Büro 1/2 Editor", "workspaces",
 	}
 	if diff := cmp.Diff(want, a.asked); diff != "" {

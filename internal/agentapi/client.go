@@ -68,9 +68,38 @@ func (c *Client) Enrol(ctx context.Context, joinToken string) (Status, error) {
 	return ask[Status](ctx, c, http.MethodPost, pathEnrol, EnrolRequest{JoinToken: joinToken})
 }
 
+// EnrolAgain is Enrol for a client whose identity is still valid: it gets
+// another.
+func (c *Client) EnrolAgain(ctx context.Context, joinToken string) (Status, error) {
+	return ask[Status](ctx, c, http.MethodPost, pathEnrol, EnrolRequest{JoinToken: joinToken, Again: true})
+}
+
+// SignInInfo returns where the caller proves who they are.
+func (c *Client) SignInInfo(ctx context.Context) (SignInInfo, error) {
+	return ask[SignInInfo](ctx, c, http.MethodGet, pathSignIn, nil)
+}
+
 // SignIn signs a user of the instance in for the caller.
 func (c *Client) SignIn(ctx context.Context, user, password string) (User, error) {
 	return ask[User](ctx, c, http.MethodPost, pathSignIn, SignInRequest{User: user, Password: password})
+}
+
+// SignInCode signs in whoever the one-time code stands for.
+func (c *Client) SignInCode(ctx context.Context, code string) (User, error) {
+	return ask[User](ctx, c, http.MethodPost, pathSignIn, SignInRequest{Code: code})
+}
+
+// SetPIN sets or removes the PIN of a user who is signed in for the caller.
+func (c *Client) SetPIN(ctx context.Context, r PINRequest) (User, error) {
+	return ask[User](ctx, c, http.MethodPost, pathPIN, r)
+}
+
+// Prove checks the password or the PIN of a user who is signed in for the
+// caller. ErrDenied when it is wrong, ErrUnavailable with the time to wait
+// after too many wrong ones.
+func (c *Client) Prove(ctx context.Context, r ProveRequest) error {
+	_, err := ask[struct{}](ctx, c, http.MethodPost, pathProve, r)
+	return err
 }
 
 // SignOut ends that.

@@ -29,12 +29,26 @@ type Info interface {
 // Accounts gives the agent and its users their identities.
 type Accounts interface {
 	// Enrol is for root and the agent's own user: ErrDenied for others.
-	// ErrExists when the agent is enrolled already.
+	// ErrExists when the agent is enrolled already and no other identity is
+	// asked for.
 	Enrol(ctx context.Context, peer Peer, r EnrolRequest) error
-	// SignIn returns ErrUnauthenticated for a wrong name or password, ErrDenied
-	// with the reason for an account that may not be used.
+	// SignInInfo is ErrUnavailable before enrolment.
+	SignInInfo(ctx context.Context, peer Peer) (SignInInfo, error)
+	// SignIn returns ErrDenied with the reason for a wrong name, password or
+	// code, and for an account that may not be used.
 	SignIn(ctx context.Context, peer Peer, r SignInRequest) (User, error)
 	SignOut(ctx context.Context, peer Peer, r SignOutRequest) error
+}
+
+// Proofs tell off-line whether the user at the computer is the one who is
+// signed in for peer.
+type Proofs interface {
+	// SetPIN returns ErrDenied when the sign-in is too long ago, ErrConflict when
+	// the password of the sign-in is what proves it.
+	SetPIN(ctx context.Context, peer Peer, r PINRequest) (User, error)
+	// Prove returns ErrDenied for a wrong secret, *throttle.Error after too many,
+	// and ErrDenied when nothing may run for the user any more.
+	Prove(ctx context.Context, peer Peer, r ProveRequest) error
 }
 
 // Machines moves the machines of peer; those of others are ErrNotFound.
@@ -51,6 +65,7 @@ type Machines interface {
 type Agent interface {
 	Info
 	Accounts
+	Proofs
 	Machines
 }
 
@@ -94,6 +109,27 @@ var routes = []route{
 			return err
 		}
 		return answer(w)(s.agent.Status(r.Context(), p))
+	}},
+	{http.MethodGet, pathSignIn, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
+		return answer(w)(s.agent.SignInInfo(r.Context(), p))
+	}},
+	{http.MethodPost, pathPIN, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
+		q, err := decode[PINRequest](w, r)
+		if err != nil {
+			return err
+		}
+		return answer(w)(s.agent.SetPIN(r.Context(), p, q))
+	}},
+	{http.MethodPost, pathProve, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
+		q, err := decode[ProveRequest](w, r)
+		if err != nil {
+			return err
+		}
+		if err := s.agent.Prove(r.Context(), p, q); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}},
 	{http.MethodPost, pathSignIn, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 		q, err := decode[SignInRequest](w, r)

@@ -24,6 +24,8 @@ const (
 	pathRun         = "/v1/workspaces/{machine}/run"
 	pathRefresh     = "/v1/refresh"
 	pathDiagnostics = "/v1/diagnostics"
+	pathPIN         = "/v1/pin"
+	pathProve       = "/v1/prove"
 )
 
 // maxBody is the largest request, in bytes.
@@ -82,7 +84,16 @@ type User struct {
 	Name    string    `json:"name"`
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"`
+	// Proof is what proves off-line that it is the user: "password", "pin" or
+	// "" for nothing yet.
+	Proof string `json:"proof,omitempty"`
 }
+
+// What proves off-line that it is the user.
+const (
+	ProofPassword = "password"
+	ProofPIN      = "pin"
+)
 
 // Workspace is one machine of the user who asks.
 type Workspace struct {
@@ -130,12 +141,43 @@ type Application struct {
 // EnrolRequest makes the agent one of an instance's clients.
 type EnrolRequest struct {
 	JoinToken string `json:"join_token"`
+	// Again asks for a new identity although the client's is still valid.
+	Again bool `json:"again,omitempty"`
 }
 
-// SignInRequest signs a user of the instance in for the user who asks.
+// SignInInfo is what the user's own process needs to prove at the server who
+// the user is.
+type SignInInfo struct {
+	// Server is the base URL that answered last, or the first that is tried.
+	Server string `json:"server"`
+	// Authority is the certificate (PEM) that the server's must come from;
+	// empty: one of the system's.
+	Authority []byte `json:"authority,omitempty"`
+	// Client is whom the one-time code must be for.
+	Client dormer.ClientID `json:"client"`
+}
+
+// SignInRequest signs a user of the instance in for the user who asks: by name
+// and password, or by a one-time code of the server (wire.SignInCode).
 type SignInRequest struct {
-	User     string `json:"user"`
-	Password string `json:"password"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Code     string `json:"code,omitempty"`
+}
+
+// PINRequest sets or removes the PIN that stands in for the password of a user
+// who signed in without one. User is as in SignOutRequest.
+type PINRequest struct {
+	User   string `json:"user,omitempty"`
+	PIN    string `json:"pin,omitempty"`
+	Remove bool   `json:"remove,omitempty"`
+}
+
+// ProveRequest proves that the user at the computer is the one who is signed
+// in, by the password of the sign-in or the PIN. User is as in SignOutRequest.
+type ProveRequest struct {
+	User   string `json:"user,omitempty"`
+	Secret string `json:"secret"`
 }
 
 // SignOutRequest ends that; the workspaces stop and are kept. User is what

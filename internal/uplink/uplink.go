@@ -122,10 +122,11 @@ func (u *Uplink) Poll(ctx context.Context, r wire.PollRequest, accept func(seal.
 	})
 }
 
-// SignIn opens a session of an end user. The password is in the body only.
-func (u *Uplink) SignIn(ctx context.Context, user, password string) (wire.SignInAnswer, error) {
+// SignIn opens a session of an end user. Password and code are in the body
+// only.
+func (u *Uplink) SignIn(ctx context.Context, r wire.SignInRequest) (wire.SignInAnswer, error) {
 	var out wire.SignInAnswer
-	r := wire.SignInRequest{Protocol: wire.ProtocolVersion, User: user, Password: password}
+	r.Protocol = wire.ProtocolVersion
 	return out, u.call(ctx, wire.PathSignIn, r, &out)
 }
 

@@ -241,7 +241,7 @@ func TestOtherRequests(t *testing.T) {
 	if _, err := u.Policy(t.Context(), policy.HashOf([]byte("another"))); !errors.Is(err, dormer.ErrCorrupt) {
 		t.Errorf("a policy that is not what its hash names: %v", err)
 	}
-	_, err := u.SignIn(t.Context(), "anna", "hunter2")
+	_, err := u.SignIn(t.Context(), wire.SignInRequest{User: "anna", Password: "hunter2"})
 	if !errors.Is(err, dormer.ErrDenied) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("wrong password: %v", err)
 	}
