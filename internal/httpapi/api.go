@@ -136,7 +136,7 @@ func (a *API) serve(r route, w http.ResponseWriter, req *http.Request) error {
 	}
 	c.r.Body = http.MaxBytesReader(w, c.r.Body, r.limit)
 	err := r.handle(a, c)
-	if r.need == public && errors.Is(err, dormer.ErrUnauthenticated) {
+	if r.proof != "" && errors.Is(err, dormer.ErrUnauthenticated) {
 		return answerSignIn(c, err)
 	}
 	return err

@@ -25,30 +25,40 @@ type call struct {
 	route   route
 	w       http.ResponseWriter
 	r       *http.Request
-	session access.Session // zero on public routes
-	role    dormer.Role
+	caller  access.Caller // zero on public routes, until somebody signed in
 	remote  string
 	request string
+	// made says that a change was made, whether or not it could be recorded.
+	made bool
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
 
-// who is the name of the operator.
-func (c *call) who() string { return c.session.User.Name }
+// who is the name of the operator, and the API token that was used.
+func (c *call) who() string {
+	if c.caller.Token != "" {
+		return c.caller.User.Name + " (API token " + c.caller.Token + ")"
+	}
+	return c.caller.User.Name
+}
 
-// authenticate fills session and role. ErrUnauthenticated, or ErrDenied when
-// the role is not enough.
+// authenticate fills caller. ErrUnauthenticated, or ErrDenied when its role is
+// not enough or its API token is confined to other areas.
 func (c *call) authenticate() error {
 	token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		return dormer.ErrUnauthenticated
 	}
 	var err error
-	if c.session, c.role, err = c.api.Access.Operator(c.ctx(), token); err != nil {
+	if c.caller, err = c.api.Access.Operator(c.ctx(), token); err != nil {
 		return err
 	}
-	if !c.role.Allows(dormer.Role(c.route.need)) || c.role == dormer.RoleNone {
-		return fmt.Errorf("this needs the role %s: %w", c.route.need, dormer.ErrDenied)
+	role := dormer.Role(c.route.need)
+	switch {
+	case c.caller.Role == dormer.RoleNone, !c.caller.Role.Allows(role):
+		return fmt.Errorf("this needs the role %s: %w", role, dormer.ErrDenied)
+	case c.route.outside == "" && !c.caller.Allows(c.route.area, role):
+		return fmt.Errorf("this API token is not for the area %s: %w", c.route.area, dormer.ErrDenied)
 	}
 	return nil
 }
@@ -83,8 +93,9 @@ func (c *call) bytes(status int, media string, b []byte) error {
 // audit records a change that was made. It is recorded even when the caller
 // has gone away meanwhile.
 func (c *call) audit(action, object, detail string) error {
+	c.made = true
 	err := c.api.Audit.Append(context.WithoutCancel(c.ctx()), audit.Record{
-		Time: c.api.Now().UTC().Truncate(time.Microsecond), Who: c.who(), Principal: string(c.session.User.ID()),
+		Time: c.api.Now().UTC().Truncate(time.Microsecond), Who: c.who(), Principal: string(c.caller.User.ID()),
 		Action: action, Object: object, Detail: detail, Request: c.request, Remote: c.remote,
 	})
 	if err != nil {

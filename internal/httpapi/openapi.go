@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -27,7 +28,8 @@ func Document() ([]byte, error) {
 		Servers: []*huma.Server{{URL: rest.Prefix}},
 		Paths:   map[string]*huma.PathItem{},
 		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
-			"session": {Type: "http", Scheme: "bearer", Description: "the token of POST /sessions"},
+			"session":   {Type: "http", Scheme: "bearer", Description: "the token of a session, or an API token"},
+			"negotiate": {Type: "http", Scheme: "negotiate", Description: "a SPNEGO token (RFC 4559)"},
 		}},
 	}
 	for _, r := range routes() {
@@ -51,9 +53,19 @@ func (r route) operation(registry huma.Registry) *huma.Operation {
 		Tags:      []string{strings.Split(strings.Trim(r.path, "/"), "/")[0]},
 		Responses: map[string]*huma.Response{},
 	}
-	if r.need != public {
+	op.Extensions = map[string]any{"x-dormer-role": string(r.need)}
+	if r.area != "" {
+		op.Extensions["x-dormer-area"] = string(r.area)
+	}
+	switch {
+	case r.need != public && r.area != "":
 		op.Security = []map[string][]string{{"session": {}}}
-		op.Description = "Needs the role " + string(r.need) + "."
+		op.Description = fmt.Sprintf("Needs the role %s, and of an API token that it is for the area %s.", r.need, r.area)
+	case r.need != public:
+		op.Security = []map[string][]string{{"session": {}}}
+		op.Description = fmt.Sprintf("Needs the role %s.", r.need)
+	case r.proof == access.MethodKerberos:
+		op.Security = []map[string][]string{{"negotiate": {}}}
 	}
 	for part := range strings.SplitSeq(r.path, "/") {
 		if strings.HasPrefix(part, "{") {

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -22,6 +25,11 @@ const (
 type route struct {
 	method, path string // path below rest.Prefix
 	need         need
+	// area that the route is in; outside says why where there is none.
+	area    access.Area
+	outside string
+	// proof is what the routes take that sign people in; empty elsewhere.
+	proof        access.Method
 	summary      string
 	handle       func(*API, *call) error
 	body, answer media
@@ -66,74 +74,116 @@ var (
 	}
 )
 
-// routes is the whole API.
+// routes is the whole API, by area. An API token may be confined to areas; what
+// lies outside of them says why.
 func routes() []route {
-	return []route{
-		act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated), limited(maxSignIn)),
-		act("GET", "/sessions/current", readOnly, "Who is signed in", (*API).currentSession),
-		act("DELETE", "/sessions/current", readOnly, "Sign out", (*API).signOut),
+	return slices.Concat(
+		outside("whoever signs in has no role yet",
+			act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated), proves(access.MethodPassword), limited(maxSignIn)),
+			act("GET", "/sign-in-methods", public, "How people may sign in", (*API).signInMethods),
+			raw("POST", "/sessions/kerberos", public, "Sign in with a Kerberos ticket (RFC 4559); the body may be left out", (*API).signInKerberos, of[rest.For](), of[rest.ProofAnswer]()).
+				with(proves(access.MethodKerberos), limited(maxSignIn)),
+			act("POST", "/sessions/openid/begin", public, "Begin to sign in at an OpenID provider in a browser", (*API).beginOpenID).with(proves(access.MethodOpenID), limited(maxSignIn), unaudited),
+			act("POST", "/sessions/openid", public, "Sign in with what the browser brought back", (*API).signInOpenID).with(proves(access.MethodOpenID), limited(maxSignIn)),
+			act("POST", "/sessions/device/begin", public, "Begin to sign in at an OpenID provider on another device", (*API).beginDevice).with(proves(access.MethodOpenID), limited(maxSignIn), unaudited),
+			act("POST", "/sessions/device", public, "Sign in once the other device is done; 503 until then", (*API).signInDevice).with(proves(access.MethodOpenID), limited(maxSignIn)),
+		),
+		outside("a session is its owner's",
+			act("GET", "/sessions/current", readOnly, "Who is signed in", (*API).currentSession),
+			act("DELETE", "/sessions/current", readOnly, "Sign out", (*API).signOut),
+		),
+		outside("it says nothing of what is kept here",
+			act("GET", "/instance", public, "What this server is", (*API).instance),
+			raw("GET", "/openapi.json", public, "This API as an OpenAPI document", (*API).openAPI, media{}, jsonDocument),
+			raw("GET", "/schema/workspace.json", public, "JSON Schema of the workspace document", (*API).workspaceSchema, media{}, jsonDocument),
+		),
+		in(access.AreaWorkspaces,
+			act("GET", "/workspaces", readOnly, "List workspaces", (*API).listWorkspaces).with(query(parameter{name: "name", doc: "only the one of that name"})),
+			raw("POST", "/workspaces", full, "Create a workspace", (*API).createWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(message), status(http.StatusCreated)),
+			raw("POST", "/workspaces/validate", readOnly, "Validate a workspace document", (*API).validateWorkspace, workspaceDocument, of[rest.Validated]()).with(unaudited),
+			raw("GET", "/workspaces/{id}", readOnly, "Read a workspace document", (*API).getWorkspace, media{}, workspaceDocument),
+			raw("PUT", "/workspaces/{id}", full, "Commit a new revision", (*API).commitWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(ifMatch, message)),
+			act("DELETE", "/workspaces/{id}", full, "Delete a workspace", (*API).deleteWorkspace).with(headers(ifMatch)),
+			act("POST", "/workspaces/{id}/rename", full, "Rename a workspace", (*API).renameWorkspace).with(headers(ifMatch)),
+			act("POST", "/workspaces/{id}/clone", full, "Copy a workspace", (*API).cloneWorkspace).with(status(http.StatusCreated)),
+			act("GET", "/workspaces/{id}/revisions", readOnly, "History, newest first", (*API).workspaceHistory),
+			raw("GET", "/workspaces/{id}/revisions/{number}", readOnly, "Read one revision", (*API).workspaceRevision, media{}, workspaceDocument),
+		),
+		in(access.AreaDirectory,
+			act("GET", "/directory/users", readOnly, "List users of the embedded directory", (*API).listUsers),
+			act("POST", "/directory/users", full, "Add a user", (*API).createUser).with(status(http.StatusCreated), changes((*API).directoryChanged)),
+			act("GET", "/directory/users/{id}", readOnly, "Read a user", (*API).getUser),
+			act("PATCH", "/directory/users/{id}", full, "Change a user", (*API).changeUser).with(changes((*API).directoryChanged)),
+			act("DELETE", "/directory/users/{id}", full, "Remove a user", (*API).deleteUser).with(changes((*API).directoryChanged)),
+			act("POST", "/directory/users/{id}/password", full, "Set a user's password", (*API).setPassword).with(changes((*API).directoryChanged)),
+			act("GET", "/directory/groups", readOnly, "List groups of the embedded directory", (*API).listGroups),
+			act("POST", "/directory/groups", full, "Add a group", (*API).createGroup).with(status(http.StatusCreated), changes((*API).directoryChanged)),
+			act("DELETE", "/directory/groups/{id}", full, "Remove a group", (*API).deleteGroup).with(changes((*API).directoryChanged)),
+			act("PUT", "/directory/groups/{id}/members/{kind}/{member}", full, "Add a member", (*API).addMember).with(changes((*API).directoryChanged)),
+			act("DELETE", "/directory/groups/{id}/members/{kind}/{member}", full, "Remove a member", (*API).removeMember).with(changes((*API).directoryChanged)),
+			act("GET", "/directory/find", readOnly, "Search users and groups", (*API).findPrincipals).with(query(parameter{name: "prefix", doc: "beginning of the name"}, limit)),
+			act("GET", "/directory/resolve", readOnly, "Check a name", (*API).resolvePrincipal).with(query(
+				parameter{name: "kind", doc: "user or group", required: true}, parameter{name: "name", doc: `name, or DIRECTORY\name`, required: true})),
+			act("GET", "/directory/check", readOnly, "List who goes by a name, in all directories", (*API).checkPrincipal).with(query(
+				parameter{name: "kind", doc: "user or group; both when absent"}, parameter{name: "name", doc: `name, DIRECTORY\name or name@domain`, required: true}, limit)),
+			act("POST", "/directory/test", full, "Examine the directories, setting by setting", (*API).testDirectories).with(unaudited),
+		),
+		in(access.AreaAccess,
+			act("GET", "/operators", readOnly, "List operators", (*API).listOperators),
+			act("PUT", "/operators", full, "Give an operator a role, or take it away", (*API).setOperator),
+			act("GET", "/api-tokens", readOnly, "List API tokens, without their texts", (*API).listAPITokens),
+			act("POST", "/api-tokens", full, "Make an API token for yourself", (*API).createAPIToken).with(status(http.StatusCreated)),
+			act("DELETE", "/api-tokens/{id}", full, "Revoke an API token", (*API).revokeAPIToken),
+		),
+		in(access.AreaClients,
+			act("GET", "/join-tokens", readOnly, "List join tokens, without their texts", (*API).listJoinTokens),
+			act("POST", "/join-tokens", full, "Make a join token", (*API).createJoinToken).with(status(http.StatusCreated)),
+			act("DELETE", "/join-tokens/{id}", full, "Revoke a join token", (*API).revokeJoinToken),
+			act("GET", "/clients", readOnly, "List clients", (*API).listClients),
+			act("GET", "/clients/{id}", readOnly, "Read a client", (*API).getClient),
+			act("POST", "/clients/{id}/revoke", full, "Revoke a client for good", (*API).revokeClient),
+			act("POST", "/clients/{id}/orders", full, "Order a client to stop, delete or refresh", (*API).orderClient).with(status(http.StatusCreated)),
+			act("GET", "/machines", readOnly, "List machines", (*API).listMachines),
+		),
+		in(access.AreaImages,
+			act("GET", "/images", readOnly, "List images and their versions", (*API).listImages),
+			act("GET", "/image-key", full, "The key that image objects are encrypted under", (*API).imageKey),
+			act("GET", "/images/{name}", readOnly, "List versions of an image", (*API).getImage),
+			act("GET", "/images/{name}/{number}", readOnly, "Read a version of an image", (*API).getImageVersion),
+			act("DELETE", "/images/{name}", full, "Delete all versions of an image", (*API).deleteImage).with(query(force), changes((*API).imagesChanged)),
+			act("DELETE", "/images/{name}/{number}", full, "Delete a version of an image", (*API).deleteImageVersion).with(query(force), changes((*API).imagesChanged)),
+			act("POST", "/image-pushes", full, "Begin to push an image", (*API).beginPush).with(status(http.StatusCreated), limited(maxPush)),
+			act("GET", "/image-pushes/{push}", full, "What a push still lacks", (*API).getPush),
+			raw("PUT", "/image-pushes/{push}/objects/{kind}/{hex}", full, "Upload an object of a push", (*API).putObject, octets, media{}).with(streaming(maxObject), unaudited),
+			act("POST", "/image-pushes/{push}/commit", full, "Make a complete push a version", (*API).commitPush).with(status(http.StatusCreated), changes((*API).imagesChanged)),
+			act("GET", "/publishers", readOnly, "List keys whose images are trusted", (*API).listPublishers),
+			act("POST", "/publishers", full, "Trust a publisher", (*API).addPublisher).with(status(http.StatusCreated)),
+			act("DELETE", "/publishers/{id}", full, "Trust a publisher no more", (*API).removePublisher),
+		),
+		in(access.AreaReports,
+			act("GET", "/reports/status", readOnly, "State of every user's workspaces", (*API).statusReport).with(query(events[:4]...)),
+			act("GET", "/reports/activity", readOnly, "Events, newest received first", (*API).activityReport).with(query(events...)),
+			act("GET", "/reports/errors", readOnly, "Errors, newest received first", (*API).errorReport).with(query(events...)),
+			act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(before, limit)),
+		),
+	)
+}
 
-		act("GET", "/instance", public, "What this server is", (*API).instance),
-		raw("GET", "/openapi.json", public, "This API as an OpenAPI document", (*API).openAPI, media{}, jsonDocument),
-		raw("GET", "/schema/workspace.json", public, "JSON Schema of the workspace document", (*API).workspaceSchema, media{}, jsonDocument),
-
-		act("GET", "/workspaces", readOnly, "List workspaces", (*API).listWorkspaces).with(query(parameter{name: "name", doc: "only the one of that name"})),
-		raw("POST", "/workspaces", full, "Create a workspace", (*API).createWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(message), status(http.StatusCreated)),
-		raw("POST", "/workspaces/validate", readOnly, "Validate a workspace document", (*API).validateWorkspace, workspaceDocument, of[rest.Validated]()).with(unaudited),
-		raw("GET", "/workspaces/{id}", readOnly, "Read a workspace document", (*API).getWorkspace, media{}, workspaceDocument),
-		raw("PUT", "/workspaces/{id}", full, "Commit a new revision", (*API).commitWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(ifMatch, message)),
-		act("DELETE", "/workspaces/{id}", full, "Delete a workspace", (*API).deleteWorkspace).with(headers(ifMatch)),
-		act("POST", "/workspaces/{id}/rename", full, "Rename a workspace", (*API).renameWorkspace).with(headers(ifMatch)),
-		act("POST", "/workspaces/{id}/clone", full, "Copy a workspace", (*API).cloneWorkspace).with(status(http.StatusCreated)),
-		act("GET", "/workspaces/{id}/revisions", readOnly, "History, newest first", (*API).workspaceHistory),
-		raw("GET", "/workspaces/{id}/revisions/{number}", readOnly, "Read one revision", (*API).workspaceRevision, media{}, workspaceDocument),
-
-		act("GET", "/directory/users", readOnly, "List users of the embedded directory", (*API).listUsers),
-		act("POST", "/directory/users", full, "Add a user", (*API).createUser).with(status(http.StatusCreated), changes((*API).directoryChanged)),
-		act("GET", "/directory/users/{id}", readOnly, "Read a user", (*API).getUser),
-		act("PATCH", "/directory/users/{id}", full, "Change a user", (*API).changeUser).with(changes((*API).directoryChanged)),
-		act("DELETE", "/directory/users/{id}", full, "Remove a user", (*API).deleteUser).with(changes((*API).directoryChanged)),
-		act("POST", "/directory/users/{id}/password", full, "Set a user's password", (*API).setPassword).with(changes((*API).directoryChanged)),
-		act("GET", "/directory/groups", readOnly, "List groups of the embedded directory", (*API).listGroups),
-		act("POST", "/directory/groups", full, "Add a group", (*API).createGroup).with(status(http.StatusCreated), changes((*API).directoryChanged)),
-		act("DELETE", "/directory/groups/{id}", full, "Remove a group", (*API).deleteGroup).with(changes((*API).directoryChanged)),
-		act("PUT", "/directory/groups/{id}/members/{kind}/{member}", full, "Add a member", (*API).addMember).with(changes((*API).directoryChanged)),
-		act("DELETE", "/directory/groups/{id}/members/{kind}/{member}", full, "Remove a member", (*API).removeMember).with(changes((*API).directoryChanged)),
-		act("GET", "/directory/find", readOnly, "Search users and groups", (*API).findPrincipals).with(query(parameter{name: "prefix", doc: "beginning of the name"}, limit)),
-		act("GET", "/directory/resolve", readOnly, "Check a name", (*API).resolvePrincipal).with(query(
-			parameter{name: "kind", doc: "user or group", required: true}, parameter{name: "name", doc: `name, or DIRECTORY\name`, required: true})),
-
-		act("GET", "/operators", readOnly, "List operators", (*API).listOperators),
-		act("PUT", "/operators", full, "Give an operator a role, or take it away", (*API).setOperator),
-
-		act("GET", "/join-tokens", readOnly, "List join tokens, without their texts", (*API).listJoinTokens),
-		act("POST", "/join-tokens", full, "Make a join token", (*API).createJoinToken).with(status(http.StatusCreated)),
-		act("DELETE", "/join-tokens/{id}", full, "Revoke a join token", (*API).revokeJoinToken),
-		act("GET", "/clients", readOnly, "List clients", (*API).listClients),
-		act("GET", "/clients/{id}", readOnly, "Read a client", (*API).getClient),
-		act("POST", "/clients/{id}/revoke", full, "Revoke a client for good", (*API).revokeClient),
-		act("POST", "/clients/{id}/orders", full, "Order a client to stop, delete or refresh", (*API).orderClient).with(status(http.StatusCreated)),
-		act("GET", "/machines", readOnly, "List machines", (*API).listMachines),
-
-		act("GET", "/images", readOnly, "List images and their versions", (*API).listImages),
-		act("GET", "/image-key", full, "The key that image objects are encrypted under", (*API).imageKey),
-		act("GET", "/images/{name}", readOnly, "List versions of an image", (*API).getImage),
-		act("GET", "/images/{name}/{number}", readOnly, "Read a version of an image", (*API).getImageVersion),
-		act("DELETE", "/images/{name}", full, "Delete all versions of an image", (*API).deleteImage).with(query(force), changes((*API).imagesChanged)),
-		act("DELETE", "/images/{name}/{number}", full, "Delete a version of an image", (*API).deleteImageVersion).with(query(force), changes((*API).imagesChanged)),
-		act("POST", "/image-pushes", full, "Begin to push an image", (*API).beginPush).with(status(http.StatusCreated), limited(maxPush)),
-		act("GET", "/image-pushes/{push}", full, "What a push still lacks", (*API).getPush),
-		raw("PUT", "/image-pushes/{push}/objects/{kind}/{hex}", full, "Upload an object of a push", (*API).putObject, octets, media{}).with(streaming(maxObject), unaudited),
-		act("POST", "/image-pushes/{push}/commit", full, "Make a complete push a version", (*API).commitPush).with(status(http.StatusCreated), changes((*API).imagesChanged)),
-		act("GET", "/publishers", readOnly, "List keys whose images are trusted", (*API).listPublishers),
-		act("POST", "/publishers", full, "Trust a publisher", (*API).addPublisher).with(status(http.StatusCreated)),
-		act("DELETE", "/publishers/{id}", full, "Trust a publisher no more", (*API).removePublisher),
-
-		act("GET", "/reports/status", readOnly, "State of every user's workspaces", (*API).statusReport).with(query(events[:4]...)),
-		act("GET", "/reports/activity", readOnly, "Events, newest received first", (*API).activityReport).with(query(events...)),
-		act("GET", "/reports/errors", readOnly, "Errors, newest received first", (*API).errorReport).with(query(events...)),
-		act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(before, limit)),
+// in makes the rows those of an area.
+func in(area access.Area, rows ...route) []route {
+	for i := range rows {
+		rows[i].area = area
 	}
+	return rows
+}
+
+// outside makes the rows those that API tokens reach whatever they are confined
+// to; why says why that does no harm.
+func outside(why string, rows ...route) []route {
+	for i := range rows {
+		rows[i].outside = why
+	}
+	return rows
 }
 
 // act makes a route whose bodies are JSON of the types of f; rest.None stands
@@ -155,13 +205,12 @@ func act[In, Out any](method, path string, n need, summary string, f func(*API, 
 			}
 		}
 		out, err := f(a, c, in)
+		// What was changed and could not be recorded is changed nevertheless.
+		if c.route.changed != nil && (err == nil || c.made) {
+			err = errors.Join(err, c.route.changed(a, c))
+		}
 		if err != nil {
 			return err
-		}
-		if c.route.changed != nil {
-			if err := c.route.changed(a, c); err != nil {
-				return err
-			}
 		}
 		if r.answer.typ == nil {
 			c.w.WriteHeader(http.StatusNoContent)
@@ -211,6 +260,7 @@ func headers(p ...parameter) func(*route) { return func(r *route) { r.headers = 
 func limited(limit int64) func(*route)    { return func(r *route) { r.limit = limit } }
 func streaming(limit int64) func(*route)  { return func(r *route) { r.streams, r.limit = true, limit } }
 func unaudited(r *route)                  { r.unaudited = true }
+func proves(m access.Method) func(*route) { return func(r *route) { r.proof = m } }
 func changes(tell func(*API, *call) error) func(*route) {
 	return func(r *route) { r.changed = tell }
 }

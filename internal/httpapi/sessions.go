@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
@@ -18,6 +21,15 @@ import (
 // maxSignIn is the largest body of a sign-in, in bytes: two passwords and a
 // name, each byte of them escaped. Nobody is known yet who may send more.
 const maxSignIn = 16 << 10
+
+func (a *API) signInMethods(*call, rest.None) (rest.SignInMethods, error) {
+	m := a.Access.Methods()
+	out := rest.SignInMethods{Directories: m.Directories, Kerberos: m.Kerberos, Service: m.Service, Providers: make([]rest.Provider, len(m.Providers))}
+	for i, p := range m.Providers {
+		out.Providers[i] = rest.Provider(p)
+	}
+	return out, nil
+}
 
 func (a *API) signIn(c *call, in rest.SignIn) (rest.SignedIn, error) {
 	if in.User == "" || in.Password == "" {
@@ -33,77 +45,131 @@ func (a *API) signIn(c *call, in rest.SignIn) (rest.SignedIn, error) {
 		p, err = a.Access.SignIn(c.ctx(), attempt)
 	}
 	if err != nil {
-		return rest.SignedIn{}, a.refused(c, in.User, err)
+		if known, unknown := a.Access.Resolve(c.ctx(), dormer.KindUser, in.User); unknown == nil {
+			p = known
+		}
+		return rest.SignedIn{}, a.refused(c, p, err)
 	}
 	if changed {
-		c.session.User = p
+		c.caller.User = p
 		if err := c.audit("user.password", named(p.Name, p.Key), "changed by the user"); err != nil {
 			return rest.SignedIn{}, err
 		}
 	}
+	return a.openSession(c, p)
+}
+
+// openSession opens a session for p, who must be an operator.
+func (a *API) openSession(c *call, p dormer.Principal) (rest.SignedIn, error) {
 	role, err := a.Access.Role(c.ctx(), p)
 	if err != nil {
-		return rest.SignedIn{}, err
+		return rest.SignedIn{}, a.refused(c, p, err)
 	}
 	if role == dormer.RoleNone {
-		return rest.SignedIn{}, a.refused(c, in.User, fmt.Errorf("this user is no operator: %w", dormer.ErrDenied))
+		return rest.SignedIn{}, a.refused(c, p, fmt.Errorf("this user is no operator: %w", dormer.ErrDenied))
 	}
 	s, secret, err := a.Access.OpenSession(c.ctx(), access.SessionOperator, p, "")
 	if err != nil {
 		return rest.SignedIn{}, err
 	}
-	c.session = s
-	if err := c.audit("session.open", s.ID, string(role)); err != nil {
+	c.caller = access.Caller{User: p, Role: role, Session: s}
+	if err := c.audit("session.open", s.ID, fmt.Sprintf("%s: %s", c.route.proof, role)); err != nil {
 		return rest.SignedIn{}, errors.Join(err, a.Access.EndSession(c.ctx(), s.ID))
 	}
 	return rest.SignedIn{Token: access.Token(s, secret), Expires: s.Expires, Principal: p, Role: role}, nil
 }
 
-// refused records a refused attempt to sign in. What was typed as the user's
-// name is recorded only where there is such a user: it may be a password.
-// Attempts over the limit are not recorded, so that they cannot fill the log.
-func (a *API) refused(c *call, user string, cause error) error {
+// refused records a refused attempt to sign in, with its method and cause. Who
+// it was is recorded only where that is known, p: what was typed as a name may
+// be a password. Attempts over the limit are not recorded, so that they cannot
+// fill the log.
+func (a *API) refused(c *call, p dormer.Principal, cause error) error {
 	if !errors.Is(cause, dormer.ErrUnauthenticated) && !errors.Is(cause, dormer.ErrDenied) {
 		return cause
 	}
 	who, id := "unknown user", ""
-	if p, err := a.Access.Resolve(c.ctx(), dormer.KindUser, user); err == nil {
+	if p.Name != "" {
 		who, id = p.Name, string(p.ID())
 	}
-	detail := wrongPassword
-	if errors.Is(cause, dormer.ErrDenied) {
-		detail = cause.Error()
+	detail := cause.Error()
+	if c.route.proof == access.MethodPassword && errors.Is(cause, dormer.ErrUnauthenticated) {
+		detail = refusals[access.MethodPassword].detail
 	}
 	err := a.Audit.Append(context.WithoutCancel(c.ctx()), audit.Record{
 		Time: a.Now().UTC().Truncate(time.Microsecond), Who: who, Principal: id,
-		Action: "session.refuse", Detail: detail, Request: c.request, Remote: c.remote,
+		Action: "session.refuse", Detail: fmt.Sprintf("%s: %.*s", c.route.proof, maxCause, plainCause(detail)), Request: c.request, Remote: c.remote,
 	})
 	return errors.Join(cause, err)
 }
 
-// wrongPassword is what whoever types a wrong name or password is told.
-const wrongPassword = "name or password is wrong"
+// maxCause bounds what the audit log holds of the cause of a refusal, in
+// characters.
+const maxCause = 300
+
+// plainCause takes the kinds of errors off a cause, which say no more than that
+// it was refused, and what could break a line.
+func plainCause(text string) string {
+	for _, kind := range []error{dormer.ErrUnauthenticated, dormer.ErrDenied} {
+		text = strings.TrimSuffix(text, ": "+kind.Error())
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, " "))
+}
+
+// refusals are what people are told whose proof does not count, by method. Why
+// it does not is in the audit log.
+var refusals = map[access.Method]struct{ title, detail string }{
+	access.MethodPassword: {"Name or password is wrong", "name or password is wrong"},
+	access.MethodKerberos: {"The Kerberos ticket was not accepted", "the Kerberos ticket was not accepted; get a new one with kinit, or sign in in another way"},
+	access.MethodOpenID:   {"The sign-in at the provider was not accepted", "the sign-in at the provider was not accepted; begin again"},
+}
 
 // answerSignIn makes a refused sign-in say what was wrong: signing in first is
 // what it tried.
 func answerSignIn(c *call, refusal error) error {
 	p := problem.Of(refusal)
-	p.Title, p.Detail = "Name or password is wrong", wrongPassword
+	told := refusals[c.route.proof]
+	p.Title, p.Detail = told.title, told.detail
 	b, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	c.w.Header().Set("WWW-Authenticate", "Bearer")
+	challenge := "Bearer"
+	if c.route.proof == access.MethodKerberos {
+		challenge = "Negotiate"
+	}
+	c.w.Header().Set("WWW-Authenticate", challenge)
 	return c.bytes(p.Status, wire.ProblemType, append(b, '\n'))
 }
 
 func (a *API) currentSession(c *call, _ rest.None) (rest.Session, error) {
-	return rest.Session{Principal: c.session.User, Role: c.role, Created: c.session.Created, Expires: c.session.Expires}, nil
+	who := rest.Session{Principal: c.caller.User, Role: c.caller.Role, Created: c.caller.Session.Created, Expires: c.caller.Session.Expires}
+	if c.caller.Token == "" {
+		return who, nil
+	}
+	all, err := a.Access.APITokens(c.ctx())
+	if err != nil {
+		return rest.Session{}, err
+	}
+	i := slices.IndexFunc(all, func(t access.APIToken) bool { return t.ID == c.caller.Token })
+	if i < 0 {
+		return rest.Session{}, fmt.Errorf("the API token is gone: %w", dormer.ErrUnauthenticated)
+	}
+	token := apiTokenOf(all[i])
+	who.Created, who.Expires, who.APIToken = token.Created, token.Expires, &token
+	return who, nil
 }
 
 func (a *API) signOut(c *call, _ rest.None) (rest.None, error) {
-	if err := a.Access.EndSession(c.ctx(), c.session.ID); err != nil {
+	if c.caller.Token != "" {
+		return rest.None{}, fmt.Errorf("an API token has no session; revoke it with DELETE %s/api-tokens/%s: %w", rest.Prefix, c.caller.Token, dormer.ErrConflict)
+	}
+	if err := a.Access.EndSession(c.ctx(), c.caller.Session.ID); err != nil {
 		return rest.None{}, err
 	}
-	return rest.None{}, c.audit("session.end", c.session.ID, "")
+	return rest.None{}, c.audit("session.end", c.caller.Session.ID, "")
 }

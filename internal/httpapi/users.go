@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -63,7 +64,8 @@ func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
 	if err != nil {
 		return rest.User{}, err
 	}
-	if in.Disabled != nil && *in.Disabled {
+	past := in.Expires != nil && !in.Expires.IsZero() && !a.Now().Before(*in.Expires)
+	if in.Disabled != nil && *in.Disabled || past {
 		if err := a.Access.CheckRemovable(c.ctx(), principalOf(dormer.KindUser, id, "")); err != nil {
 			return rest.User{}, err
 		}
@@ -74,13 +76,10 @@ func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
 	if err != nil {
 		return rest.User{}, err
 	}
-	what := changed(in)
-	if err := c.audit("user.change", named(account.Name, id), strings.Join(what, ", ")); err != nil {
-		return rest.User{}, err
-	}
-	if account.Disabled {
+	err = c.audit("user.change", named(account.Name, id), strings.Join(changed(in), ", "))
+	if account.Disabled || past {
 		// Sessions on clients end at their next poll, which tells why.
-		err = a.Access.EndOperatorSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID())
+		err = errors.Join(err, a.Access.EndOperatorSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID()))
 	}
 	return userOf(account), err
 }
@@ -134,33 +133,7 @@ func (a *API) setPassword(c *call, in rest.SetPassword) (rest.PasswordSet, error
 	if err != nil {
 		return rest.PasswordSet{}, err
 	}
-	if err := a.Access.EndSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID()); err != nil {
-		return rest.PasswordSet{}, err
-	}
-	return rest.PasswordSet{Password: generated}, c.audit("user.password", named(account.Name, id), "set by an operator")
-}
-
-func (a *API) findPrincipals(c *call, _ rest.None) (rest.List[rest.Entry], error) {
-	_, limit, err := c.page()
-	if err != nil {
-		return rest.List[rest.Entry]{}, err
-	}
-	found, err := a.Access.Find(c.ctx(), c.r.URL.Query().Get("prefix"), limit)
-	items := make([]rest.Entry, len(found))
-	for i, e := range found {
-		items[i] = rest.Entry(e)
-	}
-	return rest.List[rest.Entry]{Items: items}, err
-}
-
-func (a *API) resolvePrincipal(c *call, _ rest.None) (dormer.Principal, error) {
-	q := c.r.URL.Query()
-	if q.Get("name") == "" {
-		return dormer.Principal{}, dormer.Invalidf("name", "is missing")
-	}
-	p, err := a.Access.Resolve(c.ctx(), dormer.PrincipalKind(q.Get("kind")), q.Get("name"))
-	if err != nil {
-		return dormer.Principal{}, fmt.Errorf("check the name: %w", err)
-	}
-	return p, nil
+	err = c.audit("user.password", named(account.Name, id), "set by an operator")
+	err = errors.Join(err, a.Access.EndSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID()))
+	return rest.PasswordSet{Password: generated}, err
 }

@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"fmt"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// entriesOf is a list of found as it is answered.
+func entriesOf(found []access.Entry) rest.List[rest.Entry] {
+	items := make([]rest.Entry, len(found))
+	for i, e := range found {
+		items[i] = rest.Entry(e)
+	}
+	return rest.List[rest.Entry]{Items: items}
+}
+
+func (a *API) findPrincipals(c *call, _ rest.None) (rest.List[rest.Entry], error) {
+	_, limit, err := c.page()
+	if err != nil {
+		return rest.List[rest.Entry]{}, err
+	}
+	found, err := a.Access.Find(c.ctx(), c.r.URL.Query().Get("prefix"), limit)
+	return entriesOf(found), err
+}
+
+func (a *API) resolvePrincipal(c *call, _ rest.None) (dormer.Principal, error) {
+	q := c.r.URL.Query()
+	if q.Get("name") == "" {
+		return dormer.Principal{}, dormer.Invalidf("name", "is missing")
+	}
+	p, err := a.Access.Resolve(c.ctx(), dormer.PrincipalKind(q.Get("kind")), q.Get("name"))
+	if err != nil {
+		return dormer.Principal{}, fmt.Errorf("check the name: %w", err)
+	}
+	return p, nil
+}
+
+// checkPrincipal lists who goes by a name. Nobody is an answer too.
+func (a *API) checkPrincipal(c *call, _ rest.None) (rest.List[rest.Entry], error) {
+	none := rest.List[rest.Entry]{}
+	q := c.r.URL.Query()
+	kinds := []dormer.PrincipalKind{dormer.PrincipalKind(q.Get("kind"))}
+	switch kinds[0] {
+	case "":
+		kinds = []dormer.PrincipalKind{dormer.KindUser, dormer.KindGroup}
+	case dormer.KindUser, dormer.KindGroup:
+	default:
+		return none, dormer.Invalidf("kind", "is %q or %q, or absent for both", dormer.KindUser, dormer.KindGroup)
+	}
+	if q.Get("name") == "" {
+		return none, dormer.Invalidf("name", "is missing")
+	}
+	_, limit, err := c.page()
+	if err != nil {
+		return none, err
+	}
+	var all []access.Entry
+	for _, kind := range kinds {
+		found, err := a.Access.Match(c.ctx(), kind, q.Get("name"), limit-len(all))
+		if err != nil {
+			return none, fmt.Errorf("check the name: %w", err)
+		}
+		if all = append(all, found...); len(all) >= limit {
+			break
+		}
+	}
+	return entriesOf(all), nil
+}
+
+func (a *API) testDirectories(c *call, _ rest.None) (rest.List[rest.DirectoryTest], error) {
+	all, err := a.Access.Test(c.ctx())
+	l := rest.List[rest.DirectoryTest]{Items: make([]rest.DirectoryTest, len(all))}
+	for i, d := range all {
+		t := rest.DirectoryTest{Directory: d.Directory, Findings: make([]rest.Finding, len(d.Findings))}
+		for j, f := range d.Findings {
+			t.Findings[j] = rest.Finding{Setting: f.Setting, What: f.What, Problem: f.Problem, Millis: f.Took.Milliseconds()}
+		}
+		l.Items[i] = t
+	}
+	return l, err
+}
