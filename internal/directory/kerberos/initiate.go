@@ -173,17 +173,3 @@ func (c Client) readCache(path string, own bool) ([]byte, error) {
 	}
 	return readAll(f, path, maxCache)
 }
-
-// parseCache reads a ticket cache. Its errors say nothing of what is in it.
-func parseCache(b []byte) (c *credentials.CCache, err error) {
-	defer func() {
-		if recover() != nil {
-			c, err = nil, fmt.Errorf("they are malformed: run kinit: %w", dormer.ErrCorrupt)
-		}
-	}()
-	c = new(credentials.CCache)
-	if err := c.Unmarshal(b); err != nil {
-		return nil, fmt.Errorf("they are malformed: run kinit: %w", dormer.ErrCorrupt)
-	}
-	return c, nil
-}
