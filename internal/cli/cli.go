@@ -34,6 +34,7 @@ type app struct {
 	profilePath string
 	serverURL   string
 	caPath      string
+	tokenPath   string
 	socketPath  string
 	json        bool
 	quiet       bool
@@ -84,16 +85,19 @@ Users of a computer with the agent work with their workspaces:
 	flags.StringVar(&a.profilePath, "profile", "", "file with server and session (default: dormer/profile.toml in your configuration folder)")
 	flags.StringVar(&a.serverURL, "server", "", "base URL of the server (default: that of the last login)")
 	flags.StringVar(&a.caPath, "ca", "", "file with the server's authority (PEM; default: that of the last login, else the system's)")
+	flags.StringVar(&a.tokenPath, "token-file", "", "file with an API token, mode 0600, to use in place of your session (default: DORMER_TOKEN_FILE)")
 	flags.StringVar(&a.socketPath, "agent", "", "socket of the agent (default: your own agent's, else the system's)")
 	flags.BoolVar(&a.json, "json", false, "print JSON instead of tables")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress")
 
+	tokens := newToken(a)
+	tokens.AddCommand(newAPIToken(a))
 	root.AddGroup(&cobra.Group{ID: "admin", Title: "For administrators:"}, &cobra.Group{ID: "user", Title: "For users of this computer:"})
 	for _, c := range []*cobra.Command{
 		newLogin(a), newLogout(a), newWhoami(a),
 		newWorkspace(a), newApply(a), newDiff(a),
 		newImage(a), newPublisher(a),
-		newDirectory(a), newOperator(a), newToken(a), newClient(a),
+		newDirectory(a), newOperator(a), tokens, newClient(a),
 		newReport(a), newAudit(a),
 	} {
 		c.GroupID = "admin"

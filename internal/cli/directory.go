@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +22,7 @@ func newDirectory(a *app) *cobra.Command {
 			newUserAdd(a), newUserList(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a)),
 		group(&cobra.Command{Use: "group", Short: "Groups of the embedded directory"},
 			newGroupAdd(a), newGroupList(a), newGroupMember(a, true), newGroupMember(a, false), newGroupDelete(a)),
-		newDirectoryFind(a))
+		newDirectoryCheck(a), newDirectoryFind(a), newDirectoryTest(a))
 }
 
 func userByName(ctx context.Context, c *apiclient.Client, called string) (rest.User, error) {
@@ -301,4 +303,109 @@ func newDirectoryFind(a *app) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
 	return cmd
+}
+
+// checked is what check prints of one name with --json.
+type checked struct {
+	Name  string       `json:"name"`
+	Found []rest.Entry `json:"found"`
+}
+
+func newDirectoryCheck(a *app) *cobra.Command {
+	var user, group bool
+	cmd := &cobra.Command{
+		Use: "check NAME...", Short: "Show who goes by a name, in all directories",
+		Long: `Shows which users and groups go by a name, exactly: account name, name for
+people, user principal name or mail address. DIRECTORY\NAME and NAME@DOMAIN ask
+one directory. Where several are listed, grant to the one that is meant as
+DIRECTORY\NAME. A name that nobody has gives the exit code 5.`,
+		Example: `  dormer directory check alice
+  dormer directory check --group 'CORP\office' 'CORP\staff'`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+			}
+			return nil
+		},
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			kind := dormer.PrincipalKind("")
+			switch {
+			case user && group:
+				return usageError{errors.New("use --user or --group, or neither for both")}
+			case user:
+				kind = dormer.KindUser
+			case group:
+				kind = dormer.KindGroup
+			}
+			all := make([]checked, len(args))
+			var rows [][]string
+			var missing []string
+			for i, called := range args {
+				found, err := c.Check(ctx, kind, called)
+				if err != nil {
+					return err
+				}
+				all[i] = checked{called, found}
+				for _, e := range found {
+					p := e.Principal
+					rows = append(rows, []string{called, p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail})
+				}
+				if len(found) == 0 {
+					missing = append(missing, strconv.Quote(called))
+				}
+			}
+			if a.json || len(rows) > 0 {
+				if err := a.print(all, []string{"CHECKED", "NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "DETAIL"}, rows); err != nil {
+					return err
+				}
+			}
+			if len(missing) > 0 {
+				what := "user or group"
+				if kind != "" {
+					what = string(kind)
+				}
+				return fmt.Errorf("no %s goes by %s: %w", what, strings.Join(missing, ", "), dormer.ErrNotFound)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVar(&user, "user", false, "look for users alone")
+	cmd.Flags().BoolVar(&group, "group", false, "look for groups alone")
+	return cmd
+}
+
+func newDirectoryTest(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "test", Short: "Have the server examine its directories, setting by setting", Args: noArgs,
+		Long: `Has the server try everything that its directories need, server by server, and
+shows what it found. Problems name the setting and what the other side said; they
+give the exit code 1. 'dormerd directory test' does the same before the server
+runs.`,
+		Example: "  dormer directory test",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.TestDirectories(ctx)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			problems := 0
+			for _, d := range all {
+				for _, f := range d.Findings {
+					result := "well"
+					if f.Problem != "" {
+						result = "PROBLEM: " + f.Problem
+						problems++
+					}
+					rows = append(rows, []string{d.Directory, f.Setting, f.What, strconv.FormatInt(f.Millis, 10) + " ms", result})
+				}
+			}
+			if err := a.print(all, []string{"DIRECTORY", "SETTING", "EXAMINED", "TOOK", "RESULT"}, rows); err != nil {
+				return err
+			}
+			if problems > 0 {
+				return fmt.Errorf("%d of %d examinations found a problem", problems, len(rows))
+			}
+			return nil
+		}),
+	}
 }

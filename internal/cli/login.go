@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,11 +24,24 @@ type loginError struct{}
 func (loginError) Error() string        { return "name or password is wrong" }
 func (loginError) Is(target error) bool { return target == dormer.ErrUnauthenticated }
 
-// server returns a client of the server of the profile. Close it.
+// server returns a client of the server of the profile, with the API token of
+// this call in place of the session where there is one. Close it.
 func (a *app) server() (*apiclient.Client, profile, error) {
-	p, err := a.loadProfile()
+	token, err := a.apiToken()
 	if err != nil {
 		return nil, profile{}, err
+	}
+	p, err := a.loadProfile()
+	if err != nil && (token == "" || !errors.Is(err, errNoFolder)) {
+		return nil, profile{}, err
+	}
+	if token != "" {
+		if err != nil { // programs may have no home
+			if p, err = a.overlay(profile{}); err != nil {
+				return nil, profile{}, err
+			}
+		}
+		p.Token = token
 	}
 	if p.Server == "" {
 		return nil, profile{}, errNoServer
@@ -53,24 +67,41 @@ func (a *app) withServer(f func(ctx context.Context, c *apiclient.Client, args [
 		if p.Token == "" {
 			return fmt.Errorf("no session with %s: %w", p.Server, dormer.ErrUnauthenticated)
 		}
-		return f(cmd.Context(), c, args)
+		err = f(cmd.Context(), c, args)
+		if file := a.tokenFile(); file != "" && errors.Is(err, dormer.ErrUnauthenticated) {
+			err = proofError{fmt.Errorf("the API token in %s is not accepted: it has expired or was revoked, or its owner may not sign in any more: %w", file, err)}
+		}
+		return err
 	}
 }
 
 func newLogin(a *app) *cobra.Command {
 	var user string
 	var fromStdin bool
+	var by proof
 	cmd := &cobra.Command{
 		Use:   "login",
 		Short: "Sign in to a server as an operator",
 		Long: `Signs in to a server. Server, authority and session are kept in your profile
 (mode 0600) for the commands that follow. Passwords are asked for on the
 terminal, or read from standard input, a line each: the password and, where it
-must be changed, the new one.`,
+must be changed, the new one.
+
+--kerberos presents the ticket that you have from your desktop or from kinit.
+--provider NAME opens the browser for you to sign in there, and with --device
+shows a code to be typed on another device.`,
 		Example: `  dormer login --server https://dormer.example.com:8443 --ca ca.crt --user admin
-  dormer login --user admin --password-stdin < passwords.txt`,
+  dormer login --user 'CORP\alice' --password-stdin < passwords.txt
+  dormer login --kerberos
+  dormer login --provider corp --device`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := by.check(); err != nil {
+				return err
+			}
+			if by.given() && (user != "" || fromStdin) {
+				return usageError{errors.New("--user and --password-stdin are for passwords; ticket and provider say who you are")}
+			}
 			p, err := a.loadProfile()
 			if err != nil {
 				return err
@@ -78,19 +109,28 @@ must be changed, the new one.`,
 			if p.Server == "" {
 				return errNoServer
 			}
-			if user == "" {
-				user = p.User
-			}
-			if user == "" {
-				return usageError{errors.New("name the operator with --user")}
-			}
 			p.Token = ""
 			c, err := a.serverOf(p)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			s, err := a.signIn(cmd.Context(), c, user, fromStdin)
+			if user == "" {
+				user = p.User
+			}
+			var s rest.SignedIn
+			switch {
+			case by.given():
+				// The name that a provider gives is none to sign in with.
+				user = ""
+				var r rest.ProofAnswer
+				r, err = a.prove(cmd.Context(), c, p.Server, by, "")
+				s = r.SignedIn
+			case user == "":
+				return a.offer(cmd.Context(), c)
+			default:
+				s, err = a.signIn(cmd.Context(), c, user, fromStdin)
+			}
 			if err != nil {
 				return err
 			}
@@ -102,9 +142,31 @@ must be changed, the new one.`,
 			return a.say(s, "Signed in to %s as %s (%s) until %s.", p.Server, s.Principal.Name, s.Role, when(s.Expires))
 		},
 	}
-	cmd.Flags().StringVar(&user, "user", "", "name of the operator (default: that of the last login)")
+	cmd.Flags().StringVar(&user, "user", "", `name of the operator: NAME, DIRECTORY\NAME or NAME@DOMAIN (default: that of the last login)`)
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input even on a terminal")
+	by.flags(cmd)
 	return cmd
+}
+
+// offer says in which ways one can sign in, to somebody who chose none.
+func (a *app) offer(ctx context.Context, c *apiclient.Client) error {
+	m, err := c.SignInMethods(ctx)
+	if err != nil { // then the server is no help, and the usual way is named
+		m = rest.SignInMethods{}
+	}
+	return usageError{errors.New(waysOf(m))}
+}
+
+// waysOf lists the ways to sign in that a server has.
+func waysOf(m rest.SignInMethods) string {
+	ways := []string{"name the operator with --user"}
+	if m.Kerberos {
+		ways = append(ways, "sign in with your Kerberos ticket by --kerberos")
+	}
+	for _, p := range m.Providers {
+		ways = append(ways, fmt.Sprintf("sign in at %s by --provider %s", printable(p.Title), printable(p.Name)))
+	}
+	return strings.Join(ways, ", or ")
 }
 
 // signIn asks for the password and, when the server wants a new one, for that.
@@ -136,7 +198,14 @@ func newLogout(a *app) *cobra.Command {
 		Short:   "End the session",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, p, err := a.server()
+			p, err := a.loadProfile() // an API token is no session
+			if err != nil {
+				return err
+			}
+			if p.Server == "" {
+				return errNoServer
+			}
+			c, err := a.serverOf(p)
 			if err != nil {
 				return err
 			}
@@ -167,7 +236,11 @@ func newWhoami(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.say(s, "%s (%s) until %s", s.Principal.Name, s.Role, when(s.Expires))
+			with := ""
+			if s.APIToken != nil {
+				with = ", API token " + printable(s.APIToken.Name)
+			}
+			return a.say(s, "%s (%s%s) until %s", s.Principal.Name, s.Role, with, when(s.Expires))
 		}),
 	}
 }

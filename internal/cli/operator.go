@@ -33,7 +33,10 @@ func newOperatorSet(a *app) *cobra.Command {
 	var group bool
 	cmd := &cobra.Command{
 		Use: "set NAME read-only|full|none", Short: "Give a user or a group a role, or take it away", Args: exactArgs(2),
-		Example: "  dormer operator set bob read-only\n  dormer operator set --group helpdesk read-only",
+		Long: `Gives a user or a group a role, or takes it away. NAME may be DIRECTORY\NAME or
+NAME@DOMAIN; alone it is one of the default directory. 'dormer directory check'
+shows who goes by a name.`,
+		Example: "  dormer operator set bob read-only\n  dormer operator set --group 'CORP\\helpdesk' read-only",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			o := rest.SetOperator{Kind: dormer.KindUser, Name: args[0], Role: dormer.Role(args[1])}
 			if group {
@@ -50,10 +53,14 @@ func newOperatorSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if r.Role == dormer.RoleNone {
-				return a.say(r, "%s is no operator.", r.Principal.Name)
+			who := r.Principal.Name
+			if r.Principal.Directory != dormer.EmbeddedDirectory {
+				who = r.Principal.Directory + `\` + who
 			}
-			return a.say(r, "%s is an operator: %s.", r.Principal.Name, r.Role)
+			if r.Role == dormer.RoleNone {
+				return a.say(r, "%s is no operator.", who)
+			}
+			return a.say(r, "%s is an operator: %s.", who, r.Role)
 		}),
 	}
 	cmd.Flags().BoolVar(&group, "group", false, "NAME is a group")

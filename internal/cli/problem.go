@@ -10,16 +10,20 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 )
 
 // explain adds to an error what to do next, where that is known.
 func explain(err error) string {
 	text := tidy(err.Error())
+	_, proved := errors.AsType[proofError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
 	case errors.Is(err, errNoServer), errors.Is(err, errNoAgent), errors.Is(err, errWrongPassword):
 		return text
+	case proved:
+		return strings.TrimSuffix(text, ": "+dormer.ErrUnauthenticated.Error())
 	case errors.Is(err, dormer.ErrUnauthenticated):
 		return text + "\nSign in with 'dormer login' (administrators) or 'dormer sign-in' (users of this computer)."
 	case errors.Is(err, dormer.ErrFull):
@@ -53,6 +57,8 @@ type problem struct {
 	Error  string              `json:"error"`
 	Kind   string              `json:"kind"`
 	Fields []dormer.FieldError `json:"fields,omitempty"`
+	// Candidates are those whom an ambiguous name may mean.
+	Candidates []access.Entry `json:"candidates,omitempty"`
 }
 
 // describe writes an error to standard error.
@@ -64,7 +70,7 @@ func (a *app) describe(err error) {
 	e := json.NewEncoder(a.Err)
 	e.SetEscapeHTML(false)
 	// Nobody is left to be told that standard error is closed.
-	_ = e.Encode(problem{Error: explain(err), Kind: kindOf(err), Fields: fieldsOf(err)})
+	_ = e.Encode(problem{Error: explain(err), Kind: kindOf(err), Fields: fieldsOf(err), Candidates: candidatesOf(err)})
 }
 
 // kindOf names what kind of error it is.
@@ -85,6 +91,14 @@ func kindOf(err error) string {
 		}
 	}
 	return "other"
+}
+
+// candidatesOf returns whom an ambiguous name may mean.
+func candidatesOf(err error) []access.Entry {
+	if ambiguous, ok := errors.AsType[*access.AmbiguousError](err); ok {
+		return ambiguous.Candidates
+	}
+	return nil
 }
 
 // fieldsOf collects the wrong fields of all errors that err is made of.

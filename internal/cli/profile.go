@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,12 @@ import (
 
 // errNoServer says that no server was named and nobody has signed in.
 var errNoServer = fmt.Errorf("%w; no server is known; run 'dormer login --server https://SERVER:PORT --ca FILE --user NAME'", dormer.ErrUnauthenticated)
+
+// errNoFolder says that there is no place for a profile.
+var errNoFolder = errors.New("neither XDG_CONFIG_HOME nor HOME is set; name the file with --profile")
+
+// envTokenFile names the variable that stands for --token-file.
+const envTokenFile = "DORMER_TOKEN_FILE"
 
 // profile is what the command line keeps between calls. It holds the session's
 // token and is therefore written with mode 0600.
@@ -36,7 +43,7 @@ func (a *app) profileFile() (string, error) {
 	}
 	home := a.Env("HOME")
 	if home == "" {
-		return "", errors.New("neither XDG_CONFIG_HOME nor HOME is set; name the file with --profile")
+		return "", errNoFolder
 	}
 	return filepath.Join(home, ".config", "dormer", "profile.toml"), nil
 }
@@ -59,6 +66,11 @@ func (a *app) loadProfile() (profile, error) {
 			return profile{}, fmt.Errorf("profile %s: %w (remove it and sign in again)", path, dormer.ErrInvalid)
 		}
 	}
+	return a.overlay(p)
+}
+
+// overlay lays the flags of this call over a profile.
+func (a *app) overlay(p profile) (profile, error) {
 	if server := strings.TrimRight(a.serverURL, "/"); server != "" && server != p.Server {
 		p = profile{Server: server}
 	}
@@ -70,6 +82,44 @@ func (a *app) loadProfile() (profile, error) {
 		p.CA = string(pem)
 	}
 	return p, nil
+}
+
+// tokenFile names the file of the API token of this call; empty: none.
+func (a *app) tokenFile() string {
+	if a.tokenPath != "" {
+		return a.tokenPath
+	}
+	return a.Env(envTokenFile)
+}
+
+// apiToken returns the API token of this call, or nothing. Its file must be
+// closed to others, as a key's.
+func (a *app) apiToken() (string, error) {
+	path := a.tokenFile()
+	if path == "" {
+		return "", nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read the API token: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("read the API token: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", dormer.Invalidf("token-file", "others can read %s; run chmod 600 on it, and if it lay open for long, revoke the token", path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", fmt.Errorf("read the API token: %w", err)
+	}
+	token := strings.TrimSpace(string(b))
+	if token == "" || len(b) > maxSecret || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", dormer.Invalidf("token-file", "%s does not hold one API token", path)
+	}
+	return token, nil
 }
 
 // saveProfile writes p so that a crash leaves the old or the new one.
