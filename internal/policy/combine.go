@@ -8,9 +8,10 @@ import (
 )
 
 // Combine resolves the policy of one user: the Spec with its defaults, and the
-// user's grants combined to the least restrictive value, field by field. A
-// field that a grant does not set takes part as its default. The order of the
-// grants does not matter, and one more grant never takes anything away.
+// user's grants combined to the least restrictive value, field by field, as
+// docs/combining.md says. A field that a grant does not set takes part as its
+// default. The order of the grants does not matter, and one more grant never
+// takes anything away.
 //
 // A grant that is not enabled gives nothing: only its deleteWhen and atLimit
 // count, which say what happens to the machine. With no enabled grant the
@@ -19,38 +20,38 @@ import (
 // Grants that have expired take part as they stand; see InForce.
 func Combine(spec Spec, grants []Grant) Effective {
 	out := resolve(&spec)
-	d := nothing()
-	var dates [][]Date
+	out.Deployment = nothing()
 	for i := range grants {
 		g := resolveGrant(&grants[i])
-		d.join(&g)
-		if g.Enabled {
-			dates = append(dates, g.Expires)
-		}
+		out.Deployment.join(&g)
 	}
-	d.Expires = lastDays(dates)
-	out.Deployment = d
 	return out
 }
 
-// InForce returns the grants that have not expired at now, or all of them when
-// every one has: what remains then says how the workspace ends. A server
-// combines the result, so that a grant that has expired gives nothing more.
+// InForce returns the grants as they count at now, each in its place: one that
+// has expired counts like one that is not enabled while another grant is in
+// force, so that it gives nothing more and still says that the machine is
+// kept. With no grant in force they are returned as they are: what they say is
+// how the workspace ends. A server combines the result.
 func InForce(grants []Grant, now time.Time, instance *time.Location) ([]Grant, error) {
-	var out []Grant
-	for _, g := range grants {
+	out := slices.Clone(grants)
+	some := false
+	for i := range out {
+		g := &out[i]
+		ended := false
 		if g.Expires != nil {
 			end, err := g.Expires.End(instance)
 			if err != nil {
 				return nil, err
 			}
-			if !now.Before(end) {
-				continue
-			}
+			ended = !now.Before(end)
 		}
-		out = append(out, g)
+		some = some || !ended && !off(g.Enabled)
+		if ended {
+			g.Enabled = new(false)
+		}
 	}
-	if len(out) == 0 {
+	if !some {
 		return grants, nil
 	}
 	return out, nil
@@ -118,8 +119,11 @@ func (r TransferRules) resolve(allowed bool) EffectiveTransfer {
 	return out
 }
 
-// join adds what g permits to d.
+// join adds what g permits to d. It is a semilattice whose bottom is nothing():
+// commutative, associative and idempotent, so that grants can be joined in any
+// order and in parts. d shares nothing with g afterwards.
 func (d *EffectiveDeployment) join(g *EffectiveDeployment) {
+	d.Expires = lastDays(d, g)
 	d.Enabled = d.Enabled || g.Enabled
 	d.Offline = d.Offline.join(g.Offline)
 	d.AtLimit.Action = least(d.AtLimit.Action, g.AtLimit.Action)
@@ -216,19 +220,18 @@ func joinFolders(a, b []SharedFolder) []SharedFolder {
 	})
 }
 
-// lastDays combines the dates of the enabled grants. Without the zone of the
-// instance two dates of different zones cannot be compared, so the latest of
-// each zone is kept. A grant without a date never ends.
-func lastDays(grants [][]Date) []Date {
+// lastDays combines the dates of two grants, or of what grants came to. Without
+// the zone of the instance two dates of different zones cannot be compared, so
+// the latest of each zone is kept. A grant without a date never ends; one that
+// is not enabled has no end to add.
+func lastDays(a, b *EffectiveDeployment) []Date {
+	if a.Enabled && len(a.Expires) == 0 || b.Enabled && len(b.Expires) == 0 {
+		return nil
+	}
 	latest := map[string]Date{}
-	for _, dates := range grants {
-		if len(dates) == 0 {
-			return nil
-		}
-		for _, d := range dates {
-			if old, ok := latest[d.Zone]; !ok || d.String() > old.String() {
-				latest[d.Zone] = d
-			}
+	for _, d := range slices.Concat(a.Expires, b.Expires) {
+		if old, ok := latest[d.Zone]; !ok || d.String() > old.String() {
+			latest[d.Zone] = d
 		}
 	}
 	if len(latest) == 0 {

@@ -41,47 +41,129 @@ func randomGrant(r *rand.Rand) Grant {
 	return g
 }
 
-// permits fails the test where b permits less than a.
-func permits(t *testing.T, a, b *EffectiveDeployment) {
-	t.Helper()
-	rank := func(list []string, s string) int { return slices.Index(list, s) }
-	for what, lost := range map[string]bool{
-		"enabled":        a.Enabled && !b.Enabled,
-		"savePassword":   a.SavePassword && !b.SavePassword,
-		"printing":       a.Printing && !b.Printing,
-		"opticalDrive":   a.OpticalDrive && !b.OpticalDrive,
-		"audio":          a.Audio && !b.Audio,
-		"microphone":     a.Microphone && !b.Microphone,
-		"mayOverride":    a.FileTransfer.MayOverride && !b.FileTransfer.MayOverride,
-		"clipboard in":   a.Clipboard.ToGuest() && !b.Clipboard.ToGuest(),
-		"clipboard out":  a.Clipboard.ToHost() && !b.Clipboard.ToHost(),
-		"delete when":    !a.DeleteWhen.Disabled && b.DeleteWhen.Disabled || !a.DeleteWhen.Expired && b.DeleteWhen.Expired || !a.DeleteWhen.Offline && b.DeleteWhen.Offline,
-		"offline":        rank([]string{"none", "limited", "unrestricted"}, string(a.Offline.Allow)) > rank([]string{"none", "limited", "unrestricted"}, string(b.Offline.Allow)),
-		"offline limit":  a.Offline.Allow == b.Offline.Allow && a.Offline.Limit > b.Offline.Limit,
-		"limit action":   rank(LimitAction("").values(), string(a.AtLimit.Action)) < rank(LimitAction("").values(), string(b.AtLimit.Action)),
-		"grace":          a.AtLimit.Grace > b.AtLimit.Grace,
-		"files in":       !transferPermits(a.FileTransfer.HostToGuest, b.FileTransfer.HostToGuest),
-		"files out":      !transferPermits(a.FileTransfer.GuestToHost, b.FileTransfer.GuestToHost),
-		"USB":            slices.ContainsFunc(a.USB, func(c USBClass) bool { return !slices.Contains(b.USB, c) }),
-		"shared folders": slices.ContainsFunc(a.SharedFolders, func(f SharedFolder) bool { return !folderPermits(f, b.SharedFolders) }),
-		"expiry":         a.Enabled && endsEarlier(t, a, b),
-	} {
-		if lost {
-			t.Errorf("%s was taken away", what)
+// orders says, for every leaf of an EffectiveDeployment, whether b permits less
+// than a: the ordering that docs/combining.md puts into words.
+var orders = map[string]func(t *testing.T, a, b *EffectiveDeployment) (lost bool){
+	"enabled":             lostSwitch(func(d *EffectiveDeployment) bool { return d.Enabled }),
+	"savePassword":        lostSwitch(func(d *EffectiveDeployment) bool { return d.SavePassword }),
+	"printing":            lostSwitch(func(d *EffectiveDeployment) bool { return d.Printing }),
+	"opticalDrive":        lostSwitch(func(d *EffectiveDeployment) bool { return d.OpticalDrive }),
+	"audio":               lostSwitch(func(d *EffectiveDeployment) bool { return d.Audio }),
+	"microphone":          lostSwitch(func(d *EffectiveDeployment) bool { return d.Microphone }),
+	"deleteWhen.disabled": lostSwitch(func(d *EffectiveDeployment) bool { return !d.DeleteWhen.Disabled }),
+	"deleteWhen.expired":  lostSwitch(func(d *EffectiveDeployment) bool { return !d.DeleteWhen.Expired }),
+	"deleteWhen.offline":  lostSwitch(func(d *EffectiveDeployment) bool { return !d.DeleteWhen.Offline }),
+	"expires":             func(t *testing.T, a, b *EffectiveDeployment) bool { return a.Enabled && endsEarlier(t, a, b) },
+	"offline.allow": func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		return offlineRank(a) > offlineRank(b)
+	},
+	"offline.limit": func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		return offlineRank(a) == offlineRank(b) && a.Offline.Limit > b.Offline.Limit
+	},
+	"atLimit.action": func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		order := LimitAction("").values() // from the least restrictive
+		return slices.Index(order, string(a.AtLimit.Action)) < slices.Index(order, string(b.AtLimit.Action))
+	},
+	"atLimit.grace": func(_ *testing.T, a, b *EffectiveDeployment) bool { return a.AtLimit.Grace > b.AtLimit.Grace },
+	"clipboard": func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		return a.Clipboard.ToGuest() && !b.Clipboard.ToGuest() || a.Clipboard.ToHost() && !b.Clipboard.ToHost()
+	},
+	"fileTransfer.mayOverride":            lostSwitch(func(d *EffectiveDeployment) bool { return d.FileTransfer.MayOverride }),
+	"fileTransfer.hostToGuest.allowed":    lostSwitch(func(d *EffectiveDeployment) bool { return d.FileTransfer.HostToGuest.Allowed }),
+	"fileTransfer.guestToHost.allowed":    lostSwitch(func(d *EffectiveDeployment) bool { return d.FileTransfer.GuestToHost.Allowed }),
+	"fileTransfer.hostToGuest.extensions": lostRule(true, func(t EffectiveTransfer) []string { return t.Extensions }),
+	"fileTransfer.guestToHost.extensions": lostRule(false, func(t EffectiveTransfer) []string { return t.Extensions }),
+	"fileTransfer.hostToGuest.commands":   lostRule(true, func(t EffectiveTransfer) []string { return t.Commands }),
+	"fileTransfer.guestToHost.commands":   lostRule(false, func(t EffectiveTransfer) []string { return t.Commands }),
+	"usb": func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		return slices.ContainsFunc(a.USB, func(c USBClass) bool { return !slices.Contains(b.USB, c) })
+	},
+	"sharedFolders": func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		return slices.ContainsFunc(a.SharedFolders, func(f SharedFolder) bool { return !folderPermits(f, b.SharedFolders) })
+	},
+}
+
+func lostSwitch(of func(*EffectiveDeployment) bool) func(*testing.T, *EffectiveDeployment, *EffectiveDeployment) bool {
+	return func(_ *testing.T, a, b *EffectiveDeployment) bool { return of(a) && !of(b) }
+}
+
+// lostRule is about a list of what may pass, which is everything when the list
+// is empty: a file with an extension or accepted by a command that a has, and
+// one with or by another.
+func lostRule(toGuest bool, of func(EffectiveTransfer) []string) func(*testing.T, *EffectiveDeployment, *EffectiveDeployment) bool {
+	passes := func(d *EffectiveDeployment, what string) bool {
+		way := d.FileTransfer.GuestToHost
+		if toGuest {
+			way = d.FileTransfer.HostToGuest
 		}
+		return way.Allowed && (len(of(way)) == 0 || slices.Contains(of(way), what))
+	}
+	return func(_ *testing.T, a, b *EffectiveDeployment) bool {
+		candidates := slices.Concat(of(a.FileTransfer.HostToGuest), of(a.FileTransfer.GuestToHost), []string{"another"})
+		return slices.ContainsFunc(candidates, func(what string) bool { return passes(a, what) && !passes(b, what) })
 	}
 }
 
-func transferPermits(a, b EffectiveTransfer) bool {
-	if !a.Allowed {
-		return true
+func offlineRank(d *EffectiveDeployment) int {
+	return slices.Index([]OfflineMode{OfflineNone, OfflineLimited, OfflineUnrestricted}, d.Offline.Allow)
+}
+
+// lost names what b permits less of than a.
+func lost(t *testing.T, a, b *EffectiveDeployment) []string {
+	t.Helper()
+	var out []string
+	for what, order := range orders {
+		if order(t, a, b) {
+			out = append(out, what)
+		}
 	}
-	all := func(sub, super []string) bool {
-		return !slices.ContainsFunc(sub, func(s string) bool { return !slices.Contains(super, s) })
+	slices.Sort(out)
+	return out
+}
+
+// TestEveryLeafHasAnOrder walks the type, so that a new field cannot be
+// forgotten, and holds that each order tells more from less.
+func TestEveryLeafHasAnOrder(t *testing.T) {
+	var leaves []string
+	var walk func(of reflect.Type, path string)
+	walk = func(of reflect.Type, path string) {
+		for _, f := range fieldsOf(of) {
+			if f.typ.Kind() == reflect.Struct {
+				walk(f.typ, join(path, f.name))
+				continue
+			}
+			leaves = append(leaves, join(path, f.name))
+		}
 	}
-	extensions := len(b.Extensions) == 0 || len(a.Extensions) > 0 && all(a.Extensions, b.Extensions)
-	commands := len(b.Commands) == 0 || len(a.Commands) > 0 && all(a.Commands, b.Commands)
-	return b.Allowed && extensions && commands
+	walk(reflect.TypeFor[EffectiveDeployment](), "")
+	slices.Sort(leaves)
+	var ordered []string
+	for path := range orders {
+		ordered = append(ordered, path)
+	}
+	slices.Sort(ordered)
+	if diff := cmp.Diff(leaves, ordered); diff != "" {
+		t.Fatalf("leaves without an order, orders without a leaf (-leaves +orders):\n%s", diff)
+	}
+	more, less := Combine(Spec{}, []Grant{{
+		Offline: Offline{Allow: OfflineUnrestricted}, SavePassword: new(true), Clipboard: DirectionBoth, Printing: new(true), OpticalDrive: new(true),
+		FileTransfer: FileTransfer{Direction: DirectionBoth, MayOverride: new(true)}, USB: []USBClass{USBStorage}, Audio: new(true), Microphone: new(true),
+		SharedFolders: []SharedFolder{{Name: "a", Path: "/a"}},
+	}}).Deployment, nothing()
+	got := lost(t, &more, &less)
+	// Between unrestricted and none no limit is shorter; see below.
+	if diff := cmp.Diff(slices.DeleteFunc(leaves, func(s string) bool { return s == "offline.limit" || s == "expires" }), got); diff != "" {
+		t.Errorf("orders that do not tell everything from nothing (-want +got):\n%s", diff)
+	}
+	for _, pair := range [][2]Grant{{{}, {Offline: Offline{Limit: new(8 * hour)}}}, {{}, {Expires: &Date{2027, 31, 3, ""}}}} {
+		a, b := alone(&pair[0]), alone(&pair[1])
+		if got := lost(t, &a, &b); len(got) != 1 {
+			t.Errorf("between %+v and %+v there is %v", a, b, got)
+		}
+		if got := lost(t, &b, &a); len(got) != 0 {
+			t.Errorf("the other way round there is %v", got)
+		}
+	}
 }
 
 func folderPermits(f SharedFolder, list []SharedFolder) bool {
@@ -117,11 +199,114 @@ func TestOneMoreGrantTakesNothingAway(t *testing.T) {
 		for range 4 {
 			grants = append(grants, randomGrant(r))
 			after := Combine(Spec{}, grants).Deployment
-			if permits(t, &before, &after); t.Failed() {
+			if got := lost(t, &before, &after); len(got) > 0 {
 				b, _ := json.Marshal(grants)
-				t.Fatalf("with the last of these grants:\n%s", b)
+				t.Fatalf("the last of these grants takes %v away:\n%s", got, b)
 			}
 			before = after
+		}
+	}
+}
+
+// atTime is what grants permit at now: after its end nothing is permitted, and
+// all that is left is what becomes of the machine.
+func atTime(t *testing.T, grants []Grant, now time.Time, zone *time.Location) EffectiveDeployment {
+	t.Helper()
+	inForce, err := InForce(grants, now, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Combine(Spec{}, inForce)
+	end, some, err := e.ExpiresAt(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if some && !now.Before(end) {
+		ended := nothing()
+		ended.AtLimit, ended.DeleteWhen = e.Deployment.AtLimit, e.Deployment.DeleteWhen
+		return ended
+	}
+	return e.Deployment
+}
+
+// TestOneMoreGrantTakesNothingAwayAtAnyTime is the same with grants that have
+// expired: whatever the time, in whatever zone.
+func TestOneMoreGrantTakesNothingAwayAtAnyTime(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	zone, err := time.LoadLocation("Pacific/Kiritimati")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2027, 3, 30, 0, 0, 0, 0, time.UTC)
+	ended := 0
+	for range 400 {
+		now := start.Add(time.Duration(r.IntN(5*24)) * time.Hour)
+		var grants []Grant
+		before := nothing()
+		for range 5 {
+			g := randomGrant(r)
+			g.Expires = nil
+			if r.IntN(4) > 0 {
+				g.Expires = &Date{Year: 2027, Month: 3, Day: 29 + r.IntN(3), Zone: []string{"", "UTC", "America/Los_Angeles"}[r.IntN(3)]}
+			}
+			grants = append(grants, g)
+			after := atTime(t, grants, now, zone)
+			if got := lost(t, &before, &after); len(got) > 0 {
+				b, _ := json.Marshal(grants)
+				t.Fatalf("at %s the last of these grants takes %v away:\n%s", now, got, b)
+			}
+			if !after.Enabled {
+				ended++
+			}
+			before = after
+		}
+		r.Shuffle(len(grants), func(i, j int) { grants[i], grants[j] = grants[j], grants[i] })
+		if after := atTime(t, grants, now, zone); !cmp.Equal(before, after) {
+			t.Fatalf("at %s the order matters:\n%s", now, cmp.Diff(before, after))
+		}
+	}
+	if ended < 50 || ended > 1950 {
+		t.Errorf("%d of 2000 times nothing was in force", ended)
+	}
+}
+
+// TestJoinIsASemilattice: grants may be merged in any order and in parts, more
+// than once, and an order of values agrees with the merging.
+func TestJoinIsASemilattice(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 10))
+	some := func() EffectiveDeployment {
+		out := nothing()
+		for range r.IntN(3) {
+			g := randomGrant(r)
+			one := alone(&g)
+			out.join(&one)
+		}
+		return out
+	}
+	join := func(all ...EffectiveDeployment) EffectiveDeployment {
+		out := nothing()
+		for _, d := range all {
+			out.join(&d)
+		}
+		return out
+	}
+	for range 500 {
+		a, b, c := some(), some(), some()
+		for law, pair := range map[string][2]EffectiveDeployment{
+			"idempotent":    {join(a, a), a},
+			"commutative":   {join(a, b), join(b, a)},
+			"associative":   {join(join(a, b), c), join(a, join(b, c))},
+			"has a bottom":  {join(a, nothing()), a},
+			"absorbs parts": {join(join(a, b), a), join(a, b)},
+		} {
+			if diff := cmp.Diff(pair[0], pair[1]); diff != "" {
+				t.Fatalf("not %s:\n%s", law, diff)
+			}
+		}
+		// What takes nothing from a and nothing from b takes nothing from both.
+		ab, abc := join(a, b), join(a, b, c)
+		if got := slices.Concat(lost(t, &a, &ab), lost(t, &b, &ab), lost(t, &ab, &abc)); len(got) > 0 {
+			t.Fatalf("merging loses %v", got)
 		}
 	}
 }
@@ -228,15 +413,30 @@ func TestExpiry(t *testing.T) {
 	if end, err := day.End(time.UTC); err != nil || !end.Equal(time.Date(2027, 3, 28, 22, 0, 0, 0, time.UTC)) {
 		t.Errorf("%s ends at %s (%v)", day, end, err)
 	}
-	grants := []Grant{{Expires: &day, Printing: new(true)}, {}}
 	at := time.Date(2027, 3, 28, 22, 0, 0, 0, time.UTC)
-	for now, want := range map[time.Time]int{at.Add(-time.Nanosecond): 2, at: 1} {
-		if got, err := InForce(grants, now, time.UTC); err != nil || len(got) != want {
-			t.Errorf("at %s %d grants are in force, want %d (%v)", now, len(got), want, err)
+	keep := DeleteWhen{Expired: new(true)}
+	inForce := func(now time.Time, grants ...Grant) EffectiveDeployment {
+		t.Helper()
+		got, err := InForce(grants, now, time.UTC)
+		if err != nil || len(got) != len(grants) {
+			t.Fatalf("%d of %d grants, %v", len(got), len(grants), err)
+		}
+		return Combine(Spec{}, got).Deployment
+	}
+	ending := Grant{Expires: &day, Printing: new(true)}
+	if d := inForce(at.Add(-time.Nanosecond), ending, Grant{DeleteWhen: keep}); !d.Printing || d.DeleteWhen.Expired {
+		t.Errorf("before the end: %+v", d)
+	}
+	if d := inForce(at, ending, Grant{DeleteWhen: keep}); d.Printing || d.Expires != nil || d.DeleteWhen.Expired {
+		t.Errorf("after the end it gives nothing but that the machine is kept: %+v", d)
+	}
+	for _, other := range []Grant{{Expires: &day}, {Enabled: new(false)}} {
+		if d := inForce(at, ending, other); !d.Enabled || len(d.Expires) != 1 || !d.Printing {
+			t.Errorf("when none is in force what remains says how it ends: %+v", d)
 		}
 	}
-	if got, err := InForce(grants[:1], at, time.UTC); err != nil || len(got) != 1 {
-		t.Errorf("when all have expired they remain: %v, %v", got, err)
+	if ending.Enabled != nil {
+		t.Error("the caller's grant was changed")
 	}
 }
 

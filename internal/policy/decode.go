@@ -30,17 +30,51 @@ func Decode(raw []byte, name string) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checked(checkDocument(doc)); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+// checked returns what could not be read together with what else is wrong.
+func (d *decoder) checked(wrong []dormer.FieldError) error {
 	broken := len(d.fields)
-	for _, f := range checkDocument(doc) {
+	for _, f := range wrong {
 		if !d.reported(f.Path, broken) {
 			d.add(f.Path, d.lineOf(f.Path), f.Message)
 		}
 	}
-	if len(d.fields) > 0 {
-		slices.SortStableFunc(d.fields, func(a, b dormer.FieldError) int { return a.Line - b.Line })
-		return nil, &dormer.InvalidError{Fields: d.fields}
+	if len(d.fields) == 0 {
+		return nil
 	}
-	return doc, nil
+	slices.SortStableFunc(d.fields, func(a, b dormer.FieldError) int { return a.Line - b.Line })
+	return &dormer.InvalidError{Fields: d.fields}
+}
+
+// DecodeGrant reads one grant by itself, as strictly and completely as Decode
+// reads it in a document. path says where it stands and goes before the field
+// paths of errors, as with[0]. name is as for Decode.
+func DecodeGrant(raw []byte, name, path string) (*Grant, error) {
+	d := &decoder{lines: map[string]int{}}
+	if len(raw) > MaxDocument {
+		return nil, dormer.Invalidf(path, "the grant is larger than 1 MiB")
+	}
+	root, err := parsed(raw, name)
+	if err != nil {
+		return nil, err
+	}
+	if root.kind != mapNode {
+		return nil, dormer.Invalidf(path, "a grant is a set of fields that begins with principal")
+	}
+	var g Grant
+	d.into(root, reflect.ValueOf(&g).Elem(), path)
+	var c checker
+	c.principal(path+".principal", g.Principal)
+	c.grant(path, &g)
+	if err := d.checked(c.fields); err != nil {
+		return nil, err
+	}
+	return &g, nil
 }
 
 // DecodeStored reads a document that was valid when it was stored. It is as
@@ -68,6 +102,20 @@ type decoder struct {
 }
 
 func (d *decoder) document(raw []byte, name string) (*Document, error) {
+	root, err := parsed(raw, name)
+	if err != nil {
+		return nil, err
+	}
+	if root.kind != mapNode {
+		return nil, syntax(root.line, "a document is a set of fields that begins with apiVersion")
+	}
+	var doc Document
+	d.into(root, reflect.ValueOf(&doc).Elem(), "")
+	return &doc, nil
+}
+
+// parsed turns YAML or JSON into a tree.
+func parsed(raw []byte, name string) (*node, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
 	if !utf8.Valid(raw) {
 		return nil, dormer.Invalidf("", "the document is not valid UTF-8")
@@ -81,16 +129,7 @@ func (d *decoder) document(raw []byte, name string) (*Document, error) {
 	if len(trimmed) == 0 {
 		return nil, dormer.Invalidf("", "the document is empty")
 	}
-	root, err := tree(raw)
-	if err != nil {
-		return nil, err
-	}
-	if root.kind != mapNode {
-		return nil, syntax(root.line, "a document is a set of fields that begins with apiVersion")
-	}
-	var doc Document
-	d.into(root, reflect.ValueOf(&doc).Elem(), "")
-	return &doc, nil
+	return tree(raw)
 }
 
 // reported says whether the field, what it is part of or a part of it is

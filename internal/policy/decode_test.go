@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,47 @@ func TestDecodeSuggests(t *testing.T) {
 			t.Errorf("%q: %v, want %q", add, err, want)
 		}
 	}
+}
+
+func TestDecodeGrant(t *testing.T) {
+	for _, raw := range []string{
+		"principal: {kind: group, name: office}\noffline: {limit: 8h}\n",
+		`{"principal":{"kind":"group","name":"office"},"offline":{"limit":"8h"}}`,
+	} {
+		g, err := DecodeGrant([]byte(raw), "", "with[0]")
+		if err != nil || g.Principal.Name != "office" || *g.Offline.Limit != 8*hour {
+			t.Errorf("%s: %+v, %v", raw, g, err)
+		}
+	}
+	for raw, path := range map[string]string{
+		"principal: {kind: group, name: office}\noffline: {limit: long}": "with[0].offline.limit",
+		"principal: {kind: group, name: office}\nofline: {}":             "with[0].ofline",
+		"principal: {kind: group, name: office}\noffline: {limit: 1m}":   "with[0].offline.limit",
+		"offline: {limit: 8h}": "with[0].principal.kind",
+		"- a":                  "with[0]",
+	} {
+		_, err := DecodeGrant([]byte(raw), "", "with[0]")
+		invalid, ok := errors.AsType[*dormer.InvalidError](err)
+		if !ok || invalid.Fields[0].Path != path {
+			t.Errorf("%s: %v, want %s", raw, err, path)
+		}
+	}
+}
+
+func FuzzDecodeGrant(f *testing.F) {
+	f.Add([]byte("principal: {kind: group, name: office}\noffline: {limit: 8h}\n"))
+	f.Add([]byte(`{"principal":{"kind":"user","name":"a"},"expires":"2027-03-31 Europe/Berlin"}`))
+	f.Add([]byte("sharedFolders: [{name: d, path: /d, access: read-write}]"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		g, err := DecodeGrant(raw, "", "with[0]")
+		if err != nil {
+			return
+		}
+		again, err := DecodeGrant(canonicalJSON(g), "", "with[0]")
+		if err != nil || !reflect.DeepEqual(g, again) {
+			t.Errorf("%s: %+v again is %+v, %v", raw, g, again, err)
+		}
+	})
 }
 
 // TestMessagesNeverRepeatValues puts a secret everywhere a text can stand.

@@ -7,21 +7,21 @@ import "github.com/dormer-project/dormer"
 // that is not set takes part as its default. A grant that is not enabled gives
 // nothing while another one is.
 type Grant struct {
-	Principal     Principal      `json:"principal" required:"yes" doc:"Who gets the workspace."`
-	Enabled       *bool          `json:"enabled,omitzero" default:"true" doc:"Whether the grant is in force." when:"next poll" enforced:"yes"`
-	Expires       *Date          `json:"expires,omitzero" default:"never" doc:"The grant ends at the end of this day, in the zone that follows the date or else in the zone of the instance." when:"next poll" enforced:"yes"`
+	Principal     Principal      `json:"principal" required:"yes" doc:"Who gets the workspace." combine:"not combined: it says whose grant it is"`
+	Enabled       *bool          `json:"enabled,omitzero" default:"true" doc:"Whether the grant is in force." when:"next poll" enforced:"yes" combine:"true beats false; a grant that is not enabled gives nothing but its atLimit and deleteWhen"`
+	Expires       *Date          `json:"expires,omitzero" default:"never" doc:"The grant ends at the end of this day, in the zone that follows the date or else in the zone of the instance." when:"next poll" enforced:"yes" combine:"the later day; never beats any day. Days of different zones are kept side by side, and the one that ends last counts"`
 	Offline       Offline        `json:"offline,omitzero" doc:"Work while the server is away."`
 	AtLimit       AtLimit        `json:"atLimit,omitzero" doc:"What happens to a running workspace when it expires, is disabled or was off-line too long."`
 	DeleteWhen    DeleteWhen     `json:"deleteWhen,omitzero" doc:"When the user's machine is deleted from the client. Nothing is ever deleted merely because the server is silent, but for offline, which the lease states."`
-	SavePassword  *bool          `json:"savePassword,omitzero" default:"false" doc:"Whether the user may save the password on the client; the server must allow it too." when:"at once"`
-	Clipboard     Direction      `json:"clipboard,omitzero" default:"none" doc:"Which way the clipboard is shared." when:"at once"`
+	SavePassword  *bool          `json:"savePassword,omitzero" default:"false" doc:"Whether the user may save the password on the client; the server must allow it too." when:"at once" combine:"true beats false"`
+	Clipboard     Direction      `json:"clipboard,omitzero" default:"none" doc:"Which way the clipboard is shared." when:"at once" combine:"every way that one of them allows"`
 	FileTransfer  FileTransfer   `json:"fileTransfer,omitzero" doc:"Moving files between host and guest."`
-	Printing      *bool          `json:"printing,omitzero" default:"false" doc:"Whether the guest prints on the host's printers." when:"next start"`
-	OpticalDrive  *bool          `json:"opticalDrive,omitzero" default:"false" doc:"Whether the guest sees the host's CD or DVD drive." when:"next start"`
-	USB           []USBClass     `json:"usb,omitzero" default:"none" doc:"Classes of USB devices that the guest may use." when:"next start"`
-	Audio         *bool          `json:"audio,omitzero" default:"false" doc:"Whether the guest plays sound." when:"next start"`
-	Microphone    *bool          `json:"microphone,omitzero" default:"false" doc:"Whether the guest hears the host's microphone." when:"next start"`
-	SharedFolders []SharedFolder `json:"sharedFolders,omitzero" doc:"Folders of the host that the guest sees."`
+	Printing      *bool          `json:"printing,omitzero" default:"false" doc:"Whether the guest prints on the host's printers." when:"next start" combine:"true beats false"`
+	OpticalDrive  *bool          `json:"opticalDrive,omitzero" default:"false" doc:"Whether the guest sees the host's CD or DVD drive." when:"next start" combine:"true beats false"`
+	USB           []USBClass     `json:"usb,omitzero" default:"none" doc:"Classes of USB devices that the guest may use." when:"next start" combine:"every class that one of them allows"`
+	Audio         *bool          `json:"audio,omitzero" default:"false" doc:"Whether the guest plays sound." when:"next start" combine:"true beats false"`
+	Microphone    *bool          `json:"microphone,omitzero" default:"false" doc:"Whether the guest hears the host's microphone." when:"next start" combine:"true beats false"`
+	SharedFolders []SharedFolder `json:"sharedFolders,omitzero" default:"none" doc:"Folders of the host that the guest sees."`
 }
 
 // Principal names a user or a group. Key is filled in when the name was
@@ -49,42 +49,42 @@ func (p Principal) Resolved() dormer.Principal {
 
 // Offline limits work while the server is away.
 type Offline struct {
-	Allow OfflineMode `json:"allow,omitzero" default:"limited" doc:"unrestricted; limited: as long as limit says; none: a running workspace stops working when the server is away." when:"next poll" enforced:"yes"`
-	Limit *Duration   `json:"limit,omitzero" default:"7d" doc:"How long a client may work without the server, from 10m to 365d." when:"next poll" enforced:"yes"`
+	Allow OfflineMode `json:"allow,omitzero" default:"limited" doc:"unrestricted; limited: as long as limit says; none: a running workspace stops working when the server is away." when:"next poll" enforced:"yes" combine:"unrestricted beats limited beats none"`
+	Limit *Duration   `json:"limit,omitzero" default:"7d" doc:"How long a client may work without the server, from 10m to 365d." when:"next poll" enforced:"yes" combine:"the longer limit of the grants that are limited; there is none beside unrestricted"`
 }
 
 // AtLimit says what happens when the permission to run ends.
 type AtLimit struct {
-	Action LimitAction `json:"action,omitzero" default:"stop" doc:"refuse-start: a running workspace goes on, but does not start again; lock; stop: after the period of grace; delete: like stop, and then the machine is deleted." when:"next poll" enforced:"refuse-start, stop"`
-	Grace  *Duration   `json:"grace,omitzero" default:"15m" doc:"How long the user has to save work before the stop, at most 1d." when:"next poll" enforced:"yes"`
+	Action LimitAction `json:"action,omitzero" default:"stop" doc:"refuse-start: a running workspace goes on, but does not start again; lock; stop: after the period of grace; delete: like stop, and then the machine is deleted." when:"next poll" enforced:"refuse-start, stop" combine:"refuse-start beats lock beats stop beats delete"`
+	Grace  *Duration   `json:"grace,omitzero" default:"15m" doc:"How long the user has to save work before the stop, at most 1d." when:"next poll" enforced:"yes" combine:"the longer time"`
 }
 
 // DeleteWhen says when a machine is deleted from the client.
 type DeleteWhen struct {
-	Disabled *bool `json:"disabled,omitzero" default:"false" doc:"Delete when the grant was disabled." when:"next poll"`
-	Expired  *bool `json:"expired,omitzero" default:"false" doc:"Delete when the grant has expired." when:"next poll"`
-	Offline  *bool `json:"offline,omitzero" default:"false" doc:"Delete when the client was off-line too long." when:"next poll"`
+	Disabled *bool `json:"disabled,omitzero" default:"false" doc:"Delete when the grant was disabled." when:"next poll" combine:"false beats true: the machine is kept when one of them keeps it"`
+	Expired  *bool `json:"expired,omitzero" default:"false" doc:"Delete when the grant has expired." when:"next poll" combine:"false beats true: the machine is kept when one of them keeps it"`
+	Offline  *bool `json:"offline,omitzero" default:"false" doc:"Delete when the client was off-line too long." when:"next poll" combine:"false beats true: the machine is kept when one of them keeps it"`
 }
 
 // FileTransfer allows moving files between host and guest.
 type FileTransfer struct {
-	Direction   Direction     `json:"direction,omitzero" default:"none" doc:"Which way files may be moved." when:"at once"`
+	Direction   Direction     `json:"direction,omitzero" default:"none" doc:"Which way files may be moved." when:"at once" combine:"every way that one of them allows"`
 	HostToGuest TransferRules `json:"hostToGuest,omitzero" doc:"Rules for files that go to the guest."`
 	GuestToHost TransferRules `json:"guestToHost,omitzero" doc:"Rules for files that come from the guest."`
-	MayOverride *bool         `json:"mayOverride,omitzero" default:"false" doc:"Whether this principal may let a refused file through." when:"at once"`
+	MayOverride *bool         `json:"mayOverride,omitzero" default:"false" doc:"Whether this principal may let a refused file through." when:"at once" combine:"true beats false"`
 }
 
 // TransferRules are the rules of one direction.
 type TransferRules struct {
-	Extensions []string `json:"extensions,omitzero" default:"all" values:"extensions, as docx" doc:"Only files with these extensions may be moved; absent: all." when:"at once"`
-	Command    string   `json:"command,omitzero" default:"none" values:"a command line" doc:"Command run on each received file before the user gets it; {file} stands for it. An exit status other than 0 refuses the file." when:"at once"`
+	Extensions []string `json:"extensions,omitzero" default:"all" values:"extensions, as docx" doc:"Only files with these extensions may be moved; absent: all." when:"at once" combine:"of the grants that allow this way: all if one of them allows all, else every extension that one of them allows"`
+	Command    string   `json:"command,omitzero" default:"none" values:"a command line" doc:"Command run on each received file before the user gets it; {file} stands for it. An exit status other than 0 refuses the file." when:"at once" combine:"of the grants that allow this way: none if one of them has none, else all commands, of which one must accept the file"`
 }
 
 // SharedFolder is a folder of the host that the guest sees.
 type SharedFolder struct {
-	Name   string       `json:"name" required:"yes" doc:"Name in the guest." when:"next start"`
-	Path   string       `json:"path" required:"yes" values:"an absolute path, or one below {home}" doc:"Folder of the host." when:"next start"`
-	Access FolderAccess `json:"access,omitzero" default:"read-only" doc:"Whether the guest may write to it." when:"next start"`
+	Name   string       `json:"name" required:"yes" doc:"Name in the guest." when:"next start" combine:"every folder that one of them gives; name and path together make it the same folder"`
+	Path   string       `json:"path" required:"yes" values:"an absolute path, or one below {home}" doc:"Folder of the host." when:"next start" combine:"every folder that one of them gives; name and path together make it the same folder"`
+	Access FolderAccess `json:"access,omitzero" default:"read-only" doc:"Whether the guest may write to it." when:"next start" combine:"read-write beats read-only, for the same folder"`
 }
 
 // OfflineMode says how long a client may work without the server.

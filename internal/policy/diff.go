@@ -20,9 +20,6 @@ const (
 	Changed ChangeKind = "changed"
 )
 
-// originDefault marks a value that nobody set.
-const originDefault = "default"
-
 // hidden stands for values that are not shown.
 const hidden = "(hidden)"
 
@@ -174,9 +171,9 @@ func (d *differ) scalar(a, b reflect.Value, path string, tag reflect.StructTag) 
 	switch {
 	case a.IsValid() && b.IsValid():
 	case hasDefault && a.IsValid():
-		c.New, c.NewOrigin = otherwise, originDefault
+		c.New, c.NewOrigin = otherwise, OriginDefault
 	case hasDefault:
-		c.Old, c.OldOrigin = otherwise, originDefault
+		c.Old, c.OldOrigin = otherwise, OriginDefault
 	case a.IsValid():
 		c.Kind = Removed
 	default:

@@ -13,8 +13,9 @@
 //
 // The struct tags are the one description of every field: json names it, doc
 // says what it means, default is what holds when it is absent, when says when
-// a change takes effect, and enforced="yes" marks what an agent enforces now.
-// The JSON Schema and docs/policy.md are generated from them.
+// a change takes effect, enforced="yes" marks what an agent enforces now, and
+// combine says, for fields of grants, which of two values wins. The JSON Schema,
+// docs/policy.md and docs/combining.md are generated from them.
 package policy
 
 import "github.com/dormer-project/dormer"

@@ -48,6 +48,40 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	upToDate(t, "../../docs/policy.md", Reference())
 }
 
+func TestCombiningIsUpToDate(t *testing.T) {
+	text, err := Combining()
+	if err != nil {
+		t.Fatal(err)
+	}
+	upToDate(t, "../../docs/combining.md", text)
+}
+
+// TestEveryFieldOfAGrantCombines: each has a rule and an example, and each
+// example is of a field that there is.
+func TestEveryFieldOfAGrantCombines(t *testing.T) {
+	fields := map[string]bool{}
+	for _, f := range combined() {
+		fields[f.path] = true
+		if f.tag.Get("combine") == "" {
+			t.Errorf("grants[].%s has no tag combine, which says which of two values wins", f.path)
+		}
+		if _, ok := combinations[f.path]; !ok && f.path != "principal" {
+			t.Errorf("grants[].%s has no example in combinations", f.path)
+		}
+		if f.tag.Get("default") == "" && f.tag.Get("required") == "" {
+			t.Errorf("grants[].%s does not say what holds when it is not set", f.path)
+		}
+	}
+	if len(fields) < 25 {
+		t.Errorf("only %d fields were seen", len(fields))
+	}
+	for path := range combinations {
+		if !fields[path] {
+			t.Errorf("combinations has an example of %s, which is no field", path)
+		}
+	}
+}
+
 func compiledSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	raw, err := generateSchema()

@@ -24,7 +24,11 @@ func Reference() []byte {
 			rows(&out, "grants[]", f.typ.Elem())
 		}
 	}
-	out.WriteString("\n" + referenceTail)
+	out.WriteString("\n## How grants combine\n\n| Field | Which of two wins |\n|---|---|\n")
+	for _, f := range combined() {
+		fmt.Fprintf(&out, "| `%s` | %s |\n", f.path, f.tag.Get("combine"))
+	}
+	out.WriteString("\nWith an example for each, and what a grant counts for that is not enabled or has expired: [combining.md](combining.md).\n")
 	return []byte(out.String())
 }
 
@@ -50,23 +54,7 @@ workspace instead of running it unprotected.
 `
 
 const grantsText = `A user's several grants combine to the least restrictive value, field by field; a field that is not set takes part as its
-default. A grant that is not enabled, or has expired, gives nothing while another one is in force.`
-
-const referenceTail = `## How grants combine
-
-| Field | Least restrictive |
-|---|---|
-| enabled, savePassword, printing, opticalDrive, audio, microphone, fileTransfer.mayOverride | true |
-| expires | never, or else the latest day |
-| offline | unrestricted, then the longest limit, then none |
-| atLimit.action | refuse-start, then lock, stop, delete |
-| atLimit.grace | the longest |
-| deleteWhen | false |
-| clipboard, fileTransfer.direction | every way that one of them allows |
-| fileTransfer extensions | all, or else every extension that a grant allows which allows the direction |
-| fileTransfer command | none, or else a file passes when one of the commands accepts it |
-| usb, sharedFolders | every class or folder that one of them gives; read-write before read-only |
-`
+default. A grant that is not enabled, or has expired, gives nothing while another one is in force. [combining.md](combining.md) has the rules.`
 
 // section writes the fields that stand directly in the document.
 func section(out *strings.Builder, title, path string, t reflect.Type, depth int) {
