@@ -72,6 +72,11 @@ type OperatorStore interface {
 	Operators(ctx context.Context) ([]Operator, error)
 	// SetOperator adds an operator or changes its role; RoleNone removes it.
 	SetOperator(ctx context.Context, o Operator) error
+	// ChangeOperator is SetOperator after check, which sees all operators as
+	// they are, in the same transaction: nobody changes them between. An error of
+	// check is returned as it is and changes nothing. check asks nobody and is
+	// quick: all who write wait for it.
+	ChangeOperator(ctx context.Context, o Operator, check func(now []Operator) error) error
 }
 
 // SessionKind says where a session is used.

@@ -208,7 +208,11 @@ func (s *State) GroupsOf(ctx context.Context, m access.Member) ([]access.Group, 
 
 // Operators implements access.OperatorStore.
 func (s *State) Operators(ctx context.Context) ([]access.Operator, error) {
-	return all(ctx, s.db.read, "list operators", func(r scanner) (access.Operator, error) {
+	return operators(ctx, s.db.read)
+}
+
+func operators(ctx context.Context, q querier) ([]access.Operator, error) {
+	return all(ctx, q, "list operators", func(r scanner) (access.Operator, error) {
 		var o access.Operator
 		err := r.Scan(&o.Principal.Directory, &o.Principal.Kind, &o.Principal.Key, &o.Principal.Name, &o.Role)
 		return o, err
@@ -217,17 +221,35 @@ func (s *State) Operators(ctx context.Context) ([]access.Operator, error) {
 
 // SetOperator implements access.OperatorStore.
 func (s *State) SetOperator(ctx context.Context, o access.Operator) error {
-	p := o.Principal
-	if o.Role == dormer.RoleNone {
-		_, err := s.db.exec(ctx, "remove operator", "DELETE FROM operators WHERE directory = $1 AND kind = $2 AND principal_key = $3",
-			p.Directory, string(p.Kind), p.Key)
-		return err
-	}
-	if o.Role != dormer.RoleReadOnly && o.Role != dormer.RoleFull {
+	return s.ChangeOperator(ctx, o, func([]access.Operator) error { return nil })
+}
+
+// ChangeOperator implements access.OperatorStore.
+func (s *State) ChangeOperator(ctx context.Context, o access.Operator, check func([]access.Operator) error) error {
+	if o.Role != dormer.RoleNone && o.Role != dormer.RoleReadOnly && o.Role != dormer.RoleFull {
 		return fmt.Errorf("set operator: %w", dormer.Invalidf("role", "must be %q or %q", dormer.RoleReadOnly, dormer.RoleFull))
 	}
-	_, err := s.db.exec(ctx, "set operator", `INSERT INTO operators (directory, kind, principal_key, name, role) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (directory, kind, principal_key) DO UPDATE SET name = excluded.name, role = excluded.role`,
-		p.Directory, string(p.Kind), p.Key, p.Name, string(o.Role))
+	var refused error
+	err := s.db.update(ctx, "set operator", func(tx *sql.Tx) error {
+		now, err := operators(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if refused = check(now); refused != nil {
+			return refused
+		}
+		p := o.Principal
+		if o.Role == dormer.RoleNone {
+			_, err = tx.ExecContext(ctx, "DELETE FROM operators WHERE directory = $1 AND kind = $2 AND principal_key = $3", p.Directory, string(p.Kind), p.Key)
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO operators (directory, kind, principal_key, name, role) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (directory, kind, principal_key) DO UPDATE SET name = excluded.name, role = excluded.role`,
+			p.Directory, string(p.Kind), p.Key, p.Name, string(o.Role))
+		return err
+	})
+	if refused != nil {
+		return refused
+	}
 	return err
 }

@@ -71,10 +71,11 @@ func (s *State) Enrol(ctx context.Context, hash [32]byte, c enroll.Client, admit
 			c.JoinToken = t.ID
 		}
 		_, err = tx.ExecContext(ctx, "INSERT INTO clients ("+clientColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			string(c.ID), bytesOf(c.PublicKey), bit(c.Managed), clean(c.Host.Name), clean(c.Host.OS), clean(c.Host.Arch),
 			int64(c.Host.MemoryMiB), int64(c.Host.Processors), clean(c.AgentVersion), c.JoinToken,
-			micros(c.Enrolled), microsOrNull(c.Revoked), microsOrNull(c.LastSeen))
+			micros(c.Enrolled), microsOrNull(c.Revoked), microsOrNull(c.LastSeen),
+			microsOrNull(c.Copied), clean(c.CopiedDetail))
 		return err
 	})
 	if refused != nil {
@@ -83,17 +84,17 @@ func (s *State) Enrol(ctx context.Context, hash [32]byte, c enroll.Client, admit
 	return err
 }
 
-const clientColumns = "id, public_key, managed, host_name, host_os, host_arch, host_memory_mib, host_processors, agent_version, join_token, enrolled, revoked, last_seen"
+const clientColumns = "id, public_key, managed, host_name, host_os, host_arch, host_memory_mib, host_processors, agent_version, join_token, enrolled, revoked, last_seen, copied_at, copied_detail"
 
 func scanClient(s scanner) (enroll.Client, error) {
 	var (
-		c                 enroll.Client
-		enrolled          int64
-		revoked, lastSeen sql.NullInt64
+		c                         enroll.Client
+		enrolled                  int64
+		revoked, lastSeen, copied sql.NullInt64
 	)
 	err := s.Scan(&c.ID, &c.PublicKey, &c.Managed, &c.Host.Name, &c.Host.OS, &c.Host.Arch, &c.Host.MemoryMiB, &c.Host.Processors,
-		&c.AgentVersion, &c.JoinToken, &enrolled, &revoked, &lastSeen)
-	c.Enrolled, c.Revoked, c.LastSeen = moment(enrolled), momentOrNil(revoked), momentOrNil(lastSeen)
+		&c.AgentVersion, &c.JoinToken, &enrolled, &revoked, &lastSeen, &copied, &c.CopiedDetail)
+	c.Enrolled, c.Revoked, c.LastSeen, c.Copied = moment(enrolled), momentOrNil(revoked), momentOrNil(lastSeen), momentOrNil(copied)
 	return c, err
 }
 
@@ -112,6 +113,21 @@ func (s *State) RevokeClient(ctx context.Context, id dormer.ClientID, at time.Ti
 	const what = "revoke client"
 	n, err := s.db.exec(ctx, what, "UPDATE clients SET revoked = coalesce(revoked, $2) WHERE id = $1", string(id), micros(at))
 	return mustChange(what, n, err)
+}
+
+// MarkCopied implements enroll.CopyStore.
+func (s *State) MarkCopied(ctx context.Context, id dormer.ClientID, at time.Time, detail string) error {
+	const what = "note that a client was copied"
+	return s.db.update(ctx, what, func(tx *sql.Tx) error {
+		// Found before it is changed: of two notes the latest counts, and an older
+		// one is no error.
+		if _, err := one(ctx, tx, "find client", value[int], "SELECT 1 FROM clients WHERE id = $1", string(id)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE clients SET copied_at = $2, copied_detail = $3 WHERE id = $1 AND (copied_at IS NULL OR copied_at <= $2)",
+			string(id), micros(at), clean(detail))
+		return err
+	})
 }
 
 // FlushSeen implements enroll.ClientStore.

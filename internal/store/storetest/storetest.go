@@ -29,8 +29,12 @@ type State interface {
 	access.GroupStore
 	access.OperatorStore
 	access.SessionStore
+	access.OnceStore
+	access.APITokenStore
+	access.FederatedStore
 	enroll.Store
 	enroll.ClientStore
+	enroll.CopyStore
 	catalog.Store
 	catalog.PolicyStore
 	lease.MachineStore
@@ -62,10 +66,15 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"accounts at once", testAccountsAtOnce},
 		{"groups", testGroups},
 		{"operators", testOperators},
+		{"operators at once", testOperatorsAtOnce},
 		{"sessions", testSessions},
+		{"used once", testUsedOnce},
+		{"API tokens", testAPITokens},
+		{"accounts of providers", testFederated},
 		{"join tokens", testJoinTokens},
 		{"last use of a join token", testLastUse},
 		{"clients", testClients},
+		{"copied clients", testCopied},
 		{"signs of life", testSeen},
 		{"revisions", testRevisions},
 		{"names of workspaces", testWorkspaceNames},
