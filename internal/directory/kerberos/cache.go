@@ -41,7 +41,13 @@ func wellFormed(b []byte) bool {
 	switch version {
 	case 3:
 	case 4:
-		w.skip(w.number(2))
+		// The header has fields of one kind, and the library loses count of others.
+		const field = 12
+		header := w.number(2)
+		if header%field != 0 {
+			return false
+		}
+		w.skip(header)
 	default:
 		return false
 	}

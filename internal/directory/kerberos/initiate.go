@@ -153,7 +153,7 @@ func (c Client) cache(conf conf) (*credentials.CCache, error) {
 	}
 	cache, err := parseCache(b)
 	if err != nil {
-		return nil, fmt.Errorf("Kerberos tickets in %s: %w", path, err)
+		return nil, fmt.Errorf("read the Kerberos tickets in %s: %w", path, err)
 	}
 	return cache, nil
 }

@@ -100,6 +100,7 @@ func TestConfig(t *testing.T) {
 func FuzzCache(f *testing.F) {
 	f.Add([]byte("\x05\x04\x00\x0c\x00\x01\x00\x08\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01R\x00\x00\x00\x01a"))
 	f.Add([]byte("\x05\x03"))
+	f.Add([]byte("\x05\x04\x00\x01000,0\x00\x00\x00\x00\x00\x00\x00\x010")) // the library read beyond the header
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, err := parseCache(b); (c == nil) == (err == nil) {
 			t.Errorf("%v, %v", c, err)

@@ -47,7 +47,6 @@ func parse(token []byte) (incoming, error) {
 		return incoming{}, refuse("missing: the client sent NTLM; it has no ticket for this name, or does not trust this address")
 	}
 	var in incoming
-	inner := token
 	mechanism, rest, err := unwrap(token)
 	if err != nil {
 		return incoming{}, err
@@ -58,15 +57,15 @@ func parse(token []byte) (incoming, error) {
 		if err != nil || !init || !ok || len(first.MechTypes) == 0 {
 			return incoming{}, errMalformed
 		}
-		in.negotiated, inner = first.MechTypes[0], first.MechTokenBytes
+		in.negotiated = first.MechTypes[0]
 		switch {
 		// What comes with the offer is for the mechanism that is offered first.
 		case !isKerberos(in.negotiated):
 			return incoming{}, refuse("missing: the client offers another way first (%s)", mechanismName(in.negotiated))
-		case len(inner) == 0:
+		case len(first.MechTokenBytes) == 0:
 			return incoming{}, refuse("missing: the client offers Kerberos but sent no ticket")
 		}
-		if mechanism, rest, err = unwrap(inner); err != nil {
+		if mechanism, rest, err = unwrap(first.MechTokenBytes); err != nil {
 			return incoming{}, err
 		}
 	}
