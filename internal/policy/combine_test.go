@@ -203,6 +203,12 @@ func TestOneMoreGrantTakesNothingAway(t *testing.T) {
 				b, _ := json.Marshal(grants)
 				t.Fatalf("the last of these grants takes %v away:\n%s", got, b)
 			}
+			for i := range grants {
+				own := resolveGrant(&grants[i])
+				if got := lost(t, &own, &after); len(got) > 0 {
+					t.Fatalf("grant %d gives %v in vain", i, got)
+				}
+			}
 			before = after
 		}
 	}
