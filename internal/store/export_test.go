@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -35,4 +36,27 @@ func PartitionsOf(t *testing.T, s *Events) []string {
 		t.Fatal(err)
 	}
 	return list
+}
+
+// MigrateTo makes a state database as a build did that knew steps up to
+// version.
+func MigrateTo(ctx context.Context, dsn string, version int) error {
+	e, err := openBare(dsn)
+	if err != nil {
+		return err
+	}
+	list := steps(trackState, e.postgres)
+	return errors.Join(e.migrate(ctx, list[:version]), e.Close())
+}
+
+func openBare(dsn string) (e *engine, err error) {
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+		e, err = openSQLite(path, Options{})
+	} else {
+		e, err = openPostgres(dsn, Options{})
+	}
+	if err == nil {
+		e.track = trackState
+	}
+	return e, err
 }
