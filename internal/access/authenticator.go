@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -61,9 +60,9 @@ type Authenticator struct {
 	sessions  *sessions
 	tokens    *apiTokens
 	recent    *recentGroups
-	// changing is held while operators are changed, so that two changes on this
-	// replica that each leave the other's operator do not pass each other by.
-	changing sync.Mutex
+	// changing is held by who changes operators or their accounts, so that of two
+	// changes that each leave the other's operator one is refused.
+	changing chan struct{}
 }
 
 // NewAuthenticator returns an authenticator with the sessions and API tokens
@@ -75,7 +74,7 @@ func NewAuthenticator(ctx context.Context, cfg Config) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		cfg: cfg, providers: map[string]Provider{}, attempts: newAttempts(cfg.Now), proofs: newProofs(cfg.Now),
-		recent: newRecentGroups(cfg.Now),
+		recent: newRecentGroups(cfg.Now), changing: make(chan struct{}, 1),
 	}
 	var err error
 	if a.mounts, err = newMounts(cfg.Directories, cfg.Default); err != nil {

@@ -28,7 +28,6 @@ var (
 	_ access.FederatedStore = (*State)(nil)
 	_ enroll.Store          = (*State)(nil)
 	_ enroll.ClientStore    = (*State)(nil)
-	_ enroll.CopyStore      = (*State)(nil)
 	_ catalog.Store         = (*State)(nil)
 	_ catalog.PolicyStore   = (*State)(nil)
 	_ lease.MachineStore    = (*State)(nil)

@@ -115,7 +115,7 @@ func (s *State) RevokeClient(ctx context.Context, id dormer.ClientID, at time.Ti
 	return mustChange(what, n, err)
 }
 
-// MarkCopied implements enroll.CopyStore.
+// MarkCopied implements enroll.ClientStore.
 func (s *State) MarkCopied(ctx context.Context, id dormer.ClientID, at time.Time, detail string) error {
 	const what = "note that a client was copied"
 	return s.db.update(ctx, what, func(tx *sql.Tx) error {

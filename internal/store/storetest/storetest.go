@@ -34,7 +34,6 @@ type State interface {
 	access.FederatedStore
 	enroll.Store
 	enroll.ClientStore
-	enroll.CopyStore
 	catalog.Store
 	catalog.PolicyStore
 	lease.MachineStore
