@@ -16,7 +16,12 @@ packages=(
   busybox-static cpio debian-archive-keyring e2fsprogs mmdebstrap xz-utils zstd
   # databases for the tests
   postgresql sqlite3
+  # directories for the tests: a Samba domain controller, OpenLDAP, Kerberos
+  samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind
+  acl attr krb5-user ldap-utils ldb-tools openssl python3-setproctitle slapd
 )
+# Services that come with them. Tests run their own, on addresses of their own.
+services=(samba-ad-dc smbd nmbd winbind slapd)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {
@@ -56,13 +61,36 @@ fi
 # A cache folder of our own: on images made for containers a hook empties
 # /var/cache/apt/archives, also under another apt that is still unpacking.
 archives=$(mktemp -d)
-trap '"${root[@]}" rm -rf "$archives"' EXIT
+policy=/usr/sbin/policy-rc.d
+our_policy=
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+  "${root[@]}" rm -rf "$archives"
+  [[ -z $our_policy ]] || "${root[@]}" rm -f "$policy"
+}
+trap clean_up EXIT
 mkdir "$archives/partial"
 chmod 755 "$archives"
 apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q
   -o "Dir::Cache::archives=$archives" -o DPkg::Lock::Timeout=400 -o Acquire::Retries=3 -o APT::Sandbox::User=root)
 
+# Nothing that is installed here is started, now or at the next boot.
+if [[ ! -e $policy ]]; then
+  our_policy=yes
+  printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
+fi
+not_ours=$(systemctl list-unit-files --no-legend "${services[@]/%/.service}" 2>/dev/null | awk '{print $1}' || true)
+
 say "installing with apt-get: ${missing[*]}"
 "${apt[@]}" update >&2
+# slapd makes no database of its own. debconf is asked to remember that only
+# where slapd is new.
+[[ " ${missing[*]} " != *' slapd '* ]] || ! command -v debconf-set-selections >/dev/null ||
+  echo 'slapd slapd/no_configuration boolean true' | "${root[@]}" debconf-set-selections
 "${apt[@]}" install --no-install-recommends "${missing[@]}" >&2 </dev/null
+for service in "${services[@]}"; do
+  if ! grep -qxF "$service.service" <<<"$not_ours" && command -v systemctl >/dev/null; then
+    "${root[@]}" systemctl disable --quiet "$service.service" >&2 || true
+  fi
+done
 say 'done'
