@@ -44,6 +44,10 @@ type People interface {
 	// ErrDenied with the reason for the user when the account is refused.
 	SignIn(ctx context.Context, t access.Attempt) (dormer.Principal, error)
 	Sessions
+	// RedeemCode returns who a one-time code stands for, once.
+	// ErrUnauthenticated, with a cause that is fit for the audit log, when it does
+	// not count on that client; ErrDenied as SignIn.
+	RedeemCode(ctx context.Context, code string, client dormer.ClientID) (dormer.Principal, error)
 	// Resolve finds a user by the name that was typed, else ErrNotFound.
 	Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error)
 	// GroupsOf asks the user's directory. ErrNotFound when the user is gone,
@@ -106,7 +110,7 @@ type Config struct {
 	// Interval is the poll interval; 0 is one minute. The issuer has the same.
 	Interval time.Duration
 	// DirectoryAge is for how long a user's groups count without asking the
-	// directory again; 0 is five minutes. DirectoryChanged makes it shorter.
+	// directory again; 0 is fifteen minutes. DirectoryChanged makes it shorter.
 	DirectoryAge time.Duration
 	// FlushEvery is how often signs of life and reports are written; 0 is ten
 	// seconds.
@@ -129,7 +133,7 @@ type Config struct {
 // Defaults of Config.
 const (
 	DefaultInterval     = time.Minute
-	defaultDirectoryAge = 5 * time.Minute
+	defaultDirectoryAge = 15 * time.Minute
 	defaultFlushEvery   = 10 * time.Second
 	refreshEvery        = 15 * time.Second
 	refreshClientsEvery = time.Minute
@@ -139,7 +143,7 @@ const (
 type API struct {
 	cfg    Config
 	mux    *http.ServeMux
-	users  users
+	users  *users
 	joins  *throttle.Limit // attempts to enrol
 	proofs *throttle.Limit // attempts to get a token
 	fenced atomic.Uint64
@@ -172,7 +176,7 @@ func New(cfg Config) (*API, error) {
 		joins:  throttle.New(joinRate, cfg.Now),
 		proofs: throttle.New(proofRate, cfg.Now),
 	}
-	a.users = users{people: cfg.People, catalog: cfg.Catalog, age: cfg.DirectoryAge, now: cfg.Now, byID: make(map[dormer.UserID]*user)}
+	a.users = newUsers(cfg.People, cfg.Catalog, cfg.DirectoryAge, cfg.Now, cfg.Logger)
 	a.bodies.New = func() any { return new(bytes.Buffer) }
 	for _, r := range a.routes() {
 		a.mux.Handle(r.method+" "+r.path, problem.Handler(cfg.Logger, a.guard(r.serve)))
@@ -273,10 +277,10 @@ func bearer(r *http.Request) string {
 	return token
 }
 
-// DirectoryChanged makes the groups and the standing of every user be looked
-// up again at the next poll. Call it after every change of the embedded
-// directory.
-func (a *API) DirectoryChanged() { a.users.generation.Add(1) }
+// DirectoryChanged makes the groups and the standing of the users of the
+// embedded directory be looked up again at the next poll. Call it after every
+// change of that.
+func (a *API) DirectoryChanged() { a.users.embedded.Add(1) }
 
 // Run writes what is kept in memory and reads what other replicas changed,
 // until ctx ends; then it writes once more.
@@ -289,6 +293,7 @@ func (a *API) Run(ctx context.Context) error {
 		g.Go(func() error { return a.every(ctx, refreshClientsEvery, "read clients again", a.cfg.Enrollment.Refresh) })
 	}
 	err := g.Wait()
+	a.users.close()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultFlushEvery)
 	defer cancel()
 	return errors.Join(err, a.Flush(last))
@@ -319,8 +324,14 @@ func (a *API) Flush(ctx context.Context) error {
 // record writes to the audit log. The change it records has taken place
 // already, so that an error is logged.
 func (a *API) record(r *http.Request, rec audit.Record) {
-	rec.Time, rec.Remote = a.cfg.Now().UTC(), a.cfg.Address(r)
-	ctx := context.WithoutCancel(r.Context())
+	rec.Remote = a.cfg.Address(r)
+	a.keep(r.Context(), rec)
+}
+
+// keep is record for what has its address already.
+func (a *API) keep(ctx context.Context, rec audit.Record) {
+	rec.Time = a.cfg.Now().UTC()
+	ctx = context.WithoutCancel(ctx)
 	if err := a.cfg.Audit.Append(ctx, rec); err != nil {
 		a.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the audit log cannot be written",
 			slog.String("action", rec.Action), slog.Any("error", err))

@@ -100,6 +100,7 @@ const (
 	maxOrdersRun    = 1000
 	maxOrderID      = 64
 	maxKeysTag      = 64
+	maxRun          = 64
 	maxJournalID    = 64
 	maxOrderProblem = 4000
 )
@@ -124,6 +125,8 @@ func checkPoll(p *wire.PollRequest) error {
 		return dormer.Invalidf("enforces", "are more than %d", maxEnforces)
 	case len(p.KeysTag) > maxKeysTag:
 		return dormer.Invalidf("keys_tag", "is too long")
+	case len(p.Run) > maxRun:
+		return dormer.Invalidf("run", "is too long")
 	case len(p.Journal) > maxJournalID:
 		return dormer.Invalidf("journal", "is too long")
 	case p.Journal == "" && len(p.Events) > 0:

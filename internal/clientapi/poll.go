@@ -40,7 +40,7 @@ func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientI
 	if q.EpochProof != nil && q.Epoch > a.cfg.Epoch {
 		return a.heardOf(r.Context(), client, *q.EpochProof)
 	}
-	out, busy, err := a.decide(r.Context(), client, &q)
+	out, busy, err := a.decide(r.Context(), client, &q, a.cfg.Address(r))
 	if err != nil {
 		return err
 	}
@@ -55,10 +55,10 @@ func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientI
 	return send(w, a.cfg.Answers.Sign(seal.TypeAnswer, payload).Bytes())
 }
 
-// decide works out the answer to a poll. busy is for how long the events of
-// the request should wait because there is no room for them; they are not
-// acknowledged then.
-func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRequest) (out wire.PollAnswer, busy time.Duration, err error) {
+// decide works out the answer to a poll that came from an address. busy is for
+// how long the events of the request should wait because there is no room for
+// them; they are not acknowledged then.
+func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, from string) (out wire.PollAnswer, busy time.Duration, err error) {
 	now := a.cfg.Now().UTC().Truncate(time.Microsecond)
 	managed, err := a.cfg.Enrollment.Managed(ctx, client)
 	if errors.Is(err, dormer.ErrNotFound) {
@@ -68,7 +68,10 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	if err != nil {
 		return out, 0, err
 	}
-	a.cfg.Enrollment.Saw(enroll.Seen{Client: client, Time: now, Host: q.Host, AgentVersion: q.AgentVersion})
+	copied := a.cfg.Enrollment.Saw(enroll.Seen{Client: client, Time: now, Host: q.Host, AgentVersion: q.AgentVersion, Run: q.Run, Address: from})
+	if copied != nil {
+		a.reportCopy(ctx, *copied, q.AgentVersion, from)
+	}
 	a.cfg.Issuer.Report(client, q.Machines)
 	if len(q.OrdersRun) > 0 {
 		if err := a.cfg.Issuer.OrdersRun(ctx, client, q.OrdersRun); err != nil {

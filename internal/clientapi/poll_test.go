@@ -370,7 +370,7 @@ func TestSessionsEnd(t *testing.T) {
 		s, c, _ := ready(t)
 		yes := true
 		must(s.accounts.Update(t.Context(), must(s.accounts.ByName(t.Context(), "alice"))(t).ID, access.AccountChange{Disabled: &yes}))(t)
-		s.clock.Add(5 * time.Minute)
+		s.clock.Add(15 * time.Minute)
 		if a := c.poll(); len(a.EndedSessions) != 1 {
 			t.Errorf("answer is %+v", a)
 		}

@@ -48,7 +48,7 @@ func TestDirectoryAway(t *testing.T) {
 	if a := c.poll(); len(a.Leases) != 1 || len(a.Withdrawn) > 0 {
 		t.Errorf("when it is back: %+v", a)
 	}
-	if !strings.Contains(s.log.String(), "what a user gets cannot be looked up") {
+	if !strings.Contains(s.log.String(), "a directory does not answer") {
 		t.Error("the log says nothing of it")
 	}
 }

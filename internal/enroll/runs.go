@@ -134,11 +134,7 @@ func (c Copied) String() string {
 // MarkCopied keeps that a client was found to be copied. ErrNotFound when there
 // is no such client.
 func (s *Service) MarkCopied(ctx context.Context, c Copied) error {
-	store, ok := s.clients.(CopyStore)
-	if !ok {
-		return fmt.Errorf("record the copy of client %s: %w", c.Client, dormer.ErrUnsupported)
-	}
-	if err := store.MarkCopied(ctx, c.Client, c.Time, c.String()); err != nil {
+	if err := s.clients.MarkCopied(ctx, c.Client, c.Time, c.String()); err != nil {
 		return fmt.Errorf("record the copy of client %s: %w", c.Client, err)
 	}
 	return nil

@@ -86,10 +86,10 @@ type ClientStore interface {
 	// FlushSeen records many signs of life in one transaction. Unknown clients
 	// are passed over.
 	FlushSeen(ctx context.Context, seen []Seen) error
+	CopyStore
 }
 
-// CopyStore keeps which clients were found to be copied. The store of clients
-// is one.
+// CopyStore keeps which clients were found to be copied.
 type CopyStore interface {
 	// MarkCopied sets Copied and CopiedDetail of a client; the latest counts.
 	// ErrNotFound when there is no such client. It is durable when it returns.
