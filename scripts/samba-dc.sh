@@ -19,6 +19,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 umask 077
+export PATH=$PATH:/usr/sbin:/sbin # not on everybody's
 
 say() { printf 'samba-dc: %s\n' "$*" >&2; }
 die() {

@@ -3,11 +3,13 @@
 # keep the next ones from running. Ends with a table of the suites and their sum.
 #
 # Each package belongs to the first suite whose pattern it matches:
-#   machines   boots real guests: the end-to-end suite, QEMU driver, machine process
-#   scripts    the command lines (testscript)
-#   stores     on SQLite and on a throw-away PostgreSQL
-#   unit       all others, the whole product in one process among them
-# The race detector watches unit and stores; it would only slow down the others.
+#   machines     boots real guests: the end-to-end suite, QEMU driver, machine process
+#   directories  on real directory servers: Samba domain controllers and OpenLDAP
+#   scripts      the command lines (testscript)
+#   stores       on SQLite and on a throw-away PostgreSQL
+#   unit         all others, the whole product in one process among them
+# The race detector watches unit, stores and directories; it would only slow down
+# the others.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export DORMER_TEST_ALL=1
@@ -25,23 +27,25 @@ suite() {
   "$tools/testrun" -record "$record" -suite "$name" -budget "$budget" "$@" </dev/null || failed=1
 }
 
-# Tests with several users of the system, full disks and guests need root. Go
-# builds them as whoever calls, only the test programs run as root.
+# Tests with several users of the system, full disks, domain controllers and
+# guests need root. Go builds them as whoever calls, only the test programs run as root.
 as_root=()
 if [[ $(id -u) -ne 0 ]]; then
   as_root=(-exec "sudo -E env PATH=$PATH")
 fi
 
 machines='/internal/(e2e|hypervisor|machine)(/|$)'
+directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
 
 # Packages that have tests.
 packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit 1
 mapfile -t in_machines < <(grep -E "$machines" <<<"$packages")
-mapfile -t in_scripts < <(grep -Ev "$machines" <<<"$packages" | grep -E "$scripts")
-mapfile -t in_stores < <(grep -Ev "$machines|$scripts" <<<"$packages" | grep -E "$stores")
-mapfile -t in_unit < <(grep -Ev "$machines|$scripts|$stores" <<<"$packages")
+mapfile -t in_directories < <(grep -Ev "$machines" <<<"$packages" | grep -E "$directories")
+mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | grep -E "$scripts")
+mapfile -t in_stores < <(grep -Ev "$machines|$directories|$scripts" <<<"$packages" | grep -E "$stores")
+mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores" <<<"$packages")
 
 suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
@@ -50,6 +54,9 @@ suite build 3m -plain -- scripts/build.sh
   suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m "${as_root[@]}" "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
+# One package at a time: each has domain controllers of its own.
+[[ ${#in_directories[@]} -eq 0 ]] ||
+  suite directories 5m -- go test -json -race -count=1 -p 1 -timeout 15m "${as_root[@]}" "${in_directories[@]}"
 [[ ${#in_scripts[@]} -eq 0 ]] ||
   suite scripts 2m -- go test -json -timeout 10m "${in_scripts[@]}"
 if [[ ${#in_machines[@]} -gt 0 ]]; then
