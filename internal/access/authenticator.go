@@ -107,6 +107,17 @@ type Attempt struct {
 	Password string
 	// Remote is the address it came from.
 	Remote string
+	// Client is the client that it came through, if it did. It then counts in
+	// place of the address: many computers may share one.
+	Client dormer.ClientID
+}
+
+// source is what the limits of attempts take for the address.
+func (t Attempt) source() string {
+	if t.Client != "" {
+		return "client " + string(t.Client)
+	}
+	return t.Remote
 }
 
 // SignIn checks a name and a password. ErrUnauthenticated when one of them is
@@ -138,13 +149,13 @@ func (a *Authenticator) ChangePassword(ctx context.Context, t Attempt, replaceme
 func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer.Principal, error)) (dormer.Principal, error) {
 	// Names and passwords without end are worth neither folding nor hashing.
 	if len(t.User) > maxUser || len(t.Password) > wire.MaxPasswordLength {
-		if _, err := a.attempts.begin("", t.Remote); err != nil {
+		if _, err := a.attempts.begin("", t.source()); err != nil {
 			return dormer.Principal{}, err
 		}
 		return dormer.Principal{}, fmt.Errorf("sign in: %w", dormer.ErrUnauthenticated)
 	}
 	to := a.mounts.route(t.User)
-	refund, err := a.attempts.begin(to.account, t.Remote)
+	refund, err := a.attempts.begin(to.account, t.source())
 	if err != nil {
 		return dormer.Principal{}, err
 	}

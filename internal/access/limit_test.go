@@ -56,8 +56,54 @@ func TestGuessesFromOneAddress(t *testing.T) {
 }
 
 // TestNobodyIsLockedOut: while an account is being attacked from everywhere,
-// its user signs in where he did before, and others are not held at all.
+// its user signs in where he did before and, before long, where he never was;
+// others are not held at all.
 func TestNobodyIsLockedOut(t *testing.T) {
+	c := newClock()
+	a := newAttempts(c.now)
+	signIn := func(account, address string) bool {
+		refund, err := a.begin(account, address)
+		if err == nil {
+			refund(true)
+		}
+		return err == nil
+	}
+	if !signIn("alice", "192.0.2.1") {
+		t.Fatal("alice before the attack")
+	}
+	const addresses = 200
+	everywhere := func(i int) string { return fmt.Sprintf("10.%d.%d.1", i%addresses/250, i%addresses%250) }
+	began, next, through := c.at, 0, 0
+	var waited time.Duration
+	// Every address guesses every two seconds, far more than is let through, and
+	// alice tries at a computer where she never was, last.
+	for c.at.Before(began.Add(time.Hour)) {
+		through += guesses(a, addresses, "alice", func(int) string { next++; return everywhere(next) })
+		if !signIn("alice", "192.0.2.1") {
+			t.Fatalf("alice at her own computer, after %s", c.at.Sub(began))
+		}
+		if !signIn("bob", "192.0.2.1") || !signIn("bob", "198.51.100.7") {
+			t.Fatalf("bob after %s", c.at.Sub(began))
+		}
+		if waited == 0 {
+			if _, err := a.begin("alice", "198.51.100.1"); err == nil {
+				waited = c.at.Sub(began)
+			}
+		}
+		c.at = c.at.Add(2 * time.Second)
+	}
+	if most := addresses * time.Duration(triesRate.Burst) * firstRate.Every; waited == 0 || waited > most {
+		t.Errorf("alice got in at a new computer after %s, want it within %s", waited, most)
+	}
+	most := 3600/int(accountRate.Every/time.Second) + accountRate.Burst + addresses*triesRate.Burst + 1
+	if through > most {
+		t.Errorf("%d guesses were let through, want at most %d", through, most)
+	}
+}
+
+// TestNeighbours: who guesses at many accounts from one address keeps those
+// who signed in there from nothing.
+func TestNeighbours(t *testing.T) {
 	c := newClock()
 	a := newAttempts(c.now)
 	refund, err := a.begin("alice", "192.0.2.1")
@@ -65,19 +111,42 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	refund(true)
-	everywhere := func(i int) string { return fmt.Sprintf("10.%d.%d.1", i/250, i%250) }
-	if n := guesses(a, 1000, "alice", everywhere); n != accountRate.Burst {
-		t.Errorf("%d guesses from 1000 addresses", n)
+	n := 0
+	for range 3600 {
+		n += guesses(a, 5, fmt.Sprint("user", c.at.Unix()), from("192.0.2.1"))
+		if refund, err := a.begin("alice", "192.0.2.1"); err != nil {
+			t.Fatalf("alice beside a guesser: %v", err)
+		} else {
+			refund(true)
+		}
+		c.at = c.at.Add(time.Second)
 	}
-	if _, err := a.begin("alice", "192.0.2.1"); err != nil {
-		t.Errorf("alice at her own computer: %v", err)
+	if most := 3600 + addressRate.Burst; n > most {
+		t.Errorf("%d guesses from one address, want at most %d", n, most)
 	}
-	if _, err := a.begin("bob", "10.0.7.1"); err != nil {
-		t.Errorf("bob: %v", err)
+}
+
+// TestKnownAddresses: an account that signs in from ever more addresses
+// forgets its oldest, and no other account's.
+func TestKnownAddresses(t *testing.T) {
+	a := newAttempts(newClock().now)
+	a.remember("alice", "192.0.2.1")
+	for i := range 2 * maxKnown {
+		a.remember("mallory", fmt.Sprint("10.0.0.", i))
+		a.remember("mallory", "10.0.1.1")
 	}
-	c.at = c.at.Add(accountRate.Every)
-	if _, err := a.begin("alice", "198.51.100.1"); err != nil {
-		t.Errorf("alice at a new computer, shortly after: %v", err)
+	for account, addresses := range map[string]map[string]bool{
+		"alice":   {"192.0.2.1": true, "10.0.1.1": false},
+		"mallory": {"10.0.0.0": false, "10.0.0.31": true, "10.0.1.1": true, "192.0.2.1": false},
+	} {
+		for address, want := range addresses {
+			if a.knows(account, address) != want {
+				t.Errorf("%s at %s: want %t", account, address, want)
+			}
+		}
+	}
+	if n := len(a.known[digestOf("mallory")]); n != maxKnown {
+		t.Errorf("%d addresses are remembered, want %d", n, maxKnown)
 	}
 }
 
@@ -114,7 +183,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			refund(true)
 		}
 	}
-	for _, n := range []int{a.pairs.Len(), a.accounts.Len(), a.addresses.Len(), len(a.known)} {
+	for _, n := range []int{a.pairs.Len(), a.accounts.Len(), a.addresses.Len(), a.homes.Len(), a.firsts.Len(), a.tries.Len(), len(a.known)} {
 		if n > throttle.MaxKeys {
 			t.Errorf("%d are remembered", n)
 		}

@@ -24,7 +24,7 @@ func (a *Authenticator) GroupsOf(ctx context.Context, user dormer.Principal) ([]
 	}
 	own := append([]dormer.Principal{user}, groups...)
 	for _, t := range a.mounts.trusting(d.Name()) {
-		foreign, err := t.Directory.(ForeignGrouper).ForeignGroups(ctx, own) //nolint:errcheck // newMounts made sure
+		foreign, err := t.Directory.(ForeignGrouper).ForeignGroups(ctx, own)
 		if err != nil {
 			return nil, fmt.Errorf("find groups of %s for users of %s: %w", t.Name(), d.Name(), notGone(err))
 		}
