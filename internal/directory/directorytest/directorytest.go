@@ -40,6 +40,31 @@ type Fixture struct {
 	SignIn func(t *testing.T, name string) dormer.Principal
 	// Flat says that users are in all their groups directly: Alice in all three.
 	Flat bool
+	// RenameGroup gives a group another name; nil where tests cannot.
+	RenameGroup func(t *testing.T, name, to string)
+	// Refusals are further accounts that may not sign in.
+	Refusals []Refusal
+	// Foreign is what an access.ForeignGrouper is asked; nil for others.
+	Foreign *Foreign
+}
+
+// Refusal is an account that may not sign in, for a reason that need not keep it
+// from being in groups.
+type Refusal struct {
+	Name, Password string
+	Reason         access.Reason
+	// Open says that the directory tells so whatever the password.
+	Open bool
+}
+
+// Foreign are principals of another directory and the groups that hold them.
+type Foreign struct {
+	Of []dormer.Principal
+	// Chain names the groups from the one that holds one of Of to the outermost;
+	// there are no others.
+	Chain []string
+	// Nowhere is a principal that no group holds.
+	Nowhere dormer.Principal
 }
 
 // signIn signs Alice or Bob in.
@@ -57,8 +82,8 @@ func (f Fixture) signIn(t *testing.T, name string) dormer.Principal {
 // Run runs the suite. open is called for each test.
 func Run(t *testing.T, open func(t *testing.T) Fixture) {
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"Authenticate": authenticate, "Refused": refused, "Groups": groups, "Gone": gone, "Resolve": resolve, "Match": match, "Lookup": lookup,
-		"Find": find, "Chain": chain, "Cancelled": cancelled,
+		"Authenticate": authenticate, "Refused": refused, "Refusals": refusals, "Groups": groups, "Gone": gone, "Resolve": resolve, "Match": match,
+		"Lookup": lookup, "Find": find, "Chain": chain, "Cancelled": cancelled, "Renamed": renamed, "Foreign": foreign,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -133,6 +158,30 @@ func refused(t *testing.T, f Fixture) {
 		}
 		if _, err := f.Directory.Groups(t.Context(), p); !errors.Is(err, dormer.ErrDenied) {
 			t.Errorf("groups of %s: %v", name, err)
+		}
+	}
+}
+
+func refusals(t *testing.T, f Fixture) {
+	for _, r := range f.Refusals {
+		_, err := f.Directory.Authenticate(t.Context(), r.Name, r.Password)
+		if got, ok := errors.AsType[*access.RefusedError](err); !ok || got.Reason != r.Reason {
+			t.Errorf("%s: %v, want %q", r.Name, err, r.Reason)
+		}
+		_, err = f.Directory.Authenticate(t.Context(), r.Name, WrongPassword)
+		got, refused := errors.AsType[*access.RefusedError](err)
+		if told := refused && got.Reason == r.Reason; told != r.Open || !told && !errors.Is(err, dormer.ErrUnauthenticated) {
+			t.Errorf("%s with a wrong password: %v", r.Name, err)
+		}
+		// None of it ends what was begun before, but for disabled and expired.
+		p, err := f.Directory.Resolve(t.Context(), dormer.KindUser, r.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Reason != access.ReasonDisabled && r.Reason != access.ReasonExpired {
+			if _, err := f.Directory.Groups(t.Context(), p); err != nil {
+				t.Errorf("groups of %s: %v", r.Name, err)
+			}
 		}
 	}
 }
@@ -327,6 +376,86 @@ func chain(t *testing.T, f Fixture) {
 	}
 	if got, err := d.Chain(t.Context(), find(dormer.KindUser, Bob), outer); !errors.Is(err, dormer.ErrNotFound) {
 		t.Errorf("chain of somebody else: %+v, %v", got, err)
+	}
+}
+
+// renamed: a group keeps its key, so grants to it stay.
+func renamed(t *testing.T, f Fixture) {
+	if f.RenameGroup == nil {
+		t.Skip("the fixture renames no groups")
+	}
+	d := f.Directory
+	before, err := d.Resolve(t.Context(), dormer.KindGroup, Outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.RenameGroup(t, Outer, "dt-renamed")
+	after, err := d.Resolve(t.Context(), dormer.KindGroup, "dt-renamed")
+	if err != nil || after.Key != before.Key || after.Name != "dt-renamed" {
+		t.Errorf("by its new name: %+v, %v; before: %+v", after, err, before)
+	}
+	if got, err := d.Lookup(t.Context(), before); err != nil || got != after {
+		t.Errorf("by its key: %+v, %v", got, err)
+	}
+	if got, err := d.Resolve(t.Context(), dormer.KindGroup, Outer); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("by its old name: %+v, %v", got, err)
+	}
+	alice, err := d.Resolve(t.Context(), dormer.KindUser, Alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := d.Groups(t.Context(), alice)
+	if err != nil || !slices.ContainsFunc(groups, func(g dormer.Principal) bool { return g.Key == before.Key }) {
+		t.Errorf("groups of %s: %+v, %v", Alice, groups, err)
+	}
+}
+
+func foreign(t *testing.T, f Fixture) {
+	if f.Foreign == nil {
+		t.Skip("the directory holds no principals of others")
+	}
+	d, ok := f.Directory.(access.ForeignGrouper)
+	if !ok {
+		t.Fatalf("%T is no access.ForeignGrouper", f.Directory)
+	}
+	got, err := d.ForeignGroups(t.Context(), f.Foreign.Of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Sorted(slices.Values(f.Foreign.Chain))
+	if diff := cmp.Diff(want, names(got)); diff != "" {
+		t.Errorf("groups:\n%s", diff)
+	}
+	for _, g := range got {
+		same, err := f.Directory.Resolve(t.Context(), dormer.KindGroup, g.Name)
+		if err != nil || same != g {
+			t.Errorf("group %+v resolves to %+v, %v", g, same, err)
+		}
+		chain, err := d.ForeignChain(t.Context(), f.Foreign.Of, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var called []string
+		for _, link := range chain {
+			called = append(called, link.Name)
+		}
+		if diff := cmp.Diff(f.Foreign.Chain[:slices.Index(f.Foreign.Chain, g.Name)+1], called); diff != "" {
+			t.Errorf("chain to %s:\n%s", g.Name, diff)
+		}
+	}
+	nowhere := []dormer.Principal{f.Foreign.Nowhere}
+	if got, err := d.ForeignGroups(t.Context(), nowhere); err != nil || len(got) != 0 {
+		t.Errorf("groups of somebody else: %+v, %v", got, err)
+	}
+	if got, err := d.ForeignGroups(t.Context(), nil); err != nil || len(got) != 0 {
+		t.Errorf("groups of nobody: %+v, %v", got, err)
+	}
+	inner, err := f.Directory.Resolve(t.Context(), dormer.KindGroup, Inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.ForeignChain(t.Context(), f.Foreign.Of, inner); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("chain to a group that they are not in: %+v, %v", got, err)
 	}
 }
 

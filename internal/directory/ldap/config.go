@@ -116,8 +116,8 @@ type Config struct {
 	Member string
 	// Key is the attribute that never changes (key: entryUUID).
 	Key string
-	// DisplayName and Mail are attributes of people (display_name: cn; mail:
-	// mail).
+	// DisplayName and Mail are attributes of people (display_name: displayName,
+	// and cn where that is not there; mail: mail).
 	DisplayName, Mail string
 	// DisabledFilter fits accounts that may not be used (disabled_filter); empty:
 	// none is.
@@ -231,7 +231,7 @@ func setDefaults(c *Config) {
 		{&c.GroupName, "cn"},
 		{&c.Member, "member"},
 		{&c.Key, "entryUUID"},
-		{&c.DisplayName, "cn"},
+		{&c.DisplayName, "displayName"},
 		{&c.Mail, "mail"},
 		{&c.ExpiresAttribute, "shadowExpire"},
 		{&c.UserFilter, "(objectClass=inetOrgPerson)"},

@@ -18,7 +18,7 @@ import (
 func goesBy(e *goldap.Entry, who string, attributes []string) bool {
 	folded := name.Fold(who)
 	return slices.ContainsFunc(attributes, func(attribute string) bool {
-		return attribute != "" && slices.ContainsFunc(e.GetEqualFoldAttributeValues(attribute), func(value string) bool { return name.Fold(value) == folded })
+		return slices.ContainsFunc(e.GetEqualFoldAttributeValues(attribute), func(value string) bool { return name.Fold(value) == folded })
 	})
 }
 
@@ -71,6 +71,9 @@ func (d *Directory) entries(kind dormer.PrincipalKind, found []*goldap.Entry) ([
 			return nil, err
 		}
 		entry := access.Entry{Principal: p, DisplayName: e.GetEqualFoldAttributeValue(d.schema.display), Detail: e.DN}
+		if entry.DisplayName == "" {
+			entry.DisplayName = e.GetEqualFoldAttributeValue(d.schema.common)
+		}
 		if mail := e.GetEqualFoldAttributeValue(d.schema.mail); mail != "" {
 			entry.Detail = mail + ", " + e.DN
 		}
@@ -129,7 +132,7 @@ func (d *Directory) Find(ctx context.Context, prefix string, limit int) ([]acces
 			if err != nil {
 				return err
 			}
-			names := []string{nameAttribute, d.schema.display, d.schema.mail}
+			names := []string{nameAttribute, d.schema.display, d.schema.common, d.schema.mail}
 			found, _, err := d.below(ctx, c, every(ofKind, calledLike(prefix, names...)), MaxFound, d.schema.described(nameAttribute)...)
 			if err != nil {
 				return err

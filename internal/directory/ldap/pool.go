@@ -190,8 +190,8 @@ func (p *pool) reuse(s *server) *conn {
 		}
 		return old
 	})
-	for i := len(p.idle) - 1; i >= 0; i-- {
-		if c := p.idle[i]; c.server == s {
+	for i, c := range slices.Backward(p.idle) {
+		if c.server == s {
 			p.idle = slices.Delete(p.idle, i, i+1)
 			return c
 		}

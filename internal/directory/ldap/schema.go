@@ -21,8 +21,7 @@ type schema struct {
 	display, mail, member string
 	// principalName is the attribute of user@domain, or empty.
 	principalName string
-	// common is the attribute of names by which groups go beside their account
-	// name, or empty.
+	// common is the attribute that stands in where there is no display name.
 	common string
 	// memberByName says that members are named by account name, not by DN.
 	memberByName bool
@@ -57,7 +56,7 @@ func activeDirectorySchema() schema {
 
 func plainSchema(c *Config, complain func(path, format string, args ...any)) schema {
 	s := schema{
-		userName: c.UserName, groupName: c.GroupName, key: c.Key, display: c.DisplayName, mail: c.Mail, member: c.Member,
+		userName: c.UserName, groupName: c.GroupName, key: c.Key, display: c.DisplayName, common: "cn", mail: c.Mail, member: c.Member,
 		memberByName: strings.EqualFold(c.Member, "memberUid"),
 	}
 	for setting, attribute := range map[string]string{
@@ -104,11 +103,9 @@ func (s *schema) ofKind(kind dormer.PrincipalKind) (f filter, nameAttribute stri
 
 // described lists what is read of an entry to show it.
 func (s *schema) described(nameAttribute string) []string {
-	list := []string{s.key, nameAttribute, s.display, s.mail}
-	for _, more := range []string{s.principalName, s.common} {
-		if more != "" {
-			list = append(list, more)
-		}
+	list := []string{s.key, nameAttribute, s.display, s.common, s.mail}
+	if s.principalName != "" {
+		list = append(list, s.principalName)
 	}
 	return list
 }
