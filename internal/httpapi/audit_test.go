@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/imagepack"
 	"github.com/dormer-project/dormer/internal/imagepack/packtest"
@@ -115,6 +116,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		join   rest.JoinTokenCreated
 		push   rest.Push
 		key    rest.Publisher
+		token  rest.APITokenCreated
 	)
 	session := h.signIn("admin", adminPassword)
 	steps := []struct {
@@ -152,6 +154,8 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{route: "DELETE /directory/groups/{id}", action: "group.delete", path: func() string { return "/directory/groups/" + group.ID }},
 		{route: "DELETE /directory/users/{id}", action: "user.delete", path: func() string { return "/directory/users/" + user.ID }},
 		{route: "PUT /operators", action: "operator.set", body: rest.SetOperator{Kind: "user", Name: "nobody", Role: "full"}},
+		{route: "POST /api-tokens", action: "api-token.create", body: rest.NewAPIToken{Name: "x", Role: "full"}, out: &token},
+		{route: "DELETE /api-tokens/{id}", action: "api-token.revoke", path: func() string { return "/api-tokens/" + token.ID }},
 		{route: "POST /join-tokens", action: "join-token.create", body: rest.NewJoinToken{Name: "x", Unmanaged: true}, out: &join},
 		{route: "DELETE /join-tokens/{id}", action: "join-token.revoke", path: func() string { return "/join-tokens/" + join.ID }},
 		{route: "POST /clients/{id}/orders", action: "client.order", body: rest.NewOrder{Kind: "refresh"}, path: func() string { return "/clients/" + client + "/orders" }},
@@ -196,7 +200,8 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		}
 	}
 	for _, r := range httpapi.Routes() {
-		if r.Audited && !done[r.Method+" "+r.Path] {
+		elsewhere := r.Proof != "" && r.Proof != access.MethodPassword // proofs_test.go looks at their records
+		if r.Audited && !elsewhere && !done[r.Method+" "+r.Path] {
 			t.Errorf("%s %s: no step of this test makes that change", r.Method, r.Path)
 		}
 	}

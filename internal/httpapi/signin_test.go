@@ -113,11 +113,14 @@ func TestLastOperator(t *testing.T) {
 		{"PUT", "/operators", rest.SetOperator{Kind: "user", Name: "admin", Role: "read-only"}},
 		{"DELETE", admin, nil},
 		{"PATCH", admin, rest.ChangeUser{Disabled: new(true)}},
+		{"PATCH", admin, rest.ChangeUser{Expires: new(time.Now().Add(-time.Minute))}},
 	} {
 		if a := h.ask(c.method, rest.Prefix+c.path, h.admin, c.body); a.status != http.StatusConflict {
 			t.Errorf("%s %s: status %d", c.method, c.path, a.status)
 		}
 	}
+	h.must("PATCH", admin, h.admin, rest.ChangeUser{Expires: new(time.Now().Add(time.Hour))}, nil)
+	h.must("PATCH", admin, h.admin, rest.ChangeUser{Expires: new(time.Time{})}, nil)
 	h.must("GET", "/sessions/current", h.admin, nil, nil)
 }
 
