@@ -76,23 +76,9 @@ func (c *Catalog) Generation() uint64 { return c.snapshot.Load().generation }
 func (c *Catalog) Assignments(ctx context.Context, user dormer.Principal, groups []dormer.Principal, _ dormer.ClientID) (Assignments, error) {
 	s := c.snapshot.Load()
 	now := c.cfg.Now()
-	grants := make(map[*workspace][]int)
-	for _, ref := range s.granted[user.ID()] {
-		if ref.w.doc.Grants[ref.grant].Principal.Kind == dormer.KindUser {
-			grants[ref.w] = append(grants[ref.w], ref.grant)
-		}
-	}
-	for _, g := range groups {
-		for _, ref := range s.granted[g.ID()] {
-			if ref.w.doc.Grants[ref.grant].Principal.Kind == dormer.KindGroup {
-				grants[ref.w] = append(grants[ref.w], ref.grant)
-			}
-		}
-	}
+	grants := s.grantsOf(user, groups)
 	out := Assignments{Generation: s.generation, Entitlements: make([]*lease.Entitlement, 0, len(grants))}
 	for w, of := range grants {
-		slices.Sort(of)
-		of = slices.Compact(of)
 		if next := w.nextEnd(of, now, c.cfg.Zone); !next.IsZero() && (out.Until.IsZero() || next.Before(out.Until)) {
 			out.Until = next
 		}
@@ -104,6 +90,28 @@ func (c *Catalog) Assignments(ctx context.Context, user dormer.Principal, groups
 	}
 	slices.SortFunc(out.Entitlements, func(a, b *lease.Entitlement) int { return cmp.Compare(a.Workspace, b.Workspace) })
 	return out, nil
+}
+
+// grantsOf returns the places of the grants that are for a user of these
+// groups, ascending, by workspace.
+func (s *snapshot) grantsOf(user dormer.Principal, groups []dormer.Principal) map[*workspace][]int {
+	grants := make(map[*workspace][]int)
+	add := func(p dormer.Principal, kind dormer.PrincipalKind) {
+		for _, ref := range s.granted[p.ID()] {
+			if ref.w.doc.Grants[ref.grant].Principal.Kind == kind {
+				grants[ref.w] = append(grants[ref.w], ref.grant)
+			}
+		}
+	}
+	add(user, dormer.KindUser)
+	for _, g := range groups {
+		add(g, dormer.KindGroup)
+	}
+	for w, of := range grants {
+		slices.Sort(of)
+		grants[w] = slices.Compact(of)
+	}
+	return grants
 }
 
 // nextEnd returns the first instant after now at which one of the grants ends,
@@ -172,9 +180,26 @@ func bit(b bool) uint32 {
 
 // combine makes the effective policy and stores its bytes.
 func (c *Catalog) combine(ctx context.Context, w *workspace, grants []policy.Grant, now time.Time) (*lease.Entitlement, error) {
-	inForce, err := policy.InForce(grants, now, c.cfg.Zone)
+	e, effective, err := c.terms(w, grants, now)
 	if err != nil {
 		return nil, fmt.Errorf("workspace %s: %w", w.revision.Name, err)
+	}
+	if e.Refused != "" {
+		return e, nil // nobody fetches its policy
+	}
+	if e.PolicyHash, err = c.keep(ctx, effective.CanonicalJSON()); err != nil {
+		return nil, fmt.Errorf("workspace %s: %w", w.revision.Name, err)
+	}
+	return e, nil
+}
+
+// terms works out what grants of w come to at now: the one place where a
+// user's policy and image are decided, for leases and for Why. The entitlement
+// has no PolicyHash yet.
+func (c *Catalog) terms(w *workspace, grants []policy.Grant, now time.Time) (*lease.Entitlement, policy.Effective, error) {
+	inForce, err := policy.InForce(grants, now, c.cfg.Zone)
+	if err != nil {
+		return nil, policy.Effective{}, err
 	}
 	effective := policy.Combine(w.doc.Spec, inForce)
 	e := &lease.Entitlement{
@@ -191,7 +216,7 @@ func (c *Catalog) combine(ctx context.Context, w *workspace, grants []policy.Gra
 	}
 	end, ends, err := effective.ExpiresAt(c.cfg.Zone)
 	if err != nil {
-		return nil, fmt.Errorf("workspace %s: %w", w.revision.Name, err)
+		return nil, policy.Effective{}, err
 	}
 	if ends {
 		end = end.UTC()
@@ -205,13 +230,7 @@ func (c *Catalog) combine(ctx context.Context, w *workspace, grants []policy.Gra
 	default:
 		e.Offline = new(time.Duration)
 	}
-	if e.Refused != "" {
-		return e, nil // nobody fetches its policy
-	}
-	if e.PolicyHash, err = c.keep(ctx, effective.CanonicalJSON()); err != nil {
-		return nil, fmt.Errorf("workspace %s: %w", w.revision.Name, err)
-	}
-	return e, nil
+	return e, effective, nil
 }
 
 // Refresh reads workspaces and images again and swaps the snapshot when

@@ -14,7 +14,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
-	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/policy"
 )
 
@@ -152,31 +151,36 @@ func (c *Catalog) Validate(ctx context.Context, raw []byte) ([]dormer.FieldError
 	if err != nil {
 		return nil, err
 	}
-	var current *policy.Document
-	if doc.Metadata.ID != "" {
-		if current, err = c.stored(ctx, doc.Metadata.ID); err != nil && !errors.Is(err, dormer.ErrNotFound) {
-			return nil, err
-		}
-	}
-	if err := c.nameIsFree(ctx, doc); err != nil {
+	current, err := c.replaced(ctx, doc)
+	if err != nil {
 		return nil, err
 	}
 	return c.prepare(ctx, doc, current)
 }
 
-// nameIsFree refuses a document that would take another workspace's name. One
-// with neither identity nor a new name replaces the workspace of that name.
-func (c *Catalog) nameIsFree(ctx context.Context, doc *policy.Document) error {
+// replaced returns the document that doc would replace, or nil: that of its
+// identity, or of its name when it has no identity. A document that would take
+// another workspace's name is refused.
+func (c *Catalog) replaced(ctx context.Context, doc *policy.Document) (*policy.Document, error) {
+	of := doc.Metadata.ID
 	other, err := c.cfg.Store.WorkspaceByName(ctx, doc.Metadata.Name)
 	switch {
 	case errors.Is(err, dormer.ErrNotFound):
-		return nil
 	case err != nil:
-		return fmt.Errorf("look workspace up: %w", err)
-	case doc.Metadata.ID == "" || doc.Metadata.ID == other.Workspace:
-		return nil
+		return nil, fmt.Errorf("look workspace up: %w", err)
+	case of != "" && of != other.Workspace:
+		return nil, dormer.Invalidf("metadata.name", "is the name of another workspace")
+	default:
+		of = other.Workspace
 	}
-	return dormer.Invalidf("metadata.name", "is the name of another workspace")
+	if of == "" {
+		return nil, nil
+	}
+	current, err := c.stored(ctx, of)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return nil, nil
+	}
+	return current, err
 }
 
 // Create stores a new workspace. The identity that a document from elsewhere
@@ -372,55 +376,4 @@ func (c *Catalog) prepare(ctx context.Context, doc, current *policy.Document) ([
 		}
 	}
 	return warnings, nil
-}
-
-// resolvePrincipals fills in the keys of the principals of all grants and
-// writes their names as the directory does. A principal that was resolved in
-// the current revision and is gone since is a warning: it must not keep others
-// from changing the workspace.
-func (c *Catalog) resolvePrincipals(ctx context.Context, doc, current *policy.Document) (warnings []dormer.FieldError, err error) {
-	known := make(map[policy.Principal]bool)
-	if current != nil {
-		for _, g := range current.Grants {
-			known[g.Principal] = true
-		}
-	}
-	var wrong []dormer.FieldError
-	for i := range doc.Grants {
-		p := &doc.Grants[i].Principal
-		path := fmt.Sprintf("grants[%d].principal", i)
-		d := c.directory(p.DirectoryName())
-		if d == nil {
-			wrong = append(wrong, dormer.FieldError{Path: path + ".directory", Message: fmt.Sprintf("%.80q is not a directory of this instance", p.DirectoryName())})
-			continue
-		}
-		found, err := d.Resolve(ctx, p.Kind, p.Name)
-		switch {
-		case errors.Is(err, dormer.ErrNotFound) && p.Key != "" && known[*p]:
-			warnings = append(warnings, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no %s %.80q any more in directory %s", p.Kind, p.Name, d.Name())})
-		case errors.Is(err, dormer.ErrNotFound):
-			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("there is no %s %.80q in directory %s", p.Kind, p.Name, d.Name())})
-		case err != nil && p.Key != "" && known[*p] && errors.Is(err, dormer.ErrUnavailable):
-			warnings = append(warnings, dormer.FieldError{Path: path, Message: fmt.Sprintf("%s %.80q was not checked: its directory does not answer now", p.Kind, p.Name)})
-		case err != nil:
-			return nil, fmt.Errorf("look %s %.80q up in directory %s: %w", p.Kind, p.Name, d.Name(), err)
-		case p.Key != "" && p.Key != found.Key:
-			wrong = append(wrong, dormer.FieldError{Path: path + ".key", Message: fmt.Sprintf("is not the key of %s %.80q: name and key disagree", p.Kind, p.Name)})
-		default:
-			p.Key, p.Name = found.Key, found.Name
-		}
-	}
-	if len(wrong) > 0 {
-		return nil, &dormer.InvalidError{Fields: wrong}
-	}
-	return warnings, nil
-}
-
-func (c *Catalog) directory(named string) access.Directory {
-	for _, d := range c.cfg.Directories {
-		if name.Fold(d.Name()) == name.Fold(named) {
-			return d
-		}
-	}
-	return nil
 }

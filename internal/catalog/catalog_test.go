@@ -22,19 +22,31 @@ import (
 
 // people is a directory in memory.
 type people struct {
-	named map[string]dormer.Principal
-	err   error
+	name    string // "": that of the embedded one
+	named   map[string]dormer.Principal
+	groups  map[string][]dormer.Principal // by key of the user: the chain from the nearest outwards
+	entries []access.Entry
+	err     error
+	asked   int
 }
 
-func (people) Name() string { return dormer.EmbeddedDirectory }
+func (p *people) Name() string {
+	if p.name != "" {
+		return p.name
+	}
+	return dormer.EmbeddedDirectory
+}
 
-func (people) Authenticate(context.Context, string, string) (dormer.Principal, error) {
+func (*people) Authenticate(context.Context, string, string) (dormer.Principal, error) {
 	return dormer.Principal{}, dormer.ErrUnauthenticated
 }
 
-func (people) Groups(context.Context, dormer.Principal) ([]dormer.Principal, error) { return nil, nil }
+func (p *people) Groups(_ context.Context, user dormer.Principal) ([]dormer.Principal, error) {
+	return p.groups[user.Key], p.err
+}
 
-func (p people) Resolve(_ context.Context, kind dormer.PrincipalKind, name string) (dormer.Principal, error) {
+func (p *people) Resolve(_ context.Context, kind dormer.PrincipalKind, name string) (dormer.Principal, error) {
+	p.asked++
 	if p.err != nil {
 		return dormer.Principal{}, p.err
 	}
@@ -45,15 +57,37 @@ func (p people) Resolve(_ context.Context, kind dormer.PrincipalKind, name strin
 	return found, nil
 }
 
-func (people) Find(context.Context, string, int) ([]access.Entry, error) { return nil, nil }
+func (*people) Find(context.Context, string, int) ([]access.Entry, error) { return nil, nil }
 
-func (people) Match(context.Context, dormer.PrincipalKind, string, int) ([]access.Entry, error) {
-	return nil, nil
+func (p *people) Match(_ context.Context, kind dormer.PrincipalKind, name string, limit int) ([]access.Entry, error) {
+	var out []access.Entry
+	for _, e := range p.entries {
+		if e.Principal.Kind == kind && e.DisplayName == name && len(out) < limit {
+			out = append(out, e)
+		}
+	}
+	return out, p.err
 }
 
-func (people) Lookup(_ context.Context, p dormer.Principal) (dormer.Principal, error) { return p, nil }
+func (p *people) Lookup(_ context.Context, of dormer.Principal) (dormer.Principal, error) {
+	p.asked++
+	if p.err != nil {
+		return dormer.Principal{}, p.err
+	}
+	for _, q := range p.named {
+		if q.Kind == of.Kind && q.Key == of.Key {
+			return q, nil
+		}
+	}
+	return dormer.Principal{}, fmt.Errorf("principal: %w", dormer.ErrNotFound)
+}
 
-func (people) Chain(context.Context, dormer.Principal, dormer.Principal) ([]dormer.Principal, error) {
+func (p *people) Chain(_ context.Context, user, group dormer.Principal) ([]dormer.Principal, error) {
+	for i, g := range p.groups[user.Key] {
+		if g.Key == group.Key {
+			return p.groups[user.Key][:i+1], nil
+		}
+	}
 	return nil, dormer.ErrNotFound
 }
 
@@ -71,7 +105,9 @@ type fixture struct {
 	*catalog.Catalog
 	state  *store.State
 	people *people
+	corp   *people // another directory
 	images images
+	now    time.Time
 }
 
 func principal(kind dormer.PrincipalKind, name string) dormer.Principal {
@@ -86,12 +122,13 @@ func open(t *testing.T, dsn string) *fixture {
 	}
 	t.Cleanup(func() { _ = state.Close() })
 	f := &fixture{
-		state: state, images: images{"office": {ID: "sha256:a", Number: 3, KeyID: "k"}},
+		state: state, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), corp: &people{name: "CORP", named: map[string]dormer.Principal{}},
+		images: images{"office": {ID: "sha256:a", Number: 3, KeyID: "k"}},
 		people: &people{named: map[string]dormer.Principal{"user alice": principal(dormer.KindUser, "Alice"), "user bob": principal(dormer.KindUser, "Bob"), "group staff": principal(dormer.KindGroup, "Staff")}},
 	}
 	f.Catalog, err = catalog.New(t.Context(), catalog.Config{
-		Store: state, Policies: state, Directories: []access.Directory{f.people}, Images: f.images,
-		Now: func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
+		Store: state, Policies: state, Directories: []access.Directory{f.people, f.corp}, Images: f.images,
+		Now: func() time.Time { return f.now }, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

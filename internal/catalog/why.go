@@ -1,0 +1,397 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/policy"
+)
+
+// People knows users and their groups, of all directories. A directory that
+// does not answer is ErrUnavailable.
+type People interface {
+	// Resolve finds a user by a name as people write it, with or without a
+	// directory. ErrNotFound when there is none.
+	Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error)
+	// GroupsOf returns the groups that a user is in, nested ones too, as the
+	// directories say now. *access.RefusedError when the account may not be used.
+	GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error)
+	// Chain returns the groups from the user's own to group itself. ErrNotFound
+	// when the user is not in it.
+	Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error)
+}
+
+// Question is what Why answers.
+type Question struct {
+	Workspace dormer.WorkspaceID
+	User      string // as people write it
+	Client    *Client
+	// With are taken for grants of the user, whoever their principals are;
+	// Without are principals whose grants are left out: directory ("" is the
+	// embedded one), kind and name count.
+	With    []policy.Grant
+	Without []dormer.Principal
+}
+
+// Client is a computer that a question is about.
+type Client struct {
+	Name    string
+	Managed bool
+	Revoked bool
+}
+
+// Explanation is what a user gets of a workspace, and why.
+type Explanation struct {
+	Revision Revision // without its document
+	User     dormer.Principal
+	// Gets says that the user may run the workspace, on the client if one was
+	// named; Reason is a sentence about why, or why not.
+	Gets   bool
+	Reason string
+	// Grants are all of the document in its order, then those of With.
+	Grants []GrantReason
+	// Fields are the effective policy, explained; their From are places in
+	// Grants. None when no grant is for the user.
+	Fields []policy.Explained
+	// PolicyHash is that of a lease; empty when none is issued.
+	PolicyHash string
+	// Otherwise is what holds without With and Without; nil when neither was
+	// asked for.
+	Otherwise *Explanation
+}
+
+// GrantReason says whether a grant counts for a user, and why.
+type GrantReason struct {
+	Principal dormer.Principal
+	Counts    bool
+	Reason    string
+	// Chain are the groups from the user's own to that of the grant.
+	Chain []dormer.Principal
+	Added bool // by the question
+}
+
+// Why says what a user gets of a workspace on a client and where each value
+// comes from. The directories are asked now; what a lease says was decided when
+// they were asked last. ErrNotFound without such a workspace or user,
+// ErrUnavailable when a directory does not answer.
+func (c *Catalog) Why(ctx context.Context, people People, q Question) (Explanation, error) {
+	s := c.snapshot.Load()
+	w := s.workspaces[q.Workspace]
+	if w == nil {
+		if _, err := c.Get(ctx, q.Workspace); err != nil {
+			return Explanation{}, err
+		}
+		return Explanation{}, fmt.Errorf("workspace %s: cannot be read here now: %w", q.Workspace, dormer.ErrUnavailable)
+	}
+	user, err := people.Resolve(ctx, dormer.KindUser, q.User)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("find user %.200q: %w", q.User, err)
+	}
+	asked := inquiry{catalog: c, workspace: w, user: user, client: q.Client, now: c.cfg.Now()}
+	groups, err := people.GroupsOf(ctx, user)
+	refused, isRefused := errors.AsType[*access.RefusedError](err)
+	switch {
+	case isRefused:
+		asked.refused = fmt.Sprintf("%s in directory %s", refused.Reason, user.Directory)
+	case err != nil:
+		return Explanation{}, fmt.Errorf("ask for the groups of %s in directory %s: %w", user.Name, user.Directory, err)
+	default:
+		asked.mine = s.grantsOf(user, groups)[w]
+	}
+	if asked.grants, err = asked.reasons(ctx, people); err != nil {
+		return Explanation{}, err
+	}
+	now, err := asked.explain(nil, nil)
+	if err != nil || len(q.With) == 0 && len(q.Without) == 0 {
+		return now, err
+	}
+	without, err := asked.leftOut(q.Without)
+	if err != nil {
+		return Explanation{}, err
+	}
+	then, err := asked.explain(q.With, without)
+	then.Otherwise = &now
+	return then, err
+}
+
+// inquiry is one question, as far as it is answered.
+type inquiry struct {
+	catalog   *Catalog
+	workspace *workspace
+	user      dormer.Principal
+	client    *Client
+	now       time.Time
+	// refused is why the account may not be used, or empty.
+	refused string
+	mine    []int         // places of the user's grants
+	grants  []GrantReason // of the document, as it stands
+}
+
+// maxChains bounds how many chains of groups are looked for: each takes several
+// questions to a directory.
+const maxChains = 100
+
+// reasons says of each grant of the document whether it counts.
+func (q *inquiry) reasons(ctx context.Context, people People) ([]GrantReason, error) {
+	out := make([]GrantReason, len(q.workspace.doc.Grants))
+	chains := 0
+	for i := range q.workspace.doc.Grants {
+		g := &q.workspace.doc.Grants[i]
+		r := GrantReason{Principal: g.Principal.Resolved()}
+		isGroup := g.Principal.Kind == dormer.KindGroup
+		switch mine := slices.Contains(q.mine, i); {
+		case q.refused != "":
+			r.Reason = q.refused
+		case !mine && isGroup:
+			r.Reason = fmt.Sprintf("%s is not in this group", nameOf(q.user))
+		case !mine:
+			r.Reason = "this is another user"
+		case !isGroup:
+			r.Reason = "granted to the user"
+		case chains < maxChains:
+			chains++
+			var err error
+			r.Chain, err = people.Chain(ctx, q.user, r.Principal)
+			if err != nil && !errors.Is(err, dormer.ErrNotFound) {
+				return nil, fmt.Errorf("ask how %s is in group %s of directory %s: %w", q.user.Name, r.Principal.Name, r.Principal.Directory, err)
+			}
+			r.Reason = "through " + q.chain(r)
+		default:
+			r.Reason = "in the group"
+		}
+		if err := q.settle(&r, g, slices.Contains(q.mine, i)); err != nil {
+			return nil, err
+		}
+		out[i] = r
+	}
+	return out, nil
+}
+
+// settle says whether a grant counts that is the user's.
+func (q *inquiry) settle(r *GrantReason, g *policy.Grant, mine bool) error {
+	if !mine {
+		return nil
+	}
+	if g.Enabled != nil && !*g.Enabled {
+		r.Reason = "the grant is disabled"
+		return nil
+	}
+	if g.Expires != nil {
+		end, err := g.Expires.End(q.catalog.cfg.Zone)
+		if err != nil {
+			return err
+		}
+		if !q.now.Before(end) {
+			r.Reason = "the grant expired at " + q.at(end)
+			return nil
+		}
+	}
+	r.Counts = true
+	return nil
+}
+
+func (q *inquiry) at(t time.Time) string {
+	return t.In(q.catalog.cfg.Zone).Format("2006-01-02 15:04 MST")
+}
+
+// chain shows how the user is in a group.
+func (q *inquiry) chain(r GrantReason) string {
+	steps := []string{nameOf(q.user)}
+	for _, g := range r.Chain {
+		steps = append(steps, nameOf(g))
+	}
+	if len(r.Chain) == 0 { // left meanwhile, or the directory does not say
+		steps = append(steps, nameOf(r.Principal))
+	}
+	return strings.Join(steps, " > ")
+}
+
+// nameOf is how people read a principal: with its directory, but for the
+// embedded one.
+func nameOf(p dormer.Principal) string {
+	if p.Directory == dormer.EmbeddedDirectory {
+		return p.Name
+	}
+	return p.Directory + `\` + p.Name
+}
+
+// leftOut finds the grants of principals.
+func (q *inquiry) leftOut(principals []dormer.Principal) ([]int, error) {
+	var out []int
+	for n, p := range principals {
+		if p.Directory == "" {
+			p.Directory = dormer.EmbeddedDirectory
+		}
+		i := slices.IndexFunc(q.grants, func(r GrantReason) bool {
+			return r.Principal.Kind == p.Kind && name.Fold(r.Principal.Directory) == name.Fold(p.Directory) && name.Fold(r.Principal.Name) == name.Fold(p.Name)
+		})
+		if i < 0 {
+			return nil, dormer.Invalidf(fmt.Sprintf("without[%d]", n), "there is no grant to %s %.80q in workspace %s", p.Kind, nameOf(p), q.workspace.revision.Name)
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// explain answers with grants added and others left out.
+func (q *inquiry) explain(with []policy.Grant, without []int) (Explanation, error) {
+	w := q.workspace
+	out := Explanation{Revision: w.revision, User: q.user, Grants: slices.Clone(q.grants)}
+	var grants []policy.Grant // the user's
+	var at []int              // their places in out.Grants
+	for i := range out.Grants {
+		switch {
+		case slices.Contains(without, i):
+			out.Grants[i] = GrantReason{Principal: out.Grants[i].Principal, Reason: "left out, as asked"}
+		case slices.Contains(q.mine, i):
+			grants, at = append(grants, w.doc.Grants[i]), append(at, i)
+		}
+	}
+	for i := range with {
+		r := GrantReason{Principal: with[i].Principal.Resolved(), Added: true, Reason: "as if it were granted to the user"}
+		if r.Principal.Kind == dormer.KindGroup {
+			r.Reason = "as if the user were in the group"
+		}
+		if q.refused != "" {
+			r.Reason = q.refused
+		} else {
+			if err := q.settle(&r, &with[i], true); err != nil {
+				return Explanation{}, err
+			}
+			grants, at = append(grants, with[i]), append(at, len(out.Grants))
+		}
+		out.Grants = append(out.Grants, r)
+	}
+	switch {
+	case len(grants) == 0 && len(q.mine) > 0:
+		out.Reason = q.verdict("does not get") + ": no other grant is for this user"
+		return out, nil
+	case len(grants) == 0:
+		out.Reason = q.nothing(out.Grants)
+		return out, nil
+	}
+	terms, effective, err := q.catalog.terms(w, grants, q.now)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("workspace %s: %w", w.revision.Name, err)
+	}
+	inForce, err := policy.InForce(grants, q.now, q.catalog.cfg.Zone)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("workspace %s: %w", w.revision.Name, err)
+	}
+	out.Fields = policy.Explain(w.doc.Spec, inForce)
+	for i := range out.Fields {
+		for j, place := range out.Fields[i].From {
+			out.Fields[i].From[j] = at[place]
+		}
+	}
+	if terms.Refused == "" {
+		out.PolicyHash = effective.Hash()
+	}
+	if why := q.against(terms, &effective, out.Grants, at); why != "" {
+		out.Reason = q.verdict("does not get") + ": " + why
+		return out, nil
+	}
+	out.Gets = true
+	out.Reason = q.verdict("gets") + " " + q.sources(out.Grants)
+	if terms.ValidUntil != nil {
+		out.Reason += ", until " + q.at(*terms.ValidUntil)
+	}
+	return out, nil
+}
+
+func (q *inquiry) verdict(verb string) string {
+	s := nameOf(q.user) + " " + verb + " " + q.workspace.revision.Name
+	if q.client != nil {
+		s += " on " + q.client.Name
+	}
+	return s
+}
+
+// against is why the user's grants give nothing, with what would help, or
+// empty.
+func (q *inquiry) against(terms *lease.Entitlement, effective *policy.Effective, grants []GrantReason, mine []int) string {
+	counts := slices.ContainsFunc(grants, func(r GrantReason) bool { return r.Counts })
+	switch {
+	case !counts:
+		var each []string
+		for _, i := range mine[:min(len(mine), maxNamed)] {
+			each = append(each, fmt.Sprintf("to %s %s: %s", grants[i].Principal.Kind, nameOf(grants[i].Principal), grants[i].Reason))
+		}
+		help := "enable it"
+		if effective.Deployment.Enabled {
+			help = "give it a later day"
+		}
+		return fmt.Sprintf("no grant of the user is in force (%s); %s, or grant it otherwise", strings.Join(each, "; "), help)
+	case q.workspace.image.problem != "":
+		return q.workspace.image.problem
+	case q.client != nil && q.client.Revoked:
+		return fmt.Sprintf("client %s was revoked; enrol it again", q.client.Name)
+	case q.client != nil && !q.client.Managed && terms.RefusesUnmanaged:
+		return fmt.Sprintf("the workspace is not for agents that belong to a user, and that of %s does (general.unmanagedClients); install the agent as a service", q.client.Name)
+	case terms.Refused != "":
+		return terms.Refused
+	}
+	return ""
+}
+
+// maxNamed is how many grants a sentence names.
+const maxNamed = 3
+
+// sources names the grants that count.
+func (q *inquiry) sources(grants []GrantReason) string {
+	var each []string
+	more := 0
+	for _, r := range grants {
+		switch {
+		case !r.Counts:
+		case len(each) == maxNamed:
+			more++
+		case r.Added:
+			each = append(each, fmt.Sprintf("to %s %s (added)", r.Principal.Kind, nameOf(r.Principal)))
+		case r.Principal.Kind == dormer.KindGroup:
+			each = append(each, fmt.Sprintf("to group %s (%s)", nameOf(r.Principal), q.chain(r)))
+		default:
+			each = append(each, "to user "+nameOf(r.Principal))
+		}
+	}
+	noun := "from the grants "
+	if len(each) == 1 {
+		noun = "from the grant "
+	}
+	if more > 0 {
+		return noun + strings.Join(each, ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	if n := len(each); n > 1 {
+		return noun + strings.Join(each[:n-1], ", ") + " and " + each[n-1]
+	}
+	return noun + strings.Join(each, "")
+}
+
+// nothing is why no grant is the user's, and what would help.
+func (q *inquiry) nothing(grants []GrantReason) string {
+	if q.refused != "" {
+		return q.verdict("does not get") + ": " + q.refused
+	}
+	var groups []string
+	for _, r := range grants {
+		if r.Principal.Kind == dormer.KindGroup && !r.Added && len(groups) < maxNamed {
+			groups = append(groups, nameOf(r.Principal))
+		}
+	}
+	switch {
+	case len(grants) == 0:
+		return q.verdict("does not get") + ": nobody is granted it; add a grant"
+	case len(groups) == 0:
+		return q.verdict("does not get") + ": none of its grants is for this user; add one"
+	}
+	return fmt.Sprintf("%s: none of its grants is for this user or a group that the user is in; put the user into a group that has one (%s), or add a grant",
+		q.verdict("does not get"), strings.Join(groups, ", "))
+}
