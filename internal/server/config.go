@@ -79,7 +79,11 @@ type Config struct {
 	Repository RepositoryConfig `toml:"repository"`
 	Clients    ClientsConfig    `toml:"clients"`
 	Access     AccessConfig     `toml:"access"`
+	Kerberos   KerberosConfig   `toml:"kerberos"`
 	Log        LogConfig        `toml:"log"`
+
+	Directories []DirectoryConfig `toml:"directories" doc:"A directory whose users and groups can be granted to and sign in, beside the embedded one; as many as there are."`
+	Providers   []ProviderConfig  `toml:"providers" doc:"An OpenID Connect provider by which people sign in; as many as there are."`
 }
 
 // TLSConfig is the section [tls].
@@ -115,7 +119,8 @@ type ClientsConfig struct {
 
 // AccessConfig is the section [access].
 type AccessConfig struct {
-	DefaultDirectory string   `toml:"default_directory" doc:"Directory of users who name none."`
+	DefaultDirectory string   `toml:"default_directory" doc:"Directory of users who name none: \"local\" (the embedded one) or a name of directories."`
+	DirectoryAge     Duration `toml:"directory_age" doc:"How long what a directory said of a user on a client (groups, whether the account is good) counts before it is asked again."`
 	SessionLength    Duration `toml:"session_length" doc:"How long operators stay signed in."`
 	PasswordChecks   int      `toml:"password_checks" doc:"How many passwords are checked at once; each takes 19 MiB and some 30 ms of a processor."`
 }
@@ -135,7 +140,7 @@ func Default() Config {
 		Events:   EventsConfig{Queue: 50_000, RetentionDays: 90},
 		TimeZone: "UTC",
 		Clients:  ClientsConfig{PollInterval: Duration(time.Minute), SessionLength: Duration(30 * 24 * time.Hour)},
-		Access:   AccessConfig{DefaultDirectory: dormer.EmbeddedDirectory, SessionLength: Duration(12 * time.Hour), PasswordChecks: 2},
+		Access:   AccessConfig{DefaultDirectory: dormer.EmbeddedDirectory, SessionLength: Duration(12 * time.Hour), PasswordChecks: 2, DirectoryAge: Duration(15 * time.Minute)},
 		Log:      LogConfig{Format: "text", Level: "info"},
 	}
 }
@@ -147,6 +152,8 @@ const (
 	maxPasswords    = 64
 	minQueue        = 1000
 	maxQueue        = 10_000_000
+	minDirectoryAge = time.Second
+	maxDirectoryAge = 24 * time.Hour
 )
 
 // Validate returns an *dormer.InvalidError that names every wrong setting.
@@ -217,9 +224,8 @@ func (c *Config) Validate() error {
 	within("clients.poll_interval", c.Clients.PollInterval, minPollInterval, maxPollInterval)
 	within("clients.session_length", c.Clients.SessionLength, time.Minute, 400*24*time.Hour)
 	within("access.session_length", c.Access.SessionLength, time.Minute, 30*24*time.Hour)
-	if c.Access.DefaultDirectory != dormer.EmbeddedDirectory {
-		add("access.default_directory", "names a directory that is not configured; there is %q", dormer.EmbeddedDirectory)
-	}
+	within("access.directory_age", c.Access.DirectoryAge, minDirectoryAge, maxDirectoryAge)
+	c.checkPeople(add)
 	if c.Access.PasswordChecks < 1 || c.Access.PasswordChecks > maxPasswords {
 		add("access.password_checks", "must be from 1 to %d", maxPasswords)
 	}

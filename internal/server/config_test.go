@@ -94,12 +94,14 @@ func TestExplain(t *testing.T) {
 		}
 		bare.WriteString(line)
 	}
-	for _, text := range []string{"", b.String(), bare.String()} {
+	samples := Default()
+	samples.Directories, samples.Providers = []DirectoryConfig{sampleDirectory()}, []ProviderConfig{sampleProvider()}
+	for text, want := range map[string]Config{"": Default(), b.String(): Default(), bare.String(): samples} {
 		got, err := ParseConfig([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(Default(), got, cmp.Transformer("empty", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.Transformer("empty", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
 			t.Errorf("the explained configuration differs from the default:\n%s", diff)
 		}
 	}

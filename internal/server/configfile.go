@@ -77,9 +77,11 @@ func explainDecode(err error, b []byte) error {
 		f := dormer.FieldError{Line: line, Message: "is not valid TOML"}
 		var whole map[string]any
 		valid := toml.Unmarshal(b, &whole) == nil // then a value is of another type than its setting
-		for _, k := range settings() {
-			if valid && slices.Contains(linesOf(b, k.path), line) {
-				f.Path, f.Message = k.path, "expected "+k.noun()
+		for _, k := range keysOf(b) {
+			for _, s := range settings() {
+				if valid && k.line == line && withoutPlaces(k.path) == s.path {
+					f.Path, f.Message = k.path, "expected "+s.noun()
+				}
 			}
 		}
 		return &dormer.InvalidError{Fields: []dormer.FieldError{f}}
@@ -93,47 +95,86 @@ func withLines(err error, b []byte) error {
 	if !ok {
 		return err
 	}
+	keys := keysOf(b)
 	for i, f := range invalid.Fields {
-		path, _, _ := strings.Cut(f.Path, "[")
-		invalid.Fields[i].Line = lineOf(b, path)
+		invalid.Fields[i].Line = lineOf(keys, f.Path)
 	}
 	return invalid
 }
 
-// lineOf finds the line that sets path; 0 when none does in a plain way.
-func lineOf(b []byte, path string) int {
-	if lines := linesOf(b, path); len(lines) > 0 {
-		return lines[0]
+// lineOf finds the line that sets path, or, for a key that is missing in one
+// of several tables, where the table begins; 0 when neither stands there in a
+// plain way.
+func lineOf(keys []keyLine, path string) int {
+	// A place in a list stands with the list, unless it is a table's.
+	for _, p := range []string{path, strings.TrimRight(path, "0123456789[]")} {
+		for _, k := range keys {
+			if k.path == p {
+				return k.line
+			}
+		}
+	}
+	if i := strings.LastIndexByte(path, '.'); i > 0 && strings.Contains(path[:i], "[") {
+		return lineOf(keys, path[:i])
 	}
 	return 0
 }
 
-func linesOf(b []byte, path string) []int {
-	section, key := "", path
-	if i := strings.LastIndexByte(path, '.'); i >= 0 {
-		section, key = path[:i], path[i+1:]
-	}
-	var lines []int
-	now := ""
+// keyLine is where a key or one of several tables stands.
+type keyLine struct {
+	path string // with places: directories[0].name
+	line int
+}
+
+// keysOf lists the keys that are set in a plain way.
+func keysOf(b []byte) []keyLine {
+	var keys []keyLine
+	count := map[string]int{} // of tables by their names
+	now := ""                 // what the current table's keys begin with
 	for i, line := range strings.Split(string(b), "\n") {
 		line = strings.TrimSpace(line)
-		if name, ok := strings.CutPrefix(line, "["); ok {
-			name, _, _ = strings.Cut(name, "]")
-			now = strings.TrimSpace(name)
-			continue
-		}
-		left, _, ok := strings.Cut(line, "=")
-		if left = strings.TrimSpace(left); ok && (now == section && left == key || now == "" && left == path) {
-			lines = append(lines, i+1)
+		switch {
+		case strings.HasPrefix(line, "[["):
+			name, _, _ := strings.Cut(line[2:], "]")
+			name = strings.TrimSpace(name)
+			table := fmt.Sprintf("%s[%d]", name, count[name])
+			count[name]++
+			keys = append(keys, keyLine{table, i + 1})
+			now = table + "."
+		case strings.HasPrefix(line, "["):
+			name, _, _ := strings.Cut(line[1:], "]")
+			name = strings.TrimSpace(name)
+			if first, rest, ok := strings.Cut(name, "."); ok && count[first] > 0 {
+				name = fmt.Sprintf("%s[%d].%s", first, count[first]-1, rest)
+				keys = append(keys, keyLine{name, i + 1})
+			}
+			now = name + "."
+		default:
+			if left, _, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
+				keys = append(keys, keyLine{now + strings.TrimSpace(left), i + 1})
+			}
 		}
 	}
-	return lines
+	return keys
+}
+
+// withoutPlaces makes directories[0].name directories.name.
+func withoutPlaces(path string) string {
+	var b strings.Builder
+	for path != "" {
+		before, rest, _ := strings.Cut(path, "[")
+		b.WriteString(before)
+		_, path, _ = strings.Cut(rest, "]")
+	}
+	return b.String()
 }
 
 // setting is one key of the configuration.
 type setting struct {
 	path, doc string
-	value     reflect.Value // the default
+	value     reflect.Value // the default, or an example
+	// table is what is said of the table that there may be several of.
+	table string
 }
 
 func (s setting) noun() string {
@@ -144,25 +185,32 @@ func (s setting) noun() string {
 		return "a list of strings"
 	case int:
 		return "a whole number"
+	case bool:
+		return "true or false"
 	}
 	return "a string in quotes"
 }
 
 // settings returns all keys with their defaults, in the order of the structs.
 func settings() []setting {
-	return settingsOf(reflect.ValueOf(Default()), "")
+	sample := Default()
+	sample.Directories, sample.Providers = []DirectoryConfig{sampleDirectory()}, []ProviderConfig{sampleProvider()}
+	return settingsOf(reflect.ValueOf(sample), "", "")
 }
 
-func settingsOf(v reflect.Value, prefix string) []setting {
+func settingsOf(v reflect.Value, prefix, table string) []setting {
 	var all []setting
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		path := prefix + f.Tag.Get("toml")
-		if f.Type.Kind() == reflect.Struct {
-			all = append(all, settingsOf(v.Field(i), path+".")...)
-			continue
+		path, doc := prefix+f.Tag.Get("toml"), f.Tag.Get("doc")
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			all = append(all, settingsOf(v.Field(i), path+".", table)...)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			all = append(all, settingsOf(v.Field(i).Index(0), path+".", doc)...)
+		default:
+			all = append(all, setting{path: path, doc: doc, value: v.Field(i), table: table})
 		}
-		all = append(all, setting{path: path, doc: f.Tag.Get("doc"), value: v.Field(i)})
 	}
 	return all
 }
@@ -205,7 +253,8 @@ func distance(a, b string) int {
 }
 
 // Explain writes a configuration file in which every setting is explained and
-// has its default, commented out.
+// has its default, commented out; tables of which there may be several are
+// examples.
 func Explain(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Configuration of dormerd. What is not set has the default shown.\n")
@@ -216,13 +265,24 @@ func Explain(w io.Writer) error {
 			key = s.path[i+1:]
 			if name := s.path[:i]; name != section {
 				section = name
-				fmt.Fprintf(&b, "\n[%s]\n", name)
+				b.WriteString("\n" + header(s, name))
 			}
 		}
 		b.WriteString("\n" + wrap(s.doc, "# ") + "#" + key + " = " + literal(s.value) + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// header begins the section of s.
+func header(s setting, section string) string {
+	switch {
+	case s.table == "":
+		return "[" + section + "]\n"
+	case strings.Contains(section, "."):
+		return "#[" + section + "]\n"
+	}
+	return wrap(s.table, "# ") + "#[[" + section + "]]\n"
 }
 
 // wrap breaks text into lines of at most 100 characters.
@@ -256,6 +316,8 @@ func literal(v reflect.Value) string {
 		return "[" + strings.Join(quoted, ", ") + "]"
 	case int:
 		return strconv.Itoa(x)
+	case bool:
+		return strconv.FormatBool(x)
 	}
 	return strconv.Quote(v.String())
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/store"
@@ -66,6 +67,7 @@ type Server struct {
 	epoch    dormer.Epoch
 
 	accounts  *access.Accounts
+	people    *people
 	access    *access.Authenticator
 	first     *firstOperator
 	ring      *keyRing
@@ -164,8 +166,31 @@ func (s *Server) makeAccess(ctx context.Context) error {
 		path: s.data.file(fileFirstPassword), accounts: s.accounts, operators: s.state, log: s.state,
 		now: s.deps.Now, random: s.deps.Random,
 	}
+	code, err := derive(s.keys.token, "sign-in codes")
+	if err != nil {
+		return err
+	}
+	kept, err := derive(s.keys.escrow, "refresh tokens")
+	if err != nil {
+		return err
+	}
+	deps := peopleDeps{
+		now: s.deps.Now, random: s.deps.Random, logger: s.deps.Logger,
+		embedded: s.embedded(), accounts: s.state, once: s.state, key: kept,
+	}
+	for _, u := range s.publicURLs {
+		if strings.HasPrefix(u, "https://") {
+			deps.redirectBases = append(deps.redirectBases, u)
+		}
+	}
+	if s.people, err = newPeople(s.cfg, deps); err != nil {
+		return err
+	}
+	s.onClose(s.people.Close)
 	s.access, err = access.NewAuthenticator(ctx, access.Config{
-		Directories: []access.Mount{{Directory: s.embedded()}}, Default: s.cfg.Access.DefaultDirectory, Operators: s.state, Sessions: s.state,
+		Directories: s.people.mounts, Default: s.cfg.Access.DefaultDirectory,
+		Negotiator: s.people.negotiator, Service: s.people.service, Providers: s.people.providers,
+		Operators: s.state, Sessions: s.state, Once: s.state, Tokens: s.state, CodeKey: code,
 		OperatorSession: time.Duration(s.cfg.Access.SessionLength), UserSession: time.Duration(s.cfg.Clients.SessionLength),
 		Now: s.deps.Now, Random: s.deps.Random,
 	})
@@ -223,7 +248,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("setting time_zone: %w", err)
 	}
 	s.catalog, err = catalog.New(ctx, catalog.Config{
-		Store: s.state, Policies: s.state, Directories: []access.Directory{s.embedded()},
+		Store: s.state, Policies: s.state, Directories: s.people.directories(),
 		Images: catalogImages{images: s.images},
 		Zone:   zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
@@ -264,6 +289,7 @@ func (s *Server) makeClients() error {
 		},
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
 		Objects: s.images, Audit: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge),
 		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
 		Fenced:   s.fence,
@@ -281,7 +307,11 @@ func (s *Server) firstStart(ctx context.Context) error {
 		return err
 	}
 	if made && s.deps.Terminal != nil {
-		fmt.Fprintf(s.deps.Terminal, "The first operator is %q. The one-time password is in the file\n  %s\nand must be changed at the first sign-in.\n", firstAdmin, s.first.path)
+		called := firstAdmin
+		if name.Fold(s.cfg.Access.DefaultDirectory) != dormer.EmbeddedDirectory {
+			called = dormer.EmbeddedDirectory + `\` + called
+		}
+		fmt.Fprintf(s.deps.Terminal, "The first operator is \"%s\". The one-time password is in the file\n  %s\nand must be changed at the first sign-in.\n", called, s.first.path)
 	}
 	return nil
 }

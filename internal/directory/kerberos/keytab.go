@@ -175,3 +175,8 @@ func (k *keys) String() string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// CheckKeytab says what is wrong with a keytab.
+func CheckKeytab(path string) error {
+	return (&keys{path: path}).open()
+}
