@@ -30,3 +30,21 @@ func FuzzDecodePoll(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeSignIn(f *testing.F) {
+	f.Add([]byte(`{"protocol":1,"user":"alice","password":"secret"}`))
+	f.Add([]byte(`{"protocol":1,"code":"AQ"}`))
+	f.Add([]byte(`{"protocol":1,"code":"AQ","user":"alice"}`))
+	f.Add([]byte(`{"protocol":2,"code":[]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var q wire.SignInRequest
+		if decode(b, &q) != nil || checkSignIn(&q) != nil {
+			return
+		}
+		byCode := q.Code != "" && q.User == "" && q.Password == ""
+		byPassword := q.Code == "" && q.User != "" && q.Password != ""
+		if !byCode && !byPassword || len(q.User) > maxUserName || len(q.Password) > wire.MaxPasswordLength {
+			t.Error("a sign-in that is neither by password nor by code is taken, or a long one")
+		}
+	})
+}

@@ -81,7 +81,7 @@ func (a *API) whoSignsIn(r *http.Request, client dormer.ClientID, q *wire.SignIn
 		wrong = "the one-time code does not count, or not any more; prove anew who you are"
 		p, err = a.cfg.People.RedeemCode(r.Context(), q.Code, client)
 	} else {
-		p, err = a.cfg.People.SignIn(r.Context(), access.Attempt{User: q.User, Password: q.Password, Remote: a.cfg.Address(r)})
+		p, err = a.cfg.People.SignIn(r.Context(), access.Attempt{User: q.User, Password: q.Password, Remote: a.cfg.Address(r), Client: client})
 	}
 	if err == nil || !refused(err) {
 		return p, err

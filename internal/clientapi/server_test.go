@@ -240,6 +240,7 @@ func (s *server) start() {
 	embedded := directory.NewEmbedded(s.accounts)
 	s.people = must(access.NewAuthenticator(ctx, access.Config{
 		Directories: []access.Mount{{Directory: embedded}}, Default: embedded.Name(), Operators: state, Sessions: state,
+		Once: state, CodeKey: bytes.Repeat([]byte{3}, 32),
 		OperatorSession: time.Hour, UserSession: 30 * 24 * time.Hour, Now: s.clock.Now, Random: rand.Reader,
 	}))(t)
 	s.enroll = must(enroll.New(ctx, enroll.Config{Instance: s.instance, Key: s.token, Store: state, Clients: state, Now: s.clock.Now, Random: rand.Reader}))(t)
@@ -371,6 +372,7 @@ type client struct {
 	id       dormer.ClientID
 	token    string
 	epoch    dormer.Epoch
+	run      string // of its agent
 	sessions []wire.Session
 	leases   map[dormer.MachineID]lease.Lease
 	keysTag  string
@@ -389,7 +391,7 @@ func (s *server) enrolRequest(secret string, key *seal.FileKey, managed bool) wi
 func (s *server) client(managed bool) *client {
 	s.t.Helper()
 	_, secret := s.joinToken(nil)
-	c := &client{s: s, key: must(seal.NewFileKey(rand.Reader))(s.t), leases: map[dormer.MachineID]lease.Lease{}, keys: map[string][]byte{}, keySet: s.keySet.Version}
+	c := &client{s: s, run: must(dormer.NewID(rand.Reader))(s.t), key: must(seal.NewFileKey(rand.Reader))(s.t), leases: map[dormer.MachineID]lease.Lease{}, keys: map[string][]byte{}, keySet: s.keySet.Version}
 	var a wire.EnrolAnswer
 	if err := s.post(wire.PathEnrol, "", s.enrolRequest(secret, c.key, managed), &a); err != nil {
 		s.t.Fatal(err)
@@ -429,8 +431,12 @@ func (c *client) authenticate() error {
 }
 
 func (c *client) signIn(user, pass string) error {
+	return c.signInBy(wire.SignInRequest{Protocol: wire.ProtocolVersion, User: user, Password: pass})
+}
+
+func (c *client) signInBy(q wire.SignInRequest) error {
 	var a wire.SignInAnswer
-	if err := c.s.post(wire.PathSignIn, c.token, wire.SignInRequest{Protocol: wire.ProtocolVersion, User: user, Password: pass}, &a); err != nil {
+	if err := c.s.post(wire.PathSignIn, c.token, q, &a); err != nil {
 		return err
 	}
 	secret, err := seal.Unseal(c.key, wire.SessionInfo(a.Session), a.Sealed)
@@ -445,7 +451,7 @@ func (c *client) request() wire.PollRequest {
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce)
 	q := wire.PollRequest{
-		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: "0.1", Host: wire.Host{Name: "pc-1", OS: "linux", Arch: "amd64"},
+		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: "0.1", Run: c.run, Host: wire.Host{Name: "pc-1", OS: "linux", Arch: "amd64"},
 		KeySet: c.keySet, Epoch: c.epoch, Sessions: c.sessions, KeysTag: c.keysTag,
 	}
 	for id, l := range c.leases {

@@ -73,7 +73,15 @@ func runOf(seen Seen) run {
 func (r runs) saw(now run) (after runs, other *run) {
 	i := slices.IndexFunc(r, func(x run) bool { return x.hash == now.hash })
 	if i < 0 {
-		return append(r.pruned(now), now), nil
+		rest, crowded := r.pruned(now)
+		if crowded {
+			// No single agent is started that often; one that fails at once and is
+			// started again and again is on one computer.
+			if last := rest[len(rest)-1]; last.host != now.host || last.address != now.address {
+				other = &last
+			}
+		}
+		return append(rest, now), other
 	}
 	r[i].last, r[i].host, r[i].address = now.last, now.host, now.address
 	for k := len(r) - 1; k > i; k-- {
@@ -84,10 +92,10 @@ func (r runs) saw(now run) (after runs, other *run) {
 	return r, other
 }
 
-// pruned makes room for one more. Which of too many goes is left to its hash:
-// if it were the oldest, each of many clones would be forgotten before it comes
-// again.
-func (r runs) pruned(now run) runs {
+// pruned makes room for one more; crowded says that even of recent ones there
+// are too many. Which of those goes is left to its hash: if it were the oldest,
+// each of many clones would be forgotten before it comes again.
+func (r runs) pruned(now run) (rest runs, crowded bool) {
 	for i := 0; i <= len(r)-keptRuns; {
 		if now.last-r[i].last <= int64(recent/time.Second) {
 			i++
@@ -95,11 +103,11 @@ func (r runs) pruned(now run) runs {
 		}
 		r = slices.Delete(r, i, i+1)
 	}
-	if len(r) >= maxRuns {
-		i := int(now.hash % uint64(len(r)))
-		r = slices.Delete(r, i, i+1)
+	if len(r) < maxRuns {
+		return r, false
 	}
-	return r
+	i := int(now.hash % uint64(len(r)))
+	return slices.Delete(r, i, i+1), true
 }
 
 func (r run) shown() Run {
