@@ -108,6 +108,8 @@ func routes() []route {
 			act("POST", "/workspaces/{id}/clone", full, "Copy a workspace", (*API).cloneWorkspace).with(status(http.StatusCreated)),
 			act("GET", "/workspaces/{id}/revisions", readOnly, "History, newest first", (*API).workspaceHistory),
 			raw("GET", "/workspaces/{id}/revisions/{number}", readOnly, "Read one revision", (*API).workspaceRevision, media{}, workspaceDocument),
+			act("GET", "/workspaces/{id}/principals", readOnly, "What the directories know of who is granted it", (*API).workspacePrincipals),
+			act("POST", "/workspaces/{id}/why", readOnly, "What a user gets of it, and why", (*API).whyWorkspace).with(unaudited),
 		),
 		in(access.AreaDirectory,
 			act("GET", "/directory/users", readOnly, "List users of the embedded directory", (*API).listUsers),

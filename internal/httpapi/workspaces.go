@@ -43,6 +43,7 @@ type WorkspaceWriter interface {
 type Workspaces interface {
 	WorkspaceReader
 	WorkspaceWriter
+	WorkspaceExplainer
 }
 
 func workspaceOf(r catalog.Revision) rest.Workspace {

@@ -177,7 +177,7 @@ type WhyGrant struct {
 
 // WhyField is one field of the effective policy.
 type WhyField struct {
-	Path  string `json:"path"`
+	Path  string `json:"path" doc:"a list of a deployment has one field of the same path for each entry"`
 	Value string `json:"value"`
 	// Origin is "policy" (set in the document), "default", or "grants".
 	Origin string `json:"origin"`
