@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -158,9 +159,10 @@ func (a *Authenticator) verifyCode(text string) (code, error) {
 	if len(text) > MaxCode {
 		return code{}, fmt.Errorf("the code has %d bytes: %w", len(text), dormer.ErrUnauthenticated)
 	}
-	// Strict, so that there is one text of each code.
+	// There is one text of each code: strict, and without the line breaks that
+	// are passed over even so.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) < sha256.Size {
+	if err != nil || len(b) < sha256.Size || strings.ContainsAny(text, "\r\n") {
 		return code{}, fmt.Errorf("the code is malformed: %w", dormer.ErrUnauthenticated)
 	}
 	said, mac := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
