@@ -47,6 +47,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"doc":      document,
 
 	"otherauthority": otherAuthority,
+
+	"provider": providerCommand,
 }
 
 // condition knows [program:NAME], true when NAME is installed. With

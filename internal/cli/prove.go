@@ -224,11 +224,9 @@ func (a *app) browse(ctx context.Context, address string, only bool) error {
 	}
 	a.note("Sign in in the browser. If none opens, open this address on this computer:\n  %s", u)
 	open := exec.CommandContext(context.WithoutCancel(ctx), program, u.String())
-	if err := open.Start(); err != nil {
-		a.warn("no browser could be started: %s", err)
-		return nil
+	if open.Start() == nil { // else the address that was printed has to do
+		go func() { _ = open.Wait() }()
 	}
-	go func() { _ = open.Wait() }() // what it says of itself helps nobody: the address was printed
 	return nil
 }
 
