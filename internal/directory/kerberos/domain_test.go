@@ -1,6 +1,7 @@
 package kerberos
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
@@ -74,6 +75,11 @@ func TestDomain(t *testing.T) {
 			if err != nil || again.ID != got.ID {
 				t.Errorf("a replay is not recognised: %v", err)
 			}
+		}
+	})
+	t.Run("mutual", func(t *testing.T) {
+		for _, mechanism := range []string{"spnego", "krb5"} {
+			mutual(t, take(t, nil), mechanism, alice, corp.Krb5Conf())
 		}
 	})
 	t.Run("unknown service", func(t *testing.T) {
@@ -187,6 +193,34 @@ func curl(t *testing.T, url, cache, conf string) (code, body string) {
 	}
 	body, code, _ = cutLast(string(out), "\n")
 	return code, body
+}
+
+// mutual has a client of another make check what the service answers.
+func mutual(t *testing.T, a *Acceptor, mechanism, cache, conf string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "python3", "testdata/mutual.py", "HTTP@localhost", mechanism)
+	cmd.Env = append(os.Environ(), "KRB5CCNAME="+cache, "KRB5_CONFIG="+conf)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	check(t, err)
+	out, err := cmd.StdoutPipe()
+	check(t, err)
+	check(t, cmd.Start())
+	said := bufio.NewScanner(out)
+	said.Buffer(nil, 2*MaxToken)
+	if !said.Scan() {
+		t.Fatalf("%s: no token: %v", mechanism, cmd.Wait())
+	}
+	token, err := base64.StdEncoding.DecodeString(said.Text())
+	check(t, err)
+	got, err := a.Accept(t.Context(), token)
+	check(t, err)
+	_, err = fmt.Fprintln(in, base64.StdEncoding.EncodeToString(got.Reply))
+	check(t, err)
+	if said.Scan(); said.Text() != "established" {
+		t.Errorf("%s: the client says %q", mechanism, said.Text())
+	}
+	check(t, cmd.Wait())
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
