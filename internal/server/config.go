@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/acme/autocert"
+
 	"github.com/dormer-project/dormer"
 )
 
@@ -88,10 +90,11 @@ type Config struct {
 
 // TLSConfig is the section [tls].
 type TLSConfig struct {
-	Mode        TLSMode  `toml:"mode" doc:"Where the certificate comes from: \"authority\" (the instance's own, renewed by itself), \"files\" (certificate and key below), or \"off\" (plain HTTP: passwords and keys cross the network readable; only behind a proxy on the same computer)."`
-	Certificate string   `toml:"certificate" doc:"File with the certificate and those between it and its root (PEM), for mode \"files\". It is read again when it changes."`
-	Key         string   `toml:"key" doc:"File with the key of the certificate (PEM), for mode \"files\"."`
-	Names       []string `toml:"names" doc:"More names and addresses for the certificate of the own authority, beside localhost, this computer's name and those of public_urls."`
+	Mode        TLSMode    `toml:"mode" doc:"Where the certificate comes from: \"authority\" (the instance's own, renewed by itself), \"files\" (certificate and key below), \"acme\" (issued by an ACME server, such as Let's Encrypt, for the names of public_urls and names), or \"off\" (plain HTTP: passwords and keys cross the network readable; only behind a proxy on the same computer)."`
+	Certificate string     `toml:"certificate" doc:"File with the certificate and those between it and its root (PEM), for mode \"files\". It is read again when it changes."`
+	Key         string     `toml:"key" doc:"File with the key of the certificate (PEM), for mode \"files\"."`
+	Names       []string   `toml:"names" doc:"More names and addresses for the certificate of the own authority, beside localhost, this computer's name and those of public_urls; in mode \"acme\" more names for which certificates are issued."`
+	ACME        ACMEConfig `toml:"acme"`
 }
 
 // StateConfig is the section [state].
@@ -136,7 +139,7 @@ func Default() Config {
 	return Config{
 		Data:     "/var/lib/dormer",
 		Listen:   []string{"0.0.0.0:8443"},
-		TLS:      TLSConfig{Mode: TLSAuthority},
+		TLS:      TLSConfig{Mode: TLSAuthority, ACME: ACMEConfig{DirectoryURL: autocert.DefaultACMEDirectory}},
 		Events:   EventsConfig{Queue: 50_000, RetentionDays: 90},
 		TimeZone: "UTC",
 		Clients:  ClientsConfig{PollInterval: Duration(time.Minute), SessionLength: Duration(30 * 24 * time.Hour)},
@@ -185,7 +188,7 @@ func (c *Config) Validate() error {
 		add("time_zone", `must be the name of a time zone, as "UTC" or "Europe/Berlin"`)
 	}
 	switch c.TLS.Mode {
-	case TLSAuthority, TLSOff:
+	case TLSAuthority, TLSACME, TLSOff:
 		if c.TLS.Certificate != "" || c.TLS.Key != "" {
 			add("tls.mode", `must be "files" for tls.certificate and tls.key to count`)
 		}
@@ -197,7 +200,10 @@ func (c *Config) Validate() error {
 			add("tls.key", "must be the absolute path of a file")
 		}
 	default:
-		add("tls.mode", `must be "authority", "files" or "off"`)
+		add("tls.mode", `must be "authority", "files", "acme" or "off"`)
+	}
+	if c.TLS.Mode == TLSACME {
+		c.checkACME(add)
 	}
 	checkDSN := func(path, dsn string) {
 		sqlite, isSQLite := strings.CutPrefix(dsn, "sqlite:")

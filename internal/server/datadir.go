@@ -25,7 +25,8 @@ const (
 	fileFence         = "superseded-by-epoch"
 	dirRepository     = "repository"
 	dirKeys           = "keys"
-	dirTLS            = "tls" // in keys
+	dirTLS            = "tls"  // in keys
+	dirACME           = "acme" // in tls: what an ACME server issued, its account
 )
 
 // formatVersion is the version of the layout of the data folder.

@@ -44,10 +44,34 @@ type people struct {
 
 // tester is a directory or provider that can be examined.
 type tester struct {
-	name    string
-	setting func(called string) string
+	name string
 	access.Tester
 }
+
+// configured is something whose findings name settings as the configuration
+// does.
+type configured struct {
+	access.Tester
+	setting func(called string) string
+}
+
+// Test is that of the Tester.
+func (c configured) Test(ctx context.Context) ([]access.Finding, error) {
+	findings, err := c.Tester.Test(ctx)
+	for i := range findings {
+		findings[i].Setting = c.setting(findings[i].Setting)
+	}
+	return findings, err
+}
+
+// ldapDirectory is one that is examined as it is configured.
+type ldapDirectory struct {
+	*ldap.Directory
+	tester access.Tester
+}
+
+// Test is that of the tester.
+func (d ldapDirectory) Test(ctx context.Context) ([]access.Finding, error) { return d.tester.Test(ctx) }
 
 // peopleDeps are what directories take from their surroundings.
 type peopleDeps struct {
@@ -131,7 +155,8 @@ func (p *people) addDirectory(i int, d DirectoryConfig, deps peopleDeps) error {
 		return fmt.Errorf("setting %s: %w", inTable("directories", i, ""), err)
 	}
 	p.closers = append(p.closers, made.Close)
-	m := access.Mount{Directory: made, Realm: d.realm(), Trusts: d.Trusts, Fresh: freshExternal}
+	examined := configured{Tester: made, setting: func(called string) string { return directorySetting(i, called) }}
+	m := access.Mount{Directory: ldapDirectory{Directory: made, tester: examined}, Realm: d.realm(), Trusts: d.Trusts, Fresh: freshExternal}
 	if d.NetBIOS != "" {
 		m.Prefixes = []string{d.NetBIOS}
 	}
@@ -141,7 +166,7 @@ func (p *people) addDirectory(i int, d DirectoryConfig, deps peopleDeps) error {
 		}
 	}
 	p.mounts = append(p.mounts, m)
-	p.testers = append(p.testers, tester{name: d.Name, setting: func(called string) string { return directorySetting(i, called) }, Tester: made})
+	p.testers = append(p.testers, tester{name: d.Name, Tester: examined})
 	return nil
 }
 
@@ -167,6 +192,7 @@ func (p *people) addKerberos(cfg Config, deps peopleDeps) error {
 		return fmt.Errorf("setting %s: %w", setting, err)
 	}
 	p.negotiator = a
+	p.testers = append(p.testers, tester{name: "kerberos", Tester: configured{Tester: a, setting: func(called string) string { return "kerberos." + called }}})
 	if services := a.Services(); len(services) == 1 {
 		p.service = services[0]
 	}
@@ -205,7 +231,7 @@ func (p *people) addProvider(i int, c ProviderConfig, deps peopleDeps) error {
 	if own := made.Directory(); own != nil {
 		p.mounts = append(p.mounts, access.Mount{Directory: own, Fresh: freshExternal})
 	}
-	p.testers = append(p.testers, tester{name: c.Name, setting: at, Tester: made})
+	p.testers = append(p.testers, tester{name: c.Name, Tester: configured{Tester: made, setting: at}})
 	return nil
 }
 

@@ -27,6 +27,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	challenges, err := s.listenForChallenges(ctx)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	backgroundDone := make(chan error, 1)
@@ -36,12 +40,18 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.deps.Logger.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, len(listeners))
+	failed := make(chan error, len(listeners)+1)
 	addresses := make([]net.Addr, len(listeners))
 	for i, l := range listeners {
 		addresses[i] = l.Addr()
 		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("address", l.Addr().String()), slog.Bool("tls", s.certs != nil))
 		go func() { failed <- h.Serve(s.secure(l)) }()
+	}
+	plain := &http.Server{ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, ErrorLog: h.ErrorLog}
+	if challenges != nil {
+		plain.Handler = s.certs.acme.challenges(s.publicURLs[0])
+		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "listening for challenges", slog.String("address", challenges.Addr().String()))
+		go func() { failed <- plain.Serve(challenges) }()
 	}
 	if s.deps.Listening != nil {
 		s.deps.Listening(addresses)
@@ -59,6 +69,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if e := h.Shutdown(stop); e != nil {
 		err = errors.Join(err, h.Close())
 	}
+	if e := plain.Close(); e != nil {
+		err = errors.Join(err, e)
+	}
 	stopBackground()
 	return errors.Join(err, <-backgroundDone)
 }
@@ -69,14 +82,33 @@ func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {
 		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "tcp", address)
 		if err != nil {
-			for _, open := range all {
-				err = errors.Join(err, open.Close())
-			}
-			return nil, fmt.Errorf("setting listen[%d]: %w", i, err)
+			return nil, errors.Join(fmt.Errorf("setting listen[%d]: %w", i, err), closeAll(all))
 		}
 		all = append(all, l)
 	}
 	return all, nil
+}
+
+// listenForChallenges opens the port for an ACME server's requests over plain
+// HTTP; nil when there is none.
+func (s *Server) listenForChallenges(ctx context.Context) (net.Listener, error) {
+	if s.certs == nil || s.certs.acme == nil || s.cfg.TLS.ACME.HTTPListen == "" {
+		return nil, nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.cfg.TLS.ACME.HTTPListen)
+	if err != nil {
+		return nil, fmt.Errorf("setting tls.acme.http_listen: %w", err)
+	}
+	return l, nil
+}
+
+func closeAll(listeners []net.Listener) error {
+	var all error
+	for _, l := range listeners {
+		all = errors.Join(all, l.Close())
+	}
+	return all
 }
 
 func (s *Server) secure(l net.Listener) net.Listener {
@@ -106,11 +138,34 @@ func (s *Server) Background(ctx context.Context) error {
 		every("images", sweepInterval, s.sweepImages),
 		every("retention", sweepInterval, s.retain),
 		every("first operator", sweepInterval, s.first.tidy),
+		{name: "directories", run: s.examinePeople},
 	}
 	if s.certs != nil {
 		tasks = append(tasks, every("certificates", sweepInterval, func(context.Context) error { return s.certs.Renew() }))
+		if s.certs.acme != nil {
+			tasks = append(tasks, task{name: "issue of certificates", run: s.certs.acme.keep})
+		}
 	}
 	supervise(ctx, s.deps.Logger, tasks)
+	return s.access.FlushAPITokens(context.WithoutCancel(ctx))
+}
+
+// examinePeople logs what is wrong with directories and providers when the
+// server starts. It runs all the same: they may be back in a minute.
+func (s *Server) examinePeople(ctx context.Context) error {
+	for _, t := range s.people.testers {
+		findings, err := t.examine(ctx)
+		if err != nil {
+			break // the server stops
+		}
+		for _, f := range findings {
+			if f.Problem != "" {
+				s.deps.Logger.LogAttrs(ctx, slog.LevelError, "a directory or provider cannot be used as it is configured",
+					slog.String("name", t.name), slog.String("setting", f.Setting), slog.String("examined", f.What), slog.String("problem", f.Problem))
+			}
+		}
+	}
+	<-ctx.Done()
 	return nil
 }
 

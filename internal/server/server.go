@@ -217,6 +217,14 @@ func (s *Server) makeTLS(context.Context) error {
 		}
 		names := certificateNames(s.publicURLs, s.cfg.Listen, s.cfg.TLS.Names, s.deps.Hostname)
 		load = s.authority.loader(names)
+	case TLSACME:
+		names := publicNames(s.publicURLs, s.cfg.TLS.Names)
+		a, err := newACME(s.cfg.TLS.ACME, s.data.file(dirKeys, dirTLS, dirACME), names, s.deps.Logger)
+		if err != nil {
+			return err
+		}
+		s.certs, err = newACMECertificates(s.data, s.deps.Now, s.deps.Random, a)
+		return err
 	case TLSFiles:
 	}
 	var err error

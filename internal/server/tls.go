@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/acme"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/durable"
@@ -30,7 +31,8 @@ type certificates struct {
 	dir    *dataDir
 	now    func() time.Time
 	random io.Reader
-	load   func() (*tls.Certificate, error)
+	load   func() (*tls.Certificate, error) // nil with acme
+	acme   *acmeCertificates                // nil unless tls.mode is "acme"
 
 	current atomic.Pointer[tls.Certificate]
 	config  *tls.Config
@@ -48,15 +50,33 @@ func newCertificates(d *dataDir, now func() time.Time, random io.Reader, load fu
 	return c, c.Renew()
 }
 
+// newACMECertificates shows what an ACME server issues.
+func newACMECertificates(d *dataDir, now func() time.Time, random io.Reader, a *acmeCertificates) (*certificates, error) {
+	c := &certificates{dir: d, now: now, random: random, acme: a}
+	c.config = &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		NextProtos:     []string{"h2", "http/1.1", acme.ALPNProto},
+		GetCertificate: a.certificate,
+		Time:           now,
+	}
+	return c, c.Renew()
+}
+
 // Renew loads the certificate again, which makes a new one near the end of the
 // old, and changes the key of session tickets once a day.
 func (c *certificates) Renew() error {
-	pair, err := c.load()
-	if err != nil {
-		return err
+	var issuer []byte
+	if c.acme != nil {
+		issuer = []byte(c.acme.identity)
+	} else {
+		pair, err := c.load()
+		if err != nil {
+			return err
+		}
+		c.current.Store(pair)
+		issuer = slices.Concat(pair.Leaf.RawIssuer, pair.Leaf.AuthorityKeyId)
 	}
-	c.current.Store(pair)
-	tickets, err := c.tickets(pair.Leaf)
+	tickets, err := c.tickets(issuer)
 	if err != nil {
 		return err
 	}
@@ -67,7 +87,7 @@ func (c *certificates) Renew() error {
 // tickets returns the keys of session tickets. They depend on the authority
 // behind the certificate: who resumes a session does not look at it again, and
 // a client must not go on without noticing that it was replaced.
-func (c *certificates) tickets(leaf *x509.Certificate) ([][32]byte, error) {
+func (c *certificates) tickets(issuer []byte) ([][32]byte, error) {
 	path := c.dir.file(dirKeys, keyTickets)
 	stored, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -93,7 +113,7 @@ func (c *certificates) tickets(leaf *x509.Certificate) ([][32]byte, error) {
 	}
 	var all [][32]byte
 	for ; len(stored) >= 32; stored = stored[32:] {
-		all = append(all, sha256.Sum256(slices.Concat(stored[:32], leaf.RawIssuer, leaf.AuthorityKeyId)))
+		all = append(all, sha256.Sum256(slices.Concat(stored[:32], issuer)))
 	}
 	return all, nil
 }

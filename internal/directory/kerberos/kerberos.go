@@ -70,7 +70,10 @@ type Acceptor struct {
 	keys *keys
 }
 
-var _ access.Negotiator = (*Acceptor)(nil)
+var (
+	_ access.Negotiator = (*Acceptor)(nil)
+	_ access.Tester     = (*Acceptor)(nil)
+)
 
 // NewAcceptor reads the keytab. Its errors say what is wrong with it.
 func NewAcceptor(cfg Config) (*Acceptor, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/types"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 )
 
 // maxKeytab is the largest keytab that is read, in bytes.
@@ -179,4 +180,22 @@ func (k *keys) String() string {
 // CheckKeytab says what is wrong with a keytab.
 func CheckKeytab(path string) error {
 	return (&keys{path: path}).open()
+}
+
+// Test implements access.Tester: it reads the keytab again and says what there
+// are keys of.
+func (a *Acceptor) Test(ctx context.Context) ([]access.Finding, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("examine keytab: %w", err)
+	}
+	began := a.cfg.Now()
+	f := access.Finding{Setting: "keytab", What: "keys of " + a.keys.String()}
+	again, err := NewAcceptor(a.cfg)
+	if err != nil {
+		f.Problem = err.Error()
+	} else {
+		f.What = "keys of " + again.keys.String()
+	}
+	f.Took = a.cfg.Now().Sub(began)
+	return []access.Finding{f}, nil
 }

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/directory/openid"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// examineTime bounds the examination of one directory: several servers may not
+// answer, each in several ways.
+const examineTime = 2 * time.Minute
+
+// examine examines it, for a bounded time. It returns an error only when ctx
+// ends.
+func (t tester) examine(ctx context.Context) ([]access.Finding, error) {
+	limited, cancel := context.WithTimeout(ctx, examineTime)
+	defer cancel()
+	findings, err := t.Test(limited)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		findings = append(findings, access.Finding{What: "all of it", Problem: "the examination did not end within " + examineTime.String(), Took: examineTime})
+	}
+	return findings, nil
+}
+
+func (p *program) directory() *cobra.Command {
+	var asJSON bool
+	test := &cobra.Command{
+		Use: "test", Short: "Examine the configured directories and providers", Args: cobra.NoArgs,
+		Long: "test tries everything that each directory and OpenID provider of the configuration needs, server\n" +
+			"by server, and says which setting is wrong and what the other side said. It needs no running\n" +
+			"server and changes nothing. Its exit code is 0 only when all is well. Run it as the user that\n" +
+			"the server runs as, so that it reads the same files.",
+		Example: "  dormerd directory test --config /etc/dormer/dormerd.toml\n  dormerd directory test --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := p.load(c)
+			if err != nil {
+				return err
+			}
+			return p.testDirectories(c.Context(), cfg, asJSON)
+		},
+	}
+	test.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c := &cobra.Command{Use: "directory", Short: "Directories of users and groups"}
+	c.AddCommand(test)
+	return c
+}
+
+func (p *program) testDirectories(ctx context.Context, cfg Config, asJSON bool) (err error) {
+	// What nobody asks for while examining stands empty.
+	all, err := newPeople(cfg, peopleDeps{
+		now: time.Now, random: rand.Reader, logger: slog.New(slog.DiscardHandler), accounts: noAccounts{}, key: make([]byte, openid.KeySize),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = joined(err, all.Close()) }()
+	list := []rest.DirectoryTest{}
+	examined, problems := 0, 0
+	for _, t := range all.testers {
+		findings, err := t.examine(ctx)
+		if err != nil {
+			return fmt.Errorf("examine %s: %w", t.name, err)
+		}
+		one := rest.DirectoryTest{Directory: t.name, Findings: []rest.Finding{}}
+		for _, f := range findings {
+			examined++
+			if f.Problem != "" {
+				problems++
+			}
+			one.Findings = append(one.Findings, rest.Finding{Setting: f.Setting, What: f.What, Problem: f.Problem, Millis: f.Took.Milliseconds()})
+		}
+		list = append(list, one)
+	}
+	if asJSON {
+		e := json.NewEncoder(p.out)
+		e.SetIndent("", "  ")
+		err = e.Encode(list)
+	} else {
+		err = printFindings(p.out, list)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("print what was found: %w", err)
+	case len(all.testers) == 0:
+		return errors.New("the configuration names no directories and no providers: there is nothing to examine")
+	case problems > 0:
+		return fmt.Errorf("%d of %d examinations found a problem", problems, examined)
+	}
+	return nil
+}
+
+func printFindings(out io.Writer, list []rest.DirectoryTest) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tSETTING\tEXAMINED\tTOOK\tRESULT")
+	for _, one := range list {
+		for _, f := range one.Findings {
+			result := "well"
+			if f.Problem != "" {
+				result = "PROBLEM: " + f.Problem
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d ms\t%s\n", one.Directory, f.Setting, f.What, f.Millis, result)
+		}
+	}
+	return w.Flush()
+}
