@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,11 +155,35 @@ const (
 	codeTooLate   = "expired_token"
 	codeClient    = "invalid_client"
 	codeForbidden = "unauthorized_client"
+	codeBusy      = "temporarily_unavailable"
+	codeBroken    = "server_error"
 )
 
+// ofClient reports whether it is the client that is refused, whoever the user
+// is.
+func (e *refusal) ofClient() bool { return e.code == codeClient || e.code == codeForbidden }
+
+// away reports whether the issuer, or what stands before it, cannot answer
+// anybody now.
+func (e *refusal) away() bool {
+	return e.code == codeBusy || slices.Contains([]int{
+		http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	}, e.status)
+}
+
+// ofToken reports whether a refresh token is refused. It should be
+// invalid_grant; dex says invalid_request, and Entra ID names what it would ask
+// the user for.
+func (e *refusal) ofToken() bool {
+	return e.status < http.StatusInternalServerError && slices.Contains([]string{
+		codeGrant, "invalid_request", codeDenied, "interaction_required", "login_required", "consent_required",
+	}, e.code)
+}
+
 // post sends a form of the client to an endpoint of the issuer and decodes the
-// answer into out. It fails with a *refusal when the issuer refuses, else with
-// ErrUnavailable or the end of ctx.
+// answer into out. It fails with a *refusal when the issuer refuses, with an
+// ErrUnavailable when it does not answer, broke or refuses the client (then
+// there is a *refusal in it too, if it answered), or with the end of ctx.
 func (p *Provider) post(ctx context.Context, i *issuer, address string, form url.Values, out any) error {
 	form.Set("client_id", p.config.ClientID)
 	secret := ""
@@ -199,12 +224,13 @@ func (p *Provider) post(ctx context.Context, i *issuer, address string, form url
 		}
 		e := &refusal{code: problem.Code, status: a.StatusCode}
 		switch {
-		case e.code == codeClient, e.code == codeForbidden:
+		case e.ofClient():
 			return p.unavailable(ctx, fmt.Errorf("%w (settings client_id and client_secret_file)", e))
-		case a.StatusCode >= http.StatusInternalServerError, a.StatusCode == http.StatusTooManyRequests, e.code == "":
+		case e.away(), e.status >= http.StatusInternalServerError, e.code == "", e.code == codeBroken:
 			return p.unavailable(ctx, e)
+		default:
+			return e
 		}
-		return e
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return p.unavailable(ctx, errors.New("it answers no JSON of the expected form")) // the library's error may have a token in it

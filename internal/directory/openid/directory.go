@@ -22,16 +22,24 @@ const (
 	// leaves: a refresh token that was used and whose successor was not stored
 	// is lost.
 	recheckWithin = 2*answerWithin + 5*time.Second
-	// pause is for how long an issuer that was away, or that answered nonsense
-	// for an account, is not asked again.
+	// pause is for how long an issuer that was away, or that failed for one
+	// account, is not asked again.
 	pause = time.Minute
+	// doubtful is how often Recheck may pass while the issuer is there and does
+	// not say that an account is good.
+	doubtful = 2
 	// purposeRefresh is the purpose of refresh tokens in the OnceStore, and turn
-	// how long one of them is the business of a single replica.
+	// how long one of them is the business of a single replica. It is no longer
+	// than the pause after a failure, or the next attempt would be nobody's.
 	purposeRefresh = "openid-refresh"
-	turn           = 2 * time.Minute
-	// maxPaused bounds the accounts that are remembered as paused.
-	maxPaused = 10_000
+	turn           = pause
+	// maxFailed bounds the accounts that are remembered as failed; forgotten ones
+	// fail again.
+	maxFailed = 10_000
 )
+
+// errKeep is what errors of the store have in them.
+var errKeep = errors.New("keep the account of an OpenID user")
 
 // directory is a provider that is a directory of its own. Users are keyed by
 // issuer and subject, as issuer|subject; groups by what the claim calls them.
@@ -44,9 +52,16 @@ type directory struct {
 
 	mu     sync.Mutex // guards what follows
 	away   time.Time  // until when the issuer is not asked
-	paused map[string]time.Time
+	failed map[string]failure
 	names  *names // nil: to be read
 	wrote  uint64 // counts writes, so that names that are older than one are not kept
+}
+
+// failure is an account that could not be asked about.
+type failure struct {
+	retry time.Time // not before
+	// doubt: the issuer answered, but not that the account is good.
+	doubt bool
 }
 
 var (
@@ -59,7 +74,7 @@ func newDirectory(p *Provider) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{p: p, safe: s, paused: map[string]time.Time{}}
+	d := &directory{p: p, safe: s, failed: map[string]failure{}}
 	for i := range d.turns {
 		d.turns[i] = make(chan struct{}, 1)
 	}
@@ -104,7 +119,7 @@ func (d *directory) group(called string) dormer.Principal {
 // put stores an account.
 func (d *directory) put(ctx context.Context, a access.FederatedAccount) error {
 	if err := d.p.config.Store.PutFederated(ctx, a); err != nil {
-		return fmt.Errorf("keep the account of an OpenID user: %w", err)
+		return fmt.Errorf("%w: %w", errKeep, err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,7 +154,7 @@ func (d *directory) signIn(ctx context.Context, c claims, refresh string) (dorme
 	if err := d.put(ctx, a); err != nil {
 		return dormer.Principal{}, err
 	}
-	d.resume(a.Key)
+	d.forget(a.Key)
 	return d.user(a), nil
 }
 
@@ -150,9 +165,14 @@ func (d *directory) signIn(ctx context.Context, c claims, refresh string) (dorme
 // ReasonDisabled: the provider does not say whether it ended the account, the
 // session or only the token, and somebody whose account is good helps
 // themselves by signing in. An account that was disabled gets no further than
-// the provider's own sign-in. ReasonSignInAgain is also the end of an account
-// without a refresh token, after MaxAge. With one, while the provider is away,
-// it is ErrUnavailable then: nobody could sign in again.
+// the provider's own sign-in.
+//
+// ReasonSignInAgain is also the end of an account without a refresh token,
+// after MaxAge, and of one for which the provider answers but by an error,
+// after twice Recheck: dex answers 500 when it does not find the user any more.
+// That is not stored: it ends when the provider says that the account is good.
+// While the provider is away, what is known counts until MaxAge; then it is
+// ErrUnavailable, because nobody could sign in again.
 func (d *directory) Groups(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error) {
 	if user.Kind != dormer.KindUser || user.Directory != d.Name() {
 		return nil, fmt.Errorf("find groups of a user of %s: %w", d.Name(), dormer.ErrNotFound)
@@ -169,10 +189,10 @@ func (d *directory) Groups(ctx context.Context, user dormer.Principal) ([]dormer
 	if a.Refused != "" {
 		return nil, &access.RefusedError{Reason: a.Refused}
 	}
-	if d.p.config.Now().Sub(a.Checked) >= d.p.config.MaxAge {
-		if len(a.Refresh) == 0 {
-			return nil, &access.RefusedError{Reason: access.ReasonSignInAgain}
-		}
+	switch age := d.p.config.Now().Sub(a.Checked); {
+	case age >= doubtful*d.p.config.Recheck && d.doubts(a.Key), age >= d.p.config.MaxAge && len(a.Refresh) == 0:
+		return nil, &access.RefusedError{Reason: access.ReasonSignInAgain}
+	case age >= d.p.config.MaxAge:
 		return nil, fmt.Errorf("ask provider %s again for the groups of a user: %w", d.Name(), dormer.ErrUnavailable)
 	}
 	groups := make([]dormer.Principal, len(a.Groups))
@@ -190,28 +210,37 @@ func (d *directory) due(a access.FederatedAccount) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !now.Before(d.away) && !now.Before(d.paused[a.Key])
+	return !now.Before(d.away) && !now.Before(d.failed[a.Key].retry)
 }
 
-// hold keeps an account from being asked about for a while; without a key, all.
-func (d *directory) hold(key string) {
-	now := d.p.config.Now()
+// pauseAll keeps the issuer from being asked for a while.
+func (d *directory) pauseAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if key == "" {
-		d.away = now.Add(pause)
-		return
-	}
-	if len(d.paused) >= maxPaused {
-		clear(d.paused)
-	}
-	d.paused[key] = now.Add(pause)
+	d.away = d.p.config.Now().Add(pause)
 }
 
-func (d *directory) resume(key string) {
+// pauseOne keeps it from being asked about one account.
+func (d *directory) pauseOne(key string, doubt bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.paused, key)
+	if len(d.failed) >= maxFailed {
+		clear(d.failed)
+	}
+	d.failed[key] = failure{retry: d.p.config.Now().Add(pause), doubt: doubt}
+}
+
+func (d *directory) doubts(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed[key].doubt
+}
+
+// forget forgets that an account failed.
+func (d *directory) forget(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.failed, key)
 }
 
 // recheck asks the provider about an account and returns it as it is known
@@ -236,25 +265,32 @@ func (d *directory) recheck(ctx context.Context, key string) (access.FederatedAc
 	if mine, err := d.takeTurn(ctx, a); err != nil || !mine {
 		return a, err
 	}
-	refresh, err := d.safe.open(a.Directory, a.Key, a.Refresh)
+	failed := func(err error) {
+		d.p.config.Log.Warn("an OpenID provider did not say whether a user is still good",
+			slog.String("provider", d.Name()), slog.String("user", a.Name), slog.Any("error", err))
+	}
+	token, err := d.safe.open(a.Directory, a.Key, a.Refresh)
 	if err != nil {
-		d.hold(key)
-		d.p.config.Log.Warn("a user of an OpenID provider cannot be checked", slog.String("provider", d.Name()), slog.String("user", a.Name), slog.Any("error", err))
+		d.pauseOne(key, false)
+		failed(err)
 		return a, nil
 	}
-	found, err := d.refresh(ctx, a, refresh)
+	found, err := d.refresh(ctx, a, token)
+	answer, answered := errors.AsType[*refusal](err)
 	switch {
 	case err == nil:
+		d.forget(key)
 		return found, nil
-	case refused(err) == codeGrant:
+	case errors.Is(err, errKeep):
+		return a, err
+	case answered && answer.ofToken():
 		return d.refuse(ctx, a)
-	case errors.Is(err, dormer.ErrUnavailable):
-		d.hold("")
+	case answered && !answer.away() && !answer.ofClient(), !errors.Is(err, dormer.ErrUnavailable):
+		d.pauseOne(key, true)
 	default:
-		d.hold(key)
+		d.pauseAll()
 	}
-	d.p.config.Log.Warn("an OpenID provider did not say whether a user is still good",
-		slog.String("provider", d.Name()), slog.String("user", a.Name), slog.Any("error", err))
+	failed(err)
 	// The refresh token may be another one by now.
 	a, err = d.p.config.Store.Federated(ctx, d.Name(), key)
 	if err != nil {

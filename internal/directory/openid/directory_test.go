@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -171,10 +172,9 @@ func TestRecheck(t *testing.T) {
 	}
 	away(false)
 	i.forward(pause)
-	// mockoidc's refresh tokens last an hour: this one is of no use any more, but
-	// it says so by another code.
-	if _, err := d.Groups(t.Context(), who); !errors.Is(err, dormer.ErrUnavailable) {
-		t.Errorf("a code of its own: %v", err)
+	// mockoidc's refresh tokens last an hour.
+	if _, err := d.Groups(t.Context(), who); reason(err) != access.ReasonSignInAgain {
+		t.Errorf("a token that has expired: %v", err)
 	}
 	who = i.mustSignIn(t, p, user)
 	groupNames(t, d, who)
@@ -219,16 +219,19 @@ func TestRotation(t *testing.T) {
 	var used []string
 	spoil := false
 	i.set(func() {
-		first := ""
+		known := "" // mockoidc knows no successors
+		i.before = func(form url.Values) {
+			if form.Has("refresh_token") {
+				form.Set("refresh_token", known)
+			}
+		}
 		i.alter = func(form url.Values, answer map[string]any) {
-			if s, ok := answer["refresh_token"].(string); ok && first == "" {
-				first = s
+			if s, ok := answer["refresh_token"].(string); ok && known == "" {
+				known = s
 			}
-			if form.Get("grant_type") == "refresh_token" {
+			if form.Has("refresh_token") {
 				used = append(used, form.Get("refresh_token"))
-			}
-			if len(used) > 0 { // a successor that mockoidc does not know
-				answer["refresh_token"] = "successor-" + string(rune('0'+len(used)))
+				answer["refresh_token"] = fmt.Sprintf("successor-%d", len(used))
 			}
 			if spoil {
 				answer["id_token"] = "spoilt"
@@ -245,6 +248,48 @@ func TestRotation(t *testing.T) {
 	if len(used) != 2 || used[1] != "successor-1" {
 		t.Errorf("used %d tokens, at last %q; want the successor", len(used), used[len(used)-1])
 	}
+}
+
+// TestDoubt: a provider that is there and does not say that an account is good
+// is believed only for a while, and other accounts go on.
+func TestDoubt(t *testing.T) {
+	i := startIssuer(t, "", nil)
+	i.RefreshTTL = 24 * time.Hour
+	p := open(t, i.config(t))
+	d := p.Directory()
+	doubted := i.mustSignIn(t, p, alice(nil))
+	other := i.mustSignIn(t, p, alice(map[string]any{"sub": "b-1", "preferred_username": "bob"}))
+	broken := true
+	i.set(func() {
+		first := ""
+		i.alter = func(form url.Values, answer map[string]any) {
+			if first == "" && form.Get("refresh_token") != "" {
+				first = form.Get("refresh_token")
+			}
+			if broken && first != "" && form.Get("refresh_token") == first {
+				clear(answer)
+				answer["error"], answer["status"] = "invalid_request", http.StatusInternalServerError
+			}
+		}
+	})
+	i.forward(DefaultRecheck)
+	groupNames(t, d, doubted)
+	groupNames(t, d, other)
+	if a, err := p.config.Store.Federated(t.Context(), d.Name(), other.Key); err != nil || a.Checked.Before(a.SignedIn.Add(DefaultRecheck)) {
+		t.Errorf("the other account was not asked about: %+v, %v", a, err)
+	}
+	i.forward(DefaultRecheck - time.Minute)
+	groupNames(t, d, doubted)
+	i.forward(time.Minute)
+	for range 2 {
+		if _, err := d.Groups(t.Context(), doubted); reason(err) != access.ReasonSignInAgain {
+			t.Errorf("after twice the time: %v", err)
+		}
+	}
+	groupNames(t, d, other)
+	i.set(func() { broken = false })
+	i.forward(pause)
+	groupNames(t, d, doubted)
 }
 
 // TestOtherUser: a refresh that answers with somebody else's ID token changes

@@ -46,6 +46,8 @@ type testIssuer struct {
 	clock *clock
 
 	mu sync.Mutex // guards what follows
+	// before changes what the token endpoint is asked; nil: as it is.
+	before func(form url.Values)
 	// alter changes the answer of the token endpoint; nil: as it is.
 	alter func(form url.Values, answer map[string]any)
 	// fail answers requests whose path ends like this with an error instead.
@@ -85,7 +87,7 @@ func (i *testIssuer) intercept(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		i.seen[r.URL.Path]++
-		alter, fail := i.alter, i.fail[r.URL.Path]
+		before, alter, fail := i.before, i.alter, i.fail[r.URL.Path]
 		i.mu.Unlock()
 		if fail != nil {
 			fail(w)
@@ -106,6 +108,10 @@ func (i *testIssuer) intercept(next http.Handler) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+		asked := maps.Clone(r.Form)
+		if before != nil {
+			before(r.Form)
+		}
 		recorded := httptest.NewRecorder()
 		next.ServeHTTP(recorded, r)
 		var answer map[string]any
@@ -113,9 +119,9 @@ func (i *testIssuer) intercept(next http.Handler) http.Handler {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		alter(r.Form, answer)
-		if problem, ok := answer["error"]; ok && problem != nil && recorded.Code == http.StatusOK {
-			recorded.Code = http.StatusBadRequest
+		alter(asked, answer)
+		if code, ok := answer["status"].(int); ok {
+			recorded.Code = code
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(recorded.Code)
