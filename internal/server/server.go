@@ -298,10 +298,10 @@ func (s *Server) makeClients() error {
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
 		Objects: s.images, Audit: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
 		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge),
-		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
-		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
-		Fenced:   s.fence,
-		Now:      s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
+		Replicas:     !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
+		Address:      func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
+		Fenced:       s.fence,
+		Now:          s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	return err
 }

@@ -161,18 +161,17 @@ func (a *acmeCertificates) keep(ctx context.Context) error {
 		// An order may take minutes and cannot be stopped; the end of the server
 		// does not wait for it.
 		go func() { ended <- a.obtainAll(ctx) }()
-		var err error
+		wait := acmeMostPause
 		select {
 		case <-ctx.Done():
 			return nil
-		case err = <-ended:
-		}
-		wait := acmeMostPause
-		if err != nil {
+		case err := <-ended:
+			if err == nil {
+				pause = acmeFirstPause
+				break
+			}
 			wait, pause = pause, min(2*pause, acmeMostPause)
 			a.logger.LogAttrs(ctx, slog.LevelError, "a certificate was not issued", slog.Any("error", err), slog.Duration("again_in", wait))
-		} else {
-			pause = acmeFirstPause
 		}
 		again := time.NewTimer(wait)
 		select {

@@ -73,7 +73,9 @@ func nameServer(t *testing.T) string {
 			}
 			go func() {
 				defer conn.Close()
-				for answer(conn) == nil {
+				var err error
+				for err == nil {
+					err = answer(conn)
 				}
 			}()
 		}
