@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/dormer-project/dormer"
@@ -257,8 +258,8 @@ func checkNewAPIToken(by Caller, n NewAPIToken) error {
 		return fmt.Errorf("this API token may not make API tokens: %w", dormer.ErrDenied)
 	case strings.TrimSpace(n.Name) == "":
 		return dormer.Invalidf("name", "say what the token is for")
-	case !utf8.ValidString(n.Name) || utf8.RuneCountInString(n.Name) > dormer.MaxName:
-		return dormer.Invalidf("name", "is longer than %d characters or not valid UTF-8", dormer.MaxName)
+	case !utf8.ValidString(n.Name) || utf8.RuneCountInString(n.Name) > dormer.MaxName || strings.ContainsFunc(n.Name, unicode.IsControl):
+		return dormer.Invalidf("name", "is longer than %d characters, not valid UTF-8, or has control characters", dormer.MaxName)
 	case n.Role != dormer.RoleReadOnly && n.Role != dormer.RoleFull:
 		return dormer.Invalidf("role", "is %q or %q", dormer.RoleReadOnly, dormer.RoleFull)
 	case !by.Role.Allows(n.Role):

@@ -50,7 +50,7 @@ func (r *realms) wait(d time.Duration) {
 }
 
 // replica returns another server of the instance.
-func (r *realms) replica(t *testing.T) *access.Authenticator {
+func (r *realms) replica(t testing.TB) *access.Authenticator {
 	t.Helper()
 	a, err := access.NewAuthenticator(t.Context(), r.cfg)
 	if err != nil {
@@ -61,7 +61,7 @@ func (r *realms) replica(t *testing.T) *access.Authenticator {
 
 const home = "192.0.2.1"
 
-func newRealms(t *testing.T) *realms {
+func newRealms(t testing.TB) *realms {
 	t.Helper()
 	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
 	if err != nil {
