@@ -133,7 +133,7 @@ func (s *settler) byKey(ctx context.Context, d access.Directory, old policy.Prin
 		renamed.Name = now.Name
 		out := settled{principal: renamed}
 		if now.Name != old.Name {
-			out.warning = fmt.Sprintf("%s %.80q is called %.80q now in directory %s%s", old.Kind, old.Name, now.Name, d.Name(), other)
+			out.warning = fmt.Sprintf("%s %.80q is called %.80q now in directory %s: write that into the file that this is from%s", old.Kind, old.Name, now.Name, d.Name(), other)
 		}
 		return out, nil
 	case errors.Is(err, dormer.ErrNotFound):

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/policy"
 )
 
@@ -124,24 +125,23 @@ func (a *app) printChanges(changes []policy.Change) {
 // settle gives a document what the server would fill in at commit, so that it
 // does not show as a difference: its identity, and the keys of its principals.
 // The server is asked for them, since another one of the same name has another
-// key. stored is nil for a new workspace. ErrInvalid names what the server
-// would refuse.
+// key. A principal of the stored document that goes by its name no more stays
+// as it is there, as at commit. stored is nil for a new workspace. ErrInvalid
+// names what the server would refuse.
 func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document) error {
-	known := map[policy.Principal]bool{}
 	if stored != nil {
 		d.Metadata.ID = stored.Metadata.ID
-		for _, g := range stored.Grants {
-			known[g.Principal] = true
-		}
 	}
 	var wrong []dormer.FieldError
 	for i := range d.Grants {
 		p := &d.Grants[i].Principal
 		path := fmt.Sprintf("grants[%d].principal", i)
+		old, known := storedAs(*p, stored)
 		found, err := c.Resolve(ctx, p.Kind, p.DirectoryName()+`\`+p.Name)
 		switch {
-		case p.Key != "" && known[*p] && (errors.Is(err, dormer.ErrNotFound) || errors.Is(err, dormer.ErrUnavailable)):
+		case known && (errors.Is(err, dormer.ErrNotFound) || errors.Is(err, dormer.ErrUnavailable) || err == nil && p.Key != "" && p.Key != found.Key):
 			// It was there once, and is left alone.
+			*p = old
 		case errors.Is(err, dormer.ErrNotFound):
 			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("the server knows no %s of this name", p.Kind)})
 		case err != nil:
@@ -149,8 +149,12 @@ func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document
 		case p.Key != "" && p.Key != found.Key:
 			wrong = append(wrong, dormer.FieldError{Path: path + ".key", Message: fmt.Sprintf("is not the key of the %s of this name: name and key disagree", p.Kind)})
 		default:
-			p.Key, p.Name = found.Key, found.Name
-			p.Directory = writtenAs(*p, known)
+			if p.Key, p.Name = found.Key, found.Name; p.Directory != "" {
+				p.Directory = found.Directory
+			}
+			if known {
+				p.Directory = old.Directory // naming the default or leaving it out means the same
+			}
 		}
 	}
 	if len(wrong) > 0 {
@@ -159,15 +163,20 @@ func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document
 	return nil
 }
 
-// writtenAs returns the directory of p as the stored document writes it:
-// naming the default or leaving it out means the same.
-func writtenAs(p policy.Principal, known map[policy.Principal]bool) string {
-	for q := range known {
-		if q.Kind == p.Kind && q.Name == p.Name && q.DirectoryName() == p.DirectoryName() {
-			return q.Directory
+// storedAs returns the principal of the stored document that p stands for: of
+// its key and name, or of its name when it has no key.
+func storedAs(p policy.Principal, stored *policy.Document) (policy.Principal, bool) {
+	if stored == nil {
+		return p, false
+	}
+	for _, g := range stored.Grants {
+		q := g.Principal
+		if q.Kind == p.Kind && name.Fold(q.DirectoryName()) == name.Fold(p.DirectoryName()) && name.Fold(q.Name) == name.Fold(p.Name) &&
+			(p.Key == "" || p.Key == q.Key) {
+			return q, true
 		}
 	}
-	return p.Directory
+	return p, false
 }
 
 func storedDocument(ctx context.Context, c *apiclient.Client, id dormer.WorkspaceID) (*policy.Document, error) {

@@ -28,6 +28,7 @@ func newWorkspace(a *app) *cobra.Command {
 		newWorkspaceList(a), newWorkspaceShow(a), newWorkspaceCreate(a), newWorkspaceEdit(a),
 		newWorkspaceClone(a), newWorkspaceRename(a), newWorkspaceDelete(a),
 		newWorkspaceExport(a), newWorkspaceImport(a), newWorkspaceHistory(a), newWorkspaceValidate(a),
+		newWorkspaceWhy(a), newWorkspacePrincipals(a),
 	)
 }
 
@@ -55,11 +56,21 @@ func newWorkspaceShow(a *app) *cobra.Command {
 		Use: "show NAME", Short: "Show a workspace document", Args: exactArgs(1),
 		Example: "  dormer workspace show office\n  dormer workspace show office --revision 3",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			d, err := a.document(ctx, c, args[0], dormer.Revision(revision))
+			w, err := workspaceByName(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
-			return a.write(d.Body)
+			d, err := a.documentOf(ctx, c, w.ID, dormer.Revision(revision))
+			if err != nil {
+				return err
+			}
+			if err := a.write(d.Body); err != nil {
+				return err
+			}
+			if revision == 0 {
+				a.tellPrincipals(ctx, c, w.ID)
+			}
+			return nil
 		}),
 	}
 	cmd.Flags().IntVar(&revision, "revision", 0, "an earlier revision (default: the current one)")
@@ -72,14 +83,18 @@ func (a *app) document(ctx context.Context, c *apiclient.Client, name string, n 
 	if err != nil {
 		return apiclient.Document{}, err
 	}
+	return a.documentOf(ctx, c, w.ID, n)
+}
+
+func (a *app) documentOf(ctx context.Context, c *apiclient.Client, id dormer.WorkspaceID, n dormer.Revision) (apiclient.Document, error) {
 	f := apiclient.YAML
 	if a.json {
 		f = apiclient.JSON
 	}
 	if n > 0 {
-		return c.WorkspaceRevision(ctx, w.ID, n, f)
+		return c.WorkspaceRevision(ctx, id, n, f)
 	}
-	return c.Workspace(ctx, w.ID, f)
+	return c.Workspace(ctx, id, f)
 }
 
 // write prints a document as it is, with a newline at its end.

@@ -78,7 +78,7 @@ func TestWhy(t *testing.T) {
 		`{}`: "user",
 	} {
 		a := h.ask("POST", path, h.reader, body)
-		if p := a.problem(t); a.status != http.StatusBadRequest || !slices.ContainsFunc(p.Errors, func(f dormer.FieldError) bool { return f.Path == want }) {
+		if p := a.problem(t); a.status != http.StatusBadRequest || !slices.ContainsFunc(p.Fields, func(f dormer.FieldError) bool { return f.Path == want }) {
 			t.Errorf("%s: %d %+v", body, a.status, p)
 		}
 	}
