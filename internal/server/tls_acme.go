@@ -187,7 +187,7 @@ func (a *acmeCertificates) obtainAll(ctx context.Context) error {
 	var all error
 	for _, n := range a.names {
 		if ctx.Err() != nil {
-			return nil
+			break // whoever asked is gone
 		}
 		pair, err := a.obtain(n)
 		if err != nil {
