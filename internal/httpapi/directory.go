@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dormer-project/dormer"
@@ -31,11 +32,33 @@ func (a *API) resolvePrincipal(c *call, _ rest.None) (dormer.Principal, error) {
 	if q.Get("name") == "" {
 		return dormer.Principal{}, dormer.Invalidf("name", "is missing")
 	}
-	p, err := a.Access.Resolve(c.ctx(), dormer.PrincipalKind(q.Get("kind")), q.Get("name"))
+	kind := dormer.PrincipalKind(q.Get("kind"))
+	p, err := a.Access.Resolve(c.ctx(), kind, q.Get("name"))
 	if err != nil {
-		return dormer.Principal{}, fmt.Errorf("check the name: %w", err)
+		return dormer.Principal{}, fmt.Errorf("check the name: %w", a.meant(c, kind, q.Get("name"), err))
 	}
 	return p, nil
+}
+
+// maxMeant is how many are listed who may be meant by a name.
+const maxMeant = 20
+
+// meant adds to an ErrNotFound about an account name who goes by that name
+// otherwise: it is an *access.AmbiguousError when they are several. Nobody is
+// taken for somebody else by it.
+func (a *API) meant(c *call, kind dormer.PrincipalKind, name string, err error) error {
+	if !errors.Is(err, dormer.ErrNotFound) {
+		return err
+	}
+	found, unsearched := a.Access.Match(c.ctx(), kind, name, maxMeant)
+	switch {
+	case unsearched != nil || len(found) == 0:
+		return err
+	case len(found) > 1:
+		return &access.AmbiguousError{Candidates: found}
+	}
+	p := found[0].Principal
+	return fmt.Errorf(`that is no account name; %s\%s goes by it: %w`, p.Directory, p.Name, dormer.ErrNotFound)
 }
 
 // checkPrincipal lists who goes by a name. Nobody is an answer too.

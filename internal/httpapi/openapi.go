@@ -85,7 +85,8 @@ func (r route) operation(registry huma.Registry) *huma.Operation {
 		}
 	}
 	if content := r.body.content(registry); content != nil {
-		op.RequestBody = &huma.RequestBody{Required: true, Content: content}
+		// Clients that negotiate send their body once they know that it is wanted.
+		op.RequestBody = &huma.RequestBody{Required: r.proof != access.MethodKerberos, Content: content}
 	}
 	op.Responses[strconv.Itoa(r.status)] = &huma.Response{Description: "Success", Content: r.answer.content(registry)}
 	op.Responses["default"] = &huma.Response{

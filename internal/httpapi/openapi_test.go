@@ -60,6 +60,9 @@ func TestDocumentIsWhole(t *testing.T) {
 			t.Errorf("%s %s: operation %q is not unique", r.method, r.path, id)
 		}
 		ids[id] = true
+		if op["x-dormer-role"] != string(r.need) || r.area != "" && op["x-dormer-area"] != string(r.area) {
+			t.Errorf("%s %s does not say what it needs: %v", r.method, r.path, op)
+		}
 	}
 	const prefix = `"$ref": "#/components/schemas/`
 	for rest := raw; ; {

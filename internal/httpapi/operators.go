@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"errors"
+
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -10,8 +13,23 @@ func (a *API) listOperators(c *call, _ rest.None) (rest.List[rest.Operator], err
 		return rest.List[rest.Operator]{}, err
 	}
 	items := make([]rest.Operator, len(all))
+	silent := map[string]bool{} // directories that do not answer: asking again would take as long
 	for i, o := range all {
-		items[i] = rest.Operator(o)
+		items[i] = rest.Operator{Principal: o.Principal, Role: o.Role, State: "unknown"}
+		if silent[o.Principal.Directory] {
+			continue
+		}
+		now, err := a.Access.Lookup(c.ctx(), o.Principal)
+		switch {
+		case errors.Is(err, dormer.ErrNotFound):
+			items[i].State = "gone"
+		case err != nil:
+			silent[o.Principal.Directory] = true
+		case now.Name != o.Principal.Name:
+			items[i].State, items[i].Name = "renamed", now.Name
+		default:
+			items[i].State = "found"
+		}
 	}
 	return rest.List[rest.Operator]{Items: items}, nil
 }
@@ -19,11 +37,11 @@ func (a *API) listOperators(c *call, _ rest.None) (rest.List[rest.Operator], err
 func (a *API) setOperator(c *call, in rest.SetOperator) (rest.Operator, error) {
 	o, err := a.Access.SetOperator(c.ctx(), in.Kind, in.Name, in.Role)
 	if err != nil {
-		return rest.Operator{}, err
+		return rest.Operator{}, a.meant(c, in.Kind, in.Name, err)
 	}
 	detail := string(o.Role)
 	if detail == "" {
 		detail = "none"
 	}
-	return rest.Operator(o), c.audit("operator.set", named(o.Principal.Name, string(o.Principal.ID())), detail)
+	return rest.Operator{Principal: o.Principal, Role: o.Role}, c.audit("operator.set", named(o.Principal.Name, string(o.Principal.ID())), detail)
 }

@@ -19,8 +19,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/access/accesstest"
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/directory"
 	"github.com/dormer-project/dormer/internal/enroll"
@@ -135,6 +138,7 @@ type proofs struct {
 	*harness
 	state     *store.State
 	access    *access.Authenticator
+	enrolment *enroll.Service
 	accounts  *access.Accounts
 	sso       *sso
 	log       *failingLog
@@ -170,35 +174,44 @@ func newProofs(t *testing.T) *proofs {
 	if err := state.SetOperator(ctx, access.Operator{Principal: h.principal["alice"], Role: dormer.RoleFull}); err != nil {
 		t.Fatal(err)
 	}
-	h.access, err = access.NewAuthenticator(ctx, access.Config{
-		Directories: []access.Mount{{Directory: directory.NewEmbedded(h.accounts), Realm: realm}}, Default: dormer.EmbeddedDirectory,
-		Negotiator: tickets{time.Now}, Service: "HTTP/dormer.example.com", Providers: []access.Provider{h.sso}, Once: state, Tokens: state,
-		Operators: state, Sessions: state, CodeKey: make([]byte, 32), OperatorSession: time.Hour, UserSession: time.Hour, Now: time.Now, Random: rand.Reader,
+	h.enrolment, err = enroll.New(ctx, enroll.Config{Instance: "i", Key: make([]byte, 32), Store: state, Clients: state, Now: time.Now, Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.client, h.revoked = enrolClient(t, h.enrolment), enrolClient(t, h.enrolment)
+	if err := h.enrolment.Revoke(ctx, h.revoked); err != nil {
+		t.Fatal(err)
+	}
+	h.harness = &harness{t: t}
+	h.serve()
+	h.admin = h.signIn("alice", adminPassword)
+	return h
+}
+
+// serve starts the API with directories beside the embedded one, in place of
+// the one that was served before.
+func (h *proofs) serve(mounts ...access.Mount) {
+	h.t.Helper()
+	var err error
+	h.access, err = access.NewAuthenticator(h.t.Context(), access.Config{
+		Directories: append(mounts, access.Mount{Directory: directory.NewEmbedded(h.accounts), Realm: realm}), Default: dormer.EmbeddedDirectory,
+		Negotiator: tickets{time.Now}, Service: "HTTP/dormer.example.com", Providers: []access.Provider{h.sso}, Once: h.state, Tokens: h.state,
+		Operators: h.state, Sessions: h.state, CodeKey: make([]byte, 32), OperatorSession: time.Hour, UserSession: time.Hour, Now: time.Now, Random: rand.Reader,
 	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	enrolment, err := enroll.New(ctx, enroll.Config{Instance: "i", Key: make([]byte, 32), Store: state, Clients: state, Now: time.Now, Random: rand.Reader})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.client, h.revoked = enrolClient(t, enrolment), enrolClient(t, enrolment)
-	if err := enrolment.Revoke(ctx, h.revoked); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
 	api, err := httpapi.New(httpapi.Config{
-		Access: h.access, Accounts: h.accounts, Audit: h.log, Enrolment: enrolment, DirectoryChanged: func() { h.changed.Add(1) },
+		Access: h.access, Accounts: h.accounts, Audit: h.log, Enrolment: h.enrolment, DirectoryChanged: func() { h.changed.Add(1) },
 		Now: time.Now, Random: rand.Reader, Logger: logger,
 	})
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	s := httptest.NewServer(httpapi.Front(api, logger, time.Now, rand.Reader, nil, func(*http.Request) bool { return false }))
-	t.Cleanup(s.Close)
-	h.harness = &harness{t: t, url: s.URL}
-	h.admin = h.signIn("alice", adminPassword)
-	return h
+	h.t.Cleanup(s.Close)
+	h.url = s.URL
 }
 
 func enrolClient(t *testing.T, s *enroll.Service) dormer.ClientID {
@@ -593,5 +606,116 @@ func TestTicketIsNotInAnswers(t *testing.T) {
 	}
 	if _, err := h.harness.client("session").SignInKerberos(t.Context(), []byte("x"), rest.For{}); !errors.Is(err, dormer.ErrUnauthenticated) || !strings.Contains(err.Error(), "ticket") {
 		t.Errorf("a client with a session: %v", err)
+	}
+}
+
+// TestOperatorsThatAreNotWhatTheyWere are shown as what they are, not dropped.
+func TestOperatorsThatAreNotWhatTheyWere(t *testing.T) {
+	h := newProofs(t)
+	corp := accesstest.NewDirectory("corp")
+	names := []string{"found", "renamed", "gone"}
+	for _, name := range names {
+		if err := h.state.SetOperator(t.Context(), access.Operator{Principal: corp.Add(accesstest.User{Name: name}), Role: dormer.RoleReadOnly}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.serve(access.Mount{Directory: corp})
+	states := func() map[string]string {
+		all, err := h.harness.client(h.admin).Operators(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, o := range all {
+			got[o.Principal.Name] = o.State + o.Name
+		}
+		return got
+	}
+	for _, name := range names[1:] {
+		p, err := corp.Resolve(t.Context(), dormer.KindUser, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "gone" {
+			corp.Remove(p)
+		}
+		corp.Change(p, func(u *accesstest.User) { u.Name = "another" })
+	}
+	if diff := cmp.Diff(map[string]string{"alice": "found", "found": "found", "renamed": "renamedanother", "gone": "gone"}, states()); diff != "" {
+		t.Error(diff)
+	}
+	corp.Down(true)
+	if diff := cmp.Diff(map[string]string{"alice": "found", "found": "unknown", "renamed": "unknown", "gone": "unknown"}, states()); diff != "" {
+		t.Error(diff)
+	}
+	// Who is gone can lose the role all the same.
+	h.must("PUT", "/operators", h.admin, rest.SetOperator{Kind: "user", Name: `corp\gone`}, nil)
+	if got := states(); got["gone"] != "" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestAmbiguousNames: one of several is given no role; the answer lists them.
+func TestAmbiguousNames(t *testing.T) {
+	h := newProofs(t)
+	corp := accesstest.NewDirectory("corp")
+	for _, name := range []string{"ann1", "ann2"} {
+		corp.Add(accesstest.User{Name: name, DisplayName: "Ann Example"})
+	}
+	h.serve(access.Mount{Directory: corp})
+	found, err := h.harness.client(h.admin).Check(t.Context(), "", `corp\Ann Example`)
+	if err != nil || len(found) != 2 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	a := h.ask("PUT", rest.Prefix+"/operators", h.admin, rest.SetOperator{Kind: "user", Name: `corp\Ann Example`, Role: "full"})
+	p := a.problem(t)
+	if a.status != http.StatusBadRequest || p.Kind != problem.KindAmbiguous || len(p.Candidates) != 2 || p.Candidates[0].Principal.Name != "ann1" || p.Candidates[0].DisplayName != "Ann Example" {
+		t.Errorf("status %d: %s", a.status, a.body)
+	}
+	corp.Add(accesstest.User{Name: "bea", DisplayName: "Bea Example"})
+	if _, err := h.harness.client(h.admin).Resolve(t.Context(), dormer.KindUser, `corp\Bea Example`); !errors.Is(err, dormer.ErrNotFound) || !strings.Contains(err.Error(), `corp\bea goes by it`) {
+		t.Errorf("one who goes by another name: %v", err)
+	}
+	_, err = h.harness.client(h.admin).SetOperator(t.Context(), rest.SetOperator{Kind: "user", Name: `corp\Ann Example`, Role: "full"})
+	if ambiguous, ok := errors.AsType[*access.AmbiguousError](err); !ok || len(ambiguous.Candidates) != 2 || !errors.Is(err, dormer.ErrInvalid) {
+		t.Errorf("%#v", err)
+	}
+}
+
+// TestFindings are answered as the directories have them.
+func TestFindings(t *testing.T) {
+	h := newProofs(t)
+	corp := accesstest.NewDirectory("corp")
+	h.serve(access.Mount{Directory: corp})
+	test := func() []rest.DirectoryTest {
+		all, err := h.harness.client(h.admin).TestDirectories(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	problems := func() (n int) {
+		for _, d := range test() {
+			for _, f := range d.Findings {
+				if f.What == "" {
+					t.Errorf("%s: %+v says not what was examined", d.Directory, f)
+				}
+				if f.Problem != "" {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if n := problems(); n != 0 || len(test()) != 1 {
+		t.Errorf("%d problems: %+v", n, test())
+	}
+	corp.Down(true)
+	if n := problems(); n == 0 {
+		t.Errorf("a directory that does not answer: %+v", test())
+	}
+	before := h.newest()
+	if test(); h.newest() != before {
+		t.Error("an examination is recorded as a change")
 	}
 }

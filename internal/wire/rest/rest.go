@@ -68,8 +68,10 @@ type Session struct {
 
 // Operator is somebody who may use this API.
 type Operator struct {
-	Principal dormer.Principal `json:"principal"`
+	Principal dormer.Principal `json:"principal" doc:"as the role was given"`
 	Role      dormer.Role      `json:"role"`
+	State     string           `json:"state,omitempty" doc:"in the list: found, renamed, gone, or unknown while the directory does not answer"`
+	Name      string           `json:"name,omitempty" doc:"the name now, where it is another"`
 }
 
 // SetOperator gives a role to a user or a group.
