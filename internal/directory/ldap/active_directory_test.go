@@ -83,6 +83,9 @@ func TestActiveDirectory(t *testing.T) {
 	rename := func(t *testing.T, name, to string) {
 		corp.LDIF(t, fmt.Sprintf("dn: %s\nchangetype: modify\nreplace: sAMAccountName\nsAMAccountName: %s\n", corp.GroupDN(name), to))
 	}
+	// Groups of strangers may be in others in turn.
+	corp.LDIF(t, fmt.Sprintf("dn: %s\nobjectClass: group\nsAMAccountName: strangers\ngroupType: -2147483644\nmember: %s\n",
+		corp.GroupDN("strangers"), corp.GroupDN("guests-of-office")))
 	var removed, renamed string
 	directorytest.Run(t, func(t *testing.T) directorytest.Fixture {
 		if removed != "" {
@@ -117,7 +120,7 @@ func TestActiveDirectory(t *testing.T) {
 				{Name: "hours", Password: corp.Password(t, "hours"), Reason: access.ReasonHours},
 			},
 			Foreign: &directorytest.Foreign{
-				Of: append(of, olga), Chain: []string{"guests-of-office"}, Nowhere: resolve(t, otherDirectory, dormer.KindUser, "alice"),
+				Of: append(of, olga), Chain: []string{"guests-of-office", "strangers"}, Nowhere: resolve(t, otherDirectory, dormer.KindUser, "alice"),
 			},
 		}
 	})

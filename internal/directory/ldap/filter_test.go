@@ -55,7 +55,7 @@ func checkCalled(t *testing.T, who string) {
 		if comparison.Tag != goldap.FilterEqualityMatch || len(comparison.Children) != 2 {
 			t.Fatalf("%q became another filter: %v", who, comparison)
 		}
-		attribute, value := string(comparison.Children[0].Data.Bytes()), string(comparison.Children[1].Data.Bytes())
+		attribute, value := comparison.Children[0].Data.String(), comparison.Children[1].Data.String()
 		if attribute != "uid" || value != who && name.Fold(value) != name.Fold(who) {
 			t.Errorf("%q became %s=%q", who, attribute, value)
 		}
@@ -65,7 +65,7 @@ func checkCalled(t *testing.T, who string) {
 			t.Fatalf("prefix %q became another filter: %v", who, comparison)
 		}
 		initial := comparison.Children[1].Children[0]
-		if value := string(initial.Data.Bytes()); initial.Tag != goldap.FilterSubstringsInitial || value != who && name.Fold(value) != name.Fold(who) {
+		if value := initial.Data.String(); initial.Tag != goldap.FilterSubstringsInitial || value != who && name.Fold(value) != name.Fold(who) {
 			t.Errorf("prefix %q became %q", who, value)
 		}
 	}

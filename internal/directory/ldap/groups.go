@@ -99,14 +99,17 @@ func (d *Directory) accountBySID(ctx context.Context, c *conn, user dormer.Princ
 	}
 	found, _, err := c.find(ctx, request{base: "<SID=" + user.Key + ">", scope: goldap.ScopeBaseObject, filter: anything, attributes: attributes, limit: 1})
 	switch {
-	case resultCode(err) == goldap.LDAPResultNoSuchObject:
-		return nil, none
-	case err != nil:
+	case err != nil && resultCode(err) != goldap.LDAPResultNoSuchObject:
 		return nil, d.explain(c, err)
-	case len(found) == 0 || !isBelow(found[0].DN, base) || found[0].GetEqualFoldAttributeValue("sAMAccountType") != userAccount:
-		return nil, none
+	case err == nil && len(found) > 0 && isBelow(found[0].DN, base) && found[0].GetEqualFoldAttributeValue("sAMAccountType") == userAccount:
+		return found[0], nil
 	}
-	return found[0], nil
+	// Nobody is gone because of a base that is not there.
+	_, _, err = c.find(ctx, request{base: base, scope: goldap.ScopeBaseObject, filter: anything, attributes: []string{"1.1"}, limit: 1})
+	if err != nil {
+		return nil, d.explain(c, err)
+	}
+	return nil, none
 }
 
 // groupsBySID returns the groups of those SIDs. SIDs without an object, as that

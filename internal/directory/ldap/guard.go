@@ -157,10 +157,12 @@ func (d *Directory) lockout(ctx context.Context, c *conn, policyDN string) (lock
 		return lockout{}, err
 	}
 	if !ok && policyDN != "" {
-		// The service account may not read the fine-grained policy.
+		// The service account may not read the fine-grained policy, which may lock
+		// sooner than the domain: one wrong password is all there is.
 		if l, ok, err = d.readLockout(ctx, c, ""); err != nil {
 			return lockout{}, err
 		}
+		l.threshold = d.guard.spare + 1
 	}
 	if !ok {
 		return lockout{}, fmt.Errorf("%s: the service account may not read lockoutThreshold of the domain: %w", settingBindUser, dormer.ErrUnavailable)

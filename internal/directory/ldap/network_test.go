@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/directory/directorytest"
 	"github.com/dormer-project/dormer/internal/directory/testdomain"
 )
@@ -78,7 +76,7 @@ func newRelay(t testing.TB, listenOn, to string) *relay {
 		if !on {
 			return
 		}
-		up, err := net.Dial("tcp", to) //nolint:noctx // ends with c
+		up, err := net.Dial("tcp", to)
 		if err != nil {
 			return
 		}
@@ -362,8 +360,3 @@ func TestBudget(t *testing.T) {
 	}
 	_ = near.Close()
 }
-
-var (
-	_ = tls.VersionTLS12
-	_ = access.ReasonLocked
-)

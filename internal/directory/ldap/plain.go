@@ -122,7 +122,7 @@ func plainBind(err error) string {
 		}
 		return what + "; the server said: " + said(err)
 	case goldap.LDAPResultStrongAuthRequired, goldap.LDAPResultConfidentialityRequired:
-		return "the server refuses a password on this connection; the server said: " + said(err)
+		return "the server takes no passwords from the service account; use a keytab, or allow simple binds over TLS; the server said: " + said(err)
 	case goldap.LDAPResultInvalidDNSyntax:
 		return "bind_user is not a distinguished name; the server said: " + said(err)
 	case -1:

@@ -50,7 +50,7 @@ func activeDirectorySchema() schema {
 		member:        "member",
 		principalName: "userPrincipalName",
 		common:        "cn",
-		state:         []string{"userAccountControl", "msDS-User-Account-Control-Computed", "accountExpires"},
+		state:         []string{"userAccountControl", "accountExpires"},
 	}
 }
 

@@ -40,7 +40,7 @@ func (d *Directory) Authenticate(ctx context.Context, who, password string) (dor
 		err := d.pool.signIn(ctx, nil, func(c *conn) error {
 			return c.with(ctx, func() error { return c.ldap.Bind(nobody, password) })
 		})
-		if lost(err) {
+		if errors.Is(err, dormer.ErrUnavailable) {
 			return dormer.Principal{}, err
 		}
 		return dormer.Principal{}, wrong
@@ -283,7 +283,7 @@ func (d *Directory) lockedBriefly(ctx context.Context, dn string, wrong error) e
 		}
 		return err
 	})
-	if lost(err) {
+	if errors.Is(err, dormer.ErrUnavailable) {
 		return err
 	}
 	if at != "" && at != foreverLocked {

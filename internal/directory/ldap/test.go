@@ -98,16 +98,7 @@ func (d *Directory) testServer(ctx context.Context, x *exam, s *server) {
 	}
 	d.testReading(ctx, x, c, base, about)
 	if d.config.Kind == ActiveDirectory {
-		x.check(settingBindUser, about("when accounts are locked"), func() string {
-			_, ok, err := d.readLockout(ctx, c, "")
-			switch {
-			case err != nil:
-				return said(err)
-			case !ok:
-				return "the service account may not read lockoutThreshold of the domain; let it read all properties of the domain object"
-			}
-			return ""
-		})
+		x.check(settingBindUser, about("when accounts are locked"), func() string { return d.testLockout(ctx, c, root.domain) })
 	}
 	if !root.time.IsZero() {
 		x.check(s.setting, about("time"), func() string {
@@ -146,6 +137,34 @@ func (d *Directory) testBase(ctx context.Context, c *conn, root *rootDSE, base s
 		problem += fmt.Sprintf("; the server holds %s", root.contexts[0])
 	}
 	return problem
+}
+
+// testLockout reads when the domain locks accounts, and its fine-grained policies
+// as far as they are to be seen.
+func (d *Directory) testLockout(ctx context.Context, c *conn, domain string) string {
+	_, ok, err := d.readLockout(ctx, c, "")
+	switch {
+	case err != nil:
+		return said(err)
+	case !ok:
+		return "the service account may not read lockoutThreshold of the domain; let it read all properties of the domain object"
+	}
+	container := "CN=Password Settings Container,CN=System," + domain
+	found, _, err := c.find(ctx, request{
+		base: container, scope: goldap.ScopeWholeSubtree, filter: anything, limit: MaxFound, attributes: []string{"msDS-LockoutThreshold"},
+	})
+	if err != nil {
+		if resultCode(err) == goldap.LDAPResultNoSuchObject || resultCode(err) == goldap.LDAPResultInsufficientAccessRights {
+			return ""
+		}
+		return said(err)
+	}
+	for _, e := range found {
+		if e.GetEqualFoldAttributeValue("msDS-LockoutThreshold") == "" && idOfDN(e.DN) != idOfDN(container) {
+			return fmt.Sprintf("the service account may not read %s, so users under it have one attempt only; let it read all properties of that object", e.DN)
+		}
+	}
+	return ""
 }
 
 // testReading reads one user and one group, and what only may be read by who is
