@@ -50,12 +50,18 @@ func (a *app) withAgent(f func(ctx context.Context, c *agentapi.Client, args []s
 }
 
 func newEnrol(a *app) *cobra.Command {
-	return &cobra.Command{
+	var again bool
+	cmd := &cobra.Command{
 		Use:   "enrol",
 		Short: "Make this computer a client with a join token",
 		Long: `Makes the agent of this computer a client of the instance that made the join
-token. The token is read from standard input or asked for: it is a secret.`,
-		Example: "  dormer enrol < token.txt",
+token. The token is read from standard input or asked for: it is a secret.
+
+A client that was revoked is enrolled anew in the same way. With --again so is
+one whose identity is still valid: it gets another key and another identity, its
+users sign in again and get new machines, and those that it has stop and are
+kept. The old identity counts until an operator revokes it.`,
+		Example: "  dormer enrol < token.txt\n  dormer enrol --again < token.txt",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 { // perhaps the token: it is not repeated
 				return usageError{errors.New("the join token comes from standard input: dormer enrol < token.txt")}
@@ -67,33 +73,27 @@ token. The token is read from standard input or asked for: it is a secret.`,
 			if err != nil {
 				return err
 			}
-			s, err := c.Enrol(ctx, strings.TrimSpace(token))
+			enrol := c.Enrol
+			var old dormer.ClientID
+			if again {
+				before, err := c.Status(ctx)
+				if err != nil {
+					return err
+				}
+				enrol, old = c.EnrolAgain, before.Client
+			}
+			s, err := enrol(ctx, strings.TrimSpace(token))
 			if err != nil {
 				return err
+			}
+			if old != "" && old != s.Client {
+				a.note("The earlier identity still counts until an operator revokes it: dormer client revoke %s", old)
 			}
 			return a.say(s, "This computer is client %s of %s.", s.Client, s.Server)
 		}),
 	}
-}
-
-func newSignIn(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "sign-in USER",
-		Short:   "Sign in to get your workspaces",
-		Example: "  dormer sign-in alice",
-		Args:    exactArgs(1),
-		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
-			password, err := a.readPassword("Password of "+args[0], false)
-			if err != nil {
-				return err
-			}
-			u, err := c.SignIn(ctx, args[0], password)
-			if err != nil {
-				return err
-			}
-			return a.say(u, "Signed in as %s until %s.", u.Name, when(u.Expires))
-		}),
-	}
+	cmd.Flags().BoolVar(&again, "again", false, "get another identity although that of this client is still valid")
+	return cmd
 }
 
 func newSignOut(a *app) *cobra.Command {
@@ -167,6 +167,9 @@ func (a *app) printStatus(s agentapi.Status) error {
 	}
 	for _, u := range s.Users {
 		rows = append(rows, []string{"Signed in", u.Name + " until " + when(u.Expires)})
+	}
+	if s.Enrolled && len(s.Users) == 0 {
+		rows = append(rows, []string{"Signed in", "nobody; 'dormer sign-in' does it, and on a computer of a domain so does 'dormer start'"})
 	}
 	if s.EventsWaiting > 0 {
 		rows = append(rows, []string{"Events", fmt.Sprintf("%d wait for the server", s.EventsWaiting)})

@@ -189,17 +189,26 @@ func newClientList(a *app) *cobra.Command {
 			}
 			rows := make([][]string, len(all))
 			for i, x := range all {
-				kind := "unmanaged"
-				if x.Managed {
-					kind = "managed"
-				}
-				if x.Revoked != nil {
-					kind = "revoked"
+				kind := kindOfClient(x)
+				if x.Copied != nil {
+					kind += ", copied"
 				}
 				rows[i] = []string{x.Host.Name, kind, since(a.Now(), x.LastSeen), x.AgentVersion, x.Host.OS + "/" + x.Host.Arch, string(x.ID)}
 			}
 			return a.print(all, []string{"HOST", "KIND", "LAST SEEN", "AGENT", "SYSTEM", "ID"}, rows)
 		}),
+	}
+}
+
+// kindOfClient says how a client's agent runs, or that it counts no more.
+func kindOfClient(c rest.Client) string {
+	switch {
+	case c.Revoked != nil:
+		return "revoked"
+	case c.Managed:
+		return "managed"
+	default:
+		return "unmanaged"
 	}
 }
 
@@ -226,13 +235,11 @@ func newClientShow(a *app) *cobra.Command {
 			if a.json {
 				return a.printJSON(clientDetail{x, machines})
 			}
-			err = a.print(nil, nil, [][]string{
-				{"Client", string(x.ID)},
-				{"Host", fmt.Sprintf("%s, %s/%s, %d MiB, %s processors", x.Host.Name, x.Host.OS, x.Host.Arch, x.Host.MemoryMiB, strconv.Itoa(x.Host.Processors))},
-				{"Agent", x.AgentVersion},
-				{"Enrolled", when(x.Enrolled)},
-				{"Last seen", since(a.Now(), x.LastSeen)},
-			})
+			tokens, err := c.JoinTokens(ctx)
+			if err != nil {
+				return err
+			}
+			err = a.print(nil, nil, a.clientRows(x, tokens))
 			if err != nil || len(machines) == 0 {
 				return err
 			}
@@ -252,6 +259,45 @@ func newClientShow(a *app) *cobra.Command {
 			return a.print(machines, []string{"MACHINE", "WORKSPACE", "USER", "COMPUTER", "STATE", "DETAIL"}, rows)
 		}),
 	}
+}
+
+// clientRows shows what is known of a client.
+func (a *app) clientRows(x rest.Client, tokens []rest.JoinToken) [][]string {
+	kind := "managed: the agent is a service"
+	if !x.Managed {
+		kind = "unmanaged: the agent is one user's"
+	}
+	token := x.JoinToken
+	if i := slices.IndexFunc(tokens, func(t rest.JoinToken) bool { return t.ID == x.JoinToken }); i >= 0 {
+		token = fmt.Sprintf("%s (%s)", tokens[i].Name, x.JoinToken)
+	}
+	rows := [][]string{
+		{"Client", string(x.ID)},
+		{"Host", fmt.Sprintf("%s, %s/%s, %d MiB, %s processors", x.Host.Name, x.Host.OS, x.Host.Arch, x.Host.MemoryMiB, strconv.Itoa(x.Host.Processors))},
+		{"Agent", x.AgentVersion},
+		{"Kind", kind},
+		{"Key", x.KeyFingerprint},
+		{"Enrolled", fmt.Sprintf("%s, with join token %s", when(x.Enrolled), token)},
+		{"Last seen", since(a.Now(), x.LastSeen)},
+	}
+	for _, r := range slices.Backward(x.Runs) {
+		from := r.Host
+		if r.Address != "" {
+			from += " at " + r.Address
+		}
+		rows = append(rows, []string{"Agent run", fmt.Sprintf("%s to %s on %s", when(r.First), when(r.Last), from)})
+	}
+	if x.Copied != nil {
+		rows = append(
+			rows,
+			[]string{"Copied", when(*x.Copied) + ": " + x.CopiedDetail},
+			[]string{"", "two agents use this identity; revoke it, and enrol each computer anew"},
+		)
+	}
+	if x.Revoked != nil {
+		rows = append(rows, []string{"Revoked", when(*x.Revoked)})
+	}
+	return rows
 }
 
 // machineRow shows a machine; workspaces that were deleted have no name.

@@ -147,6 +147,9 @@ func (a *app) act(cmd *cobra.Command, called string, command agentapi.Command, d
 		return err
 	}
 	defer c.Close()
+	if command == agentapi.CommandStart || command == agentapi.CommandRestart {
+		a.signInUnasked(cmd.Context(), c)
+	}
 	w, err := findWorkspace(cmd.Context(), c, called)
 	if err != nil {
 		return err
@@ -226,6 +229,7 @@ there was more than is kept.`,
 		Args:              exactArgs(2),
 		ValidArgsFunction: a.completeWorkspaces,
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
+			a.signInUnasked(ctx, c)
 			w, err := findWorkspace(ctx, c, args[0])
 			if err != nil {
 				return err

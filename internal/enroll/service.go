@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,12 @@ type keyHash [16]byte
 func hashKey(public []byte) keyHash {
 	sum := sha256.Sum256(public)
 	return keyHash(sum[:16])
+}
+
+// Fingerprint is what people compare public keys by: their SHA-256.
+func Fingerprint(public []byte) string {
+	sum := sha256.Sum256(public)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // known is what is kept in memory of each client: small, there are 100,000.
@@ -285,13 +292,21 @@ func (s *Service) Clients(ctx context.Context) ([]Client, error) {
 	return all, nil
 }
 
-// Client returns one client with its newest sign of life.
+// Client returns one client with its newest sign of life and its runs.
 func (s *Service) Client(ctx context.Context, id dormer.ClientID) (Client, error) {
 	c, err := s.clients.Client(ctx, id)
 	if err != nil {
 		return Client{}, err
 	}
 	s.update(&c)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if k := s.known[id]; k != nil {
+		c.Runs = make([]Run, len(k.runs))
+		for i, r := range k.runs {
+			c.Runs[i] = r.shown()
+		}
+	}
 	return c, nil
 }
 
@@ -299,12 +314,6 @@ func (s *Service) Client(ctx context.Context, id dormer.ClientID) (Client, error
 func (s *Service) update(c *Client) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if k := s.known[c.ID]; k != nil {
-		c.Runs = make([]Run, len(k.runs))
-		for i, r := range k.runs {
-			c.Runs[i] = r.shown()
-		}
-	}
 	if seen, ok := s.seen[c.ID]; ok && (c.LastSeen == nil || seen.Time.After(*c.LastSeen)) {
 		c.LastSeen, c.Host, c.AgentVersion = &seen.Time, seen.Host, seen.AgentVersion
 	}

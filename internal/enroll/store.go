@@ -41,7 +41,7 @@ type Client struct {
 	Copied       *time.Time
 	CopiedDetail string
 	// Runs are the starts of its agents that polls told of since the server was
-	// started, the newest last. They are not stored.
+	// started, the newest last. They are not stored, and not in lists.
 	Runs []Run
 }
 

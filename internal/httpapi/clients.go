@@ -71,8 +71,18 @@ func (a *API) revokeJoinToken(c *call, _ rest.None) (rest.None, error) {
 func clientOf(c enroll.Client) rest.Client {
 	return rest.Client{
 		ID: c.ID, Managed: c.Managed, Host: c.Host, AgentVersion: c.AgentVersion, JoinToken: c.JoinToken,
-		Enrolled: c.Enrolled, Revoked: c.Revoked, LastSeen: c.LastSeen,
+		Enrolled: c.Enrolled, Revoked: c.Revoked, LastSeen: c.LastSeen, Copied: c.Copied, CopiedDetail: c.CopiedDetail,
 	}
+}
+
+// clientDetailOf is clientOf with what lists leave out.
+func clientDetailOf(c enroll.Client) rest.Client {
+	out := clientOf(c)
+	out.KeyFingerprint = enroll.Fingerprint(c.PublicKey)
+	for _, r := range c.Runs {
+		out.Runs = append(out.Runs, rest.ClientRun(r))
+	}
+	return out
 }
 
 func (a *API) listClients(c *call, _ rest.None) (rest.List[rest.Client], error) {
@@ -93,7 +103,10 @@ func (a *API) getClient(c *call, _ rest.None) (rest.Client, error) {
 		return rest.Client{}, err
 	}
 	one, err := a.Enrolment.Client(c.ctx(), dormer.ClientID(id))
-	return clientOf(one), err
+	if err != nil {
+		return rest.Client{}, err
+	}
+	return clientDetailOf(one), nil
 }
 
 func (a *API) revokeClient(c *call, _ rest.None) (rest.None, error) {

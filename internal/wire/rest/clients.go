@@ -47,6 +47,20 @@ type Client struct {
 	Enrolled     time.Time       `json:"enrolled"`
 	Revoked      *time.Time      `json:"revoked,omitempty"`
 	LastSeen     *time.Time      `json:"last_seen,omitempty"`
+	// Copied is when two agents were last found to work with this identity.
+	Copied       *time.Time `json:"copied,omitempty" doc:"when two agents were last found to use this identity"`
+	CopiedDetail string     `json:"copied_detail,omitempty" doc:"from where"`
+	// KeyFingerprint and Runs are in answers about one client alone.
+	KeyFingerprint string      `json:"key_fingerprint,omitempty" doc:"SHA-256 of the client's public key; not in lists"`
+	Runs           []ClientRun `json:"runs,omitempty" doc:"starts of its agents that this server has seen, the newest last; not in lists"`
+}
+
+// ClientRun is one start of a client's agent, from its first poll to its last.
+type ClientRun struct {
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Host    string    `json:"host"`
+	Address string    `json:"address,omitempty"`
 }
 
 // NewOrder makes a client do something at its next poll.
