@@ -16,8 +16,9 @@ const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
 	stopTime   = 20 * time.Second // for requests under way when the server stops
-	// maxHeader bounds the headers of a request, in bytes.
-	maxHeader = 64 << 10
+	// maxHeader bounds the headers of a request, in bytes: a Kerberos token of
+	// kerberos.MaxToken bytes has a third more in base64.
+	maxHeader = 96 << 10
 )
 
 // Run listens, serves and does the background work until ctx ends; then it
