@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -52,7 +53,7 @@ func TestRouting(t *testing.T) {
 		if p != want || (want == dormer.Principal{}) != errors.Is(err, dormer.ErrNotFound) {
 			t.Errorf("resolve %.60q: %+v, %v", user, p, err)
 		}
-		r.wait(60e9)
+		r.wait(time.Minute)
 	}
 	if _, err := r.Resolve(t.Context(), "computer", "alice"); !errors.Is(err, dormer.ErrInvalid) {
 		t.Errorf("an unknown kind: %v", err)

@@ -177,8 +177,14 @@ func TestReplayAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, present := range map[string]func(*access.Authenticator) error{
-		"ticket": func(a *access.Authenticator) error { _, _, err := a.SignInTicket(t.Context(), ticket, home); return err },
-		"code":   func(a *access.Authenticator) error { _, err := a.RedeemCode(t.Context(), code.Code, "client1"); return err },
+		"ticket": func(a *access.Authenticator) error {
+			_, _, err := a.SignInTicket(t.Context(), ticket, home)
+			return err
+		},
+		"code": func(a *access.Authenticator) error {
+			_, err := a.RedeemCode(t.Context(), code.Code, "client1")
+			return err
+		},
 	} {
 		var wg sync.WaitGroup
 		errs := make([]error, 20)
@@ -312,7 +318,7 @@ func TestCodes(t *testing.T) {
 	r := newRealms(t)
 	ctx := t.Context()
 	second := r.replica(t)
-	make := func() string {
+	fresh := func() string {
 		t.Helper()
 		code, err := r.MakeCode(r.alice, "client1")
 		if err != nil || code.User != r.alice || code.Expires.Sub(r.clock()) < time.Minute || code.Expires.Sub(r.clock()) > time.Minute+time.Second {
@@ -330,7 +336,7 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%s: the error repeats the code", what)
 		}
 	}
-	code := make()
+	code := fresh()
 	redeem("on another client", code, "client2", dormer.ErrUnauthenticated)
 	redeem("on no client", code, "", dormer.ErrUnauthenticated)
 	redeem("on its client", code, "client1", nil)
@@ -338,17 +344,17 @@ func TestCodes(t *testing.T) {
 	if _, err := r.RedeemCode(ctx, code, "client1"); !errors.Is(err, dormer.ErrUnauthenticated) {
 		t.Errorf("a second time on the replica that made it: %v", err)
 	}
-	code = make()
+	code = fresh()
 	r.wait(59 * time.Second)
 	redeem("after 59 seconds", code, "client1", nil)
-	code = make()
+	code = fresh()
 	r.wait(61 * time.Second)
 	redeem("after 61 seconds", code, "client1", dormer.ErrUnauthenticated)
 	if err := r.Sweep(ctx); err != nil {
 		t.Fatal(err)
 	}
 
-	code = make()
+	code = fresh()
 	raw, err := base64.RawURLEncoding.DecodeString(code)
 	if err != nil {
 		t.Fatal(err)
@@ -376,7 +382,7 @@ func TestCodes(t *testing.T) {
 	redeem("while the directory does not answer", code, "client1", dormer.ErrUnavailable)
 	r.corp.Down(false)
 	redeem("when it answers again", code, "client1", nil)
-	code = make()
+	code = fresh()
 	r.corp.Change(r.alice, func(u *accesstest.User) { u.Refused = access.ReasonDisabled })
 	redeem("of a disabled account", code, "client1", dormer.ErrDenied)
 	r.corp.Remove(r.alice)
