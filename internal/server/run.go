@@ -157,7 +157,7 @@ func (s *Server) examinePeople(ctx context.Context) error {
 	for _, t := range s.people.testers {
 		findings, err := t.examine(ctx)
 		if err != nil {
-			break // the server stops
+			return err // the server stops
 		}
 		for _, f := range findings {
 			if f.Problem != "" {
