@@ -112,7 +112,7 @@ type IssuerConfig struct {
 }
 
 // noOfflineIntervals is how many poll intervals a machine may miss that is not
-// allowed to work off-line.
+// allowed to work off-line. No limit is shorter.
 const noOfflineIntervals = 3
 
 // renewAt is the part of the off-line budget after whose use a lease is renewed.
@@ -338,10 +338,9 @@ func (i *Issuer) budget(e *Entitlement) *int64 {
 	if e.Offline == nil {
 		return nil
 	}
-	d := *e.Offline
-	if d <= 0 {
-		d = noOfflineIntervals * i.cfg.Interval
-	}
+	// A shorter limit would run out between two polls that are answered, and be
+	// less than none allowed is.
+	d := max(*e.Offline, noOfflineIntervals*i.cfg.Interval)
 	seconds := int64((d + time.Second - 1) / time.Second)
 	return &seconds
 }

@@ -133,3 +133,17 @@ func TestKeysTag(t *testing.T) {
 		t.Errorf("no machines have tag %q", tag)
 	}
 }
+
+// TestLimitIsNoLessThanNone: a grant with a short limit beside one that allows
+// no work off-line takes nothing away, however long the poll interval is.
+func TestLimitIsNoLessThanNone(t *testing.T) {
+	i := &Issuer{cfg: IssuerConfig{Interval: time.Hour}}
+	for limit, want := range map[time.Duration]time.Duration{0: 3 * time.Hour, 10 * time.Minute: 3 * time.Hour, 8 * time.Hour: 8 * time.Hour} {
+		if got := i.budget(&Entitlement{Offline: &limit}); got == nil || *got != int64(want/time.Second) {
+			t.Errorf("limit %s gives %v seconds, want %s", limit, *got, want)
+		}
+	}
+	if got := i.budget(&Entitlement{}); got != nil {
+		t.Errorf("unrestricted gives %d seconds", *got)
+	}
+}
