@@ -49,6 +49,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"otherauthority": otherAuthority,
 
 	"provider": providerCommand,
+	"issuer":   issuerCommand,
 }
 
 // condition knows [program:NAME], true when NAME is installed. With
@@ -216,6 +217,8 @@ type running struct {
 	url  string
 	data string
 	log  bytes.Buffer
+	// providers are those of the servers that are started from now on.
+	providers []server.ProviderConfig
 }
 
 // servers holds what runs, by script; guarded by the mutex beside it.
@@ -231,19 +234,7 @@ func serverCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: server start|stop")
 	}
-	servers.Lock()
-	r := servers.of[ts]
-	if r == nil {
-		r = &running{data: ts.MkAbs("server")}
-		servers.of[ts] = r
-		ts.Defer(func() {
-			servers.Lock()
-			defer servers.Unlock()
-			r.end(ts)
-			delete(servers.of, ts)
-		})
-	}
-	servers.Unlock()
+	r := serverOf(ts)
 	switch args[0] {
 	case "start":
 		r.start(ts)
@@ -256,6 +247,24 @@ func serverCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// serverOf returns the server of a script.
+func serverOf(ts *testscript.TestScript) *running {
+	servers.Lock()
+	defer servers.Unlock()
+	r := servers.of[ts]
+	if r == nil {
+		r = &running{data: ts.MkAbs("server")}
+		servers.of[ts] = r
+		ts.Defer(func() {
+			servers.Lock()
+			defer servers.Unlock()
+			r.end(ts)
+			delete(servers.of, ts)
+		})
+	}
+	return r
+}
+
 func (r *running) start(ts *testscript.TestScript) {
 	if r.stop != nil {
 		ts.Fatalf("the server runs already")
@@ -264,7 +273,7 @@ func (r *running) start(ts *testscript.TestScript) {
 		r.url = "https://" + freeAddress(ts)
 	}
 	cfg := server.Default()
-	cfg.Data, cfg.PublicURLs = r.data, []string{r.url}
+	cfg.Data, cfg.PublicURLs, cfg.Providers = r.data, []string{r.url}, r.providers
 	cfg.Listen = []string{strings.TrimPrefix(r.url, "https://")}
 	ctx, stop := context.WithCancel(context.Background())
 	ready := make(chan struct{})
