@@ -30,8 +30,8 @@ func newAPITokenCreate(a *app) *cobra.Command {
 		Long: `Makes an API token and prints it; it is shown once. A program that has it uses
 the server in your name, with the role that you give it and never more than you
 have yourself, until it expires or is revoked. --area confines it to parts of
-the API: ` + areas() + `. Whoever holds a full token for
-directory or access can give people the role of operators.
+the API: ` + areas() + `. Only one for access
+makes operators, and changes users and groups of the embedded directory who are.
 
 Programs name the file with --token-file, or in DORMER_TOKEN_FILE.`,
 		Example: `  dormer token api create monitoring --role read-only --area reports -o token.txt

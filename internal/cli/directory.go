@@ -399,6 +399,9 @@ runs.`,
 					rows = append(rows, []string{d.Directory, f.Setting, f.What, strconv.FormatInt(f.Millis, 10) + " ms", result})
 				}
 			}
+			if len(rows) == 0 && !a.json {
+				return a.say(nil, "There is nothing to examine: no directory is outside of the server.")
+			}
 			if err := a.print(all, []string{"DIRECTORY", "SETTING", "EXAMINED", "TOOK", "RESULT"}, rows); err != nil {
 				return err
 			}

@@ -21,9 +21,10 @@ func newOperator(a *app) *cobra.Command {
 			}
 			rows := make([][]string, len(all))
 			for i, o := range all {
-				rows[i] = []string{o.Principal.Name, string(o.Principal.Kind), o.Principal.Directory, string(o.Role)}
+				state := map[string]string{"renamed": "renamed to " + o.Name, "gone": "GONE from its directory", "unknown": "directory does not answer"}[o.State]
+				rows[i] = []string{o.Principal.Name, string(o.Principal.Kind), o.Principal.Directory, string(o.Role), state}
 			}
-			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "ROLE"}, rows)
+			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "ROLE", "STATE"}, rows)
 		}),
 	}
 	return group(&cobra.Command{Use: "operator", Short: "Who may administer"}, list, newOperatorSet(a))

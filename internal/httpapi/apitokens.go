@@ -75,3 +75,42 @@ func (a *API) revokeAPIToken(c *call, _ rest.None) (rest.None, error) {
 	}
 	return rest.None{}, c.audit("api-token.revoke", named(all[i].Name, id), "of "+all[i].Owner.Name)
 }
+
+// keepsOperators refuses changes to users and groups of the embedded directory
+// by which an API token without the area access would reach what it is not for:
+// with the password of an operator, or with a member more in a group of
+// operators.
+func (a *API) keepsOperators(c *call, changed access.Member) error {
+	if c.caller.Allows(access.AreaAccess, dormer.RoleFull) {
+		return nil
+	}
+	operators, err := a.Access.Operators(c.ctx())
+	if err != nil {
+		return err
+	}
+	// Whoever is in a group of operators is one, and so is who is in a group in it.
+	var todo []access.Member
+	for _, o := range operators {
+		if o.Principal.Directory == dormer.EmbeddedDirectory {
+			todo = append(todo, access.Member{Kind: o.Principal.Kind, ID: o.Principal.Key})
+		}
+	}
+	seen := map[access.Member]bool{}
+	for len(todo) > 0 {
+		m := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if m == changed {
+			return fmt.Errorf("this concerns operators, so that an API token needs the area %s too: %w", access.AreaAccess, dormer.ErrDenied)
+		}
+		if seen[m] || m.Kind != dormer.KindGroup {
+			continue
+		}
+		seen[m] = true
+		members, err := a.Accounts.Members(c.ctx(), m.ID)
+		if err != nil && !errors.Is(err, dormer.ErrNotFound) { // the role may outlive its group
+			return err
+		}
+		todo = append(todo, members...)
+	}
+	return nil
+}

@@ -61,6 +61,9 @@ func (a *API) deleteGroup(c *call, _ rest.None) (rest.None, error) {
 	if err != nil {
 		return rest.None{}, err
 	}
+	if err := a.keepsOperators(c, access.Member{Kind: dormer.KindGroup, ID: id}); err != nil {
+		return rest.None{}, err
+	}
 	g, err := a.Accounts.Group(c.ctx(), id)
 	if err != nil {
 		return rest.None{}, err
@@ -89,6 +92,9 @@ func (a *API) setMember(c *call, present bool) error {
 	}
 	member, err := c.id("member")
 	if err != nil {
+		return err
+	}
+	if err := a.keepsOperators(c, access.Member{Kind: dormer.KindGroup, ID: group}); err != nil {
 		return err
 	}
 	g, err := a.Accounts.Group(c.ctx(), group)

@@ -719,3 +719,57 @@ func TestFindings(t *testing.T) {
 		t.Error("an examination is recorded as a change")
 	}
 }
+
+// TestTokensDoNotGrow: a token for the directory alone cannot make its holder
+// an operator: by an operator's password, by enabling one, or by a group of
+// operators, however deep.
+func TestTokensDoNotGrow(t *testing.T) {
+	h := newProofs(t)
+	var outer, inner, other rest.Group
+	h.must("POST", "/directory/groups", h.admin, rest.NewGroup{Name: "operators"}, &outer)
+	h.must("POST", "/directory/groups", h.admin, rest.NewGroup{Name: "helpdesk"}, &inner)
+	h.must("POST", "/directory/groups", h.admin, rest.NewGroup{Name: "staff"}, &other)
+	var dave rest.UserCreated
+	h.must("POST", "/directory/users", h.admin, rest.NewUser{Name: "dave", Password: readerPassword}, &dave)
+	h.must("PUT", "/directory/groups/"+outer.ID+"/members/group/"+inner.ID, h.admin, nil, nil)
+	h.must("PUT", "/directory/groups/"+inner.ID+"/members/user/"+dave.ID, h.admin, nil, nil)
+	h.must("PUT", "/operators", h.admin, rest.SetOperator{Kind: "group", Name: "operators", Role: "full"}, nil)
+	h.must("PATCH", "/directory/users/"+dave.ID, h.admin, rest.ChangeUser{Disabled: new(true)}, nil)
+
+	alice, carol := h.principal["alice"].Key, h.principal["carol"].Key
+	concerns := []struct {
+		method, path string
+		body         any
+	}{
+		{"POST", "/directory/users/" + alice + "/password", rest.SetPassword{Password: nobodyPassword}},
+		{"PATCH", "/directory/users/" + alice, rest.ChangeUser{MustChange: new(false)}},
+		{"DELETE", "/directory/users/" + alice, nil},
+		{"POST", "/directory/users/" + dave.ID + "/password", rest.SetPassword{Password: nobodyPassword}},
+		{"PATCH", "/directory/users/" + dave.ID, rest.ChangeUser{Disabled: new(false)}},
+		{"PUT", "/directory/groups/" + outer.ID + "/members/user/" + carol, nil},
+		{"PUT", "/directory/groups/" + inner.ID + "/members/user/" + carol, nil},
+		{"PUT", "/directory/groups/" + inner.ID + "/members/group/" + other.ID, nil},
+		{"DELETE", "/directory/groups/" + inner.ID + "/members/user/" + dave.ID, nil},
+		{"DELETE", "/directory/groups/" + outer.ID, nil},
+	}
+	token := h.apiToken(h.admin, dormer.RoleFull, "directory").Token
+	for _, c := range concerns {
+		a := h.ask(c.method, rest.Prefix+c.path, token, c.body)
+		if a.status != http.StatusForbidden || !strings.Contains(a.problem(t).Detail, "needs the area access") {
+			t.Errorf("%s %s: status %d: %s", c.method, c.path, a.status, a.body)
+		}
+	}
+	h.must("POST", "/directory/users/"+carol+"/password", token, rest.SetPassword{Password: nobodyPassword}, nil)
+	h.must("PUT", "/directory/groups/"+other.ID+"/members/user/"+carol, token, nil, nil)
+	// With the area access, or confined to nothing, it may.
+	for i, areas := range [][]string{nil, {"directory", "access"}} {
+		token := h.apiToken(h.admin, dormer.RoleFull, areas...).Token
+		h.must(concerns[6].method, concerns[6].path, token, nil, nil)
+		if i == 1 {
+			h.must(concerns[4].method, concerns[4].path, token, concerns[4].body, nil)
+		}
+	}
+	if role, err := h.access.Role(t.Context(), h.principal["carol"]); err != nil || role != dormer.RoleFull {
+		t.Errorf("%q, %v", role, err)
+	}
+}

@@ -64,6 +64,9 @@ func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
 	if err != nil {
 		return rest.User{}, err
 	}
+	if err := a.keepsOperators(c, access.Member{Kind: dormer.KindUser, ID: id}); err != nil {
+		return rest.User{}, err
+	}
 	past := in.Expires != nil && !in.Expires.IsZero() && !a.Now().Before(*in.Expires)
 	if in.Disabled != nil && *in.Disabled || past {
 		if err := a.Access.CheckRemovable(c.ctx(), principalOf(dormer.KindUser, id, "")); err != nil {
@@ -110,6 +113,9 @@ func (a *API) deleteUser(c *call, _ rest.None) (rest.None, error) {
 	if err != nil {
 		return rest.None{}, err
 	}
+	if err := a.keepsOperators(c, access.Member{Kind: dormer.KindUser, ID: id}); err != nil {
+		return rest.None{}, err
+	}
 	account, err := a.Accounts.Get(c.ctx(), id)
 	if err != nil {
 		return rest.None{}, err
@@ -127,6 +133,9 @@ func (a *API) deleteUser(c *call, _ rest.None) (rest.None, error) {
 func (a *API) setPassword(c *call, in rest.SetPassword) (rest.PasswordSet, error) {
 	id, err := c.id("id")
 	if err != nil {
+		return rest.PasswordSet{}, err
+	}
+	if err := a.keepsOperators(c, access.Member{Kind: dormer.KindUser, ID: id}); err != nil {
 		return rest.PasswordSet{}, err
 	}
 	account, generated, err := a.Accounts.SetPassword(c.ctx(), id, in.Password, in.MustChange)
