@@ -30,6 +30,9 @@ import (
 	"github.com/dormer-project/dormer/internal/directory/testdomain"
 )
 
+// recheck is short: dex has its own clock, and does not go along.
+const recheck = 5 * time.Minute
+
 // dexWithin is how long dex may take to start.
 const dexWithin = 30 * time.Second
 
@@ -251,7 +254,7 @@ func TestDex(t *testing.T) {
 	state := openStore(t)
 	c := Config{
 		Name: "login", Issuer: x.issuer, ClientID: "dormer", Secret: func() (string, error) { return "a secret of dex", nil },
-		Store: state, Once: state, Key: bytes.Repeat([]byte{7}, KeySize), Now: ahead.now, Random: rand.Reader,
+		Recheck: recheck, Store: state, Once: state, Key: bytes.Repeat([]byte{7}, KeySize), Now: ahead.now, Random: rand.Reader,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	forward := func(d time.Duration) {
@@ -291,7 +294,7 @@ func TestDex(t *testing.T) {
 
 	t.Run("group", func(t *testing.T) {
 		domain.RemoveMember(t, "everyone-office", domain.GroupDN("office"))
-		forward(DefaultRecheck - time.Minute)
+		forward(recheck - time.Minute)
 		if got := groupNames(t, d, alice); len(got) != 3 {
 			t.Errorf("before the time: %q", got)
 		}
@@ -302,9 +305,9 @@ func TestDex(t *testing.T) {
 	})
 	t.Run("disabled", func(t *testing.T) {
 		domain.SetDisabled(t, "alice", true)
-		forward(DefaultRecheck)
+		forward(recheck)
 		groupNames(t, d, alice) // dex may be without its domain
-		forward(DefaultRecheck)
+		forward(recheck)
 		if _, err := d.Groups(t.Context(), alice); reason(err) != access.ReasonSignInAgain {
 			t.Errorf("disabled in the domain: %v", err)
 		}
@@ -360,7 +363,7 @@ func TestDex(t *testing.T) {
 		refuses(t, err, `has no user for the claim preferred_username "carol"`)
 	})
 	t.Run("restarted", func(t *testing.T) {
-		forward(DefaultRecheck)
+		forward(recheck)
 		x.stop()
 		groupNames(t, d, alice) // it is away
 		x.start(t)              // it has forgotten all tokens, and has other keys

@@ -50,18 +50,13 @@ type directory struct {
 	// turns serialise what is done about one account.
 	turns [stripes]chan struct{}
 
-	mu     sync.Mutex // guards what follows
-	away   time.Time  // until when the issuer is not asked
-	failed map[string]failure
+	mu   sync.Mutex // guards what follows
+	away time.Time  // until when the issuer is not asked
+	// failed are the accounts that the issuer did not say to be good, and before
+	// when it is not asked about them again.
+	failed map[string]time.Time
 	names  *names // nil: to be read
 	wrote  uint64 // counts writes, so that names that are older than one are not kept
-}
-
-// failure is an account that could not be asked about.
-type failure struct {
-	retry time.Time // not before
-	// doubt: the issuer answered, but not that the account is good.
-	doubt bool
 }
 
 var (
@@ -74,7 +69,7 @@ func newDirectory(p *Provider) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{p: p, safe: s, failed: map[string]failure{}}
+	d := &directory{p: p, safe: s, failed: map[string]time.Time{}}
 	for i := range d.turns {
 		d.turns[i] = make(chan struct{}, 1)
 	}
@@ -168,11 +163,12 @@ func (d *directory) signIn(ctx context.Context, c claims, refresh string) (dorme
 // the provider's own sign-in.
 //
 // ReasonSignInAgain is also the end of an account without a refresh token,
-// after MaxAge, and of one for which the provider answers but by an error,
-// after twice Recheck: dex answers 500 when it does not find the user any more.
-// That is not stored: it ends when the provider says that the account is good.
-// While the provider is away, what is known counts until MaxAge; then it is
-// ErrUnavailable, because nobody could sign in again.
+// after MaxAge. And of one that nobody says is good though the provider is
+// there, after twice Recheck: dex answers 500 when it does not find the user
+// any more, and a refresh token that was encrypted under another key cannot be
+// used. That is not stored; it ends when the provider says that the account is
+// good. While the provider is away, what is known counts until MaxAge; then it
+// is ErrUnavailable, because nobody could sign in again.
 func (d *directory) Groups(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error) {
 	if user.Kind != dormer.KindUser || user.Directory != d.Name() {
 		return nil, fmt.Errorf("find groups of a user of %s: %w", d.Name(), dormer.ErrNotFound)
@@ -210,7 +206,7 @@ func (d *directory) due(a access.FederatedAccount) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !now.Before(d.away) && !now.Before(d.failed[a.Key].retry)
+	return !now.Before(d.away) && !now.Before(d.failed[a.Key])
 }
 
 // pauseAll keeps the issuer from being asked for a while.
@@ -221,19 +217,22 @@ func (d *directory) pauseAll() {
 }
 
 // pauseOne keeps it from being asked about one account.
-func (d *directory) pauseOne(key string, doubt bool) {
+func (d *directory) pauseOne(key string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.failed) >= maxFailed {
 		clear(d.failed)
 	}
-	d.failed[key] = failure{retry: d.p.config.Now().Add(pause), doubt: doubt}
+	d.failed[key] = d.p.config.Now().Add(pause)
 }
 
+// doubts reports whether the issuer, when it was last asked about an account,
+// answered otherwise than that it is good.
 func (d *directory) doubts(key string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.failed[key].doubt
+	_, failed := d.failed[key]
+	return failed
 }
 
 // forget forgets that an account failed.
@@ -271,7 +270,7 @@ func (d *directory) recheck(ctx context.Context, key string) (access.FederatedAc
 	}
 	token, err := d.safe.open(a.Directory, a.Key, a.Refresh)
 	if err != nil {
-		d.pauseOne(key, false)
+		d.pauseOne(key)
 		failed(err)
 		return a, nil
 	}
@@ -286,7 +285,7 @@ func (d *directory) recheck(ctx context.Context, key string) (access.FederatedAc
 	case answered && answer.ofToken():
 		return d.refuse(ctx, a)
 	case answered && !answer.away() && !answer.ofClient(), !errors.Is(err, dormer.ErrUnavailable):
-		d.pauseOne(key, true)
+		d.pauseOne(key)
 	default:
 		d.pauseAll()
 	}

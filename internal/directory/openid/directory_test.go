@@ -398,13 +398,17 @@ func TestNoRefreshToken(t *testing.T) {
 	i.mustSignIn(t, p, alice(nil))
 	groupNames(t, p.Directory(), who)
 
-	// A token that was encrypted under another key is as good as none.
+	// A token that was encrypted under another key.
 	i.set(func() { i.alter = nil })
 	i.mustSignIn(t, p, alice(nil))
 	c.Key = bytes.Repeat([]byte{8}, KeySize)
 	p = open(t, c)
-	i.forward(30 * time.Minute)
+	i.forward(DefaultRecheck)
 	groupNames(t, p.Directory(), who)
+	i.forward(DefaultRecheck)
+	if _, err := p.Directory().Groups(t.Context(), who); reason(err) != access.ReasonSignInAgain {
+		t.Errorf("under another key: %v", err)
+	}
 	if n := i.requests(mockoidc.TokenEndpoint); n != 3 {
 		t.Errorf("%d tokens were asked for, want 3", n)
 	}

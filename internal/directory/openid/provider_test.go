@@ -127,6 +127,7 @@ func TestIDToken(t *testing.T) {
 		{"not valid yet", map[string]any{"nbf": at(10 * time.Minute)}, "nbf"},
 		{"issued in the future", map[string]any{"iat": at(10 * time.Minute)}, "issued in the future"},
 		{"issued a little in the future", map[string]any{"iat": at(time.Minute)}, ""},
+		{"issued long ago", map[string]any{"iat": at(-2 * time.Hour)}, "issued too long ago"},
 		{"issued at no time", map[string]any{"iat": nil}, "does not say when"},
 		{"of another access token", map[string]any{"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, "at_hash"},
 		{"no subject", map[string]any{"sub": nil}, "subject"},

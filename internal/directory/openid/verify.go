@@ -21,8 +21,11 @@ const (
 	// refresh token, in bytes.
 	maxToken        = 256 << 10
 	maxRefreshToken = 16 << 10
-	// skew is how far the issuer's clock may be ahead.
-	skew = 5 * time.Minute
+	// skew is how far the issuer's clock may be ahead, and maxIssued how long ago
+	// an ID token may have been issued: it comes from the issuer at once, or with
+	// a sign-in by another device when that is polled.
+	skew      = 5 * time.Minute
+	maxIssued = time.Hour
 )
 
 // tokens is an answer of the token endpoint.
@@ -162,6 +165,8 @@ func (p *Provider) checkClaims(id *oidc.IDToken, c claims, accessToken string) (
 		return "it does not say when it was issued (iat)"
 	case id.IssuedAt.After(p.config.Now().Add(skew)):
 		return "it was issued in the future (iat); compare the clocks"
+	case id.IssuedAt.Before(p.config.Now().Add(-maxIssued)):
+		return "it was issued too long ago (iat); compare the clocks"
 	case id.AccessTokenHash != "" && id.VerifyAccessToken(accessToken) != nil:
 		return "it belongs to another access token (at_hash)"
 	}
