@@ -217,8 +217,8 @@ func (a *app) browse(ctx context.Context, address string, only bool) error {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return fmt.Errorf("the server sends the browser to something that is no web address: %w", dormer.ErrUnsupported)
 	}
-	program, err := exec.LookPath("xdg-open")
-	if only || err != nil || a.Env("DISPLAY") == "" && a.Env("WAYLAND_DISPLAY") == "" {
+	program := a.browser()
+	if only || program == "" {
 		a.note("Open this address in a browser on this computer:\n  %s", u)
 		return nil
 	}
@@ -228,6 +228,19 @@ func (a *app) browse(ctx context.Context, address string, only bool) error {
 		go func() { _ = open.Wait() }()
 	}
 	return nil
+}
+
+// browser returns the program that opens the user's browser; empty where there
+// is no desktop.
+func (a *app) browser() string {
+	if a.Env("DISPLAY") == "" && a.Env("WAYLAND_DISPLAY") == "" {
+		return ""
+	}
+	program, err := exec.LookPath("xdg-open")
+	if err != nil {
+		return ""
+	}
+	return program
 }
 
 // landing is the listener that a provider sends the browser back to. It takes
