@@ -143,7 +143,11 @@ func (a *Authenticator) ChangePassword(ctx context.Context, t Attempt, replaceme
 	if err != nil {
 		return dormer.Principal{}, err
 	}
-	return p, a.sessions.endOf(ctx, p.ID())
+	if err := a.sessions.endOf(ctx, p.ID()); err != nil {
+		return dormer.Principal{}, err
+	}
+	a.sessions.proved(p.ID(), a.sessions.begin()) // by the new password
+	return p, nil
 }
 
 func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer.Principal, error)) (dormer.Principal, error) {
@@ -162,6 +166,7 @@ func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer
 	if !to.known {
 		return dormer.Principal{}, fmt.Errorf("sign in: no directory goes by the name before the backslash: %w", dormer.ErrUnauthenticated)
 	}
+	began := a.sessions.begin()
 	p, err := check(to.Directory, to.name)
 	if outcome := outcomeOf(err); outcome != wasGuess {
 		refund(outcome == wasRight)
@@ -169,8 +174,14 @@ func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer
 	if err != nil {
 		return dormer.Principal{}, fmt.Errorf("sign in: %w", err)
 	}
-	a.recent.drop(p.ID())
+	a.proved(p, began)
 	return p, nil
+}
+
+// proved is what follows when somebody has proved who they are.
+func (a *Authenticator) proved(p dormer.Principal, began uint64) {
+	a.recent.drop(p.ID())
+	a.sessions.proved(p.ID(), began)
 }
 
 // outcome is what an attempt says about the password.
@@ -202,6 +213,8 @@ func outcomeOf(err error) outcome {
 // OpenSession makes a session for somebody who has signed in and returns its
 // secret, which is not kept. client is that of a user session. Somebody has at
 // most MaxSessions at once, of one kind and on one client: the oldest end.
+// ErrUnauthenticated when the user's sessions were ended since the sign-in
+// began.
 func (a *Authenticator) OpenSession(ctx context.Context, kind SessionKind, user dormer.Principal, client dormer.ClientID) (Session, string, error) {
 	length := a.cfg.OperatorSession
 	if kind == SessionUser {

@@ -142,8 +142,12 @@ func TestChangedPasswordEndsSessions(t *testing.T) {
 	if _, err := f.CheckSession(t.Context(), access.SessionUser, mine.ID, secret); err != nil {
 		t.Errorf("after a refused change: %v", err)
 	}
-	if _, err := f.ChangePassword(t.Context(), attempt, "a better horse battery"); err != nil {
+	p, err := f.ChangePassword(t.Context(), attempt, "a better horse battery")
+	if err != nil {
 		t.Fatal(err)
+	}
+	if _, _, err := f.OpenSession(t.Context(), access.SessionUser, p, "c"); err != nil {
+		t.Errorf("a session by the new password: %v", err)
 	}
 	if _, err := f.CheckSession(t.Context(), access.SessionUser, mine.ID, secret); !errors.Is(err, dormer.ErrUnauthenticated) {
 		t.Errorf("a session from before: %v", err)

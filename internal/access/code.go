@@ -179,6 +179,7 @@ func (a *Authenticator) redeem(ctx context.Context, c code, client dormer.Client
 	case !a.cfg.Now().Before(c.expires):
 		return fmt.Errorf("the code has expired: %w", dormer.ErrUnauthenticated)
 	}
+	began := a.sessions.begin()
 	// Before it is used up: while the directory does not answer it may be tried
 	// again.
 	if err := a.usable(ctx, c.user); err != nil {
@@ -191,6 +192,6 @@ func (a *Authenticator) redeem(ctx context.Context, c code, client dormer.Client
 	if err := a.useOnce(ctx, onceCode, sha256.Sum256(b), c.expires); err != nil {
 		return err
 	}
-	a.recent.drop(c.user.ID())
+	a.proved(c.user, began)
 	return nil
 }

@@ -36,6 +36,11 @@ type sessions struct {
 	// reads a session from the store, or writes one, looks whether it has changed
 	// meanwhile.
 	ends uint64
+	// endsOf is ends when sessions of a user were last ended here, provedOf when
+	// the user last began to prove who they are. Who began before the end, with a
+	// password that was changed since, opens none after it. Both are emptied by
+	// sweep: what is in between a proof and its session takes no hour.
+	endsOf, provedOf map[dormer.UserID]uint64
 }
 
 // endedKept is for how long it is remembered that a session was ended, far
@@ -43,7 +48,10 @@ type sessions struct {
 const endedKept = time.Hour
 
 func loadSessions(ctx context.Context, store SessionStore, now func() time.Time, random io.Reader) (*sessions, error) {
-	s := &sessions{store: store, now: now, random: random, lookups: newMisses(now), byID: map[string]Session{}, ended: map[string]time.Time{}}
+	s := &sessions{
+		store: store, now: now, random: random, lookups: newMisses(now), byID: map[string]Session{}, ended: map[string]time.Time{},
+		endsOf: map[dormer.UserID]uint64{}, provedOf: map[dormer.UserID]uint64{},
+	}
 	if err := store.DeleteExpiredSessions(ctx, now()); err != nil {
 		return nil, fmt.Errorf("remove expired sessions: %w", err)
 	}
@@ -72,7 +80,12 @@ func (s *sessions) open(ctx context.Context, one Session) (Session, string, erro
 	one.ID, one.Hash = id, sha256.Sum256([]byte(secret))
 	s.mu.RLock()
 	ends := s.ends
+	proved, known := s.provedOf[one.User.ID()]
+	late := known && proved < s.endsOf[one.User.ID()]
 	s.mu.RUnlock()
+	if late {
+		return Session{}, "", fmt.Errorf("the user's sessions were ended after this sign-in began: %w", dormer.ErrUnauthenticated)
+	}
 	if err := s.store.CreateSession(ctx, one); err != nil {
 		return Session{}, "", fmt.Errorf("keep session: %w", err)
 	}
@@ -115,6 +128,20 @@ func (s *sessions) over(one Session) []string {
 		}
 	}
 	return out
+}
+
+// begin returns what proved takes, before somebody proves who they are.
+func (s *sessions) begin() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ends
+}
+
+// proved notes that a user has proved who they are, and when that began.
+func (s *sessions) proved(user dormer.UserID, began uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.provedOf[user] = began
 }
 
 // insert puts into memory what the store has had since ends was read. When
@@ -190,6 +217,7 @@ func (s *sessions) forgetOf(kind SessionKind, user dormer.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ends++
+	s.endsOf[user] = s.ends
 	for id, one := range s.byID {
 		if one.User.ID() == user && (kind == "" || one.Kind == kind) {
 			s.forget(id)
@@ -223,6 +251,7 @@ func (s *sessions) endOf(ctx context.Context, user dormer.UserID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ends++
+	s.endsOf[user] = s.ends
 	for _, id := range ended {
 		s.forget(id)
 	}
@@ -288,6 +317,8 @@ func (s *sessions) sweep(ctx context.Context) error {
 			delete(s.byID, id)
 		}
 	}
+	clear(s.endsOf)
+	clear(s.provedOf)
 	for id, at := range s.ended {
 		if age := now.Sub(at); age < 0 || age > endedKept {
 			delete(s.ended, id)

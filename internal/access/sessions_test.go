@@ -11,6 +11,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/access/accesstest"
 )
 
 // hooked is a SessionStore that lets tests act between what it does and its
@@ -165,6 +166,48 @@ func TestOpenWhileEnding(t *testing.T) {
 		}
 		if all, err := r.state.Sessions(t.Context(), access.SessionOperator); err != nil || len(all) > 0 {
 			t.Errorf("%s: the store has %d, %v", what, len(all), err)
+		}
+	}
+}
+
+// TestSignInBeforeTheEnd: a sign-in that began before the user's sessions were
+// ended, with a password that was changed since, opens no session after it.
+func TestSignInBeforeTheEnd(t *testing.T) {
+	r := newRealms(t)
+	ctx := t.Context()
+	attempt := access.Attempt{User: "alice", Password: password, Remote: home}
+	signIn := map[string]func() error{
+		"password": func() error { _, err := r.SignIn(ctx, attempt); return err },
+		"ticket": func() error {
+			_, _, err := r.SignInTicket(ctx, accesstest.Ticket("alice", "CORP.EXAMPLE.TEST", 1, r.clock()), home)
+			r.wait(time.Second)
+			return err
+		},
+		"code": func() error {
+			code, err := r.MakeCode(r.alice, "c")
+			if err == nil {
+				_, err = r.RedeemCode(ctx, code.Code, "c")
+			}
+			return err
+		},
+	}
+	for what, prove := range signIn {
+		for range 2 {
+			if err := prove(); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.EndSessionsOf(ctx, r.alice.ID()); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := r.OpenSession(ctx, access.SessionUser, r.alice, "c"); !errors.Is(err, dormer.ErrUnauthenticated) {
+				t.Errorf("%s before, session after the end: %v", what, err)
+			}
+			if err := prove(); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := r.OpenSession(ctx, access.SessionUser, r.alice, "c"); err != nil {
+				t.Errorf("%s after the end: %v", what, err)
+			}
 		}
 	}
 }

@@ -98,6 +98,7 @@ func (a *Authenticator) prove(remote string, check func() (dormer.Principal, err
 	if err != nil {
 		return dormer.Principal{}, err
 	}
+	began := a.sessions.begin()
 	p, err := check()
 	if err == nil {
 		err = usable(p)
@@ -108,7 +109,7 @@ func (a *Authenticator) prove(remote string, check func() (dormer.Principal, err
 	if err != nil {
 		return dormer.Principal{}, err
 	}
-	a.recent.drop(p.ID())
+	a.proved(p, began)
 	return p, nil
 }
 
