@@ -202,14 +202,20 @@ func (q *inquiry) at(t time.Time) string {
 	return t.In(q.catalog.cfg.Zone).Format("2006-01-02 15:04 MST")
 }
 
-// chain shows how the user is in a group.
+// chain shows how the user is in a group. Groups of the user's own directory go
+// by their names alone.
 func (q *inquiry) chain(r GrantReason) string {
-	steps := []string{nameOf(q.user)}
-	for _, g := range r.Chain {
-		steps = append(steps, nameOf(g))
+	groups := r.Chain
+	if len(groups) == 0 { // left meanwhile, or the directory does not say
+		groups = []dormer.Principal{r.Principal}
 	}
-	if len(r.Chain) == 0 { // left meanwhile, or the directory does not say
-		steps = append(steps, nameOf(r.Principal))
+	steps := []string{q.user.Name}
+	for _, g := range groups {
+		if g.Directory == q.user.Directory {
+			steps = append(steps, g.Name)
+		} else {
+			steps = append(steps, nameOf(g))
+		}
 	}
 	return strings.Join(steps, " > ")
 }

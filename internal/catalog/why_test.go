@@ -100,7 +100,7 @@ func TestWhy(t *testing.T) {
 	f, r := granted(t)
 	q := catalog.Question{Workspace: r.Workspace, User: `corp\Carol`}
 	e := f.why(t, q)
-	if want := `CORP\carol gets Office from the grant to group CORP\outer (CORP\carol > CORP\staff > CORP\outer)`; !e.Gets || e.Reason != want {
+	if want := `CORP\carol gets Office from the grant to group CORP\outer (carol > staff > outer)`; !e.Gets || e.Reason != want {
 		t.Errorf("%v %s", e.Gets, e.Reason)
 	}
 	var reasons []string
@@ -109,7 +109,7 @@ func TestWhy(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{
 		`other false CORP\carol is not in this group 0`,
-		`outer true through CORP\carol > CORP\staff > CORP\outer 2`,
+		`outer true through carol > staff > outer 2`,
 		`carol false the grant is disabled 0`,
 		`staff false the grant expired at 2026-11-22 00:00 UTC 1`,
 	}, reasons); d != "" {

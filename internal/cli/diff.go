@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -139,8 +140,8 @@ func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document
 		old, known := storedAs(*p, stored)
 		found, err := c.Resolve(ctx, p.Kind, p.DirectoryName()+`\`+p.Name)
 		switch {
-		case known && (errors.Is(err, dormer.ErrNotFound) || errors.Is(err, dormer.ErrUnavailable) || err == nil && p.Key != "" && p.Key != found.Key):
-			// It was there once, and is left alone.
+		case known && (isAny(err, dormer.ErrNotFound, dormer.ErrInvalid, dormer.ErrUnavailable) || err == nil && p.Key != "" && p.Key != found.Key):
+			// It was there once, and is left alone, whoever goes by its name now.
 			*p = old
 		case errors.Is(err, dormer.ErrNotFound):
 			wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf("the server knows no %s of this name", p.Kind)})
@@ -161,6 +162,10 @@ func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document
 		return &dormer.InvalidError{Fields: wrong}
 	}
 	return nil
+}
+
+func isAny(err error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
 // storedAs returns the principal of the stored document that p stands for: of

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -42,11 +43,26 @@ func (a *API) whyWorkspace(c *call, in rest.AskWhy) (rest.Why, error) {
 		}
 		q.Client = &catalog.Client{Name: client.Host.Name, Managed: client.Managed, Revoked: client.Revoked != nil}
 	}
-	e, err := a.Workspaces.Why(c.ctx(), a.Access, q)
+	e, err := a.Workspaces.Why(c.ctx(), whyPeople{a.Access, a, c}, q)
 	if err != nil {
 		return rest.Why{}, err
 	}
 	return whyOf(e), nil
+}
+
+// whyPeople says of a user's name that is nobody's who may be meant.
+type whyPeople struct {
+	*access.Authenticator
+	api  *API
+	call *call
+}
+
+func (p whyPeople) Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error) {
+	found, err := p.Authenticator.Resolve(ctx, kind, who)
+	if err != nil {
+		return dormer.Principal{}, p.api.meant(p.call, kind, who, err)
+	}
+	return found, nil
 }
 
 // grantsOf reads grants as a document has them.

@@ -88,6 +88,16 @@ func TestWhy(t *testing.T) {
 		}
 	}
 
+	// A name for people is nobody's account name; it is said whose it may be.
+	h.must("POST", "/directory/users", h.admin, rest.NewUser{Name: "twin1", DisplayName: "Twin", Password: readerPassword}, nil)
+	if a := h.ask("POST", path, h.reader, `{"user":"twin"}`); a.status != http.StatusNotFound || !strings.Contains(string(a.body), "twin1") {
+		t.Errorf("one of that name: %d %s", a.status, a.body)
+	}
+	h.must("POST", "/directory/users", h.admin, rest.NewUser{Name: "twin2", DisplayName: "Twin", Password: readerPassword}, nil)
+	if a := h.ask("POST", path, h.reader, `{"user":"twin"}`); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "twin1") || !strings.Contains(string(a.body), "twin2") {
+		t.Errorf("two of that name: %d %s", a.status, a.body)
+	}
+
 	h.must("PATCH", "/directory/users/"+h.ids["nobody"], h.admin, map[string]any{"disabled": true}, nil)
 	if got, err = c.Why(t.Context(), made.ID, rest.AskWhy{User: "nobody"}); err != nil || got.Gets || !strings.Contains(got.Reason, "the account is disabled in directory local") || got.Grants[0].Counts {
 		t.Errorf("a disabled account: %+v, %v", got, err)
