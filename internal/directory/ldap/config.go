@@ -59,7 +59,7 @@ const (
 	settingServers   = "servers"
 	settingAuthority = "authority"
 	settingBindUser  = "bind_user"
-	settingPassword  = "password_file"
+	settingPassword  = "bind_password_file"
 	settingKeytab    = "keytab"
 	settingBase      = "base"
 	settingKey       = "key"
@@ -72,11 +72,11 @@ const (
 type Config struct {
 	// Name is the directory's name in principals (name).
 	Name string
-	// Kind is what sort of server it is (kind).
+	// Kind is what sort of server it is (type).
 	Kind Kind
 	// Servers are addresses in the order of preference, ldaps://HOST[:PORT], or
 	// ldap://HOST[:PORT] for StartTLS (servers). HOST is what the certificate is
-	// checked for.
+	// checked for. The PDC emulator of a domain comes first, see guard.
 	Servers []string
 	// Authority holds the certificates, PEM, of the authorities that servers are
 	// signed by; empty: those that the system trusts (authority).
@@ -85,7 +85,7 @@ type Config struct {
 	// also user@domain; with a keytab its account name. Empty, with Plain: the
 	// directory is searched without signing in.
 	BindUser string
-	// Password returns the password of the service account (password_file). It
+	// Password returns the password of the service account (bind_password_file). It
 	// is called for each new connection, so that a changed one is picked up.
 	// Nil with a keytab.
 	Password func() (string, error)
@@ -128,7 +128,7 @@ type Config struct {
 
 	// SpareAttempts is how many wrong passwords must be left before Active
 	// Directory locks an account; with fewer no password is tried
-	// (spare_attempts: 2). Negative: the guard is off.
+	// (guard_attempts: 2). Negative: the guard is off.
 	SpareAttempts int
 	// Timeout bounds connecting to a server, and each request (timeout: 5 s).
 	Timeout time.Duration
@@ -176,7 +176,7 @@ func New(c Config) (*Directory, error) {
 		complain("name", "is missing")
 	}
 	if c.Kind != ActiveDirectory && c.Kind != Plain {
-		complain("kind", "is %q or %q", ActiveDirectory, Plain)
+		complain("type", "is %q or %q", ActiveDirectory, Plain)
 	}
 	servers := make([]*server, 0, len(c.Servers))
 	for i, text := range c.Servers {

@@ -19,7 +19,9 @@ import (
 // for one account are made one after the other, or guesses side by side would
 // all find the counter low. Replicas do not wait for each other: as many
 // attempts more as there are replicas can slip through, which is why more than
-// one is spared.
+// one is spared. Each domain controller counts for itself; only the one that is
+// the domain's PDC emulator counts what all were told, so it should be the first
+// of the servers.
 type guard struct {
 	spare int
 	// patience is for how long an attempt waits for others.

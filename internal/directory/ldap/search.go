@@ -151,7 +151,7 @@ func (d *Directory) domain(ctx context.Context, c *conn) (string, error) {
 			return "", d.explain(c, err)
 		}
 		if root.domain == "" {
-			return "", fmt.Errorf("%s: %s names no domain, so it is no Active Directory; set kind to %q: %w", c.server.setting, c.server.address, Plain, dormer.ErrUnavailable)
+			return "", fmt.Errorf("%s: %s names no domain, so it is no Active Directory; set type to %q: %w", c.server.setting, c.server.address, Plain, dormer.ErrUnavailable)
 		}
 		d.mu.Lock()
 		d.root = root

@@ -72,12 +72,12 @@ func TestWrongSettings(t *testing.T) {
 		{"foreign", func(c *Config) { c.Servers = []string{foreign.LDAPS()} }, "authority", []string{"not trusted"}},
 		{"the system's authorities", func(c *Config) { c.Authority = nil }, "authority", []string{"not trusted"}},
 		{"another name", func(c *Config) { c.Servers = []string{"ldaps://" + elsewhere.address} }, "servers[0]", []string{"127.0.0.1", "dc1.corp.example.test"}},
-		{"password", func(c *Config) { c.Password = func() (string, error) { return "a wrong secret", nil } }, "password_file", []string{"Invalid Credentials", "data 52e"}},
-		{"no password", func(c *Config) { c.Password = func() (string, error) { return "", nil } }, "password_file", []string{"empty"}},
-		{"no file", func(c *Config) { c.Password = passwordOf(filepath.Join(t.TempDir(), "nowhere")) }, "password_file", []string{"no such file"}},
+		{"password", func(c *Config) { c.Password = func() (string, error) { return "a wrong secret", nil } }, "bind_password_file", []string{"Invalid Credentials", "data 52e"}},
+		{"no password", func(c *Config) { c.Password = func() (string, error) { return "", nil } }, "bind_password_file", []string{"empty"}},
+		{"no file", func(c *Config) { c.Password = passwordOf(filepath.Join(t.TempDir(), "nowhere")) }, "bind_password_file", []string{"no such file"}},
 		{"disabled", func(c *Config) {
 			c.BindUser, c.Password = "dt-disabled@corp.example.test", func() (string, error) { return corp.Password(t, "dt-disabled"), nil }
-		}, "password_file", []string{"the account is disabled", "data 533"}},
+		}, "bind_password_file", []string{"the account is disabled", "data 533"}},
 		{"kind", func(c *Config) { c.Kind, c.BaseDN = Plain, corp.BaseDN }, "user_filter", []string{"none below"}},
 		{"no keytab", func(c *Config) { withKeytab(c, "", "svc-dormer"); c.Keytab += "-nowhere" }, "keytab", []string{"the file is not there"}},
 		{"somebody else's keytab", func(c *Config) { withKeytab(c, "", "alice") }, "keytab", []string{"holds no key of the account"}},
@@ -138,7 +138,7 @@ func TestServicePassword(t *testing.T) {
 	d := open(t, c)
 	for range 10 {
 		_, err := d.Resolve(t.Context(), dormer.KindUser, "alice")
-		must(t, "a wrong password", err, dormer.ErrUnavailable, "password_file", "data 52e")
+		must(t, "a wrong password", err, dormer.ErrUnavailable, "bind_password_file", "data 52e")
 	}
 	name, _, _ := strings.Cut(user, "@")
 	if out := corp.Tool(t, "user", "show", name, "--attributes=badPwdCount"); !strings.Contains(out, "badPwdCount: 1\n") && !strings.HasSuffix(strings.TrimSpace(out), "badPwdCount: 1") {
@@ -210,7 +210,7 @@ func TestPlainFindings(t *testing.T) {
 		{"user filter", "user_filter", func(c *Config) { c.UserFilter = "(objectClass=account)" }, "none below"},
 		{"group filter", "group_filter", func(c *Config) { c.GroupFilter = "(objectClass=posixGroup)" }, "none below"},
 		{"key", "user_filter", func(c *Config) { c.Key = "objectGUID" }, "objectGUID"},
-		{"bind user", "password_file", func(c *Config) { c.BindUser = "cn=nobody,dc=example,dc=test" }, "Invalid Credentials"},
+		{"bind user", "bind_password_file", func(c *Config) { c.BindUser = "cn=nobody,dc=example,dc=test" }, "Invalid Credentials"},
 		{"bind user is no DN", "bind_user", func(c *Config) { c.BindUser = "svc-dormer" }, "distinguished name"},
 		{"kind", "servers[0]", func(c *Config) { c.Kind = ActiveDirectory }, "no Active Directory"},
 		{"without a service account", "servers[0]", func(c *Config) { c.BindUser, c.Password = "", nil }, "auth"},
@@ -233,21 +233,21 @@ func TestNewChecksTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for setting, change := range map[string]func(*Config){
-		"name":            func(c *Config) { c.Name = "" },
-		"kind":            func(c *Config) { c.Kind = "ad" },
-		"servers":         func(c *Config) { c.Servers = nil },
-		"servers[0]":      func(c *Config) { c.Servers = []string{"dc1.example.com"} },
-		"servers[1]":      func(c *Config) { c.Servers = []string{"ldap://dc1.example.com", "ldapi:///run/x"} },
-		"authority":       func(c *Config) { c.Authority = []byte("no PEM") },
-		"bind_user":       func(c *Config) { c.BindUser = "" },
-		"password_file":   func(c *Config) { c.Password = nil },
-		"keytab":          func(c *Config) { c.Keytab = "/etc/x.keytab" },
-		"realm":           func(c *Config) { c.Password, c.Keytab = nil, "/etc/x.keytab" },
-		"base":            func(c *Config) { c.Kind = Plain },
-		"user_filter":     func(c *Config) { c.Kind, c.BaseDN, c.UserFilter = Plain, "dc=x", "(uid=" },
-		"disabled_filter": func(c *Config) { c.Kind, c.BaseDN, c.DisabledFilter = Plain, "dc=x", "((" },
-		"user_name":       func(c *Config) { c.Kind, c.BaseDN, c.UserName = Plain, "dc=x", "uid)(x=*" },
-		"expires":         func(c *Config) { c.Kind, c.BaseDN, c.ExpiresAttribute = Plain, "dc=x", "a b" },
+		"name":               func(c *Config) { c.Name = "" },
+		"type":               func(c *Config) { c.Kind = "ad" },
+		"servers":            func(c *Config) { c.Servers = nil },
+		"servers[0]":         func(c *Config) { c.Servers = []string{"dc1.example.com"} },
+		"servers[1]":         func(c *Config) { c.Servers = []string{"ldap://dc1.example.com", "ldapi:///run/x"} },
+		"authority":          func(c *Config) { c.Authority = []byte("no PEM") },
+		"bind_user":          func(c *Config) { c.BindUser = "" },
+		"bind_password_file": func(c *Config) { c.Password = nil },
+		"keytab":             func(c *Config) { c.Keytab = "/etc/x.keytab" },
+		"realm":              func(c *Config) { c.Password, c.Keytab = nil, "/etc/x.keytab" },
+		"base":               func(c *Config) { c.Kind = Plain },
+		"user_filter":        func(c *Config) { c.Kind, c.BaseDN, c.UserFilter = Plain, "dc=x", "(uid=" },
+		"disabled_filter":    func(c *Config) { c.Kind, c.BaseDN, c.DisabledFilter = Plain, "dc=x", "((" },
+		"user_name":          func(c *Config) { c.Kind, c.BaseDN, c.UserName = Plain, "dc=x", "uid)(x=*" },
+		"expires":            func(c *Config) { c.Kind, c.BaseDN, c.ExpiresAttribute = Plain, "dc=x", "a b" },
 	} {
 		c := good
 		change(&c)

@@ -289,6 +289,27 @@ func TestOpenLDAPPolicies(t *testing.T) {
 	}
 }
 
+// Groups that name their members by account name.
+func TestMembersByName(t *testing.T) {
+	server := testdomain.StartOpenLDAP(t)
+	server.Add(t, fmt.Sprintf("dn: %s\nobjectClass: posixGroup\ncn: unix\ngidNumber: 1000\nmemberUid: alice\nmemberUid: unix-outer\n\n"+
+		"dn: %s\nobjectClass: posixGroup\ncn: unix-outer\ngidNumber: 1001\nmemberUid: unix\n", server.GroupDN("unix"), server.GroupDN("unix-outer")))
+	c := plainConfig(t, server)
+	c.GroupFilter, c.Member = "(objectClass=posixGroup)", "memberUid"
+	d := open(t, c)
+	alice := resolve(t, d, dormer.KindUser, "alice")
+	if got := groupsOf(t, d, alice); !slices.Equal(got, []string{"unix"}) {
+		t.Errorf("groups %q", got)
+	}
+	chain, err := d.Chain(t.Context(), alice, resolve(t, d, dormer.KindGroup, "unix"))
+	if err != nil || len(chain) != 1 {
+		t.Errorf("chain %+v, %v", chain, err)
+	}
+	if got := groupsOf(t, d, resolve(t, d, dormer.KindUser, "bob")); len(got) != 0 {
+		t.Errorf("groups of somebody else %q", got)
+	}
+}
+
 // More than the server gives at once, groups in a circle, and a deep nest.
 func TestMany(t *testing.T) {
 	server := testdomain.StartOpenLDAP(t)

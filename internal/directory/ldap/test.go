@@ -83,7 +83,7 @@ func (d *Directory) testServer(ctx context.Context, x *exam, s *server) {
 			return said(err)
 		}
 		if d.config.Kind == ActiveDirectory && root.domain == "" {
-			return fmt.Sprintf("it is no Active Directory; set kind to %q", Plain)
+			return fmt.Sprintf("it is no Active Directory; set type to %q", Plain)
 		}
 		return ""
 	}) {
