@@ -9,12 +9,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// documents are those whose commands all run in testdata/script.
-var documents = []string{"administrators.md", "users.md"}
+// documents are those whose commands all run in a folder of testdata.
+var documents = []string{"administrators.md", "users.md", "directories.md"}
 
 // document is `doc FILE SCRIPT [FROM=TO]...`: writes all shell blocks of a
 // document behind the text of prelude.sh into a script, with other words for
-// what a test has elsewhere.
+// what a test has elsewhere. FROM=>TO is for words with = in them.
 func document(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: doc FILE SCRIPT [FROM=TO]...")
@@ -24,7 +24,10 @@ func document(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var pairs []string
 	for _, a := range args[2:] {
-		from, to, ok := strings.Cut(a, "=")
+		from, to, ok := strings.Cut(a, "=>")
+		if !ok {
+			from, to, ok = strings.Cut(a, "=")
+		}
 		if !ok {
 			ts.Fatalf("%s is not FROM=TO", a)
 		}
@@ -65,7 +68,7 @@ func shellBlocks(text string) ([]string, error) {
 // TestDocumentsRun holds that every document's commands are run by a script,
 // and that there is no shell block under another name that would be passed over.
 func TestDocumentsRun(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	scripts, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatal("no scripts", err)
 	}
