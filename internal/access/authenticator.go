@@ -93,6 +93,12 @@ func NewAuthenticator(ctx context.Context, cfg Config) (*Authenticator, error) {
 	if a.sessions, err = loadSessions(ctx, cfg.Sessions, cfg.Now, cfg.Random); err != nil {
 		return nil, err
 	}
+	// Where people are signed in on clients they signed in before.
+	for _, one := range a.sessions.byID {
+		if d, ok := a.mounts.of(one.User); ok && one.Kind == SessionUser {
+			a.attempts.remember(accountOf(d, one.User.Name), Attempt{Client: one.Client}.source())
+		}
+	}
 	a.tokens, err = loadAPITokens(ctx, cfg.Tokens, cfg.Now)
 	return a, err
 }

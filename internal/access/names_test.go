@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,29 @@ func TestThroughClients(t *testing.T) {
 		a.User, a.Password, a.Remote = "alice", password, home
 		if _, err := r.SignIn(t.Context(), a); err != nil {
 			t.Errorf("%s at the same address: %v", what, err)
+		}
+	}
+}
+
+// TestKnownAfterRestart: while an account is guessed at from everywhere, its user
+// signs in on the client where he has a session, also when the server was
+// started again since.
+func TestKnownAfterRestart(t *testing.T) {
+	r := newRealms(t)
+	if _, _, err := r.OpenSession(t.Context(), access.SessionUser, r.alice, "client1"); err != nil {
+		t.Fatal(err)
+	}
+	r.Authenticator = r.replica(t)
+	for i := range 300 {
+		_, err := r.SignIn(t.Context(), access.Attempt{User: "alice", Password: "wrong", Remote: fmt.Sprintf("10.0.%d.%d", i/250, i%250)})
+		if err == nil {
+			t.Fatal("a wrong password counts")
+		}
+	}
+	for client, known := range map[dormer.ClientID]bool{"client1": true, "client2": false} {
+		_, err := r.SignIn(t.Context(), access.Attempt{User: "alice", Password: password, Client: client})
+		if _, limited := errors.AsType[*throttle.Error](err); known != (err == nil) || known == limited {
+			t.Errorf("on %s: %v", client, err)
 		}
 	}
 }
