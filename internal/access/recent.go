@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -30,9 +31,12 @@ type recentGroups struct {
 type recent struct {
 	// turn is held while the directory is asked, so that requests side by side
 	// ask it once.
-	turn   chan struct{}
-	looked time.Time // zero: never; guarded by recentGroups.mu, as groups
+	turn chan struct{}
+	// Guarded by recentGroups.mu:
+	looked time.Time // zero: never
 	groups []dormer.Principal
+	asked  int   // how often
+	failed error // the last time
 }
 
 func newRecentGroups(now func() time.Time) *recentGroups {
@@ -48,29 +52,42 @@ func (g *recentGroups) of(ctx context.Context, user dormer.UserID, fresh time.Du
 	if ok {
 		return groups, nil
 	}
+	asked, _ := g.outcome(r)
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	// Somebody may have asked meanwhile, or the entry been dropped.
+	// Somebody may have asked meanwhile, or the entry been dropped. Those who
+	// waited while the directory did not answer do not try one after the other.
 	if _, groups, ok := g.look(user, fresh); ok {
 		return groups, nil
+	}
+	if again, failed := g.outcome(r); again != asked && errors.Is(failed, dormer.ErrUnavailable) {
+		return nil, failed
 	}
 	g.mu.Lock()
 	generation, began := g.generation, g.now()
 	g.mu.Unlock()
 	groups, err := ask(ctx)
-	if err != nil {
-		return nil, err
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	r.asked++
+	if r.failed = err; err != nil {
+		return nil, err
+	}
 	if g.generation == generation && g.byID[user] == r {
 		r.looked, r.groups = began, groups
 	}
 	return groups, nil
+}
+
+// outcome returns how often the directory was asked, and how it last failed.
+func (g *recentGroups) outcome(r *recent) (asked int, failed error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return r.asked, r.failed
 }
 
 // look returns what is known of a user, and whether it is fresh.
