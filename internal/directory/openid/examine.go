@@ -38,7 +38,10 @@ func (p *Provider) Test(ctx context.Context) ([]access.Finding, error) {
 		// A token that nobody signed makes the library read the keys.
 		keys := &watched{KeySet: oidc.NewRemoteKeySet(oidc.ClientContext(ctx, p.http), i.KeysURL)}
 		const unsigned = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA" // {"alg":"RS256"}.{}
-		if _, err := keys.VerifySignature(ctx, unsigned); keys.away != nil || err == nil {
+		if _, err := keys.VerifySignature(ctx, unsigned); err == nil {
+			return errors.New("a token that nobody signed is taken for one that it signed")
+		}
+		if keys.away != nil {
 			return p.unavailable(ctx, keys.away)
 		}
 		return nil

@@ -321,6 +321,12 @@ func TestKeysRotate(t *testing.T) {
 	if _, err := i.signIn(t, p, alice(nil)); !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "502") {
 		t.Errorf("keys that cannot be read: %v", err)
 	}
+	i.set(func() {
+		i.fail[mockoidc.JWKSEndpoint] = func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>SECRET</html>")) }
+	})
+	if _, err := i.signIn(t, p, alice(nil)); !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "not a key set") || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("keys that are none: %v", err)
+	}
 }
 
 // TestIssuerAway: a provider that is away at start is one later.

@@ -112,6 +112,8 @@ func (w *watched) VerifySignature(ctx context.Context, token string) ([]byte, er
 	payload, err := w.KeySet.VerifySignature(ctx, token)
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		w.away = u
+	} else if errors.Unwrap(err) != nil { // what it got, and all of that is in the error
+		w.away = errors.New("its keys are not a key set")
 	}
 	w.bad = err != nil
 	return payload, err
