@@ -4,7 +4,7 @@ SHELL := bash
 
 .PHONY: help
 help: ## Print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## Show the main job from end to end on this machine (DEMO_KEEP=1: stay up)
@@ -54,6 +54,10 @@ testguest: setup ## Build the test guest and its second version into the cache
 .PHONY: bench-images
 bench-images: setup ## Measure first delivery and second version of the test guest
 	@scripts/bench-images.sh
+
+.PHONY: bench-directory
+bench-directory: setup ## Measure sign-ins and re-reads of groups against a Samba domain controller
+	@scripts/bench-directory.sh
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities (needs the network)
