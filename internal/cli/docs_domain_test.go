@@ -17,7 +17,7 @@ func TestDomainScripts(t *testing.T) {
 	variables := map[string]string{
 		"CORP": corp.LDAPS(), "CORP_DOMAIN": corp.Name, "CORP_REALM": corp.Realm, "CORP_BIND": bind, "CORP_PASSWORD": password,
 		"CORP_AUTHORITY": corp.AuthorityFile, "CORP_KEYTAB": corp.ServiceKeytab(), "CORP_KRB5": corp.Krb5Conf(),
-		"HTTP_KEYTAB": corp.HTTPKeytab(t, "localhost"), "ALICE_PASSWORD": corp.Password(t, "alice"),
+		"HTTP_KEYTAB": corp.HTTPKeytab(t, "localhost"), "ALICE_PASSWORD": corp.Password(t, "alice"), "CAROL_PASSWORD": corp.Password(t, "carol"),
 		"PEOPLE": people.LDAPS, "PEOPLE_BASE": people.BaseDN, "PEOPLE_BIND": people.BindDN,
 		"PEOPLE_PASSWORD": people.PasswordFile, "PEOPLE_AUTHORITY": people.AuthorityFile,
 	}
