@@ -118,8 +118,8 @@ func (d *Directory) Match(ctx context.Context, kind dormer.PrincipalKind, who st
 }
 
 // Find lists principals whose account name, name for people or mail address
-// begins with prefix. Of more than MaxFound users or groups only as many are
-// looked at, in the server's order.
+// begins with prefix. Active Directory sorts them, so that a few more than limit
+// are looked at; of other servers at most MaxFound users and as many groups are.
 func (d *Directory) Find(ctx context.Context, prefix string, limit int) ([]access.Entry, error) {
 	if limit <= 0 || prefix != "" && !askable(prefix) {
 		return nil, nil
@@ -133,9 +133,21 @@ func (d *Directory) Find(ctx context.Context, prefix string, limit int) ([]acces
 				return err
 			}
 			names := []string{nameAttribute, d.schema.display, d.schema.common, d.schema.mail}
-			found, _, err := d.below(ctx, c, every(ofKind, calledLike(prefix, names...)), MaxFound, d.schema.described(nameAttribute)...)
+			base, err := d.base(ctx, c)
 			if err != nil {
 				return err
+			}
+			r := request{
+				base: base, scope: goldap.ScopeWholeSubtree, filter: every(ofKind, calledLike(prefix, names...)),
+				attributes: d.schema.described(nameAttribute), limit: MaxFound,
+			}
+			if d.config.Kind == ActiveDirectory {
+				// More, since its order and its idea of a prefix are not quite these.
+				r.limit, r.sortedBy = min(MaxFound, 2*limit+100), nameAttribute
+			}
+			found, _, err := c.find(ctx, r)
+			if err != nil {
+				return d.explain(c, err)
 			}
 			found = slices.DeleteFunc(found, func(e *goldap.Entry) bool { return !beginsWith(e, prefix, names) })
 			entries, err := d.entries(kind, found)

@@ -93,6 +93,7 @@ func plainKerberos(err error) string {
 		{"KDC_ERR_CLIENT_REVOKED", "the account is disabled or locked"},
 		{"KDC_ERR_S_PRINCIPAL_UNKNOWN", "the realm knows no such LDAP server; name the domain controller by its own name in servers"},
 		{"matching key not found in keytab", "the keytab holds no key of the account; check bind_user and realm, or export it again"},
+		{"80090346", "the server demands channel binding, which a keytab cannot give here; use bind_password_file"},
 		{"no such file", "the file is not there"},
 		{"communication error with KDC", "no Kerberos server answers; check kdcs"},
 	} {

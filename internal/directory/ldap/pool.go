@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,11 +134,28 @@ func (p *pool) get(ctx context.Context, tried map[*server]bool) (*conn, error) {
 		tried[s] = true
 		p.dead(s, err)
 	}
-	if len(errs) == 0 {
-		return nil, fmt.Errorf("directory %s: no server is left to ask: %w", p.config.Name, dormer.ErrUnavailable)
-	}
-	return nil, errors.Join(errs...)
+	return nil, &unreachableError{directory: p.config.Name, errs: errs}
 }
+
+// unreachableError is what became of each server that was tried. It is
+// ErrUnavailable.
+type unreachableError struct {
+	directory string
+	errs      []error
+}
+
+func (e *unreachableError) Error() string {
+	said := make([]string, len(e.errs))
+	for i, err := range e.errs {
+		said[i] = err.Error()
+	}
+	if len(said) == 0 {
+		said = []string{"no server is left to ask"}
+	}
+	return "directory " + e.directory + ": " + strings.Join(said, "; ")
+}
+
+func (e *unreachableError) Unwrap() []error { return append([]error{dormer.ErrUnavailable}, e.errs...) }
 
 // dial opens a connection and signs the service account in.
 func (p *pool) dial(ctx context.Context, s *server) (*conn, error) {

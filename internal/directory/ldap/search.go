@@ -27,6 +27,8 @@ type request struct {
 	attributes []string
 	// limit is how many entries are wanted at most; more than 0.
 	limit int
+	// sortedBy is the attribute that the server sorts by if it can; or empty.
+	sortedBy string
 }
 
 // anything is the filter for reading one object.
@@ -42,6 +44,9 @@ func (c *conn) find(ctx context.Context, r request) (found []*goldap.Entry, more
 	}
 	if r.scope != goldap.ScopeBaseObject {
 		s.Controls = []goldap.Control{paging}
+	}
+	if r.sortedBy != "" {
+		s.Controls = append(s.Controls, goldap.NewControlServerSideSortingWithSortKeys([]*goldap.SortKey{{AttributeType: r.sortedBy}}))
 	}
 	for {
 		var page *goldap.SearchResult

@@ -166,7 +166,7 @@ func (p *pool) signIn(ctx context.Context, prefer *server, bind func(*conn) erro
 		}
 		p.dead(s, err)
 	}
-	return errors.Join(errs...)
+	return &unreachableError{directory: p.config.Name, errs: errs}
 }
 
 // bind signs in as the account and says what the server thinks of it.

@@ -3,6 +3,7 @@ package ldap
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,30 @@ func TestNames(t *testing.T) {
 	alice := resolve(t, d, dormer.KindUser, "alice")
 	if _, err := o.Groups(t.Context(), alice); !errors.Is(err, dormer.ErrNotFound) {
 		t.Errorf("groups of somebody who is not below the base: %v", err)
+	}
+}
+
+// Who is found first does not depend on how many there are.
+func TestFindIsSorted(t *testing.T) {
+	corp := testdomain.StartDomain(t, testdomain.Options{})
+	d := open(t, domainConfig(t, corp))
+	const users = 400
+	var entries strings.Builder
+	for i := range users { // the last comes first
+		fmt.Fprintf(&entries, "dn: CN=Many %d,OU=People,%s\nobjectClass: user\nsAMAccountName: many-%03d\nuserAccountControl: 514\n\n", i, corp.BaseDN, users-1-i)
+	}
+	corp.LDIF(t, entries.String())
+	for _, limit := range []int{1, 10, users, users + 10} {
+		found, err := d.Find(t.Context(), "MANY", limit)
+		if err != nil || len(found) != min(users, limit) {
+			t.Errorf("limit %d: %d found, %v", limit, len(found), err)
+		}
+		for i, e := range found {
+			if e.Principal.Name != fmt.Sprintf("many-%03d", i) {
+				t.Errorf("limit %d: %d is %s", limit, i, e.Principal.Name)
+				break
+			}
+		}
 	}
 }
 
@@ -286,6 +311,32 @@ func TestOpenLDAPPolicies(t *testing.T) {
 	_, err := d.Resolve(t.Context(), dormer.KindUser, "alice")
 	if two, ok := errors.AsType[*access.AmbiguousError](err); !ok || len(two.Candidates) != 2 {
 		t.Errorf("resolve one of two: %v", err)
+	}
+}
+
+// Nobody follows a server's advice to ask another one.
+func TestReferrals(t *testing.T) {
+	server := testdomain.StartOpenLDAP(t)
+	asked := make(chan struct{}, 100)
+	elsewhere := listen(t, "127.0.0.1", func(c net.Conn) {
+		asked <- struct{}{}
+		_ = c.Close()
+	})
+	server.Add(t, fmt.Sprintf("dn: ou=elsewhere,%s\nobjectClass: referral\nobjectClass: extensibleObject\nou: elsewhere\nref: ldap://%s/ou=elsewhere,%[1]s\n",
+		server.BaseDN, elsewhere))
+	d := open(t, plainConfig(t, server))
+	if p, err := d.Authenticate(t.Context(), "alice", server.Password(t, "alice")); err != nil || p.Name != "alice" {
+		t.Errorf("beside a referral: %+v, %v", p, err)
+	}
+	if _, err := d.Resolve(t.Context(), dormer.KindUser, "somebody"); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("somebody who would be there: %v", err)
+	}
+	c := plainConfig(t, server)
+	c.BaseDN = "ou=people,ou=elsewhere," + server.BaseDN
+	_, err := open(t, c).Resolve(t.Context(), dormer.KindUser, "alice")
+	must(t, "a base elsewhere", err, dormer.ErrUnavailable, "base: ", "Referral")
+	if len(asked) != 0 {
+		t.Errorf("the other server was asked %d times", len(asked))
 	}
 }
 
