@@ -76,7 +76,7 @@ func TestDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byTicket := func() (int, rest.ProofAnswer) {
+	byTicket := func(token []byte) (int, rest.ProofAnswer) {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/v1/sessions/kerberos", nil)
 		r.Header.Set("Authorization", "Negotiate "+base64.StdEncoding.EncodeToString(token))
 		w := httptest.NewRecorder()
@@ -89,12 +89,30 @@ func TestDomain(t *testing.T) {
 		}
 		return w.Code, in
 	}
-	if code, in := byTicket(); code >= 300 || in.Role != dormer.RoleReadOnly || in.Principal.Name != "alice" {
+	if code, in := byTicket(token); code >= 300 || in.Role != dormer.RoleReadOnly || in.Principal.Name != "alice" {
 		t.Errorf("ticket: status %d, %+v", code, in)
 	}
-	if code, _ := byTicket(); code != http.StatusUnauthorized {
-		t.Errorf("the same ticket again: status %d", code)
+	refused := func(token []byte, cause string) {
+		t.Helper()
+		if code, _ := byTicket(token); code != http.StatusUnauthorized {
+			t.Errorf("%s: status %d", cause, code)
+		}
+		var audit rest.List[rest.AuditRecord]
+		if code := ask(t, s, "GET", "/api/v1/audit?limit=1", admin.Token, "", &audit); code != http.StatusOK || len(audit.Items) != 1 {
+			t.Fatalf("audit: status %d", code)
+		}
+		if a := audit.Items[0]; a.Action != "session.refuse" || !strings.Contains(a.Detail, cause) {
+			t.Errorf("the audit log has %+v, not the cause %q", a, cause)
+		}
 	}
+	refused(token, "used before")
+	other := testdomain.StartDomain(t, testdomain.Options{Second: true})
+	other.HTTPKeytab(t, host)
+	foreign, err := kerberos.Initiate(t.Context(), kerberos.Client{Cache: other.Kinit(t, "alice", other.Password(t, "alice")), Config: other.Krb5Conf(), Now: time.Now}, "HTTP/"+host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(foreign, `of realm "OTHER.EXAMPLE.TEST"`)
 	var tests rest.List[rest.DirectoryTest]
 	if code := ask(t, s, "POST", "/api/v1/directory/test", admin.Token, "", &tests); code != http.StatusOK || len(tests.Items) != 1 || len(tests.Items[0].Findings) < 3 {
 		t.Fatalf("test: status %d, %+v", code, tests)
@@ -102,6 +120,36 @@ func TestDomain(t *testing.T) {
 	for _, f := range tests.Items[0].Findings {
 		if f.Problem != "" || !strings.HasPrefix(f.Setting, "directories[0].") {
 			t.Errorf("finding %+v", f)
+		}
+	}
+}
+
+// TestTrust: users of one domain have what groups of another give them.
+func TestTrust(t *testing.T) {
+	corp, other := testdomain.StartDomain(t, testdomain.Options{}), testdomain.StartDomain(t, testdomain.Options{Second: true})
+	for _, trusts := range [][]string{{"OTHER"}, nil} {
+		s, err := testServer(t, func(c *Config) {
+			c.Directories = []DirectoryConfig{corpConfig(corp), corpConfig(other)}
+			c.Directories[0].Trusts = trusts
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		admin := adminToken(t, s)
+		for _, group := range []string{"partners", "guests-of-office"} {
+			if code := ask(t, s, "PUT", "/api/v1/operators", admin, `{"kind":"group","name":"CORP\\`+group+`","role":"full"}`, nil); code >= 300 {
+				t.Fatalf("set operator: status %d", code)
+			}
+		}
+		for _, user := range []string{"oscar", "olga"} { // in a group of CORP, and in a group of OTHER that is in one
+			var in rest.SignedIn
+			code := ask(t, s, "POST", "/api/v1/sessions", "", `{"user":"`+user+`@other.example.test","password":"`+other.Password(t, user)+`"}`, &in)
+			if trusts != nil && (code != http.StatusCreated || in.Role != dormer.RoleFull || in.Principal.Directory != "other") || trusts == nil && code != http.StatusForbidden {
+				t.Errorf("trusts %q: %s: status %d, %+v", trusts, user, code, in)
+			}
+		}
+		if code := ask(t, s, "POST", "/api/v1/sessions", "", `{"user":"OTHER\\alice","password":"`+other.Password(t, "alice")+`"}`, nil); code != http.StatusForbidden {
+			t.Errorf("in no group: status %d", code)
 		}
 	}
 }
@@ -124,6 +172,7 @@ func TestDirectoryTest(t *testing.T) {
 	}
 	defer hangs.Close()
 	other := testdomain.StartOpenLDAP(t)
+	old := testdomain.StartDomain(t, testdomain.Options{Second: true, Certificate: testdomain.CertificateExpired})
 	keytab := corp.HTTPKeytab(t, "dormer.corp.example.test")
 	for name, c := range map[string]struct {
 		change func(*Config)
@@ -142,6 +191,8 @@ func TestDirectoryTest(t *testing.T) {
 		}, []string{"directories[0].servers[0]", "PROBLEM"}},
 		"one of two":          {func(c *Config) { d := &c.Directories[0]; d.Servers = append(d.Servers, "ldaps://127.0.0.1:1") }, []string{"directories[0].servers[1]", "refused"}},
 		"foreign certificate": {func(c *Config) { c.Directories[0].Authority = other.AuthorityFile }, []string{"directories[0].", "certificate"}},
+		"expired certificate": {func(c *Config) { c.Directories[0] = corpConfig(old) }, []string{"directories[0].servers[0]", "expired"}},
+		"plain LDAP":          {func(c *Config) { c.Directories[0].Servers[0] = corp.LDAP() }, nil}, // by StartTLS
 		"no file":             {func(c *Config) { c.Directories[0].BindPasswordFile = folder + "/none" }, []string{"setting directories[0].bind_password_file", "no such file"}},
 		"no certificate":      {func(c *Config) { c.Directories[0].Authority = file("pem", "x") }, []string{"setting directories[0].authority", "no certificate"}},
 		"no keytab":           {func(c *Config) { c.Kerberos.Keytab = file("keytab", "hunter2") }, []string{"setting kerberos.keytab", "is no keytab"}},
