@@ -130,7 +130,7 @@ func (t Attempt) source() string {
 // wrong, whichever; *RefusedError when the account may not be used;
 // *throttle.Error after too many failures.
 func (a *Authenticator) SignIn(ctx context.Context, t Attempt) (dormer.Principal, error) {
-	return a.attempt(t, func(d Directory, user string) (dormer.Principal, error) {
+	return a.attempt(ctx, t, func(ctx context.Context, d Directory, user string) (dormer.Principal, error) {
 		return d.Authenticate(ctx, user, t.Password)
 	})
 }
@@ -139,7 +139,7 @@ func (a *Authenticator) SignIn(ctx context.Context, t Attempt) (dormer.Principal
 // had end. Errors as of SignIn, ErrInvalid (field new_password), and
 // ErrUnsupported when the directory does not let users change passwords here.
 func (a *Authenticator) ChangePassword(ctx context.Context, t Attempt, replacement string) (dormer.Principal, error) {
-	p, err := a.attempt(t, func(d Directory, user string) (dormer.Principal, error) {
+	p, err := a.attempt(ctx, t, func(ctx context.Context, d Directory, user string) (dormer.Principal, error) {
 		changer, ok := d.(PasswordChanger)
 		if !ok {
 			return dormer.Principal{}, fmt.Errorf("change a password of directory %s: %w", d.Name(), dormer.ErrUnsupported)
@@ -156,7 +156,16 @@ func (a *Authenticator) ChangePassword(ctx context.Context, t Attempt, replaceme
 	return p, nil
 }
 
-func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer.Principal, error)) (dormer.Principal, error) {
+// knownPlace is the key of what KnownPlace reports.
+type knownPlace struct{}
+
+// KnownPlace reports whether ctx is of an attempt to sign in from where the
+// account signed in before. A directory that tries no password after too many
+// wrong ones (ReasonGuarded), so that guessers do not lock the account, may try
+// one from there: guessers elsewhere do not keep its user out then.
+func KnownPlace(ctx context.Context) bool { return ctx.Value(knownPlace{}) != nil }
+
+func (a *Authenticator) attempt(ctx context.Context, t Attempt, check func(context.Context, Directory, string) (dormer.Principal, error)) (dormer.Principal, error) {
 	// Names and passwords without end are worth neither folding nor hashing.
 	if len(t.User) > maxUser || len(t.Password) > wire.MaxPasswordLength {
 		if _, err := a.attempts.begin("", t.source()); err != nil {
@@ -165,15 +174,18 @@ func (a *Authenticator) attempt(t Attempt, check func(Directory, string) (dormer
 		return dormer.Principal{}, fmt.Errorf("sign in: %w", dormer.ErrUnauthenticated)
 	}
 	to := a.mounts.route(t.User)
-	refund, err := a.attempts.begin(to.account, t.source())
+	refund, known, err := a.attempts.beginAt(to.account, t.source())
 	if err != nil {
 		return dormer.Principal{}, err
+	}
+	if known {
+		ctx = context.WithValue(ctx, knownPlace{}, true)
 	}
 	if !to.known {
 		return dormer.Principal{}, fmt.Errorf("sign in: no directory goes by the name before the backslash: %w", dormer.ErrUnauthenticated)
 	}
 	began := a.sessions.begin()
-	p, err := check(to.Directory, to.name)
+	p, err := check(ctx, to.Directory, to.name)
 	if outcome := outcomeOf(err); outcome != wasGuess {
 		refund(outcome == wasRight)
 	}

@@ -70,10 +70,16 @@ type held struct {
 // checked, so that guesses side by side count. refund gives them back; right
 // says that the password was right. *throttle.Error when too many failed.
 func (a *attempts) begin(account, address string) (refund func(right bool), err error) {
+	refund, _, err = a.beginAt(account, address)
+	return refund, err
+}
+
+// beginAt is begin that says whether the account signed in there before.
+func (a *attempts) beginAt(account, address string) (refund func(right bool), known bool, err error) {
 	address = throttle.Network(address)
 	limits := []held{{a.pairs, account + "\x00" + address}}
 	var taken []throttle.Taken
-	if a.knows(account, address) {
+	if known = a.knows(account, address); known {
 		limits = append(limits, held{a.homes, address})
 	} else {
 		limits = append(limits, held{a.addresses, address})
@@ -94,7 +100,7 @@ func (a *attempts) begin(account, address string) (refund func(right bool), err 
 		t, err := l.limit.Take(l.key)
 		if err != nil {
 			giveBack()
-			return nil, err
+			return nil, known, err
 		}
 		taken = append(taken, t)
 	}
@@ -103,7 +109,7 @@ func (a *attempts) begin(account, address string) (refund func(right bool), err 
 		if right {
 			a.remember(account, address)
 		}
-	}, nil
+	}, known, nil
 }
 
 func (a *attempts) knows(account, address string) bool {

@@ -105,6 +105,25 @@ func TestGuardedAccountsAreGuessedAt(t *testing.T) {
 	}
 }
 
+// TestGuardedFromKnownPlaces: a directory that guards an account against
+// guessers learns who signs in from where the account did before.
+func TestGuardedFromKnownPlaces(t *testing.T) {
+	r := newRealms(t)
+	attempt := access.Attempt{User: "alice", Password: password, Remote: home}
+	if _, err := r.SignIn(t.Context(), attempt); err != nil {
+		t.Fatal(err)
+	}
+	r.corp.Change(r.alice, func(u *accesstest.User) { u.Refused = access.ReasonGuarded })
+	if _, err := r.SignIn(t.Context(), attempt); err != nil {
+		t.Errorf("from a known place: %v", err)
+	}
+	attempt.Remote = "198.51.100.1"
+	for range 2 { // the refusal does not make the place known
+		_, err := r.SignIn(t.Context(), attempt)
+		wantKind(t, "from elsewhere", err, dormer.ErrDenied)
+	}
+}
+
 // TestThroughClients: attempts through a client count for the client, not for
 // the address that it shares with others.
 func TestThroughClients(t *testing.T) {

@@ -174,6 +174,9 @@ func (d *Directory) Authenticate(ctx context.Context, called, password string) (
 	defer d.mu.Unlock()
 	p, err := d.find(dormer.KindUser, called)
 	u := d.users[p.Key]
+	if u.Refused == access.ReasonGuarded && access.KnownPlace(ctx) {
+		u.Refused = ""
+	}
 	guarded := u.Refused == access.ReasonLocked || u.Refused == access.ReasonGuarded
 	switch {
 	case err == nil && guarded:
