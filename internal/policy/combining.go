@@ -184,6 +184,7 @@ A grant that is not enabled (` + "`enabled: false`" + `), and one that has expir
 - Fields do not know of each other. When one grant allows ` + "`pdf`" + ` without examining it and another one allows all extensions with a command that
   examines them, both together allow all extensions without examining them. Who must never get more than one grant says
   must not have another one.
+- When one of several grants expires, a client that is off-line goes on with what they gave together until its next poll.
 - Two folders of one name and different paths are both given.
 - A permission that the agent of a computer does not know is a requirement that it cannot meet: it reports "client too old" and does
   not start the workspace (see *Enforced* in [policy.md](policy.md)). That is the one way in which another grant can cost something, until
