@@ -3,7 +3,6 @@ package kerberos
 import (
 	"bufio"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -175,7 +174,6 @@ func serve(t *testing.T, a *Acceptor) string {
 		w.Header().Set("WWW-Authenticate", "Negotiate")
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
-	s.TLS.MinVersion = tls.VersionTLS12
 	t.Cleanup(s.Close)
 	_, port, _ := strings.Cut(s.Listener.Addr().String(), ":")
 	return "https://localhost:" + port + "/"
