@@ -64,8 +64,8 @@ func (a *Authenticator) BeginOpenID(ctx context.Context, provider string, b Auth
 
 // SignInOpenID signs in who brings a code from the provider; b is as it was
 // begun. ErrUnauthenticated, with a cause that is fit for the audit log, when it
-// does not count or was used before; *RefusedError when the account may not be
-// used; *throttle.Error after too many failures.
+// does not count or was used before; *RefusedError, beside the user whom it is
+// about, when the account may not be used; *throttle.Error after too many failures.
 func (a *Authenticator) SignInOpenID(ctx context.Context, provider string, b Authorization, code, verifier, remote string) (dormer.Principal, error) {
 	p, err := a.provider(provider)
 	if err != nil {
@@ -84,7 +84,7 @@ func (a *Authenticator) SignInOpenID(ctx context.Context, provider string, b Aut
 		return who, a.useOnce(ctx, onceNonce, used(provider, b.Nonce), a.cfg.Now().Add(nonceKept))
 	}, func(p dormer.Principal) error { return a.usable(ctx, p) })
 	if err != nil {
-		return dormer.Principal{}, fmt.Errorf("sign in by %s: %w", provider, err)
+		return who, fmt.Errorf("sign in by %s: %w", provider, err)
 	}
 	return who, nil
 }
@@ -125,7 +125,7 @@ func (a *Authenticator) SignInDevice(ctx context.Context, provider, deviceCode, 
 		return who, a.useOnce(ctx, onceDevice, id, a.cfg.Now().Add(nonceKept))
 	}, func(p dormer.Principal) error { return a.usable(ctx, p) })
 	if err != nil {
-		return dormer.Principal{}, fmt.Errorf("sign in by %s: %w", provider, err)
+		return who, fmt.Errorf("sign in by %s: %w", provider, err)
 	}
 	return who, nil
 }

@@ -49,8 +49,8 @@ func (a *Authenticator) Methods() Methods {
 
 // SignInTicket signs in who presents a SPNEGO token. ErrUnauthenticated, with a
 // cause that is fit for the audit log, for a token that does not count or was
-// used before, on any replica; *RefusedError when the account may not be used;
-// ErrUnsupported where no tickets are taken; *throttle.Error after too many
+// used before, on any replica; *RefusedError, beside the user whom it is about,
+// when the account may not be used; ErrUnsupported where no tickets are taken; *throttle.Error after too many
 // failures. reply is the token that is answered, if there is one; nothing of
 // the ticket but the name is believed: groups are those of the directory.
 func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote string) (p dormer.Principal, reply []byte, err error) {
@@ -85,13 +85,14 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 		return p, err
 	}, func(p dormer.Principal) error { return a.usable(ctx, p) })
 	if err != nil {
-		return dormer.Principal{}, nil, fmt.Errorf("sign in by ticket: %w", err)
+		return p, nil, fmt.Errorf("sign in by ticket: %w", err)
 	}
 	return p, reply, nil
 }
 
 // prove runs one attempt to sign in by something that is no password, and then
-// looks whether the account may be used. A refusal is no guess at an account,
+// looks whether the account may be used. Whom a *RefusedError is about is
+// returned beside it, for the audit log. A refusal is no guess at an account,
 // so that it counts against the address alone.
 func (a *Authenticator) prove(remote string, check func() (dormer.Principal, error), usable func(dormer.Principal) error) (dormer.Principal, error) {
 	refund, err := a.proofs.begin(remote)
@@ -105,6 +106,9 @@ func (a *Authenticator) prove(remote string, check func() (dormer.Principal, err
 	}
 	if !errors.Is(err, dormer.ErrUnauthenticated) {
 		refund()
+	}
+	if _, refused := errors.AsType[*RefusedError](err); refused {
+		return p, err
 	}
 	if err != nil {
 		return dormer.Principal{}, err

@@ -67,20 +67,25 @@ func (a *API) changeUser(c *call, in rest.ChangeUser) (rest.User, error) {
 	if err := a.keepsOperators(c, access.Member{Kind: dormer.KindUser, ID: id}); err != nil {
 		return rest.User{}, err
 	}
-	past := in.Expires != nil && !in.Expires.IsZero() && !a.Now().Before(*in.Expires)
-	if in.Disabled != nil && *in.Disabled || past {
-		if err := a.Access.CheckRemovable(c.ctx(), principalOf(dormer.KindUser, id, "")); err != nil {
-			return rest.User{}, err
-		}
-	}
-	account, err := a.Accounts.Update(c.ctx(), id, access.AccountChange{
+	change := access.AccountChange{
 		Name: in.Name, DisplayName: in.DisplayName, MustChange: in.MustChange, Disabled: in.Disabled, Expires: in.Expires,
-	})
+	}
+	var account access.Account
+	update := func() (err error) {
+		account, err = a.Accounts.Update(c.ctx(), id, change)
+		return err
+	}
+	ends := a.Access.Ends(change)
+	if ends {
+		err = a.Access.Removing(c.ctx(), principalOf(dormer.KindUser, id, ""), update)
+	} else {
+		err = update()
+	}
 	if err != nil {
 		return rest.User{}, err
 	}
 	err = c.audit("user.change", named(account.Name, id), strings.Join(changed(in), ", "))
-	if account.Disabled || past {
+	if account.Disabled || ends {
 		// Sessions on clients end at their next poll, which tells why.
 		err = errors.Join(err, a.Access.EndOperatorSessionsOf(c.ctx(), principalOf(dormer.KindUser, id, "").ID()))
 	}

@@ -93,8 +93,14 @@ type attempts struct {
 }
 
 // forbids tells whether one more wrong password would bring the account too
-// near to being locked. The first attempt is always let through.
-func (g *guard) forbids(a attempts, l lockout, now time.Time) bool {
+// near to being locked. The first attempt is always let through. From where the
+// account signed in before all but the last one are tried: guessers elsewhere
+// must not keep users from the computers they sit at.
+func (g *guard) forbids(a attempts, l lockout, known bool, now time.Time) bool {
+	spare := g.spare
+	if known {
+		spare = min(spare, 1)
+	}
 	if g.spare < 0 || l.threshold <= 0 || a.locked || a.wrong <= 0 {
 		// A locked account is not harmed; the server says that it is.
 		return false
@@ -102,7 +108,7 @@ func (g *guard) forbids(a attempts, l lockout, now time.Time) bool {
 	if !a.last.IsZero() && now.Sub(a.last) > l.window {
 		return false // it begins anew
 	}
-	return l.threshold-a.wrong <= min(g.spare, l.threshold-1)
+	return l.threshold-a.wrong <= min(spare, l.threshold-1)
 }
 
 // mayTry returns a *access.RefusedError when no password must be tried now, else
@@ -137,7 +143,7 @@ func (d *Directory) mayTry(ctx context.Context, dn string) (*server, error) {
 		if err != nil {
 			return err
 		}
-		if d.guard.forbids(a, l, d.config.Now()) {
+		if d.guard.forbids(a, l, access.KnownPlace(ctx), d.config.Now()) {
 			return &access.RefusedError{Reason: access.ReasonGuarded}
 		}
 		return nil

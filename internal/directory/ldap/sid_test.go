@@ -122,8 +122,15 @@ func TestGuardForbids(t *testing.T) {
 		{-1, attempts{wrong: 4, last: recent}, lockout{threshold: 5, window: half}, false},
 		{4, attempts{wrong: 1, last: recent}, lockout{threshold: 5, window: half}, true},
 	} {
-		if got := newGuard(c.spare, time.Second).forbids(c.a, c.l, now); got != c.want {
+		if got := newGuard(c.spare, time.Second).forbids(c.a, c.l, false, now); got != c.want {
 			t.Errorf("spare %d, %+v, %+v: %t", c.spare, c.a, c.l, got)
+		}
+	}
+	// Where the account signed in before one more is tried, and the last one not.
+	l := lockout{threshold: 5, window: half}
+	for wrong, want := range map[int]bool{2: false, 3: false, 4: true} {
+		if got := newGuard(2, time.Second).forbids(attempts{wrong: wrong, last: recent}, l, true, now); got != want {
+			t.Errorf("from a known place, %d wrong: %t", wrong, got)
 		}
 	}
 }
