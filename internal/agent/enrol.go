@@ -75,9 +75,13 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation, again b
 	if !dormer.ValidID(string(answer.Client)) || !dormer.ValidID(string(answer.Instance)) {
 		return fmt.Errorf("the server gave no identity: %w", dormer.ErrCorrupt)
 	}
+	hash, err := hashOf(key)
+	if err != nil {
+		return err
+	}
 	t, err := identity{
 		Client: answer.Client, Instance: answer.Instance, RootKey: answer.RootKey, Authority: authority,
-		KeySet: answer.KeySet, Enrolled: a.now(), Again: old != nil,
+		KeySet: answer.KeySet, Key: hash, Enrolled: a.now(), Again: old != nil,
 	}.open()
 	if err != nil {
 		return err
@@ -86,27 +90,22 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation, again b
 	if err != nil {
 		return err
 	}
-	// Sessions of another identity mean nothing, and the new key does not open
-	// them: they go first.
-	a.mu.Lock()
-	err = a.setUsers(users{})
-	a.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := a.state.write(FileKey, pem); err != nil {
-		return err
-	}
+	// From here on the client is the new one: what is left of the enrolment is
+	// finished at the next start, if it must be.
 	if err := a.state.writeJSON(FileIdentity, t.identity); err != nil {
 		return err
 	}
-	a.logError(ctx, "key of the enrolment", os.Remove(a.state.path(FileNextKey)))
 	a.mu.Lock()
+	err = adoptKey(a.state, pem)
 	if a.link != nil {
 		a.link.Close()
 	}
-	a.key, a.trust, a.link, a.sealed = key, t, link, wire.SealedKeys{}
+	a.key, a.trust, a.link, a.sealed, a.users = key, t, link, wire.SealedKeys{}, users{}
 	a.mu.Unlock()
+	if err == nil {
+		err = os.Remove(a.state.path(FileNextKey))
+	}
+	a.logError(ctx, "key of the enrolment", err)
 	_, all := a.all()
 	for _, m := range all {
 		// They are of the earlier identity: those that still run are stopped.

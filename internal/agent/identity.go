@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +26,9 @@ type identity struct {
 	// by; empty: the system's authorities.
 	Authority []byte        `json:"authority,omitempty"`
 	KeySet    seal.Envelope `json:"key_set"`
+	// Key is the SHA-256 of the client's public key (seal.MarshalClientPublic).
+	// Identities of earlier agents lack it.
+	Key []byte `json:"key,omitempty"`
 	// Epoch is the highest that was seen.
 	Epoch    dormer.Epoch `json:"epoch"`
 	Enrolled time.Time    `json:"enrolled"`
@@ -76,17 +81,11 @@ func (t *trust) withKeySet(e seal.Envelope) (*trust, error) {
 }
 
 // loadIdentity reads key and identity; all nil when the client is not enrolled.
+// An enrolment that was interrupted after the identity was kept is finished.
 func loadIdentity(f folder) (*seal.FileKey, *trust, error) {
-	var key *seal.FileKey
-	b, err := f.read(FileKey)
-	switch {
-	case errors.Is(err, dormer.ErrNotFound):
-	case err != nil:
+	key, _, err := readKey(f, FileKey)
+	if err != nil {
 		return nil, nil, err
-	default:
-		if key, err = seal.ParseFileKey(b); err != nil {
-			return nil, nil, err
-		}
 	}
 	var i identity
 	if err := f.readJSON(FileIdentity, &i); err != nil {
@@ -95,14 +94,65 @@ func loadIdentity(f folder) (*seal.FileKey, *trust, error) {
 	if i.Client == "" {
 		return key, nil, nil
 	}
-	if key == nil {
-		return nil, nil, fmt.Errorf("the client's key is missing beside its identity: %w", dormer.ErrCorrupt)
+	if !i.isOf(key) {
+		next, pem, err := readKey(f, FileNextKey)
+		if err != nil {
+			return nil, nil, err
+		}
+		if next == nil || len(i.Key) == 0 || !i.isOf(next) {
+			return nil, nil, fmt.Errorf("the client's key is missing beside its identity: %w", dormer.ErrCorrupt)
+		}
+		if err := adoptKey(f, pem); err != nil {
+			return nil, nil, err
+		}
+		key = next
 	}
 	t, err := i.open()
 	if err != nil {
 		return nil, nil, err
 	}
 	return key, t, nil
+}
+
+// readKey reads a key, also in PEM; nil when there is none.
+func readKey(f folder, name string) (*seal.FileKey, []byte, error) {
+	b, err := f.read(name)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := seal.ParseFileKey(b)
+	return key, b, err
+}
+
+// adoptKey makes the key of an identity that was kept just before the client's
+// own. Sessions of another identity mean nothing, and the new key does not open
+// them: they go first.
+func adoptKey(f folder, pem []byte) error {
+	if err := f.writeJSON(FileUsers, users{}); err != nil {
+		return err
+	}
+	return f.write(FileKey, pem)
+}
+
+// isOf reports whether the identity goes with a key, as far as it says.
+func (i identity) isOf(key *seal.FileKey) bool {
+	if key == nil {
+		return false
+	}
+	hash, err := hashOf(key)
+	return err == nil && (len(i.Key) == 0 || bytes.Equal(i.Key, hash))
+}
+
+func hashOf(key *seal.FileKey) ([]byte, error) {
+	public, err := seal.MarshalClientPublic(key)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(public)
+	return sum[:], nil
 }
 
 // nextKey returns the key to enrol with, in PEM too. It is kept before it is

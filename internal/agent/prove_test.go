@@ -11,6 +11,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/throttle"
 )
@@ -364,6 +365,76 @@ func TestSignInRequest(t *testing.T) {
 	if err != nil || info.Server != d.house.url || info.Client != houseClient || info.Authority != nil {
 		t.Errorf("sign-in info is %+v, %v", info, err)
 	}
+}
+
+// TestEnrolmentIsInterrupted: an agent that is killed while it gets another
+// identity has the old one whole, with its sessions, or the new one.
+func TestEnrolmentIsInterrupted(t *testing.T) {
+	d := newDesk(t)
+	d.signIn(agentapi.SignInRequest{User: "anna", Password: annesWord})
+	d.stop()
+	files := func() map[string][]byte {
+		out := map[string][]byte{}
+		for _, name := range []string{FileKey, FileIdentity, FileUsers} {
+			b, err := os.ReadFile(filepath.Join(d.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[name] = b
+		}
+		return out
+	}
+	put := func(name string, b []byte) {
+		if err := os.WriteFile(filepath.Join(d.dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := files()
+	d.start()
+	token := enroll.Invitation{URL: d.house.url, Authority: enroll.SystemAuthority, Secret: strings.Repeat("A", 43)}.String()
+	_, err := d.agent.SignInInfo(t.Context(), agentapi.Peer{})
+	d.want(err, nil, "")
+	d.want(d.agent.Enrol(t.Context(), agentapi.Peer{}, agentapi.EnrolRequest{JoinToken: token}), dormer.ErrExists, "--again")
+	d.want(d.agent.Enrol(t.Context(), agentapi.Peer{UID: annesUID}, agentapi.EnrolRequest{JoinToken: token, Again: true}), dormer.ErrDenied, "administrator")
+	d.want(d.agent.Enrol(t.Context(), agentapi.Peer{}, agentapi.EnrolRequest{JoinToken: token, Again: true}), nil, "")
+	d.want(d.prove(annesWord), dormer.ErrNotFound, "nobody is signed in")
+	d.stop()
+	after := files()
+
+	// Killed before the identity was kept: everything is as it was.
+	for name, b := range before {
+		put(name, b)
+	}
+	put(FileNextKey, after[FileKey])
+	d.start()
+	if _, ok := d.agent.users.find("local/anna"); !ok {
+		t.Error("the session is lost")
+	}
+	d.stop()
+
+	// Killed at once after it: the new key counts, and no session of the old one.
+	put(FileIdentity, after[FileIdentity])
+	d.start()
+	if _, err := d.agent.Refresh(t.Context(), agentapi.Peer{}); err != nil {
+		t.Errorf("poll with the new identity: %v", err)
+	}
+	d.signIn(agentapi.SignInRequest{User: "anna", Password: annesWord})
+	d.want(d.prove(annesWord), nil, "")
+	d.stop()
+	if string(files()[FileKey]) != string(after[FileKey]) {
+		t.Error("the key is not that of the identity")
+	}
+
+	// A key that is of no identity is told as such.
+	put(FileKey, before[FileKey])
+	if err := os.Remove(filepath.Join(d.dir, FileNextKey)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := loadIdentity(folder(d.dir)); !errors.Is(err, dormer.ErrCorrupt) {
+		t.Errorf("a foreign key: %v", err)
+	}
+	put(FileKey, after[FileKey])
+	d.start()
 }
 
 // TestRun: each start of an agent has a run of its own, which it never changes.

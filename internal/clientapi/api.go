@@ -146,6 +146,7 @@ type API struct {
 	users  *users
 	joins  *throttle.Limit // attempts to enrol
 	proofs *throttle.Limit // attempts to get a token
+	codes  *throttle.Limit // one-time codes, by client
 	fenced atomic.Uint64
 	bodies sync.Pool // of *bytes.Buffer
 }
@@ -175,6 +176,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, mux: http.NewServeMux(),
 		joins:  throttle.New(joinRate, cfg.Now),
 		proofs: throttle.New(proofRate, cfg.Now),
+		codes:  throttle.New(codeRate, cfg.Now),
 	}
 	a.users = newUsers(cfg.People, cfg.Catalog, cfg.DirectoryAge, cfg.Now, cfg.Logger)
 	a.bodies.New = func() any { return new(bytes.Buffer) }

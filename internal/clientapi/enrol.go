@@ -8,6 +8,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/throttle"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -27,7 +28,7 @@ func (a *API) enrol(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var c enroll.Client
-	err := attempt(a.joins, a.cfg.Address(r), func() error {
+	err := attempt(a.joins, throttle.Network(a.cfg.Address(r)), func() error {
 		var err error
 		c, err = a.cfg.Enrollment.Enrol(r.Context(), q)
 		return err
@@ -85,7 +86,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var out wire.TokenAnswer
-	err := attempt(a.proofs, a.cfg.Address(r), func() error {
+	err := attempt(a.proofs, throttle.Network(a.cfg.Address(r)), func() error {
 		var err error
 		out.Token, out.Expires, err = a.cfg.Enrollment.Token(r.Context(), q)
 		return err

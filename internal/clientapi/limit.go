@@ -6,18 +6,21 @@ import (
 	"github.com/dormer-project/dormer/internal/throttle"
 )
 
-// Rates of failed attempts from one address. Only failures count, so that a
-// whole building behind one address enrols and comes back at once. Sign-in has
-// limits of its own (access.Authenticator).
+// Rates of failed attempts from one address, and of one-time codes from one
+// client: nobody guesses those, but each that is refused is a row in the audit
+// log. Only failures count, so that a whole building behind one address enrols
+// and comes back at once. Passwords have limits of their own
+// (access.Authenticator).
 var (
 	joinRate  = throttle.Rate{Every: 3 * time.Second, Burst: 20}
 	proofRate = throttle.Rate{Every: 200 * time.Millisecond, Burst: 200}
+	codeRate  = throttle.Rate{Every: 5 * time.Second, Burst: 20}
 )
 
-// attempt runs f unless the address failed too often. Failures that are not
-// the caller's doing do not count.
-func attempt(l *throttle.Limit, address string, f func() error, counts func(error) bool) error {
-	taken, err := l.Take(throttle.Network(address))
+// attempt runs f unless whoever key stands for failed too often. Failures that
+// are not the caller's doing do not count.
+func attempt(l *throttle.Limit, key string, f func() error, counts func(error) bool) error {
+	taken, err := l.Take(key)
 	if err != nil {
 		return err
 	}

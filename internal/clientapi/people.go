@@ -79,7 +79,11 @@ func (a *API) whoSignsIn(r *http.Request, client dormer.ClientID, q *wire.SignIn
 	)
 	if q.Code != "" {
 		wrong = "the one-time code does not count, or not any more; prove anew who you are"
-		p, err = a.cfg.People.RedeemCode(r.Context(), q.Code, client)
+		err = attempt(a.codes, string(client), func() error {
+			var err error
+			p, err = a.cfg.People.RedeemCode(r.Context(), q.Code, client)
+			return err
+		}, refused)
 	} else {
 		p, err = a.cfg.People.SignIn(r.Context(), access.Attempt{User: q.User, Password: q.Password, Remote: a.cfg.Address(r), Client: client})
 	}

@@ -114,6 +114,31 @@ func TestCodeCountsOnceAmongMany(t *testing.T) {
 	}
 }
 
+// TestRefusedCodesAreLimited: a client that sends what is no code fills neither
+// the audit log nor keeps another client's users out.
+func TestRefusedCodesAreLimited(t *testing.T) {
+	s := newServer(t)
+	s.user("alice")
+	c, other := s.client(true), s.client(true)
+	var limited bool
+	for range 50 {
+		resp, _ := s.call(http.MethodPost, wire.PathSignIn, c.token, nil, byCode("none"))
+		limited = resp.StatusCode == http.StatusTooManyRequests
+	}
+	records := 0
+	for _, r := range must(s.state.Records(t.Context(), 0, 100))(t) {
+		if r.Action == "session.refuse" {
+			records++
+		}
+	}
+	if !limited || records > 21 {
+		t.Errorf("limited: %t, %d records", limited, records)
+	}
+	if err := other.signInBy(byCode(s.code("alice", other.id))); err != nil {
+		t.Errorf("another client: %v", err)
+	}
+}
+
 func TestSignInIsByOneWay(t *testing.T) {
 	s := newServer(t)
 	c := s.client(true)
