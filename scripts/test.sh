@@ -58,7 +58,7 @@ suite build 3m -plain -- scripts/build.sh
 [[ ${#in_directories[@]} -eq 0 ]] ||
   suite directories 5m -- go test -json -race -count=1 -p 1 -timeout 15m "${as_root[@]}" "${in_directories[@]}"
 [[ ${#in_scripts[@]} -eq 0 ]] ||
-  suite scripts 2m -- go test -json -timeout 10m "${in_scripts[@]}"
+  suite scripts 2m -- go test -json -timeout 10m "${as_root[@]}" "${in_scripts[@]}"
 if [[ ${#in_machines[@]} -gt 0 ]]; then
   suite 'test guest' 10m -plain -- scripts/testguest.sh
   DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null | tail -n 1) || failed=1
