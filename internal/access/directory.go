@@ -105,6 +105,8 @@ type Mount struct {
 	// Trusts names the directories whose users may be in groups of this one.
 	// Its Directory is a ForeignGrouper then.
 	Trusts []string
+	// NoPasswords says that its users prove who they are otherwise.
+	NoPasswords bool
 	// Fresh is for how long groups of operators count without asking the
 	// directory again; 0: they are asked for at each request.
 	Fresh time.Duration

@@ -153,9 +153,9 @@ func TestTickets(t *testing.T) {
 			t.Errorf("%s: %+v, %v", what, p, err)
 		}
 	}
-	_, _, err = r.SignInTicket(t.Context(), ticket(12, "off", "CORP.EXAMPLE.TEST"), home)
-	if refused, ok := errors.AsType[*access.RefusedError](err); !ok || refused.Reason != access.ReasonDisabled {
-		t.Errorf("a disabled account: %v", err)
+	p, _, err = r.SignInTicket(t.Context(), ticket(12, "off", "CORP.EXAMPLE.TEST"), home)
+	if refused, ok := errors.AsType[*access.RefusedError](err); !ok || refused.Reason != access.ReasonDisabled || p.Name != "off" {
+		t.Errorf("a disabled account: %+v, %v", p, err)
 	}
 	r.corp.Down(true)
 	_, _, err = r.SignInTicket(t.Context(), ticket(13, "alice", "CORP.EXAMPLE.TEST"), home)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +36,9 @@ type Methods struct {
 
 // Methods returns the ways of signing in.
 func (a *Authenticator) Methods() Methods {
-	m := Methods{Directories: []string{a.mounts.standard.Name()}, Kerberos: a.cfg.Negotiator != nil, Service: a.cfg.Service, Providers: []ProviderInfo{}}
-	for _, d := range a.mounts.all {
-		if d.Name() != a.mounts.standard.Name() {
+	m := Methods{Directories: []string{}, Kerberos: a.cfg.Negotiator != nil, Service: a.cfg.Service, Providers: []ProviderInfo{}}
+	for _, d := range append([]Mount{a.mounts.standard}, a.mounts.all...) {
+		if !d.NoPasswords && !slices.Contains(m.Directories, d.Name()) {
 			m.Directories = append(m.Directories, d.Name())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,7 @@ type proof struct {
 	provider  string
 	device    bool
 	noBrowser bool
+	port      uint16 // that the browser comes back to; 0: any
 }
 
 // flags adds the options that choose a proof.
@@ -51,18 +53,21 @@ func (p *proof) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.provider, "provider", "", "sign in at this OpenID provider, in the browser")
 	cmd.Flags().BoolVar(&p.device, "device", false, "with --provider: sign in on another device")
 	cmd.Flags().BoolVar(&p.noBrowser, "no-browser", false, "with --provider: print the address, open no browser")
+	cmd.Flags().Uint16Var(&p.port, "port", 0, "with --provider: the browser comes back to this port (default: any that is free)")
 }
 
 // given reports whether there is a proof at all.
-func (p *proof) given() bool { return p.kerberos || p.provider != "" || p.device || p.noBrowser }
+func (p *proof) given() bool {
+	return p.kerberos || p.provider != "" || p.device || p.noBrowser || p.port != 0
+}
 
 // check returns a usageError for options that do not go together.
 func (p *proof) check() error {
 	switch {
 	case p.kerberos && p.provider != "":
 		return usageError{errors.New("--kerberos and --provider are two ways of signing in; use one")}
-	case p.provider == "" && (p.device || p.noBrowser):
-		return usageError{errors.New("--device and --no-browser go with --provider NAME")}
+	case p.provider == "" && (p.device || p.noBrowser || p.port != 0):
+		return usageError{errors.New("--device, --no-browser and --port go with --provider NAME")}
 	}
 	return nil
 }
@@ -184,7 +189,7 @@ func (a *app) proveInBrowser(ctx context.Context, c *apiclient.Client, _ string,
 		random[i] = base64.RawURLEncoding.EncodeToString(b)
 	}
 	state, nonce, verifier := random[0], random[1], random[2]
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(p.port))))
 	if err != nil {
 		return rest.ProofAnswer{}, fmt.Errorf("wait for the browser: %w", err)
 	}

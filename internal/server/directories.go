@@ -229,17 +229,23 @@ func (p *people) addProvider(i int, c ProviderConfig, deps peopleDeps) error {
 	}
 	p.providers = append(p.providers, made)
 	if own := made.Directory(); own != nil {
-		p.mounts = append(p.mounts, access.Mount{Directory: own, Fresh: freshExternal})
+		p.mounts = append(p.mounts, access.Mount{Directory: own, NoPasswords: true, Fresh: freshExternal})
 	}
 	p.testers = append(p.testers, tester{name: c.Name, Tester: configured{Tester: made, setting: at}})
 	return nil
 }
 
-// lookup finds the user whom a provider's claim means: by account name, or by
-// another name that is one user's alone, but for the name for people, which
-// anybody may have.
+// sidPrefix begins the keys of users of Active Directory.
+const sidPrefix = "S-1-"
+
+// lookup finds the user whom a provider's claim means: by security identifier,
+// by account name, or by another name that is one user's alone, but for the
+// name for people, which anybody may have.
 func lookup(d access.Directory) func(context.Context, string) (dormer.Principal, error) {
 	return func(ctx context.Context, claim string) (dormer.Principal, error) {
+		if strings.HasPrefix(claim, sidPrefix) {
+			return d.Lookup(ctx, dormer.Principal{Directory: d.Name(), Kind: dormer.KindUser, Key: claim})
+		}
 		p, err := d.Resolve(ctx, dormer.KindUser, claim)
 		if !errors.Is(err, dormer.ErrNotFound) || !strings.Contains(claim, "@") {
 			return p, err
