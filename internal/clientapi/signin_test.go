@@ -190,4 +190,14 @@ func TestRemovedFromGroup(t *testing.T) {
 	if a := c.poll(); len(a.Withdrawn) != 1 || len(a.EndedSessions) > 0 || !strings.Contains(a.Withdrawn[0].Reason, "no grant") {
 		t.Errorf("answer is %+v", a)
 	}
+	// A sign-in asks at once.
+	if err := s.state.SetMember(t.Context(), group.ID, member, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.signIn("alice", password); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.poll(); len(a.Leases) != 1 {
+		t.Errorf("after the sign-in the answer is %+v", a)
+	}
 }

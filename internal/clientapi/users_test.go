@@ -301,6 +301,30 @@ func TestUrgentLookupsGoFirst(t *testing.T) {
 	})
 }
 
+// TestOverdueGoesFirst: who was to be looked up later is not, once it is late.
+func TestOverdueGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 2000
+		b := newBench(t, "corp")
+		corp := b.of["corp"]
+		last := person("corp", "last")
+		for i := range people {
+			b.want(person("corp", fmt.Sprint(i)), 0, 0)
+		}
+		b.want(last, 0, 0)
+		corp.set(func(d *domain) { d.takes, d.member[last.ID()] = 5*time.Second, true }) // 8 in five seconds
+		pass(testAge - time.Minute)
+		for i := range people {
+			b.want(person("corp", fmt.Sprint(i)), 0, 0)
+		}
+		b.want(last, 0, 0) // behind all of them
+		pass(2 * time.Minute)
+		b.want(last, 0, lookupWait)
+		pass(10 * time.Second)
+		b.want(last, 1, 0)
+	})
+}
+
 func TestSignInLooksUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "corp")
@@ -364,8 +388,11 @@ func TestRefusalsOfTheDirectory(t *testing.T) {
 				if !ok || !strings.Contains(ended.reason, test.ended) {
 					t.Fatalf("the session ended with %v, expected %q", err, test.ended)
 				}
+				if _, _, err := b.claim(alice); !errors.As(err, &ended) {
+					t.Errorf("her session on another client goes on: %v", err)
+				}
+				// A session that was not told yet goes on when the account is good again.
 				corp.set(func(d *domain) { d.err = nil })
-				b.all.renew(alice)
 				b.want(alice, 1, 0)
 			})
 		})

@@ -52,21 +52,25 @@ func TestRuns(t *testing.T) {
 // TestClones: computers that were cloned with the agent enrolled, far more than
 // are remembered, are noticed.
 func TestClones(t *testing.T) {
-	for _, clones := range []int{2, 5, 100, 600, 2000} {
+	for _, clones := range []int{2, 5, 100, 600, 2000, -600} {
+		alike := clones < 0 // all of one name and behind one address
+		clones = max(clones, -clones)
 		s := newWatch()
 		var copied *Copied
 		for minute := range 10 {
 			for i := range clones {
 				at := time.Duration(minute)*time.Minute + time.Duration(i)*time.Minute/time.Duration(clones)
 				seen := seenAt(at, fmt.Sprint("clone", i))
-				seen.Host.Name = fmt.Sprint("pc", i)
+				if !alike {
+					seen.Host.Name = fmt.Sprint("pc", i)
+				}
 				if c := s.Saw(seen); c != nil && copied == nil {
 					copied = c
 				}
 			}
 		}
 		if copied == nil {
-			t.Errorf("%d clones were not noticed within ten minutes", clones)
+			t.Errorf("%d clones were not noticed within ten minutes (alike: %t)", clones, alike)
 		}
 		if n := len(s.known["c"].runs); n > maxRuns {
 			t.Errorf("%d runs are remembered", n)
