@@ -298,14 +298,25 @@ func TestAwaitEnds(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{"", "{}", `{"user":"a","password":"b"}`, `{"user":1}`, "[", `{"user":"a"}x`, "\x00"} {
+	for _, s := range []string{"", "{}", `{"user":"a","password":"b"}`, `{"user":1}`, "[", `{"user":"a"}x`, "\x00", `{"code":"c"}`, `{"pin":"735291","remove":true}`, `{"secret":"s"}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, pathSignIn, strings.NewReader(body))
-		q, err := decode[SignInRequest](httptest.NewRecorder(), r)
-		if err == nil && len(q.User)+len(q.Password) > 4*len(body)+8 {
-			t.Errorf("%d bytes became %d", len(body), len(q.User)+len(q.Password))
+		request := func() *http.Request {
+			return httptest.NewRequestWithContext(t.Context(), http.MethodPost, pathSignIn, strings.NewReader(body))
+		}
+		size := 0
+		if q, err := decode[SignInRequest](httptest.NewRecorder(), request()); err == nil {
+			size = len(q.User) + len(q.Password) + len(q.Code)
+		}
+		if q, err := decode[PINRequest](httptest.NewRecorder(), request()); err == nil {
+			size = max(size, len(q.User)+len(q.PIN))
+		}
+		if q, err := decode[ProveRequest](httptest.NewRecorder(), request()); err == nil {
+			size = max(size, len(q.User)+len(q.Secret))
+		}
+		if size > 4*len(body)+8 {
+			t.Errorf("%d bytes became %d", len(body), size)
 		}
 	})
 }
