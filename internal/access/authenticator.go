@@ -32,6 +32,9 @@ type Config struct {
 	// empty: HTTP and the host of the server's address.
 	Negotiator Negotiator
 	Service    string
+	// Examined is what Test examines, in this order: directories, what checks
+	// tickets, providers.
+	Examined []Examined
 	// Providers sign people in by OpenID Connect.
 	Providers []Provider
 	// Once remembers what counts once. Tickets, providers and codes need it.

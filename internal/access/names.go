@@ -174,20 +174,22 @@ type DirectoryFindings struct {
 	Findings  []Finding
 }
 
-// Test examines all directories that can be examined, in their order. It
-// returns an error only when ctx ends.
+// Examined is something that can be examined, by its name in the configuration.
+type Examined struct {
+	Name string
+	Tester
+}
+
+// Test examines what Config.Examined names. It returns an error only when ctx
+// ends.
 func (a *Authenticator) Test(ctx context.Context) ([]DirectoryFindings, error) {
 	out := []DirectoryFindings{}
-	for _, d := range a.mounts.all {
-		t, ok := d.Directory.(Tester)
-		if !ok {
-			continue
-		}
-		findings, err := t.Test(ctx)
+	for _, one := range a.cfg.Examined {
+		findings, err := one.Test(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("test directory %s: %w", d.Name(), err)
+			return nil, fmt.Errorf("examine %s: %w", one.Name, err)
 		}
-		out = append(out, DirectoryFindings{Directory: d.Name(), Findings: findings})
+		out = append(out, DirectoryFindings{Directory: one.Name, Findings: findings})
 	}
 	return out, nil
 }

@@ -81,6 +81,7 @@ func newRealms(t testing.TB) *realms {
 			{Directory: r.other, Prefixes: []string{"OTHERNT"}, Suffixes: []string{"other.example.test"}, Trusts: []string{"corp"}},
 		},
 		Default: "corp", Negotiator: accesstest.Negotiator{Now: r.clock}, Providers: []access.Provider{r.sso}, Once: state, Tokens: state,
+		Examined:  []access.Examined{{Name: "corp", Tester: r.corp}, {Name: "other", Tester: r.other}},
 		Operators: state, Sessions: state, CodeKey: bytes.Repeat([]byte{7}, 32), OperatorSession: time.Hour, UserSession: 24 * time.Hour,
 		Now: r.clock, Random: rand.Reader,
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,13 +108,15 @@ func (a *app) proveByTicket(ctx context.Context, c *apiclient.Client, server str
 	if !m.Kerberos {
 		return rest.ProofAnswer{}, fmt.Errorf("%s takes no Kerberos tickets: %w", server, dormer.ErrUnsupported)
 	}
-	service := m.Service
-	if service == "" {
-		u, err := url.Parse(server)
-		if err != nil {
-			return rest.ProofAnswer{}, dormer.Invalidf("server", "is not a URL")
-		}
-		service = "HTTP/" + u.Hostname()
+	u, err := url.Parse(server)
+	if err != nil {
+		return rest.ProofAnswer{}, dormer.Invalidf("server", "is not a URL")
+	}
+	// A ticket is asked for by the name that the certificate proves, never by one
+	// that a server names: it could pass on a ticket for another.
+	service := "HTTP/" + u.Hostname()
+	if m.Service != "" && !strings.EqualFold(m.Service, service) {
+		return rest.ProofAnswer{}, fmt.Errorf("%s takes tickets for %.200q only; use the server by that name: %w", server, printable(m.Service), dormer.ErrUnsupported)
 	}
 	token, err := kerberos.Initiate(ctx, kerberos.Client{
 		Cache: a.Env("KRB5CCNAME"), Config: a.Env("KRB5_CONFIG"), UID: os.Getuid(), Now: a.Now,

@@ -68,8 +68,12 @@ func (p *provider) handler() http.Handler {
 }
 
 func (p *provider) methods(w http.ResponseWriter, _ *http.Request) error {
+	service := ""
+	if p.answers == "other-service" {
+		service = "HTTP/dormer.example.com"
+	}
 	return json.NewEncoder(w).Encode(rest.SignInMethods{
-		Directories: []string{"local"}, Kerberos: true, Service: "HTTP/dormer.example.com",
+		Directories: []string{"local"}, Kerberos: true, Service: service,
 		Providers: []rest.Provider{{Name: "corp", Title: "Corp sign-in", Device: true}},
 	})
 }

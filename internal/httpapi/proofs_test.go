@@ -192,8 +192,15 @@ func newProofs(t *testing.T) *proofs {
 // the one that was served before.
 func (h *proofs) serve(mounts ...access.Mount) {
 	h.t.Helper()
+	var examined []access.Examined
+	for _, m := range mounts {
+		if tester, ok := m.Directory.(access.Tester); ok {
+			examined = append(examined, access.Examined{Name: m.Name(), Tester: tester})
+		}
+	}
 	var err error
 	h.access, err = access.NewAuthenticator(h.t.Context(), access.Config{
+		Examined:    examined,
 		Directories: append(mounts, access.Mount{Directory: directory.NewEmbedded(h.accounts), Realm: realm}), Default: dormer.EmbeddedDirectory,
 		Negotiator: tickets{time.Now}, Service: "HTTP/dormer.example.com", Providers: []access.Provider{h.sso}, Once: h.state, Tokens: h.state,
 		Operators: h.state, Sessions: h.state, CodeKey: make([]byte, 32), OperatorSession: time.Hour, UserSession: time.Hour, Now: time.Now, Random: rand.Reader,

@@ -37,15 +37,9 @@ type people struct {
 	negotiator access.Negotiator // nil: no tickets are taken
 	service    string
 	providers  []access.Provider
-	// testers are those that can be examined, in the order of the configuration.
-	testers []tester
-	closers []func() error
-}
-
-// tester is a directory or provider that can be examined.
-type tester struct {
-	name string
-	access.Tester
+	// examined are those that can be examined, in the order of the configuration.
+	examined []access.Examined
+	closers  []func() error
 }
 
 // configured is something whose findings name settings as the configuration
@@ -63,15 +57,6 @@ func (c configured) Test(ctx context.Context) ([]access.Finding, error) {
 	}
 	return findings, err
 }
-
-// ldapDirectory is one that is examined as it is configured.
-type ldapDirectory struct {
-	*ldap.Directory
-	tester access.Tester
-}
-
-// Test is that of the tester.
-func (d ldapDirectory) Test(ctx context.Context) ([]access.Finding, error) { return d.tester.Test(ctx) }
 
 // peopleDeps are what directories take from their surroundings.
 type peopleDeps struct {
@@ -155,8 +140,7 @@ func (p *people) addDirectory(i int, d DirectoryConfig, deps peopleDeps) error {
 		return fmt.Errorf("setting %s: %w", inTable("directories", i, ""), err)
 	}
 	p.closers = append(p.closers, made.Close)
-	examined := configured{Tester: made, setting: func(called string) string { return directorySetting(i, called) }}
-	m := access.Mount{Directory: ldapDirectory{Directory: made, tester: examined}, Realm: d.realm(), Trusts: d.Trusts, Fresh: freshExternal}
+	m := access.Mount{Directory: made, Realm: d.realm(), Trusts: d.Trusts, Fresh: freshExternal}
 	if d.NetBIOS != "" {
 		m.Prefixes = []string{d.NetBIOS}
 	}
@@ -166,7 +150,9 @@ func (p *people) addDirectory(i int, d DirectoryConfig, deps peopleDeps) error {
 		}
 	}
 	p.mounts = append(p.mounts, m)
-	p.testers = append(p.testers, tester{name: d.Name, Tester: examined})
+	p.examined = append(p.examined, access.Examined{Name: d.Name, Tester: configured{
+		Tester: made, setting: func(called string) string { return directorySetting(i, called) },
+	}})
 	return nil
 }
 
@@ -192,7 +178,7 @@ func (p *people) addKerberos(cfg Config, deps peopleDeps) error {
 		return fmt.Errorf("setting %s: %w", setting, err)
 	}
 	p.negotiator = a
-	p.testers = append(p.testers, tester{name: "kerberos", Tester: configured{Tester: a, setting: func(called string) string { return "kerberos." + called }}})
+	p.examined = append(p.examined, access.Examined{Name: "kerberos", Tester: configured{Tester: a, setting: func(called string) string { return "kerberos." + called }}})
 	if services := a.Services(); len(services) == 1 {
 		p.service = services[0]
 	}
@@ -231,7 +217,7 @@ func (p *people) addProvider(i int, c ProviderConfig, deps peopleDeps) error {
 	if own := made.Directory(); own != nil {
 		p.mounts = append(p.mounts, access.Mount{Directory: own, NoPasswords: true, Fresh: freshExternal})
 	}
-	p.testers = append(p.testers, tester{name: c.Name, Tester: configured{Tester: made, setting: at}})
+	p.examined = append(p.examined, access.Examined{Name: c.Name, Tester: configured{Tester: made, setting: at}})
 	return nil
 }
 

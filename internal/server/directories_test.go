@@ -114,7 +114,7 @@ func TestDomain(t *testing.T) {
 	}
 	refused(foreign, `of realm "OTHER.EXAMPLE.TEST"`)
 	var tests rest.List[rest.DirectoryTest]
-	if code := ask(t, s, "POST", "/api/v1/directory/test", admin.Token, "", &tests); code != http.StatusOK || len(tests.Items) != 1 || len(tests.Items[0].Findings) < 3 {
+	if code := ask(t, s, "POST", "/api/v1/directory/test", admin.Token, "", &tests); code != http.StatusOK || len(tests.Items) != 2 || len(tests.Items[0].Findings) < 3 || len(tests.Items[1].Findings) == 0 {
 		t.Fatalf("test: status %d, %+v", code, tests)
 	}
 	for _, f := range tests.Items[0].Findings {

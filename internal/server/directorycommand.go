@@ -24,7 +24,7 @@ const examineTime = 2 * time.Minute
 
 // examine examines it, for a bounded time. It returns an error only when ctx
 // ends.
-func (t tester) examine(ctx context.Context) ([]access.Finding, error) {
+func examine(ctx context.Context, t access.Tester) ([]access.Finding, error) {
 	limited, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
 	findings, err := t.Test(limited)
@@ -71,12 +71,12 @@ func (p *program) testDirectories(ctx context.Context, cfg Config, asJSON bool) 
 	defer func() { err = joined(err, all.Close()) }()
 	list := []rest.DirectoryTest{}
 	examined, problems := 0, 0
-	for _, t := range all.testers {
-		findings, err := t.examine(ctx)
+	for _, t := range all.examined {
+		findings, err := examine(ctx, t)
 		if err != nil {
-			return fmt.Errorf("examine %s: %w", t.name, err)
+			return fmt.Errorf("examine %s: %w", t.Name, err)
 		}
-		one := rest.DirectoryTest{Directory: t.name, Findings: []rest.Finding{}}
+		one := rest.DirectoryTest{Directory: t.Name, Findings: []rest.Finding{}}
 		for _, f := range findings {
 			examined++
 			if f.Problem != "" {
@@ -96,7 +96,7 @@ func (p *program) testDirectories(ctx context.Context, cfg Config, asJSON bool) 
 	switch {
 	case err != nil:
 		return fmt.Errorf("print what was found: %w", err)
-	case len(all.testers) == 0:
+	case len(all.examined) == 0:
 		return errors.New("the configuration names no directories and no providers: there is nothing to examine")
 	case problems > 0:
 		return fmt.Errorf("%d of %d examinations found a problem", problems, examined)

@@ -29,7 +29,11 @@ func (s *Server) makeHandler(context.Context) error {
 		Enrolment: s.enrolment, Orders: s.issuer, Machines: s.state, Images: s.images, ImageKey: s.keys.repository,
 		Publishers: publishers{State: s.state, ring: s.ring}, Reports: s.reports,
 		PublicURL: s.publicURLs[0], Authority: s.Fingerprint(),
-		DirectoryChanged: s.clients.DirectoryChanged, ImagesChanged: s.catalog.Refresh,
+		DirectoryChanged: func() {
+			s.access.DirectoryChanged()
+			s.clients.DirectoryChanged()
+		},
+		ImagesChanged:  s.catalog.Refresh,
 		Instance:       func() (dormer.InstanceID, dormer.Epoch) { return s.instance, s.epoch },
 		Version:        s.deps.Version,
 		TrustedProxies: s.trustedProxies(),

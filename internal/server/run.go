@@ -154,15 +154,15 @@ func (s *Server) Background(ctx context.Context) error {
 // examinePeople logs what is wrong with directories and providers when the
 // server starts. It runs all the same: they may be back in a minute.
 func (s *Server) examinePeople(ctx context.Context) error {
-	for _, t := range s.people.testers {
-		findings, err := t.examine(ctx)
+	for _, t := range s.people.examined {
+		findings, err := examine(ctx, t)
 		if err != nil {
 			return err // the server stops
 		}
 		for _, f := range findings {
 			if f.Problem != "" {
 				s.deps.Logger.LogAttrs(ctx, slog.LevelError, "a directory or provider cannot be used as it is configured",
-					slog.String("name", t.name), slog.String("setting", f.Setting), slog.String("examined", f.What), slog.String("problem", f.Problem))
+					slog.String("name", t.Name), slog.String("setting", f.Setting), slog.String("examined", f.What), slog.String("problem", f.Problem))
 			}
 		}
 	}

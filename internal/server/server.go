@@ -189,7 +189,7 @@ func (s *Server) makeAccess(ctx context.Context) error {
 	s.onClose(s.people.Close)
 	s.access, err = access.NewAuthenticator(ctx, access.Config{
 		Directories: s.people.mounts, Default: s.cfg.Access.DefaultDirectory,
-		Negotiator: s.people.negotiator, Service: s.people.service, Providers: s.people.providers,
+		Negotiator: s.people.negotiator, Service: s.people.service, Providers: s.people.providers, Examined: s.people.examined,
 		Operators: s.state, Sessions: s.state, Once: s.state, Tokens: s.state, CodeKey: code,
 		OperatorSession: time.Duration(s.cfg.Access.SessionLength), UserSession: time.Duration(s.cfg.Clients.SessionLength),
 		Now: s.deps.Now, Random: s.deps.Random,

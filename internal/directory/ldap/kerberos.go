@@ -3,7 +3,9 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -11,6 +13,8 @@ import (
 	"github.com/jcmturner/gokrb5/v8/client"
 	krbconfig "github.com/jcmturner/gokrb5/v8/config"
 	"github.com/jcmturner/gokrb5/v8/keytab"
+
+	"github.com/dormer-project/dormer"
 )
 
 // bindKerberos signs the service account in with a ticket, for which its keytab
@@ -25,9 +29,9 @@ func (p *pool) bindKerberos(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("make the Kerberos settings: %w", err)
 	}
-	table, err := keytab.Load(p.config.Keytab)
+	table, err := loadKeytab(p.config.Keytab)
 	if err != nil {
-		return fmt.Errorf("read the keytab: %w", err)
+		return err
 	}
 	user, _, _ := strings.Cut(p.config.BindUser, "@")
 	krb := client.NewWithKeytab(user, realm, table, settings, client.DisablePAFXFAST(true))
@@ -51,6 +55,33 @@ func (p *pool) bindKerberos(ctx context.Context, c *conn) error {
 		closed(c.tcp)
 		return &silentError{server: c.server, cause: ctx.Err()}
 	}
+}
+
+// maxKeytab is the largest keytab that is read, in bytes.
+const maxKeytab = 1 << 20
+
+// loadKeytab reads a keytab. Its errors say nothing of what is in it: those of
+// the library quote keys, and it may panic at what is no keytab.
+func loadKeytab(path string) (table *keytab.Keytab, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the keytab: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxKeytab))
+	if err != nil {
+		return nil, fmt.Errorf("read the keytab: %w", err)
+	}
+	defer func() {
+		if recover() != nil {
+			table, err = nil, fmt.Errorf("the file is no keytab: %w", dormer.ErrCorrupt)
+		}
+	}()
+	table = keytab.New()
+	if table.Unmarshal(b) != nil {
+		return nil, fmt.Errorf("the file is no keytab: %w", dormer.ErrCorrupt)
+	}
+	return table, nil
 }
 
 // hostName is what the server calls itself: the name that its tickets are for,
