@@ -92,7 +92,10 @@ func (a *API) whoSignsIn(r *http.Request, client dormer.ClientID, q *wire.SignIn
 	}
 	// The name is not recorded when it is unknown: it may be a password.
 	rec := audit.Record{Who: "unknown user", Principal: string(client), Action: "session.refuse", Object: "client " + string(client), Detail: wrong}
-	if q.Code == "" {
+	switch {
+	case p.Name != "": // whoever refused says whom
+		rec.Who, rec.Principal = p.Name, string(p.ID())
+	case q.Code == "":
 		if known, err := a.cfg.People.Resolve(r.Context(), dormer.KindUser, q.User); err == nil {
 			rec.Who, rec.Principal = known.Name, string(known.ID())
 		}
