@@ -24,8 +24,8 @@ while read -r constant; do
   if [[ $constant == *.* ]]; then
     package=${constant%%.*}
   fi
-  folder=internal/$package
+  folder=$(find internal -type d -name "$package" | sort | head -n 1)
   [[ $package != dormer ]] || folder=.
-  grep -qsw -- "${constant##*.}" "$folder"/*.go || complain "docs/limits.md: no constant $package.${constant##*.}"
+  grep -qsw -- "${constant##*.}" "${folder:-$package}"/*.go || complain "docs/limits.md: no constant $package.${constant##*.}"
 done < <(awk -F'|' 'NF > 5 { print $(NF - 1) }' docs/limits.md | grep -oE "$names" | tr -d '\140')
 exit "$failed"
