@@ -10,6 +10,10 @@ help: ## Print the targets
 demo: setup ## Show the main job from end to end on this machine (DEMO_KEEP=1: stay up)
 	@scripts/demo.sh
 
+.PHONY: demo-ad
+demo-ad: setup ## Show it with an Active Directory domain: groups, Kerberos, why (needs root)
+	@scripts/demo-ad.sh
+
 .PHONY: test
 test: setup ## Run every suite, with real databases and real machines
 	@scripts/test.sh

@@ -12,6 +12,8 @@
 #                                  else on the first free one, noted in DIR/address
 #     --tls FOLDER                 with cert.pem and key.pem of FOLDER as certificate
 #   samba-dc.sh ready DIR          wait until it answers; prints the address
+#   samba-dc.sh tool DIR ARG...    samba-tool on its database, while it runs or not
+#   samba-dc.sh keytab DIR HOST FILE   let svc-http answer for HTTP/HOST; its keys
 #
 # corp is CORP (corp.example.test), other is OTHER (other.example.test); neither
 # trusts the other. In DIR: ca.pem, krb5.conf, passwords/ACCOUNT (all accounts
@@ -348,7 +350,22 @@ ready() {
   cat "$dir/address"
 }
 
-usage() { die "usage: $0 prepare | run [--address A] [--tls FOLDER] corp|other DIR | ready DIR"; }
+tool() {
+  local dir=$1
+  shift
+  case $1 in
+  domain) samba-tool "$@" --configfile="$dir/etc/smb.conf" ;;
+  *) samba-tool "$@" --configfile="$dir/etc/smb.conf" --URL="$dir/private/sam.ldb" ;;
+  esac
+}
+
+keytab() {
+  local dir=$1 service=HTTP/$2 file=$3
+  tool "$dir" spn add "$service" svc-http
+  tool "$dir" domain exportkeytab "$file" --principal="$service"
+}
+
+usage() { die "usage: $0 prepare | run [--address A] [--tls FOLDER] corp|other DIR | ready DIR | tool DIR ARGUMENT... | keytab DIR HOST FILE"; }
 command=${1:-}
 shift || usage
 address='' tls=''
@@ -373,6 +390,14 @@ run)
 ready)
   [[ $# -eq 1 ]] || usage
   ready "$@"
+  ;;
+tool)
+  [[ $# -ge 2 ]] || usage
+  tool "$@"
+  ;;
+keytab)
+  [[ $# -eq 3 ]] || usage
+  keytab "$@"
   ;;
 *) usage ;;
 esac
