@@ -5,11 +5,20 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [[ $(id -u) -ne 0 ]]; then # the ports of a domain controller
-  exec sudo -E env "PATH=$PATH" "$PWD/scripts/bench-directory.sh" "$@"
+# Not below TMPDIR: a socket's path may have no more than 107 bytes. Made and
+# filled by whoever calls; the rest needs root, for the ports of a domain
+# controller.
+dir=${DORMER_BENCH_FOLDER:-}
+if [[ -z $dir ]]; then
+  dir=$(mktemp -d /tmp/dormer-bench.XXXXXX)
+  go build -o "$dir/directorybench" ./internal/directorybench || {
+    rm -rf "$dir"
+    exit 1
+  }
+  if [[ $(id -u) -ne 0 ]]; then
+    exec sudo -E env "PATH=$PATH" DORMER_BENCH_FOLDER="$dir" "$PWD/scripts/bench-directory.sh" "$@"
+  fi
 fi
-# Not below TMPDIR: a socket's path may have no more than 107 bytes.
-dir=$(mktemp -d /tmp/dormer-bench.XXXXXX)
 dc=
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
@@ -21,7 +30,6 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-go build -o "$dir/directorybench" ./internal/directorybench
 scripts/samba-dc.sh prepare >/dev/null
 scripts/samba-dc.sh run corp "$dir/dc" </dev/null >"$dir/dc.log" 2>&1 &
 dc=$!

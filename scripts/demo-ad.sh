@@ -26,9 +26,8 @@ domain=$demo/domain # what server and users know of it
 mkdir -m 700 "$domain"
 
 # carol COMMAND...: on Carol's computer.
-carol() {
-  env XDG_CONFIG_HOME="$demo/carol/config" XDG_DATA_HOME="$demo/carol/data" XDG_RUNTIME_DIR="$demo/carol/run" XDG_STATE_HOME="$demo/carol/state" "$@"
-}
+her=(env XDG_CONFIG_HOME="$demo/carol/config" XDG_DATA_HOME="$demo/carol/data" XDG_RUNTIME_DIR="$demo/carol/run" XDG_STATE_HOME="$demo/carol/state")
+carol() { "${her[@]}" "$@"; }
 mkdir -m 700 "$demo/carol" "$demo/carol"/{config,data,run,state}
 
 # domain ARGUMENT...: samba-tool on the domain controller.
@@ -118,7 +117,7 @@ run dormer workspace principals Demo
 step 'Two computers: an agent each, enrolled with join tokens'
 setsid dormer-agent run --user >>"$demo/agent.log" 2>&1 &
 agents+=($!)
-carol setsid dormer-agent run --user >>"$demo/agent-carol.log" 2>&1 &
+setsid "${her[@]}" dormer-agent run --user >>"$demo/agent-carol.log" 2>&1 &
 agents+=($!)
 for computer in '' carol; do
   dormer token create "${computer:-alice}" --unmanaged -o "$demo/token" >/dev/null
