@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -139,8 +140,8 @@ func (a *Authenticator) MakeCode(p dormer.Principal, client dormer.ClientID) (wi
 
 // RedeemCode returns who a one-time code stands for, once. ErrUnauthenticated,
 // with a cause that is fit for the audit log, when it does not count, is for
-// another client, or was used before on any replica; *RefusedError when the
-// account may not be used any more.
+// another client, or was used before on any replica; *RefusedError, beside the
+// user whom it is about, when the account may not be used any more.
 func (a *Authenticator) RedeemCode(ctx context.Context, text string, client dormer.ClientID) (dormer.Principal, error) {
 	if err := a.codes(); err != nil {
 		return dormer.Principal{}, err
@@ -148,6 +149,9 @@ func (a *Authenticator) RedeemCode(ctx context.Context, text string, client dorm
 	c, err := a.verifyCode(text)
 	if err == nil {
 		err = a.redeem(ctx, c, client)
+	}
+	if _, refused := errors.AsType[*RefusedError](err); refused {
+		return c.user, fmt.Errorf("sign in by one-time code: %w", err)
 	}
 	if err != nil {
 		return dormer.Principal{}, fmt.Errorf("sign in by one-time code: %w", err)

@@ -385,7 +385,9 @@ func TestCodes(t *testing.T) {
 	redeem("when it answers again", code, "client1", nil)
 	code = fresh()
 	r.corp.Change(r.alice, func(u *accesstest.User) { u.Refused = access.ReasonDisabled })
-	redeem("of a disabled account", code, "client1", dormer.ErrDenied)
+	if who, err := second.RedeemCode(ctx, code, "client1"); !errors.Is(err, dormer.ErrDenied) || who != r.alice {
+		t.Errorf("of a disabled account: %+v, %v; want whom it is about, and %v", who, err, dormer.ErrDenied)
+	}
 	r.corp.Remove(r.alice)
 	redeem("of an account that is gone", code, "client1", dormer.ErrUnauthenticated)
 
