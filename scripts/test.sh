@@ -55,6 +55,7 @@ suite build 3m -plain -- scripts/build.sh
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
 # One package at a time: each has domain controllers of its own.
+[[ ${#in_directories[@]} -eq 0 ]] || suite 'OpenID provider' 5m -plain -- scripts/dex.sh
 [[ ${#in_directories[@]} -eq 0 ]] ||
   suite directories 5m -- go test -json -race -count=1 -p 1 -timeout 15m "${as_root[@]}" "${in_directories[@]}"
 [[ ${#in_scripts[@]} -eq 0 ]] ||
