@@ -31,6 +31,7 @@ func (i *instance) chain(id dormer.WorkspaceID, user string) (gets bool, groups 
 // workspace, by whatever name; who is not does not; the grant outlives a new name
 // of the group; who is taken out loses the workspace while it runs.
 func TestNestedGroups(t *testing.T) {
+	t.Parallel()
 	corp := testdomain.StartDomain(t, testdomain.Options{})
 	i := newInstance(t, func(c *server.Config) {
 		c.Directories = []server.DirectoryConfig{directory(corp)}
@@ -88,6 +89,7 @@ func TestNestedGroups(t *testing.T) {
 // TestAccounts: an account that may not be used gets nobody in, and the user is
 // told why; one that is disabled ends the session that it has.
 func TestAccounts(t *testing.T) {
+	t.Parallel()
 	corp := testdomain.StartDomain(t, testdomain.Options{})
 	i := newInstance(t, func(c *server.Config) { c.Directories = []server.DirectoryConfig{directory(corp)} })
 	i.workspace(dormer.KindUser, "alice")
@@ -117,6 +119,7 @@ func TestAccounts(t *testing.T) {
 // TestForeignMembers: a user of another domain gets what groups of CORP that
 // hold her or her groups are granted, where CORP is told to trust the domain.
 func TestForeignMembers(t *testing.T) {
+	t.Parallel()
 	corp, other := testdomain.StartDomain(t, testdomain.Options{}), testdomain.StartDomain(t, testdomain.Options{Second: true})
 	i := newInstance(t, func(c *server.Config) {
 		c.Directories = []server.DirectoryConfig{directory(corp), directory(other)}

@@ -72,6 +72,7 @@ func refusedTicket(because string) func(rest.AuditRecord) bool {
 // groups; a ticket of a domain that is not trusted, none, and one that was seen
 // before are 401 and in the audit log.
 func TestTickets(t *testing.T) {
+	t.Parallel()
 	corp, other := testdomain.StartDomain(t, testdomain.Options{}), testdomain.StartDomain(t, testdomain.Options{Second: true})
 	i := kerberosInstance(t, corp)
 	cache := corp.Kinit(t, "alice", corp.Password(t, "alice"))
@@ -118,6 +119,7 @@ func TestTickets(t *testing.T) {
 // TestNobodyIsAsked: after kinit, `dormer sign-in --kerberos` signs the user in
 // on the computer, without a password.
 func TestNobodyIsAsked(t *testing.T) {
+	t.Parallel()
 	corp := testdomain.StartDomain(t, testdomain.Options{})
 	i := kerberosInstance(t, corp)
 	i.workspace(dormer.KindGroup, "everyone-office")

@@ -14,6 +14,7 @@ import (
 // TestDomainAway: while the domain is stopped or hangs nobody new gets in, and
 // who has a lease works on; afterwards everything is as before.
 func TestDomainAway(t *testing.T) {
+	t.Parallel()
 	corp := testdomain.StartDomain(t, testdomain.Options{})
 	i := newInstance(t, func(c *server.Config) { c.Directories = []server.DirectoryConfig{directory(corp)} })
 	i.workspace(dormer.KindGroup, "everyone-office")
@@ -56,6 +57,7 @@ func TestDomainAway(t *testing.T) {
 
 // TestSeveralServers: the first server that is named is dead.
 func TestSeveralServers(t *testing.T) {
+	t.Parallel()
 	corp := testdomain.StartDomain(t, testdomain.Options{})
 	i := newInstance(t, func(c *server.Config) {
 		c.Directories = []server.DirectoryConfig{directory(corp, "ldaps://"+corp.Address+":1", corp.LDAP())}
