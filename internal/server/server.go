@@ -219,7 +219,7 @@ func (s *Server) makeTLS(context.Context) error {
 		load = s.authority.loader(names)
 	case TLSACME:
 		names := publicNames(s.publicURLs, s.cfg.TLS.Names)
-		a, err := newACME(s.cfg.TLS.ACME, s.data.file(dirKeys, dirTLS, dirACME), names, s.deps.Logger)
+		a, err := newACME(s.cfg.TLS.ACME, s.data.file(dirKeys, dirTLS, dirACME), names, s.deps.Now, s.deps.Logger)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -94,15 +95,15 @@ type acmeCertificates struct {
 // newACME prepares the certificates for names. It asks the ACME server nothing
 // yet: that looks at the listeners, which are not open. Certificates and the
 // account's key are kept in folder.
-func newACME(c ACMEConfig, folder string, names []string, logger *slog.Logger) (*acmeCertificates, error) {
+func newACME(c ACMEConfig, folder string, names []string, now func() time.Time, logger *slog.Logger) (*acmeCertificates, error) {
 	client := &http.Client{Timeout: acmeRequest}
 	if c.Authority != "" {
-		pem, err := os.ReadFile(c.Authority)
+		authority, err := os.ReadFile(c.Authority)
 		if err != nil {
 			return nil, fmt.Errorf("setting tls.acme.authority: %w", err)
 		}
 		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
+		if !roots.AppendCertsFromPEM(authority) {
 			return nil, fmt.Errorf("setting tls.acme.authority: there is no certificate in %s: %w", c.Authority, dormer.ErrInvalid)
 		}
 		client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
@@ -116,11 +117,25 @@ func newACME(c ACMEConfig, folder string, names []string, logger *slog.Logger) (
 	// Those of an earlier start count at once. What the folder has of other
 	// names is left alone.
 	for _, n := range names {
-		if _, err := cache.Get(context.Background(), n); err == nil {
-			a.has[n] = true
-		}
+		kept, err := cache.Get(context.Background(), n)
+		a.has[n] = err == nil && now().Before(endOf(kept))
 	}
 	return a, nil
+}
+
+// endOf is when a certificate that was kept, with its key before it, ends;
+// zero for what is none.
+func endOf(kept []byte) time.Time {
+	for block, rest := pem.Decode(kept); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return cert.NotAfter
+		}
+		break
+	}
+	return time.Time{}
 }
 
 // certificate chooses what a client is shown. A handshake never begins an

@@ -343,6 +343,41 @@ func TestACMEFails(t *testing.T) {
 	}
 }
 
+// TestACMEKept: what an earlier start left counts as long as it is good.
+func TestACMEKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	keep := func(name string, end time.Time) {
+		pair := writePair(t, t.TempDir(), end)
+		key, err := os.ReadFile(pair.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := os.ReadFile(pair.Certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), append(key, cert...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep("good.example.test", time.Now().Add(time.Hour))
+	keep("old.example.test", time.Now().Add(-time.Minute))
+	if err := os.WriteFile(filepath.Join(dir, "torn.example.test"), []byte("-----BEGIN CERTIFICATE-----\nAAAA"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"good.example.test", "old.example.test", "torn.example.test", "none.example.test"}
+	a, err := newACME(ACMEConfig{DirectoryURL: "https://acme.example.com"}, dir, names, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if want := n == "good.example.test"; a.has[n] != want {
+			t.Errorf("%s counts: %t", n, a.has[n])
+		}
+	}
+}
+
 // TestACMESettings: each wrong one is named.
 func TestACMESettings(t *testing.T) {
 	t.Parallel()
