@@ -111,6 +111,14 @@ const (
 	KindGroup PrincipalKind = "group"
 )
 
+// Check returns an *InvalidError about the field kind for any other kind.
+func (k PrincipalKind) Check() error {
+	if k != KindUser && k != KindGroup {
+		return Invalidf("kind", "is %q or %q", KindUser, KindGroup)
+	}
+	return nil
+}
+
 // EmbeddedDirectory is the name of the directory in the server's own database.
 const EmbeddedDirectory = "local"
 

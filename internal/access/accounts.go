@@ -338,7 +338,7 @@ func (s *Accounts) checkMember(ctx context.Context, m Member) error {
 			return fmt.Errorf("find the member: %w", err)
 		}
 	default:
-		return dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
+		return m.Kind.Check()
 	}
 	return nil
 }

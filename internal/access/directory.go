@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/name"
 )
 
 // Directory is where users and groups come from. The embedded directory is
@@ -60,6 +61,28 @@ type Entry struct {
 	// Detail is where it is or how it is reached: a distinguished name, a mail
 	// address.
 	Detail string `json:"detail,omitempty"`
+}
+
+// CompareNames orders entries by their account names, as Find lists them.
+func CompareNames(x, y Entry) int {
+	return strings.Compare(name.Fold(x.Principal.Name), name.Fold(y.Principal.Name))
+}
+
+// GoesBy fits, for a directory that has all its entries at hand, those that
+// Match lists: of that kind, and with that account name or name for people.
+func GoesBy(kind dormer.PrincipalKind, who string) func(Entry) bool {
+	folded := name.Fold(who)
+	return func(e Entry) bool {
+		return folded != "" && e.Principal.Kind == kind && (name.Fold(e.Principal.Name) == folded || name.Fold(e.DisplayName) == folded)
+	}
+}
+
+// BeginsWith fits those that Find lists.
+func BeginsWith(prefix string) func(Entry) bool {
+	folded := name.Fold(prefix)
+	return func(e Entry) bool {
+		return strings.HasPrefix(name.Fold(e.Principal.Name), folded) || strings.HasPrefix(name.Fold(e.DisplayName), folded)
+	}
 }
 
 // ForeignGrouper is a Directory whose groups may hold principals of other

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
@@ -101,7 +100,7 @@ func (d *Embedded) Resolve(ctx context.Context, kind dormer.PrincipalKind, who s
 		}
 		return groupPrincipal(groups[i]), nil
 	default:
-		return dormer.Principal{}, dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
+		return dormer.Principal{}, kind.Check()
 	}
 }
 
@@ -122,26 +121,18 @@ func (d *Embedded) entries(ctx context.Context) ([]access.Entry, error) {
 	for _, g := range groups {
 		all = append(all, access.Entry{Principal: groupPrincipal(g)})
 	}
-	slices.SortStableFunc(all, func(x, y access.Entry) int {
-		return strings.Compare(name.Fold(x.Principal.Name), name.Fold(y.Principal.Name))
-	})
+	slices.SortStableFunc(all, access.CompareNames)
 	return all, nil
 }
 
 // Match lists the principals of that kind whose name or display name this is.
 func (d *Embedded) Match(ctx context.Context, kind dormer.PrincipalKind, who string, limit int) ([]access.Entry, error) {
-	folded := name.Fold(who)
-	return d.search(ctx, limit, func(e access.Entry) bool {
-		return e.Principal.Kind == kind && (name.Fold(e.Principal.Name) == folded || e.DisplayName != "" && name.Fold(e.DisplayName) == folded)
-	})
+	return d.search(ctx, limit, access.GoesBy(kind, who))
 }
 
 // Find lists principals one of whose names begins with prefix.
 func (d *Embedded) Find(ctx context.Context, prefix string, limit int) ([]access.Entry, error) {
-	folded := name.Fold(prefix)
-	return d.search(ctx, limit, func(e access.Entry) bool {
-		return strings.HasPrefix(name.Fold(e.Principal.Name), folded) || strings.HasPrefix(name.Fold(e.DisplayName), folded)
-	})
+	return d.search(ctx, limit, access.BeginsWith(prefix))
 }
 
 func (d *Embedded) search(ctx context.Context, limit int, fits func(access.Entry) bool) ([]access.Entry, error) {
@@ -172,7 +163,7 @@ func (d *Embedded) Lookup(ctx context.Context, p dormer.Principal) (dormer.Princ
 		}
 		return groupPrincipal(g), nil
 	default:
-		return dormer.Principal{}, dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
+		return dormer.Principal{}, p.Kind.Check()
 	}
 }
 

@@ -157,7 +157,7 @@ func mustExist(ctx context.Context, tx *sql.Tx, m access.Member) error {
 	case dormer.KindGroup:
 		query = "SELECT 1 FROM directory_groups WHERE id = $1"
 	default:
-		return dormer.Invalidf("kind", "must be %q or %q", dormer.KindUser, dormer.KindGroup)
+		return m.Kind.Check()
 	}
 	_, err := one(ctx, tx, "find "+string(m.Kind), value[int], query, m.ID)
 	return err

@@ -138,8 +138,8 @@ func (d *Directory) Name() string { return d.name }
 
 // find needs d.mu.
 func (d *Directory) find(kind dormer.PrincipalKind, called string) (dormer.Principal, error) {
-	if kind != dormer.KindUser && kind != dormer.KindGroup {
-		return dormer.Principal{}, dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
+	if err := kind.Check(); err != nil {
+		return dormer.Principal{}, err
 	}
 	// As far as a name goes by which this directory is asked whole.
 	called, _, _ = strings.Cut(called, "@")
@@ -160,9 +160,7 @@ func (d *Directory) entries() []access.Entry {
 	for key, called := range d.groups {
 		out = append(out, access.Entry{Principal: d.principal(dormer.KindGroup, key, called), Detail: d.name + "/" + called})
 	}
-	slices.SortFunc(out, func(a, b access.Entry) int {
-		return strings.Compare(name.Fold(a.Principal.Name), name.Fold(b.Principal.Name))
-	})
+	slices.SortFunc(out, access.CompareNames)
 	return out
 }
 
@@ -239,16 +237,12 @@ func (d *Directory) Resolve(ctx context.Context, kind dormer.PrincipalKind, call
 // Match implements access.Names.
 func (d *Directory) Match(ctx context.Context, kind dormer.PrincipalKind, called string, limit int) ([]access.Entry, error) {
 	called, _, _ = strings.Cut(called, "@")
-	return d.search(ctx, limit, func(e access.Entry) bool {
-		return e.Principal.Kind == kind && called != "" && (name.Fold(e.Principal.Name) == name.Fold(called) || name.Fold(e.DisplayName) == name.Fold(called))
-	})
+	return d.search(ctx, limit, access.GoesBy(kind, called))
 }
 
 // Find implements access.Names.
 func (d *Directory) Find(ctx context.Context, prefix string, limit int) ([]access.Entry, error) {
-	return d.search(ctx, limit, func(e access.Entry) bool {
-		return strings.HasPrefix(name.Fold(e.Principal.Name), name.Fold(prefix)) || strings.HasPrefix(name.Fold(e.DisplayName), name.Fold(prefix))
-	})
+	return d.search(ctx, limit, access.BeginsWith(prefix))
 }
 
 func (d *Directory) search(ctx context.Context, limit int, fits func(access.Entry) bool) ([]access.Entry, error) {

@@ -82,12 +82,8 @@ func (d *Directory) entries(kind dormer.PrincipalKind, found []*goldap.Entry) ([
 		}
 		all = append(all, entry)
 	}
-	slices.SortStableFunc(all, byName)
+	slices.SortStableFunc(all, access.CompareNames)
 	return all, nil
-}
-
-func byName(x, y access.Entry) int {
-	return strings.Compare(name.Fold(x.Principal.Name), name.Fold(y.Principal.Name))
 }
 
 // Match lists the principals of that kind that go by exactly this name.
@@ -161,7 +157,7 @@ func (d *Directory) Find(ctx context.Context, prefix string, limit int) ([]acces
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(all, byName)
+	slices.SortStableFunc(all, access.CompareNames)
 	return all[:min(len(all), limit)], nil
 }
 

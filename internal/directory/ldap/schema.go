@@ -97,7 +97,7 @@ func (s *schema) ofKind(kind dormer.PrincipalKind) (f filter, nameAttribute stri
 	case dormer.KindGroup:
 		return s.groups, s.groupName, nil
 	default:
-		return filter{}, "", dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
+		return filter{}, "", kind.Check()
 	}
 }
 

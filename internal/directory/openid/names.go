@@ -47,9 +47,7 @@ func (d *directory) all(ctx context.Context) ([]access.Entry, error) {
 	for _, called := range slices.Compact(groups) {
 		entries = append(entries, access.Entry{Principal: d.group(called)})
 	}
-	slices.SortStableFunc(entries, func(x, y access.Entry) int {
-		return strings.Compare(name.Fold(x.Principal.Name), name.Fold(y.Principal.Name))
-	})
+	slices.SortStableFunc(entries, access.CompareNames)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.wrote == wrote {
@@ -75,18 +73,11 @@ func (d *directory) search(ctx context.Context, limit int, fits func(access.Entr
 	return found, nil
 }
 
-func checkKind(kind dormer.PrincipalKind) error {
-	if kind != dormer.KindUser && kind != dormer.KindGroup {
-		return dormer.Invalidf("kind", "is %q or %q", dormer.KindUser, dormer.KindGroup)
-	}
-	return nil
-}
-
 // Resolve finds the principal of that kind and exact name. Of several whose
 // names differ only in case, the one that is written like this; several of the
 // same name are an *access.AmbiguousError.
 func (d *directory) Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error) {
-	if err := checkKind(kind); err != nil {
+	if err := kind.Check(); err != nil {
 		return dormer.Principal{}, err
 	}
 	folded := name.Fold(who)
@@ -112,24 +103,18 @@ func (d *directory) Resolve(ctx context.Context, kind dormer.PrincipalKind, who 
 
 // Match lists the principals of that kind whose name or display name this is.
 func (d *directory) Match(ctx context.Context, kind dormer.PrincipalKind, who string, limit int) ([]access.Entry, error) {
-	folded := name.Fold(who)
-	return d.search(ctx, limit, func(e access.Entry) bool {
-		return e.Principal.Kind == kind && (name.Fold(e.Principal.Name) == folded || e.DisplayName != "" && name.Fold(e.DisplayName) == folded)
-	})
+	return d.search(ctx, limit, access.GoesBy(kind, who))
 }
 
 // Find lists principals one of whose names begins with prefix.
 func (d *directory) Find(ctx context.Context, prefix string, limit int) ([]access.Entry, error) {
-	folded := name.Fold(prefix)
-	return d.search(ctx, limit, func(e access.Entry) bool {
-		return strings.HasPrefix(name.Fold(e.Principal.Name), folded) || e.DisplayName != "" && strings.HasPrefix(name.Fold(e.DisplayName), folded)
-	})
+	return d.search(ctx, limit, access.BeginsWith(prefix))
 }
 
 // Lookup finds a principal by its key. A group is there as long as somebody's
 // last ID token names it or the configuration does.
 func (d *directory) Lookup(ctx context.Context, p dormer.Principal) (dormer.Principal, error) {
-	if err := checkKind(p.Kind); err != nil {
+	if err := p.Kind.Check(); err != nil {
 		return dormer.Principal{}, err
 	}
 	if p.Directory != d.Name() {
