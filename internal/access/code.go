@@ -33,9 +33,7 @@ const (
 	codeRandom  = 16
 	// CodeLifetime is how long a one-time code counts.
 	CodeLifetime = time.Minute
-	// MaxCode is the longest one-time code, in bytes; see docs/limits.md.
-	MaxCode = 4 << 10
-	maxText = 2 << 10 // each of its texts
+	maxText      = 2 << 10 // bytes, each of its texts
 )
 
 // code is what a one-time code says.
@@ -61,7 +59,7 @@ func (c code) encode() ([]byte, error) {
 		b = binary.BigEndian.AppendUint16(b, uint16(len(text))) //nolint:gosec // bounded above
 		b = append(b, text...)
 	}
-	if base64.RawURLEncoding.EncodedLen(len(b)+sha256.Size) > MaxCode {
+	if base64.RawURLEncoding.EncodedLen(len(b)+sha256.Size) > wire.MaxSignInCode {
 		return nil, fmt.Errorf("a one-time code of %d bytes: %w", len(b), dormer.ErrTooLarge)
 	}
 	return b, nil
@@ -160,7 +158,7 @@ func (a *Authenticator) RedeemCode(ctx context.Context, text string, client dorm
 }
 
 func (a *Authenticator) verifyCode(text string) (code, error) {
-	if len(text) > MaxCode {
+	if len(text) > wire.MaxSignInCode {
 		return code{}, fmt.Errorf("the code has %d bytes: %w", len(text), dormer.ErrUnauthenticated)
 	}
 	// There is one text of each code: strict, and without the line breaks that

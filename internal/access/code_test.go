@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/wire"
 )
 
 // FuzzCode decodes what no signature was checked of: it never fails otherwise
@@ -36,7 +37,7 @@ func FuzzCode(f *testing.F) {
 			return
 		}
 		again, err := c.encode()
-		if errors.Is(err, dormer.ErrTooLarge) && len(b) > MaxCode/2 {
+		if errors.Is(err, dormer.ErrTooLarge) && len(b) > wire.MaxSignInCode/2 {
 			return // longer than any text that is decoded
 		}
 		if err != nil || !bytes.Equal(b, again) {

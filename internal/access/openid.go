@@ -74,7 +74,7 @@ func (a *Authenticator) SignInOpenID(ctx context.Context, provider string, b Aut
 	if err := errors.Join(b.check(), checkProof(map[string]string{"code": code, "code_verifier": verifier})); err != nil {
 		return dormer.Principal{}, err
 	}
-	who, err := a.prove(remote, func() (dormer.Principal, error) {
+	who, err := a.prove(ctx, remote, func() (dormer.Principal, error) {
 		who, err := p.Redeem(ctx, b, code, verifier)
 		if err != nil {
 			return dormer.Principal{}, err
@@ -82,7 +82,7 @@ func (a *Authenticator) SignInOpenID(ctx context.Context, provider string, b Aut
 		// The nonce is in the ID token: one that somebody comes with again is not
 		// taken, whatever the provider thinks of its code.
 		return who, a.useOnce(ctx, onceNonce, used(provider, b.Nonce), a.cfg.Now().Add(nonceKept))
-	}, func(p dormer.Principal) error { return a.usable(ctx, p) })
+	})
 	if err != nil {
 		return who, fmt.Errorf("sign in by %s: %w", provider, err)
 	}
@@ -113,7 +113,7 @@ func (a *Authenticator) SignInDevice(ctx context.Context, provider, deviceCode, 
 	if err := checkProof(map[string]string{"device_code": deviceCode}); err != nil {
 		return dormer.Principal{}, err
 	}
-	who, err := a.prove(remote, func() (dormer.Principal, error) {
+	who, err := a.prove(ctx, remote, func() (dormer.Principal, error) {
 		id := used(provider, deviceCode)
 		if err := a.proofs.poll(id); err != nil {
 			return dormer.Principal{}, err
@@ -123,7 +123,7 @@ func (a *Authenticator) SignInDevice(ctx context.Context, provider, deviceCode, 
 			return dormer.Principal{}, err
 		}
 		return who, a.useOnce(ctx, onceDevice, id, a.cfg.Now().Add(nonceKept))
-	}, func(p dormer.Principal) error { return a.usable(ctx, p) })
+	})
 	if err != nil {
 		return who, fmt.Errorf("sign in by %s: %w", provider, err)
 	}

@@ -51,14 +51,15 @@ func (a *Authenticator) Methods() Methods {
 // SignInTicket signs in who presents a SPNEGO token. ErrUnauthenticated, with a
 // cause that is fit for the audit log, for a token that does not count or was
 // used before, on any replica; *RefusedError, beside the user whom it is about,
-// when the account may not be used; ErrUnsupported where no tickets are taken; *throttle.Error after too many
-// failures. reply is the token that is answered, if there is one; nothing of
-// the ticket but the name is believed: groups are those of the directory.
+// when the account may not be used; ErrUnsupported where no tickets are taken;
+// *throttle.Error after too many failures. reply is the token that is answered,
+// if there is one. Nothing of the ticket but the name is believed: groups are
+// those of the directory.
 func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote string) (p dormer.Principal, reply []byte, err error) {
 	if a.cfg.Negotiator == nil {
 		return dormer.Principal{}, nil, fmt.Errorf("sign in by ticket: %w", dormer.ErrUnsupported)
 	}
-	p, err = a.prove(remote, func() (dormer.Principal, error) {
+	p, err = a.prove(ctx, remote, func() (dormer.Principal, error) {
 		if len(token) == 0 || len(token) > MaxTicket {
 			return dormer.Principal{}, fmt.Errorf("the token has %d bytes: %w", len(token), dormer.ErrUnauthenticated)
 		}
@@ -84,7 +85,7 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 		}
 		reply = t.Reply
 		return p, err
-	}, func(p dormer.Principal) error { return a.usable(ctx, p) })
+	})
 	if err != nil {
 		return p, nil, fmt.Errorf("sign in by ticket: %w", err)
 	}
@@ -95,7 +96,7 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 // looks whether the account may be used. Whom a *RefusedError is about is
 // returned beside it, for the audit log. A refusal is no guess at an account,
 // so that it counts against the address alone.
-func (a *Authenticator) prove(remote string, check func() (dormer.Principal, error), usable func(dormer.Principal) error) (dormer.Principal, error) {
+func (a *Authenticator) prove(ctx context.Context, remote string, check func() (dormer.Principal, error)) (dormer.Principal, error) {
 	refund, err := a.proofs.begin(remote)
 	if err != nil {
 		return dormer.Principal{}, err
@@ -103,7 +104,7 @@ func (a *Authenticator) prove(remote string, check func() (dormer.Principal, err
 	began := a.sessions.begin()
 	p, err := check()
 	if err == nil {
-		err = usable(p)
+		err = a.usable(ctx, p)
 	}
 	if !errors.Is(err, dormer.ErrUnauthenticated) {
 		refund()

@@ -31,15 +31,12 @@ func (a *Agent) SignInInfo(_ context.Context, peer agentapi.Peer) (agentapi.Sign
 	return out, nil
 }
 
-// maxCode bounds a one-time code, in bytes.
-const maxCode = 4096
-
 func checkSignIn(r agentapi.SignInRequest) error {
 	switch {
 	case r.Code != "" && (r.User != "" || r.Password != ""):
 		return dormer.Invalidf("code", "stands alone, without name and password")
-	case len(r.Code) > maxCode:
-		return dormer.Invalidf("code", "is longer than %d bytes", maxCode)
+	case len(r.Code) > wire.MaxSignInCode:
+		return dormer.Invalidf("code", "is longer than %d bytes", wire.MaxSignInCode)
 	case r.Code == "" && r.User == "":
 		return dormer.Invalidf("user", "is missing")
 	case len(r.Password) > wire.MaxPasswordLength:

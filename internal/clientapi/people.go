@@ -58,8 +58,8 @@ func checkSignIn(q *wire.SignInRequest) error {
 	switch {
 	case q.Code != "" && (q.User != "" || q.Password != ""):
 		return dormer.Invalidf("code", "stands alone, without name and password")
-	case len(q.Code) > access.MaxCode:
-		return dormer.Invalidf("code", "must have at most %d bytes", access.MaxCode)
+	case len(q.Code) > wire.MaxSignInCode:
+		return dormer.Invalidf("code", "must have at most %d bytes", wire.MaxSignInCode)
 	case q.Code != "":
 		return nil
 	case q.User == "" || len(q.User) > maxUserName:

@@ -148,7 +148,7 @@ func TestSignInIsByOneWay(t *testing.T) {
 		{Password: "x"},
 		{Code: "c", User: "alice"},
 		{Code: "c", Password: "x"},
-		{Code: strings.Repeat("c", access.MaxCode+1)},
+		{Code: strings.Repeat("c", wire.MaxSignInCode+1)},
 		{User: strings.Repeat("u", 2000), Password: "x"},
 	} {
 		q.Protocol = wire.ProtocolVersion

@@ -42,6 +42,7 @@ const (
 	MaxMachines       = 256 // machines of one client
 	MaxDescription    = 1000
 	MaxPasswordLength = 1024
+	MaxSignInCode     = 4 << 10 // bytes of a one-time code
 )
 
 // Host describes the computer of a client.

@@ -37,7 +37,7 @@ import (
 const (
 	// MaxToken is the largest token that is looked at, in bytes. Tickets of
 	// users in very many groups have some 48 KiB.
-	MaxToken = 64 << 10
+	MaxToken = access.MaxTicket
 	// MaxSkew is how far the clocks of client and server may be apart.
 	MaxSkew = 5 * time.Minute
 	// replicaSkew is how far the clocks of replicas may be apart: an
