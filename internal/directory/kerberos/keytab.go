@@ -3,7 +3,7 @@ package kerberos
 import (
 	"context"
 	"fmt"
-	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -64,19 +64,57 @@ func (e entry) String() string {
 	return fmt.Sprintf("%s@%s (version %d, %s)", e.service(), e.realm, e.version, encryptionName(e.key.KeyType))
 }
 
-// parseKeytab returns the keys of a keytab, newest first. Its errors say
-// nothing of what is in it: those of the library quote keys.
-func parseKeytab(b []byte) (all []entry, err error) {
+// LoadKeytab reads a keytab for whoever signs in by it.
+func LoadKeytab(path string) (*keytab.Keytab, error) {
+	b, _, err := readKeytab(path)
+	if err != nil {
+		return nil, err
+	}
+	table, err := decodeKeytab(b)
+	if err != nil {
+		return nil, fmt.Errorf("keytab %s %w", path, err)
+	}
+	return table, nil
+}
+
+// readKeytab returns the content of the file and what was known of it before.
+func readKeytab(path string) ([]byte, fs.FileInfo, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open keytab: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("open keytab: %w", err)
+	}
+	b, err := readAll(f, "keytab "+path, maxKeytab)
+	return b, info, err
+}
+
+// decodeKeytab decodes a keytab. Its errors say nothing of what is in it: those
+// of the library quote keys, and it may panic at what is none.
+func decodeKeytab(b []byte) (table *keytab.Keytab, err error) {
 	defer func() {
 		if recover() != nil {
-			all, err = nil, fmt.Errorf("is no keytab: %w", dormer.ErrCorrupt)
+			table, err = nil, fmt.Errorf("is no keytab: %w", dormer.ErrCorrupt)
 		}
 	}()
-	var kt keytab.Keytab
-	if err := kt.Unmarshal(b); err != nil {
+	table = keytab.New()
+	if table.Unmarshal(b) != nil {
 		return nil, fmt.Errorf("is no keytab: %w", dormer.ErrCorrupt)
 	}
-	for _, k := range kt.Entries {
+	return table, nil
+}
+
+// parseKeytab returns the keys of a keytab, newest first.
+func parseKeytab(b []byte) ([]entry, error) {
+	table, err := decodeKeytab(b)
+	if err != nil {
+		return nil, err
+	}
+	var all []entry
+	for _, k := range table.Entries {
 		if len(k.Key.KeyValue) > 0 && len(k.Principal.Components) > 0 {
 			all = append(all, entry{components: k.Principal.Components, realm: k.Principal.Realm, version: k.KVNO, key: k.Key})
 		}
@@ -108,22 +146,12 @@ func (k *keys) open() error {
 
 // read needs k.mu.
 func (k *keys) read() error {
-	f, err := os.Open(k.path)
-	if err != nil {
-		return fmt.Errorf("open keytab: %w", err)
+	b, info, err := readKeytab(k.path)
+	if info != nil {
+		k.size, k.changed = info.Size(), info.ModTime()
 	}
-	defer f.Close()
-	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("open keytab: %w", err)
-	}
-	k.size, k.changed = info.Size(), info.ModTime()
-	b, err := io.ReadAll(io.LimitReader(f, maxKeytab+1))
-	if err != nil {
-		return fmt.Errorf("read keytab: %w", err)
-	}
-	if len(b) > maxKeytab {
-		return fmt.Errorf("keytab %s: %w (at most %d bytes)", k.path, dormer.ErrTooLarge, maxKeytab)
+		return err
 	}
 	entries, err := parseKeytab(b)
 	if err != nil {
@@ -150,7 +178,7 @@ func (k *keys) current() ([]entry, error) {
 	}
 	if err != nil && !told {
 		k.logger.LogAttrs(context.Background(), slog.LevelError, "the keytab changed and cannot be read; the keys read before stay in use",
-			slog.String("setting", "kerberos.keytab"), slog.String("error", err.Error()))
+			slog.String("setting", "kerberos.keytab"), slog.Any("error", err))
 	}
 	if len(k.entries) == 0 {
 		return nil, fmt.Errorf("read keytab: %w", dormer.ErrUnavailable)

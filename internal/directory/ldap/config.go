@@ -10,6 +10,7 @@ package ldap
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -278,7 +279,7 @@ func checkService(c *Config, complain func(path, format string, args ...any)) {
 func parseServer(text string) (*server, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("is not an address as ldaps://dc1.example.com or ldaps://dc1.example.com:636")
+		return nil, errors.New("is not an address as ldaps://dc1.example.com or ldaps://dc1.example.com:636")
 	}
 	s := &server{address: text, host: u.Hostname()}
 	port := u.Port()
@@ -293,7 +294,7 @@ func parseServer(text string) (*server, error) {
 			port = goldap.DefaultLdapPort
 		}
 	default:
-		return nil, fmt.Errorf("begins with ldaps:// or, for StartTLS, ldap://")
+		return nil, errors.New("begins with ldaps:// or, for StartTLS, ldap://")
 	}
 	s.dial = net.JoinHostPort(s.host, port)
 	return s, nil

@@ -346,7 +346,7 @@ func (c *conn) translate(err error) error {
 	return &brokenError{server: c.server, cause: err}
 }
 
-// lost tells whether an error is of the connection or the server, not of what
+// lost reports whether an error is of the connection or the server, not of what
 // was asked.
 func lost(err error) bool {
 	if _, ok := errors.AsType[*silentError](err); ok {

@@ -2,7 +2,7 @@ package ldap
 
 import (
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -68,12 +68,12 @@ func configured(text string) (filter, error) {
 		text = "(" + text + ")"
 	}
 	if _, err := goldap.CompileFilter(text); err != nil {
-		return filter{}, fmt.Errorf("is not a filter, as (objectClass=person)")
+		return filter{}, errors.New("is not a filter, as (objectClass=person)")
 	}
 	return filter{text}, nil
 }
 
-// askable tells whether something can go by that name, so that a server is
+// askable reports whether something can go by that name, so that a server is
 // asked for it.
 func askable(name string) bool {
 	return name != "" && len(name) <= MaxNameBytes && utf8.ValidString(name) && strings.IndexFunc(name, unicode.IsControl) < 0

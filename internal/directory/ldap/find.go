@@ -13,7 +13,7 @@ import (
 	"github.com/dormer-project/dormer/internal/name"
 )
 
-// goesBy tells whether one of the attributes is that name. Servers find more
+// goesBy reports whether one of the attributes is that name. Servers find more
 // than that: they overlook spaces, Active Directory accents too.
 func goesBy(e *goldap.Entry, who string, attributes []string) bool {
 	folded := name.Fold(who)
@@ -22,7 +22,7 @@ func goesBy(e *goldap.Entry, who string, attributes []string) bool {
 	})
 }
 
-// beginsWith tells whether one of the attributes begins so.
+// beginsWith reports whether one of the attributes begins so.
 func beginsWith(e *goldap.Entry, prefix string, attributes []string) bool {
 	folded := name.Fold(prefix)
 	return slices.ContainsFunc(attributes, func(attribute string) bool {

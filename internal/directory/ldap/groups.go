@@ -83,9 +83,6 @@ func (d *Directory) tokenGroups(ctx context.Context, c *conn, user dormer.Princi
 	return d.groupsBySID(ctx, c, sids)
 }
 
-// userAccount is the sAMAccountType of accounts of people.
-const userAccount = "805306368"
-
 // accountBySID reads one account by its SID, in one exchange, with attributes
 // that only the reading of a single object gives.
 func (d *Directory) accountBySID(ctx context.Context, c *conn, user dormer.Principal, attributes ...string) (*goldap.Entry, error) {
@@ -303,11 +300,11 @@ func (d *Directory) chain(ctx context.Context, c *conn, from, first []node, grou
 				up = append(up, first...)
 			}
 			for _, n := range up {
-				if id := idOfDN(n.dn); seen[id] {
+				id := idOfDN(n.dn)
+				if seen[id] {
 					continue
-				} else {
-					seen[id] = true
 				}
+				seen[id] = true
 				if depth > 0 {
 					n.below = &level[i]
 				}

@@ -92,7 +92,7 @@ type attempts struct {
 	locked bool
 }
 
-// forbids tells whether one more wrong password would bring the account too
+// forbids reports whether one more wrong password would bring the account too
 // near to being locked. The first attempt is always let through. From where the
 // account signed in before all but the last one are tried: guessers elsewhere
 // must not keep users from the computers they sit at.

@@ -3,18 +3,15 @@ package ldap
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/go-ldap/ldap/v3/gssapi"
 	"github.com/jcmturner/gokrb5/v8/client"
 	krbconfig "github.com/jcmturner/gokrb5/v8/config"
-	"github.com/jcmturner/gokrb5/v8/keytab"
 
-	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/directory/kerberos"
 )
 
 // bindKerberos signs the service account in with a ticket, for which its keytab
@@ -29,7 +26,7 @@ func (p *pool) bindKerberos(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("make the Kerberos settings: %w", err)
 	}
-	table, err := loadKeytab(p.config.Keytab)
+	table, err := kerberos.LoadKeytab(p.config.Keytab)
 	if err != nil {
 		return err
 	}
@@ -55,33 +52,6 @@ func (p *pool) bindKerberos(ctx context.Context, c *conn) error {
 		closed(c.tcp)
 		return &silentError{server: c.server, cause: ctx.Err()}
 	}
-}
-
-// maxKeytab is the largest keytab that is read, in bytes.
-const maxKeytab = 1 << 20
-
-// loadKeytab reads a keytab. Its errors say nothing of what is in it: those of
-// the library quote keys, and it may panic at what is no keytab.
-func loadKeytab(path string) (table *keytab.Keytab, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the keytab: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxKeytab))
-	if err != nil {
-		return nil, fmt.Errorf("read the keytab: %w", err)
-	}
-	defer func() {
-		if recover() != nil {
-			table, err = nil, fmt.Errorf("the file is no keytab: %w", dormer.ErrCorrupt)
-		}
-	}()
-	table = keytab.New()
-	if table.Unmarshal(b) != nil {
-		return nil, fmt.Errorf("the file is no keytab: %w", dormer.ErrCorrupt)
-	}
-	return table, nil
 }
 
 // hostName is what the server calls itself: the name that its tickets are for,

@@ -87,7 +87,7 @@ func (s *server) plainTLS(err error) (setting, plain string) {
 	case errors.Is(err, context.Canceled):
 		return s.setting, "given up, since nobody waits any more"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return s.setting, "it closed the connection before TLS was there; has it a certificate?"
+		return s.setting, "it closed the connection before TLS was there; does it have a certificate?"
 	}
 	return s.setting, printable(err.Error())
 }

@@ -250,7 +250,7 @@ func (p *pool) dead(s *server, err error) {
 	p.mu.Unlock()
 	if !known {
 		p.config.Logger.Warn("server of a directory does not answer", slog.String("directory", p.config.Name),
-			slog.String("server", s.address), slog.String("error", err.Error()))
+			slog.String("server", s.address), slog.Any("error", err))
 	}
 }
 

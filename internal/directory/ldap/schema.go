@@ -35,11 +35,14 @@ type schema struct {
 	binaryKey bool
 }
 
+// userAccount is the sAMAccountType of accounts of people in Active Directory.
+const userAccount = "805306368"
+
 func activeDirectorySchema() schema {
 	return schema{
 		// Accounts of people, not of computers or trusts; groups that count for
 		// access, not those for mail alone. The attributes are indexed.
-		users:         filter{"(sAMAccountType=805306368)"},
+		users:         equal("sAMAccountType", userAccount),
 		groups:        filter{"(&(objectClass=group)(groupType:1.2.840.113556.1.4.803:=2147483648))"},
 		userName:      "sAMAccountName",
 		groupName:     "sAMAccountName",

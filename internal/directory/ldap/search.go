@@ -172,7 +172,7 @@ func (d *Directory) base(ctx context.Context, c *conn) (string, error) {
 	return d.domain(ctx, c)
 }
 
-// isBelow tells whether an object is the base or below it.
+// isBelow reports whether an object is the base or below it.
 func isBelow(dn, base string) bool {
 	object, err := goldap.ParseDN(dn)
 	if err != nil {

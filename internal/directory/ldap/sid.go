@@ -15,7 +15,7 @@ const maxSubAuthorities = 15
 // sidPattern is a SID as text. Only what fits it goes into a search base.
 var sidPattern = regexp.MustCompile(`^S-1-[0-9]{1,15}(-[0-9]{1,10}){1,15}$`)
 
-// isSID tells whether a key is a SID.
+// isSID reports whether a key is a SID.
 func isSID(key string) bool { return sidPattern.MatchString(key) }
 
 // parseSID returns the text of a binary SID.

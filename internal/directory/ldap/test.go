@@ -10,10 +10,8 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/directory/kerberos"
 )
-
-// maxSkew is how far clocks may be apart for Kerberos; half of it is reported.
-const maxSkew = 5 * time.Minute
 
 // exam collects findings.
 type exam struct {
@@ -23,7 +21,7 @@ type exam struct {
 	blamed string
 }
 
-// check notes how one examination went; it tells whether well.
+// check notes how one examination went; it reports whether well.
 func (x *exam) check(setting, what string, examine func() (problem string)) bool {
 	began := x.now()
 	x.blamed = setting
@@ -103,10 +101,10 @@ func (d *Directory) testServer(ctx context.Context, x *exam, s *server) {
 	if !root.time.IsZero() {
 		x.check(s.setting, about("time"), func() string {
 			skew := root.time.Sub(d.config.Now()).Abs()
-			if skew <= maxSkew/2 {
+			if skew <= kerberos.MaxSkew/2 {
 				return ""
 			}
-			return fmt.Sprintf("its clock and the one here are %s apart; Kerberos takes %s at most: set the time on both", skew.Round(time.Second), maxSkew)
+			return fmt.Sprintf("its clock and the one here are %s apart; Kerberos takes %s at most: set the time on both", skew.Round(time.Second), kerberos.MaxSkew)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package openid
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -58,7 +59,7 @@ func (p *Provider) BeginDevice(ctx context.Context) (access.DeviceGrant, error) 
 		a.Complete = ""
 	}
 	if a.DeviceCode == "" || len(a.DeviceCode) > maxDeviceCode || a.UserCode == "" || len(a.UserCode) > maxUserCode || badName(a.UserCode) != "" || a.URI == "" || a.Expires <= 0 {
-		return access.DeviceGrant{}, p.unavailable(ctx, fmt.Errorf("its answer to a sign-in by another device lacks what RFC 8628 asks for"))
+		return access.DeviceGrant{}, p.unavailable(ctx, errors.New("its answer to a sign-in by another device lacks what RFC 8628 asks for"))
 	}
 	seconds := func(n int64, least, most time.Duration) time.Duration {
 		return max(least, time.Duration(min(n, int64(most/time.Second)))*time.Second)
