@@ -30,6 +30,9 @@ type Negotiator interface {
 type Ticket struct {
 	// User and Realm are the client principal: alice and CORP.EXAMPLE.TEST.
 	User, Realm string
+	// Account is the last number of the user's SID, as the domain says; 0: it
+	// does not.
+	Account uint32
 	// Reply is the token that is answered, if there is one.
 	Reply []byte
 	// ID identifies the authenticator, which must count only once until

@@ -167,6 +167,44 @@ func TestTickets(t *testing.T) {
 	wantKind(t, "where none are taken", err, dormer.ErrUnsupported)
 }
 
+// sidNegotiator says of tickets which account they are of.
+type sidNegotiator struct {
+	access.Negotiator
+	account uint32
+}
+
+func (n sidNegotiator) Accept(ctx context.Context, token []byte) (access.Ticket, error) {
+	t, err := n.Negotiator.Accept(ctx, token)
+	t.Account = n.account
+	return t, err
+}
+
+// sidDirectory is a directory of one user with a SID.
+type sidDirectory struct {
+	access.Directory
+	user dormer.Principal
+}
+
+func (d sidDirectory) Resolve(context.Context, dormer.PrincipalKind, string) (dormer.Principal, error) {
+	return d.user, nil
+}
+
+func (d sidDirectory) Groups(context.Context, dormer.Principal) ([]dormer.Principal, error) {
+	return nil, nil
+}
+
+// TestTicketOfAnotherAccount: a ticket that was given to another account than
+// the one of its name signs nobody in.
+func TestTicketOfAnotherAccount(t *testing.T) {
+	for account, kind := range map[uint32]error{0: nil, 1104: nil, 104: dormer.ErrUnauthenticated, 1105: dormer.ErrUnauthenticated} {
+		r := newRealms(t)
+		r.cfg.Negotiator = sidNegotiator{r.cfg.Negotiator, account}
+		r.cfg.Directories[0].Directory = sidDirectory{r.corp, dormer.Principal{Directory: "corp", Kind: dormer.KindUser, Key: "S-1-5-21-1-2-3-1104", Name: "alice"}}
+		_, _, err := r.replica(t).SignInTicket(t.Context(), accesstest.Ticket("alice", "CORP.EXAMPLE.TEST", 1, r.clock()), home)
+		wantKind(t, fmt.Sprintf("account %d", account), err, kind)
+	}
+}
+
 // TestReplayAtOnce: of one ticket that is presented to two replicas at once,
 // many times, one counts; of one code likewise.
 func TestReplayAtOnce(t *testing.T) {

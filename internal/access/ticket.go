@@ -83,6 +83,9 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 		if errors.Is(err, dormer.ErrNotFound) {
 			return dormer.Principal{}, fmt.Errorf("the user %.200q of the ticket is not in directory %s: %w", t.User, d.Name(), dormer.ErrUnauthenticated)
 		}
+		if err == nil && !t.isOf(p) {
+			return dormer.Principal{}, fmt.Errorf("the ticket says %.200q, but is of another account, number %d: %w", t.User, t.Account, dormer.ErrUnauthenticated)
+		}
 		reply = t.Reply
 		return p, err
 	})
@@ -90,6 +93,16 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 		return p, nil, fmt.Errorf("sign in by ticket: %w", err)
 	}
 	return p, reply, nil
+}
+
+// isOf reports whether the ticket is of the account that was found by its name.
+// The name is what was asked for: whoever may give an account of theirs another
+// name, a user principal name, may get tickets in the name of somebody else.
+func (t Ticket) isOf(p dormer.Principal) bool {
+	if t.Account == 0 || !strings.HasPrefix(p.Key, "S-1-") {
+		return true
+	}
+	return strings.HasSuffix(p.Key, fmt.Sprintf("-%d", t.Account))
 }
 
 // prove runs one attempt to sign in by something that is no password, and then

@@ -76,6 +76,26 @@ func TestDomain(t *testing.T) {
 			}
 		}
 	})
+	t.Run("account", func(t *testing.T) {
+		// Who asks by the user principal name gets a ticket that says that name; the
+		// account is what the domain says.
+		sid := func(account string) string {
+			out := corp.Tool(t, "user", "show", account, "--attributes=objectSid")
+			_, sid, _ := strings.Cut(out, "objectSid: ")
+			sid, _, _ = strings.Cut(sid, "\n")
+			return strings.TrimSpace(sid)
+		}
+		corp.AddUser(t, "upn", directorytest.Password)
+		corp.LDIF(t, "dn: "+corp.DN("upn")+"\nchangetype: modify\nreplace: userPrincipalName\nuserPrincipalName: another@"+strings.ToLower(corp.Realm)+"\n")
+		a := take(t, nil)
+		for asked, account := range map[string]string{directorytest.Alice: directorytest.Alice, "another": "upn"} {
+			got, err := a.Accept(t.Context(), initiate(t, of(corp.Kinit(t, asked, directorytest.Password))))
+			if err != nil || got.Account == 0 || !strings.HasSuffix(sid(account), fmt.Sprintf("-%d", got.Account)) {
+				t.Errorf("%s: %+v, %v; the SID is %q", asked, got, err, sid(account))
+			}
+			t.Logf("asked as %s: the ticket says %s", asked, got.User)
+		}
+	})
 	t.Run("mutual", func(t *testing.T) {
 		for _, mechanism := range []string{"spnego", "krb5"} {
 			mutual(t, take(t, nil), mechanism, alice, corp.Krb5Conf())

@@ -1,11 +1,11 @@
 // Package kerberos checks Kerberos tickets that come in HTTP requests
 // (SPNEGO: RFC 4178, RFC 4559, RFC 4121) and makes the token that a user's
 // ticket cache can present. The server imports it for Acceptor, the command
-// line for Initiate.
+// line for Initiate, and package ldap to read the keytab of its service account.
 //
 // A ticket gives a principal and nothing else: the groups that Active
 // Directory puts into it (the PAC) are as old as the sign-in on the desktop
-// and are not read. Nothing is delegated either.
+// and are not read, only which account it is of. Nothing is delegated either.
 //
 // Words: the service is who the ticket is for, as HTTP/dormer.example.com; the
 // realm is the Kerberos name of a domain, in capitals; the authenticator is
@@ -151,7 +151,7 @@ func (a *Acceptor) Accept(ctx context.Context, token []byte) (t access.Ticket, e
 		return access.Ticket{}, err
 	}
 	return access.Ticket{
-		User: user, Realm: req.Ticket.DecryptedEncPart.CRealm, Reply: reply,
+		User: user, Realm: req.Ticket.DecryptedEncPart.CRealm, Account: accountOf(req.Ticket.DecryptedEncPart.AuthorizationData), Reply: reply,
 		ID: sha256.Sum256(req.EncryptedAuthenticator.Cipher), Expires: made.Add(MaxSkew + replicaSkew),
 	}, nil
 }
