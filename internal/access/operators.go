@@ -23,13 +23,19 @@ func (a *Authenticator) Role(ctx context.Context, user dormer.Principal) (dormer
 	if err != nil {
 		return dormer.RoleNone, err
 	}
-	mine := map[dormer.UserID]bool{user.ID(): true}
+	// By kind too: where the keys of groups are texts, as an OpenID provider's
+	// are, one may be called like the key of a user.
+	type principal struct {
+		kind dormer.PrincipalKind
+		id   dormer.UserID
+	}
+	mine := map[principal]bool{{dormer.KindUser, user.ID()}: true}
 	for _, g := range groups {
-		mine[g.ID()] = true
+		mine[principal{dormer.KindGroup, g.ID()}] = true
 	}
 	role := dormer.RoleNone
 	for _, o := range operators {
-		if mine[o.Principal.ID()] && o.Role.Allows(role) {
+		if mine[principal{o.Principal.Kind, o.Principal.ID()}] && o.Role.Allows(role) {
 			role = o.Role
 		}
 	}

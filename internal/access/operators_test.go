@@ -143,6 +143,24 @@ func TestOperatorsTakeEachOthersRole(t *testing.T) {
 	}
 }
 
+// TestRoleIsOfAKind: a group whose key is that of an operator, as a group of an
+// OpenID provider may be called, makes nobody that operator.
+func TestRoleIsOfAKind(t *testing.T) {
+	r := newRealms(t)
+	for kind, other := range map[dormer.PrincipalKind]dormer.Principal{
+		dormer.KindUser: r.corp.AddGroup("like a user", r.alice), dormer.KindGroup: r.alice,
+	} {
+		if err := r.state.SetOperator(t.Context(), access.Operator{
+			Principal: dormer.Principal{Directory: "corp", Kind: kind, Key: other.Key, Name: "admin"}, Role: dormer.RoleFull,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if role, err := r.Role(t.Context(), r.alice); role != dormer.RoleNone || err != nil {
+		t.Errorf("the role is %q, %v", role, err)
+	}
+}
+
 // TestRoleOfTheGone can be taken by the name that was known.
 func TestRoleOfTheGone(t *testing.T) {
 	r := newRealms(t)
