@@ -160,6 +160,19 @@ func (e *RefusedError) Error() string { return string(e.Reason) }
 // Is makes a *RefusedError match dormer.ErrDenied.
 func (e *RefusedError) Is(target error) bool { return target == dormer.ErrDenied }
 
+// NoDirectoryError is an ErrNotFound: the directory of a principal is not, or
+// not any more, one of the instance.
+type NoDirectoryError struct {
+	Directory string
+}
+
+func (e *NoDirectoryError) Error() string {
+	return fmt.Sprintf("directory %s is not configured on the server", e.Directory)
+}
+
+// Is makes a *NoDirectoryError match dormer.ErrNotFound.
+func (e *NoDirectoryError) Is(target error) bool { return target == dormer.ErrNotFound }
+
 // AmbiguousError is an ErrInvalid: a name that several principals go by.
 type AmbiguousError struct {
 	Candidates []Entry

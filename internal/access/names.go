@@ -16,7 +16,7 @@ import (
 func (a *Authenticator) GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error) {
 	d, ok := a.mounts.of(user)
 	if !ok {
-		return nil, fmt.Errorf("directory %s is not configured: %w", user.Directory, dormer.ErrNotFound)
+		return nil, &NoDirectoryError{Directory: user.Directory}
 	}
 	groups, err := d.Groups(ctx, user)
 	if err != nil {
@@ -106,7 +106,7 @@ func (a *Authenticator) search(who string, limit int, ask func(d Directory, who 
 func (a *Authenticator) Lookup(ctx context.Context, p dormer.Principal) (dormer.Principal, error) {
 	d, ok := a.mounts.of(p)
 	if !ok {
-		return dormer.Principal{}, fmt.Errorf("directory %s is not configured: %w", p.Directory, dormer.ErrNotFound)
+		return dormer.Principal{}, &NoDirectoryError{Directory: p.Directory}
 	}
 	return d.Lookup(ctx, p)
 }

@@ -274,6 +274,9 @@ func TestForeignGroups(t *testing.T) {
 	wantKind(t, "a directory that is gone", err, dormer.ErrNotFound)
 	_, err = r.GroupsOf(t.Context(), gone)
 	wantKind(t, "groups of a directory that is gone", err, dormer.ErrNotFound)
+	if none, ok := errors.AsType[*access.NoDirectoryError](err); !ok || none.Directory != gone.Directory {
+		t.Errorf("groups of a directory that is gone: %v", err)
+	}
 
 	r.other.Down(true)
 	_, err = r.GroupsOf(t.Context(), r.alice)

@@ -368,6 +368,9 @@ func ending(err error) (reason string, passing bool) {
 	if err == nil {
 		return "", false
 	}
+	if gone, ok := errors.AsType[*access.NoDirectoryError](err); ok {
+		return gone.Error(), false
+	}
 	if errors.Is(err, dormer.ErrNotFound) {
 		return "the account was deleted", false
 	}
