@@ -173,7 +173,7 @@ func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest
 	case 0:
 		return rest.Client{}, fmt.Errorf("client %q: %w; 'dormer client list' shows those that are there", called, dormer.ErrNotFound)
 	case 1:
-		return found[0], nil
+		return c.Client(ctx, found[0].ID) // the list does not tell everything
 	}
 	return rest.Client{}, dormer.Invalidf("client", "%d clients have hosts of that name; use the identity that 'dormer client list' shows", len(found))
 }
