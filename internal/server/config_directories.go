@@ -47,7 +47,7 @@ type SchemaConfig struct {
 	GroupName      string `toml:"group_name" doc:"Attribute with the name of a group [cn]."`
 	Member         string `toml:"member" doc:"Attribute of a group that names its members [member]; \"memberUid\" names them by account name."`
 	Key            string `toml:"key" doc:"Attribute that stays when an object is renamed [entryUUID]. It cannot be changed later: grants have its value in them."`
-	DisplayName    string `toml:"display_name" doc:"Attribute with the name for people [cn]."`
+	DisplayName    string `toml:"display_name" doc:"Attribute with the name for people [displayName, and cn where that is absent]."`
 	Mail           string `toml:"mail" doc:"Attribute with the mail address [mail]."`
 	DisabledFilter string `toml:"disabled_filter" doc:"Which users may not sign in, as \"(pwdAccountLockedTime=*)\". Empty: all may."`
 	Expires        string `toml:"expires" doc:"Attribute with the day on which an account expires, in days since 1970 [shadowExpire]; \"-\": none."`
@@ -80,20 +80,13 @@ type ProviderConfig struct {
 	MaxAge           Duration `toml:"max_age" doc:"How long its last answer counts when it cannot be asked; then the user must sign in again. At least recheck."`
 }
 
-// Defaults of settings that stand in tables of which there may be several.
-const (
-	defaultTimeout     = 5 * time.Second
-	defaultConnections = 8
-	defaultGuard       = 2
-)
-
 // sampleDirectory and sampleProvider are what `dormerd config --explain` shows:
 // all defaults, and what has none as an example.
 func sampleDirectory() DirectoryConfig {
 	return DirectoryConfig{
 		Name: "corp", Type: ldap.ActiveDirectory, Servers: []string{"ldaps://dc1.corp.example.com"}, Domain: "corp.example.com",
 		BindUser: "svc-dormer@corp.example.com", BindPasswordFile: "/etc/dormer/corp.password",
-		Timeout: Duration(defaultTimeout), Connections: defaultConnections, GuardAttempts: defaultGuard,
+		Timeout: Duration(ldap.DefaultTimeout), Connections: ldap.DefaultConnections, GuardAttempts: ldap.DefaultSpareAttempts,
 	}
 }
 
@@ -104,23 +97,9 @@ func sampleProvider() ProviderConfig {
 	}
 }
 
-// withDefaults fills in what the file leaves out.
-func (d DirectoryConfig) withDefaults() DirectoryConfig {
-	if d.Timeout == 0 {
-		d.Timeout = Duration(defaultTimeout)
-	}
-	if d.Connections == 0 {
-		d.Connections = defaultConnections
-	}
-	if d.GuardAttempts == 0 {
-		d.GuardAttempts = defaultGuard
-	}
-	return d
-}
-
-// ldap returns the configuration without what is read from files.
+// ldap returns the configuration without what is read from files. What the file
+// leaves out has the defaults of package ldap.
 func (d DirectoryConfig) ldap() ldap.Config {
-	d = d.withDefaults()
 	return ldap.Config{
 		Name: d.Name, Kind: d.Type, Servers: d.Servers, BindUser: d.BindUser, Keytab: d.Keytab, Realm: d.realm(), KDCs: d.KDCs,
 		BaseDN: d.Base, Domain: d.Domain, NetBIOS: d.NetBIOS,
@@ -138,19 +117,17 @@ func (d DirectoryConfig) realm() string {
 	return strings.ToUpper(d.Domain)
 }
 
-// ldapSettings are the settings that package ldap calls by other names.
-var ldapSettings = map[string]string{
-	"kind": "type", "password_file": "bind_password_file", "spare_attempts": "guard_attempts",
-	"user_filter": "schema.user_filter", "group_filter": "schema.group_filter", "user_name": "schema.user_name", "group_name": "schema.group_name",
-	"member": "schema.member", "key": "schema.key", "display_name": "schema.display_name", "mail": "schema.mail",
-	"disabled_filter": "schema.disabled_filter", "expires": "schema.expires",
+// schemaSettings are the settings of package ldap that stand in a section of
+// their own here.
+var schemaSettings = []string{
+	"user_filter", "group_filter", "user_name", "group_name", "member", "key", "display_name", "mail", "disabled_filter", "expires",
 }
 
 // directorySetting is the path of a setting of the directory of that number,
 // from what package ldap calls it.
 func directorySetting(i int, called string) string {
-	if own, ok := ldapSettings[called]; ok {
-		called = own
+	if slices.Contains(schemaSettings, called) {
+		called = "schema." + called
 	}
 	return inTable("directories", i, called)
 }

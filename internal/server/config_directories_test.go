@@ -125,9 +125,6 @@ known_groups = ["staff"]
 	if got := []string{c.Directories[0].realm(), c.Directories[1].realm(), c.Directories[2].realm()}; cmp.Diff([]string{"CORP.EXAMPLE.COM", "OTHER.EXAMPLE.COM", ""}, got) != "" {
 		t.Errorf("realms %q", got)
 	}
-	if d := c.Directories[0].ldap(); d.SpareAttempts != defaultGuard || d.Timeout != defaultTimeout || d.Connections != defaultConnections {
-		t.Errorf("defaults %+v", d)
-	}
 	if m := c.Directories[2].ldap().Member; m != "memberUid" {
 		t.Errorf("member %q", m)
 	}

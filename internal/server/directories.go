@@ -188,7 +188,7 @@ func (p *people) addKerberos(cfg Config, deps peopleDeps) error {
 func (p *people) addProvider(i int, c ProviderConfig, deps peopleDeps) error {
 	at := func(key string) string { return inTable("providers", i, key) }
 	config := c.openid()
-	config.Now, config.Random, config.Log = deps.now, deps.random, deps.logger
+	config.Now, config.Random, config.Logger = deps.now, deps.random, deps.logger
 	config.Store, config.Once, config.Key = deps.accounts, deps.once, deps.key
 	config.RedirectBases = append(config.RedirectBases, deps.redirectBases...)
 	var err error

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,15 +96,13 @@ type acmeCertificates struct {
 // account's key are kept in folder.
 func newACME(c ACMEConfig, folder string, names []string, now func() time.Time, logger *slog.Logger) (*acmeCertificates, error) {
 	client := &http.Client{Timeout: acmeRequest}
-	if c.Authority != "" {
-		authority, err := os.ReadFile(c.Authority)
-		if err != nil {
-			return nil, fmt.Errorf("setting tls.acme.authority: %w", err)
-		}
+	authority, err := readAuthority("tls.acme.authority", c.Authority)
+	if err != nil {
+		return nil, err
+	}
+	if authority != nil {
 		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(authority) {
-			return nil, fmt.Errorf("setting tls.acme.authority: there is no certificate in %s: %w", c.Authority, dormer.ErrInvalid)
-		}
+		roots.AppendCertsFromPEM(authority) // readAuthority has checked it
 		client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	}
 	a := &acmeCertificates{names: names, logger: logger, identity: "acme " + c.DirectoryURL, has: map[string]bool{}}

@@ -39,6 +39,13 @@ const (
 	Plain Kind = "ldap"
 )
 
+// Defaults of a Config.
+const (
+	DefaultSpareAttempts = 2
+	DefaultTimeout       = 5 * time.Second
+	DefaultConnections   = 8
+)
+
 // Limits of what is read for one question; see docs/limits.md.
 const (
 	// MaxNameBytes bounds a name that is asked for.
@@ -244,13 +251,13 @@ func setDefaults(c *Config) {
 		}
 	}
 	if c.SpareAttempts == 0 {
-		c.SpareAttempts = 2
+		c.SpareAttempts = DefaultSpareAttempts
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 5 * time.Second
+		c.Timeout = DefaultTimeout
 	}
 	if c.Connections == 0 {
-		c.Connections = 8
+		c.Connections = DefaultConnections
 	}
 	if c.Now == nil {
 		c.Now = time.Now

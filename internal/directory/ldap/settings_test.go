@@ -229,8 +229,12 @@ func TestNewChecksTheConfiguration(t *testing.T) {
 		Name: "corp", Kind: ActiveDirectory, Servers: []string{"ldaps://dc1.example.com"}, BindUser: "svc@example.com",
 		Password: func() (string, error) { return "x", nil },
 	}
-	if _, err := New(good); err != nil {
+	d, err := New(good)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if c := d.config; c.SpareAttempts != DefaultSpareAttempts || c.Timeout != DefaultTimeout || c.Connections != DefaultConnections {
+		t.Errorf("defaults: %d, %s, %d", c.SpareAttempts, c.Timeout, c.Connections)
 	}
 	for setting, change := range map[string]func(*Config){
 		"name":               func(c *Config) { c.Name = "" },

@@ -255,7 +255,7 @@ func TestDex(t *testing.T) {
 	c := Config{
 		Name: "login", Issuer: x.issuer, ClientID: "dormer", Secret: func() (string, error) { return "a secret of dex", nil },
 		Recheck: recheck, Store: state, Once: state, Key: bytes.Repeat([]byte{7}, KeySize), Now: ahead.now, Random: rand.Reader,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	forward := func(d time.Duration) {
 		ahead.mu.Lock()

@@ -265,7 +265,7 @@ func (d *directory) recheck(ctx context.Context, key string) (access.FederatedAc
 		return a, err
 	}
 	failed := func(err error) {
-		d.p.config.Log.Warn("an OpenID provider did not say whether a user is still good",
+		d.p.config.Logger.Warn("an OpenID provider did not say whether a user is still good",
 			slog.String("provider", d.Name()), slog.String("user", a.Name), slog.Any("error", err))
 	}
 	token, err := d.safe.open(a.Directory, a.Key, a.Refresh)

@@ -107,7 +107,7 @@ func TestRecheck(t *testing.T) {
 	i := startIssuer(t, "", nil)
 	c := i.config(t)
 	written := &log{}
-	c.Log = slog.New(slog.NewTextHandler(written, nil))
+	c.Logger = slog.New(slog.NewTextHandler(written, nil))
 	p := open(t, c)
 	d := p.Directory()
 	user := alice(nil)

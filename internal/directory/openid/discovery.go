@@ -90,7 +90,7 @@ func (p *Provider) issuer(ctx context.Context) (*issuer, error) {
 		}
 		p.known = found
 	case p.known != nil:
-		p.config.Log.Warn("an OpenID provider does not answer; what it said before counts",
+		p.config.Logger.Warn("an OpenID provider does not answer; what it said before counts",
 			slog.String("provider", p.config.Name), slog.Any("error", err))
 	}
 	if p.known == nil {

@@ -202,7 +202,7 @@ func (i *testIssuer) config(t *testing.T) Config {
 	return Config{
 		Name: "corp-login", Issuer: i.Issuer(), ClientID: i.ClientID, Secret: func() (string, error) { return i.ClientSecret, nil },
 		RedirectBases: []string{"https://dormer.example.com"}, Store: state, Once: state, Key: bytes.Repeat([]byte{7}, KeySize),
-		Now: i.clock.now, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Now: i.clock.now, Random: rand.Reader, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
 

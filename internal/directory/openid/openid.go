@@ -99,7 +99,7 @@ type Config struct {
 
 	Now    func() time.Time
 	Random io.Reader
-	Log    *slog.Logger
+	Logger *slog.Logger
 }
 
 // withDefaults fills in what may be left out.

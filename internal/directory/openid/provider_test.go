@@ -377,7 +377,7 @@ func TestIssuerAway(t *testing.T) {
 
 	// What it said before counts while it is away again, and is read anew later.
 	i.set(func() { i.fail[mockoidc.DiscoveryEndpoint] = status(http.StatusServiceUnavailable) })
-	p.config.Log = i.config(t).Log
+	p.config.Logger = i.config(t).Logger
 	i.forward(rediscover)
 	for range 3 {
 		if _, err := p.Begin(t.Context(), a.Authorization); err != nil {
