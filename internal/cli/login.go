@@ -10,11 +10,9 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
-
-// mustChange is the kind of the problem that asks for a new password.
-const mustChange = "must-change-password"
 
 // errWrongPassword is an ErrUnauthenticated for whom signing in is no advice.
 var errWrongPassword error = loginError{}
@@ -154,12 +152,13 @@ func (a *app) offer(ctx context.Context, c *apiclient.Client) error {
 	if err != nil { // then the server is no help, and the usual way is named
 		m = rest.SignInMethods{}
 	}
-	return usageError{errors.New(waysOf(m))}
+	return usageError{errors.New(waysOf("name the operator with --user", m))}
 }
 
-// waysOf lists the ways to sign in that a server has.
-func waysOf(m rest.SignInMethods) string {
-	ways := []string{"name the operator with --user"}
+// waysOf lists the ways to sign in: byName, which there is always, and those
+// that the server has.
+func waysOf(byName string, m rest.SignInMethods) string {
+	ways := []string{byName}
 	if m.Kerberos {
 		ways = append(ways, "sign in with your Kerberos ticket by --kerberos")
 	}
@@ -180,7 +179,7 @@ func (a *app) signIn(ctx context.Context, c *apiclient.Client, user string, from
 		return rest.SignedIn{}, errWrongPassword
 	}
 	var kind interface{ ProblemKind() string }
-	if !errors.As(err, &kind) || kind.ProblemKind() != mustChange {
+	if !errors.As(err, &kind) || kind.ProblemKind() != problem.KindMustChange {
 		return s, err
 	}
 	fmt.Fprintln(a.Err, "This password must be changed.")

@@ -51,9 +51,9 @@ func tidy(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// problem is an error as --json tells it: one line on standard error, the last
+// jsonError is an error as --json tells it: one line on standard error, the last
 // one. Its form is part of the command line's contract (docs/commands.md).
-type problem struct {
+type jsonError struct {
 	Error  string              `json:"error"`
 	Kind   string              `json:"kind"`
 	Fields []dormer.FieldError `json:"fields,omitempty"`
@@ -70,7 +70,7 @@ func (a *app) describe(err error) {
 	e := json.NewEncoder(a.Err)
 	e.SetEscapeHTML(false)
 	// Nobody is left to be told that standard error is closed.
-	_ = e.Encode(problem{Error: explain(err), Kind: kindOf(err), Fields: fieldsOf(err), Candidates: candidatesOf(err)})
+	_ = e.Encode(jsonError{Error: explain(err), Kind: kindOf(err), Fields: fieldsOf(err), Candidates: candidatesOf(err)})
 }
 
 // kindOf names what kind of error it is.

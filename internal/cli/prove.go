@@ -22,6 +22,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/directory/kerberos"
+	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -148,15 +149,12 @@ func (a *app) proveByDevice(ctx context.Context, c *apiclient.Client, _ string, 
 		}
 		r, err := c.PollDevice(ctx, rest.PollDevice{For: f, Provider: p.provider, DeviceCode: d.DeviceCode})
 		var later pending
-		if !errors.As(err, &later) || later.ProblemKind() != signInPending {
+		if !errors.As(err, &later) || later.ProblemKind() != problem.KindPending {
 			return r, err
 		}
 		wait = max(wait, later.RetryAfter())
 	}
 }
-
-// signInPending is the kind of the problem that a sign-in is not finished.
-const signInPending = "sign-in-pending"
 
 // pending is an error that says when to ask again.
 type pending interface {

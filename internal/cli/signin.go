@@ -122,23 +122,18 @@ func (a *app) signInSomehow(ctx context.Context, c *agentapi.Client) (agentapi.U
 		m = rest.SignInMethods{}
 	}
 	if !m.Kerberos {
-		return agentapi.User{}, usageError{errors.New(waysOfUser(m))}
+		return agentapi.User{}, usageError{errors.New(waysOf(nameYourself, m))}
 	}
 	u, err := a.signInBy(ctx, c, proof{kerberos: true})
 	if errors.Is(err, dormer.ErrUnauthenticated) || errors.Is(err, dormer.ErrUnsupported) {
-		return u, proofError{fmt.Errorf("%w\n%s", err, waysOfUser(m))}
+		m.Kerberos = false // it was tried
+		return u, proofError{fmt.Errorf("%w\n%s", err, waysOf(nameYourself, m))}
 	}
 	return u, err
 }
 
-// waysOfUser lists the ways in which somebody may sign in.
-func waysOfUser(m rest.SignInMethods) string {
-	ways := []string{"name yourself, as 'dormer sign-in alice', and give your password"}
-	for _, p := range m.Providers {
-		ways = append(ways, fmt.Sprintf("sign in at %s by --provider %s", printable(p.Title), printable(p.Name)))
-	}
-	return strings.Join(ways, ", or ")
-}
+// nameYourself is how users sign in who have neither ticket nor provider.
+const nameYourself = "name yourself, as 'dormer sign-in alice', and give your password"
 
 // signInUnasked signs the caller in by their ticket when nobody is signed in and
 // the server takes tickets. What does not work is passed over: the command goes
