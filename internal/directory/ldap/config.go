@@ -70,6 +70,8 @@ const (
 	settingPassword  = "bind_password_file"
 	settingKeytab    = "keytab"
 	settingBase      = "base"
+	settingDomain    = "domain"
+	settingNetBIOS   = "netbios"
 	settingKey       = "key"
 	settingUsers     = "user_filter"
 	settingGroups    = "group_filter"

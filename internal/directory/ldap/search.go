@@ -117,6 +117,8 @@ type rootDSE struct {
 	hostName string
 	// domain is the default naming context of Active Directory.
 	domain string
+	// configuration is the naming context that tells of the forest's domains.
+	configuration string
 	// contexts are the naming contexts.
 	contexts []string
 	// time is the server's clock; zero if it does not tell.
@@ -126,7 +128,7 @@ type rootDSE struct {
 func (c *conn) readRoot(ctx context.Context) (*rootDSE, error) {
 	found, _, err := c.find(ctx, request{
 		scope: goldap.ScopeBaseObject, filter: anything, limit: 1,
-		attributes: []string{"defaultNamingContext", "namingContexts", "dnsHostName", "currentTime"},
+		attributes: []string{"defaultNamingContext", "configurationNamingContext", "namingContexts", "dnsHostName", "currentTime"},
 	})
 	if err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func (c *conn) readRoot(ctx context.Context) (*rootDSE, error) {
 	e := found[0]
 	root := &rootDSE{
 		hostName: e.GetEqualFoldAttributeValue("dnsHostName"), domain: e.GetEqualFoldAttributeValue("defaultNamingContext"),
-		contexts: e.GetEqualFoldAttributeValues("namingContexts"),
+		configuration: e.GetEqualFoldAttributeValue("configurationNamingContext"), contexts: e.GetEqualFoldAttributeValues("namingContexts"),
 	}
 	if t, err := time.Parse("20060102150405.0Z", e.GetEqualFoldAttributeValue("currentTime")); err == nil {
 		root.time = t

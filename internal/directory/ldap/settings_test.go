@@ -112,6 +112,17 @@ func TestWrongSettings(t *testing.T) {
 	if problems := findings(t, open(t, domainConfig(t, corp)), true); len(problems) != 0 {
 		t.Errorf("nothing is wrong, and yet: %+v", problems)
 	}
+	// Names that nobody would be found by: everything else works.
+	for setting, change := range map[string]func(*Config){
+		"domain":  func(c *Config) { c.Domain = "crop.example.test" },
+		"netbios": func(c *Config) { c.NetBIOS = "KORP" },
+	} {
+		c := domainConfig(t, corp)
+		change(&c)
+		if p := findings(t, open(t, c), true); len(p) != 1 || p[0].Setting != setting || !strings.Contains(strings.ToLower(p[0].Problem), "corp") {
+			t.Errorf("a wrong %s: %+v", setting, p)
+		}
+	}
 	late := &clock{now: time.Now().Add(6 * time.Minute)}
 	c := domainConfig(t, corp)
 	c.Now = late.Now

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -87,6 +88,9 @@ func (d *Directory) testServer(ctx context.Context, x *exam, s *server) {
 	}) {
 		return
 	}
+	if d.config.Kind == ActiveDirectory {
+		x.check(settingDomain, about("the names of the domain"), func() string { return d.testNames(ctx, x, c, root) })
+	}
 	base := d.config.BaseDN
 	if base == "" {
 		base = root.domain
@@ -120,6 +124,47 @@ func (x *exam) problem(err error) string {
 		return e.plain
 	}
 	return said(err)
+}
+
+// testNames compares the names that people type with those of the domain, as
+// far as the service account may read them.
+func (d *Directory) testNames(ctx context.Context, x *exam, c *conn, root *rootDSE) string {
+	if dns := dnsName(root.domain); dns != "" && !strings.EqualFold(dns, d.config.Domain) {
+		return fmt.Sprintf("the server is one of the domain %s", dns)
+	}
+	if d.config.NetBIOS == "" || root.configuration == "" {
+		return ""
+	}
+	x.blamed = settingNetBIOS
+	found, _, err := c.find(ctx, request{
+		base: "CN=Partitions," + root.configuration, scope: goldap.ScopeSingleLevel, limit: 1,
+		filter: every(equal("objectClass", "crossRef"), equal("nCName", root.domain)), attributes: []string{"nETBIOSName"},
+	})
+	if err != nil || len(found) == 0 {
+		return "" // it is for comparison only
+	}
+	if short := found[0].GetEqualFoldAttributeValue("nETBIOSName"); short != "" && !strings.EqualFold(short, d.config.NetBIOS) {
+		return fmt.Sprintf("the domain is called %s", short)
+	}
+	x.blamed = settingDomain
+	return ""
+}
+
+// dnsName is the name of the domain with that distinguished name; empty when it
+// is none of a domain.
+func dnsName(dn string) string {
+	parsed, err := goldap.ParseDN(dn)
+	if err != nil {
+		return ""
+	}
+	var labels []string
+	for _, r := range parsed.RDNs {
+		if len(r.Attributes) != 1 || !strings.EqualFold(r.Attributes[0].Type, "DC") {
+			return ""
+		}
+		labels = append(labels, r.Attributes[0].Value)
+	}
+	return strings.Join(labels, ".")
 }
 
 func (d *Directory) testBase(ctx context.Context, c *conn, root *rootDSE, base string) string {
