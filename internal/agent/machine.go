@@ -261,10 +261,26 @@ func (m *machine) enforce(t *trust, r lease.Reading) {
 	case now.Desired == workspace.Halted || now.State.Live() && m.grace(j):
 	default:
 		if now.State.Live() || now.State == workspace.Starting {
-			m.agent.tell(event.New(limitEvents[j.Verdict], r.Now, j.String()), m)
+			m.tellLimit(j, r.Now)
 		}
 		m.rec.Want(workspace.Halted)
 	}
+}
+
+// tellLimit tells why a machine is stopped. What was withdrawn was told when it
+// was, but for machines of an earlier enrolment.
+func (m *machine) tellLimit(j lease.Judgement, now time.Time) {
+	m.mu.Lock()
+	told := j.Verdict == lease.Withdrawn && !m.record.Earlier
+	m.mu.Unlock()
+	if told {
+		return
+	}
+	detail := j.Detail
+	if detail == "" {
+		detail = j.String()
+	}
+	m.agent.tell(event.New(limitEvents[j.Verdict], now, detail), m)
 }
 
 // limitEvents say why a machine is stopped.
