@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -104,17 +105,25 @@ func (p *program) testDirectories(ctx context.Context, cfg Config, asJSON bool) 
 	return nil
 }
 
+// printFindings writes a table, and below it each problem with its setting in
+// full: the servers' own words are longer than lines.
 func printFindings(out io.Writer, list []rest.DirectoryTest) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tSETTING\tEXAMINED\tTOOK\tRESULT")
+	fmt.Fprintln(w, "NAME\tRESULT\tTOOK\tEXAMINED")
+	var problems strings.Builder
 	for _, one := range list {
 		for _, f := range one.Findings {
 			result := "well"
 			if f.Problem != "" {
-				result = "PROBLEM: " + f.Problem
+				result = "PROBLEM"
+				fmt.Fprintf(&problems, "\n%s, %s\n  setting %s: %s\n", one.Directory, f.What, f.Setting, f.Problem)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d ms\t%s\n", one.Directory, f.Setting, f.What, f.Millis, result)
+			fmt.Fprintf(w, "%s\t%s\t%d ms\t%s\n", one.Directory, result, f.Millis, f.What)
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, problems.String())
+	return err
 }
