@@ -275,8 +275,13 @@ func (a *Authenticator) Follow(ctx context.Context) error {
 	return errors.Join(a.sessions.follow(ctx, SessionOperator), a.tokens.refresh(ctx), a.tokens.flush(ctx))
 }
 
-// Sweep forgets what has expired, and sessions of users that were ended in the
-// store alone. It is called now and then.
+// FollowUsers is Follow for the sessions of users on clients, of which there are
+// many more. It is called less often.
+func (a *Authenticator) FollowUsers(ctx context.Context) error {
+	return a.sessions.follow(ctx, SessionUser)
+}
+
+// Sweep forgets what has expired. It is called now and then.
 func (a *Authenticator) Sweep(ctx context.Context) error {
 	err := a.sessions.sweep(ctx)
 	if a.cfg.Once != nil {

@@ -331,7 +331,7 @@ func TestEndedBesideTheServer(t *testing.T) {
 	}
 	check("ended as an operator", access.SessionOperator, gone, goneSecret, false)
 	check("opened since", access.SessionOperator, kept, keptSecret, true)
-	if err := f.Sweep(t.Context()); err != nil {
+	if err := f.FollowUsers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check("ended as a user", access.SessionUser, user, userSecret, false)

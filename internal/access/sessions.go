@@ -328,5 +328,5 @@ func (s *sessions) sweep(ctx context.Context) error {
 	if err := s.store.DeleteExpiredSessions(ctx, now); err != nil {
 		return fmt.Errorf("remove expired sessions: %w", err)
 	}
-	return s.follow(ctx, SessionUser)
+	return nil
 }

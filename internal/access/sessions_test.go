@@ -77,7 +77,7 @@ func TestSessionsOfReplicas(t *testing.T) {
 		r.checkSession(t, "ended here", first, s, secret, dormer.ErrUnauthenticated)
 		follow := second.Follow
 		if kind == access.SessionUser {
-			follow = second.Sweep
+			follow = second.FollowUsers
 		}
 		if err := follow(ctx); err != nil {
 			t.Fatal(err)

@@ -125,6 +125,11 @@ func (c *Client) SetOperator(ctx context.Context, o rest.SetOperator) (rest.Oper
 	return ask[rest.Operator](ctx, c, http.MethodPut, "/operators", nil, o)
 }
 
+// EndSessions ends all sessions of a user, as an operator and on clients.
+func (c *Client) EndSessions(ctx context.Context, user string) (rest.SessionsEnded, error) {
+	return ask[rest.SessionsEnded](ctx, c, http.MethodPost, "/sessions/end", nil, rest.EndSessions{User: user})
+}
+
 // Audit returns records older than before (0: the newest), newest first.
 func (c *Client) Audit(ctx context.Context, before int64, limit int) (rest.List[rest.AuditRecord], error) {
 	q := url.Values{"limit": {strconv.Itoa(limit)}}

@@ -22,7 +22,25 @@ func newDirectory(a *app) *cobra.Command {
 			newUserAdd(a), newUserList(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a)),
 		group(&cobra.Command{Use: "group", Short: "Groups of the embedded directory"},
 			newGroupAdd(a), newGroupList(a), newGroupMember(a, true), newGroupMember(a, false), newGroupDelete(a)),
-		newDirectoryCheck(a), newDirectoryFind(a), newDirectoryTest(a))
+		newDirectoryCheck(a), newDirectoryFind(a), newDirectoryTest(a), newDirectorySignOut(a))
+}
+
+func newDirectorySignOut(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "sign-out USER", Short: "End all sessions of a user", Args: exactArgs(1),
+		Long: `Ends all sessions of a user of any directory: as an operator at once, on clients
+at their next poll, which stops the user's workspaces and keeps them. Who may
+sign in can sign in again: disable the account, or change its password, first.
+API tokens go on: 'dormer token api list' shows them, with their owners.`,
+		Example: "  dormer directory sign-out 'CORP\\alice'",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			r, err := c.EndSessions(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.say(r, "All sessions of %s have ended.", r.User.Name)
+		}),
+	}
 }
 
 func userByName(ctx context.Context, c *apiclient.Client, called string) (rest.User, error) {

@@ -154,6 +154,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{route: "DELETE /directory/groups/{id}", action: "group.delete", path: func() string { return "/directory/groups/" + group.ID }},
 		{route: "DELETE /directory/users/{id}", action: "user.delete", path: func() string { return "/directory/users/" + user.ID }},
 		{route: "PUT /operators", action: "operator.set", body: rest.SetOperator{Kind: "user", Name: "nobody", Role: "full"}},
+		{route: "POST /sessions/end", action: "session.end-all", body: rest.EndSessions{User: `LOCAL\nobody`}},
 		{route: "POST /api-tokens", action: "api-token.create", body: rest.NewAPIToken{Name: "x", Role: "full"}, out: &token},
 		{route: "DELETE /api-tokens/{id}", action: "api-token.revoke", path: func() string { return "/api-tokens/" + token.ID }},
 		{route: "POST /join-tokens", action: "join-token.create", body: rest.NewJoinToken{Name: "x", Unmanaged: true}, out: &join},

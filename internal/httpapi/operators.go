@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -44,4 +45,20 @@ func (a *API) setOperator(c *call, in rest.SetOperator) (rest.Operator, error) {
 		detail = "none"
 	}
 	return rest.Operator{Principal: o.Principal, Role: o.Role}, c.audit("operator.set", named(o.Principal.Name, string(o.Principal.ID())), detail)
+}
+
+// endSessions ends all sessions of a user of any directory. API tokens are the
+// operator's to revoke.
+func (a *API) endSessions(c *call, in rest.EndSessions) (rest.SessionsEnded, error) {
+	if in.User == "" {
+		return rest.SessionsEnded{}, dormer.Invalidf("user", "is missing")
+	}
+	p, err := a.Access.Resolve(c.ctx(), dormer.KindUser, in.User)
+	if err != nil {
+		return rest.SessionsEnded{}, fmt.Errorf("find the user: %w", a.meant(c, dormer.KindUser, in.User, err))
+	}
+	if err := a.Access.EndSessionsOf(c.ctx(), p.ID()); err != nil {
+		return rest.SessionsEnded{}, err
+	}
+	return rest.SessionsEnded{User: p}, c.audit("session.end-all", named(p.Name, string(p.ID())), "")
 }

@@ -133,6 +133,7 @@ func routes() []route {
 		in(access.AreaAccess,
 			act("GET", "/operators", readOnly, "List operators", (*API).listOperators),
 			act("PUT", "/operators", full, "Give an operator a role, or take it away", (*API).setOperator),
+			act("POST", "/sessions/end", full, "End all sessions of a user, as an operator and on clients", (*API).endSessions),
 			act("GET", "/api-tokens", readOnly, "List API tokens, without their texts", (*API).listAPITokens),
 			act("POST", "/api-tokens", full, "Make an API token for yourself", (*API).createAPIToken).with(status(http.StatusCreated)),
 			act("DELETE", "/api-tokens/{id}", full, "Revoke an API token", (*API).revokeAPIToken),

@@ -149,3 +149,26 @@ func TestFirstPasswordIsRemoved(t *testing.T) {
 		t.Errorf("the file of the first password: %v", err)
 	}
 }
+
+// TestEndSessions: all sessions of a user end at once, of whatever kind.
+func TestEndSessions(t *testing.T) {
+	h := newHarness(t)
+	sessions := []string{h.signIn("reader", readerPassword), h.signIn("reader", readerPassword)}
+	mine := h.signIn("admin", adminPassword)
+	var ended rest.SessionsEnded
+	h.must("POST", "/sessions/end", h.admin, rest.EndSessions{User: `local\READER`}, &ended)
+	if ended.User.Key != h.ids["reader"] {
+		t.Errorf("sessions of %+v ended", ended.User)
+	}
+	for _, s := range sessions {
+		if a := h.ask("GET", rest.Prefix+"/sessions/current", s, nil); a.status != http.StatusUnauthorized {
+			t.Errorf("an ended session: status %d", a.status)
+		}
+	}
+	h.must("GET", "/sessions/current", mine, nil, nil)
+	for user, status := range map[string]int{"": http.StatusBadRequest, "absent": http.StatusNotFound} {
+		if a := h.ask("POST", rest.Prefix+"/sessions/end", h.admin, rest.EndSessions{User: user}); a.status != status {
+			t.Errorf("user %q: status %d, want %d", user, a.status, status)
+		}
+	}
+}

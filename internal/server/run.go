@@ -122,6 +122,7 @@ func (s *Server) secure(l net.Listener) net.Listener {
 // Intervals of background work.
 const (
 	refreshInterval = time.Minute
+	usersInterval   = 5 * time.Minute
 	sweepInterval   = time.Hour
 )
 
@@ -136,6 +137,7 @@ func (s *Server) Background(ctx context.Context) error {
 		every("key set", refreshInterval, s.ring.Refresh),
 		every("sessions", sweepInterval, s.access.Sweep),
 		every("ended sessions", refreshInterval, s.access.Follow),
+		every("ended sessions on clients", usersInterval, s.access.FollowUsers),
 		every("images", sweepInterval, s.sweepImages),
 		every("retention", sweepInterval, s.retain),
 		every("first operator", sweepInterval, s.first.tidy),

@@ -106,6 +106,16 @@ type PollDevice struct {
 	DeviceCode string `json:"device_code"`
 }
 
+// EndSessions names a user whose sessions are ended, all of them.
+type EndSessions struct {
+	User string `json:"user" doc:"name, DIRECTORY\\name or name@domain"`
+}
+
+// SessionsEnded says whose sessions were ended.
+type SessionsEnded struct {
+	User dormer.Principal `json:"user"`
+}
+
 // APIToken lets a program use this API. Its text is shown once.
 type APIToken struct {
 	ID       string           `json:"id"`
