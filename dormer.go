@@ -135,6 +135,18 @@ type Principal struct {
 // ID returns the principal's identity within the instance.
 func (p Principal) ID() UserID { return UserID(p.Directory + "/" + p.Key) }
 
+// Qualified is how a principal is named without doubt: DIRECTORY\name.
+func (p Principal) Qualified() string { return p.Directory + `\` + p.Name }
+
+// Shown is how people read a principal: with its directory, but for the
+// embedded one.
+func (p Principal) Shown() string {
+	if p.Directory == EmbeddedDirectory {
+		return p.Name
+	}
+	return p.Qualified()
+}
+
 // Role is what an operator may do.
 type Role string
 

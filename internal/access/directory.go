@@ -181,7 +181,7 @@ type AmbiguousError struct {
 func (e *AmbiguousError) Error() string {
 	names := make([]string, len(e.Candidates))
 	for i, c := range e.Candidates {
-		names[i] = c.Principal.Directory + `\` + c.Principal.Name
+		names[i] = c.Principal.Qualified()
 	}
 	return fmt.Sprintf("several go by this name; say which is meant: %s", strings.Join(names, ", "))
 }

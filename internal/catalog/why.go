@@ -151,7 +151,7 @@ func (q *inquiry) reasons(ctx context.Context, people People) ([]GrantReason, er
 		case q.refused != "":
 			r.Reason = q.refused
 		case !mine && isGroup:
-			r.Reason = fmt.Sprintf("%s is not in this group", nameOf(q.user))
+			r.Reason = fmt.Sprintf("%s is not in this group", q.user.Shown())
 		case !mine:
 			r.Reason = "this is another user"
 		case !isGroup:
@@ -214,19 +214,10 @@ func (q *inquiry) chain(r GrantReason) string {
 		if g.Directory == q.user.Directory {
 			steps = append(steps, g.Name)
 		} else {
-			steps = append(steps, nameOf(g))
+			steps = append(steps, g.Shown())
 		}
 	}
 	return strings.Join(steps, " > ")
-}
-
-// nameOf is how people read a principal: with its directory, but for the
-// embedded one.
-func nameOf(p dormer.Principal) string {
-	if p.Directory == dormer.EmbeddedDirectory {
-		return p.Name
-	}
-	return p.Directory + `\` + p.Name
 }
 
 // leftOut finds the grants of principals.
@@ -240,7 +231,7 @@ func (q *inquiry) leftOut(principals []dormer.Principal) ([]int, error) {
 			return r.Principal.Kind == p.Kind && name.Fold(r.Principal.Directory) == name.Fold(p.Directory) && name.Fold(r.Principal.Name) == name.Fold(p.Name)
 		})
 		if i < 0 {
-			return nil, dormer.Invalidf(fmt.Sprintf("without[%d]", n), "there is no grant to %s %.80q in workspace %s", p.Kind, nameOf(p), q.workspace.revision.Name)
+			return nil, dormer.Invalidf(fmt.Sprintf("without[%d]", n), "there is no grant to %s %.80q in workspace %s", p.Kind, p.Shown(), q.workspace.revision.Name)
 		}
 		out = append(out, i)
 	}
@@ -314,7 +305,7 @@ func (q *inquiry) explain(with []policy.Grant, without []int) (Explanation, erro
 }
 
 func (q *inquiry) verdict(verb string) string {
-	s := nameOf(q.user) + " " + verb + " " + q.workspace.revision.Name
+	s := q.user.Shown() + " " + verb + " " + q.workspace.revision.Name
 	if q.client != nil {
 		s += " on " + q.client.Name
 	}
@@ -329,7 +320,7 @@ func (q *inquiry) against(terms *lease.Entitlement, effective *policy.Effective,
 	case !counts:
 		var each []string
 		for _, i := range mine[:min(len(mine), maxNamed)] {
-			each = append(each, fmt.Sprintf("to %s %s: %s", grants[i].Principal.Kind, nameOf(grants[i].Principal), grants[i].Reason))
+			each = append(each, fmt.Sprintf("to %s %s: %s", grants[i].Principal.Kind, grants[i].Principal.Shown(), grants[i].Reason))
 		}
 		help := "enable it"
 		if effective.Deployment.Enabled {
@@ -361,11 +352,11 @@ func (q *inquiry) sources(grants []GrantReason) string {
 		case len(each) == maxNamed:
 			more++
 		case r.Added:
-			each = append(each, fmt.Sprintf("to %s %s (added)", r.Principal.Kind, nameOf(r.Principal)))
+			each = append(each, fmt.Sprintf("to %s %s (added)", r.Principal.Kind, r.Principal.Shown()))
 		case r.Principal.Kind == dormer.KindGroup:
-			each = append(each, fmt.Sprintf("to group %s (%s)", nameOf(r.Principal), q.chain(r)))
+			each = append(each, fmt.Sprintf("to group %s (%s)", r.Principal.Shown(), q.chain(r)))
 		default:
-			each = append(each, "to user "+nameOf(r.Principal))
+			each = append(each, "to user "+r.Principal.Shown())
 		}
 	}
 	noun := "from the grants "
@@ -389,7 +380,7 @@ func (q *inquiry) nothing(grants []GrantReason) string {
 	var groups []string
 	for _, r := range grants {
 		if r.Principal.Kind == dormer.KindGroup && !r.Added && len(groups) < maxNamed {
-			groups = append(groups, nameOf(r.Principal))
+			groups = append(groups, r.Principal.Shown())
 		}
 	}
 	switch {

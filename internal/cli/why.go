@@ -174,10 +174,7 @@ func grantTo(doc *policy.Document, p policy.Principal) (*policy.Grant, error) {
 
 // grantLabel names a grant in a table.
 func grantLabel(p dormer.Principal) string {
-	if p.Directory == dormer.EmbeddedDirectory {
-		return string(p.Kind) + " " + p.Name
-	}
-	return string(p.Kind) + " " + p.Directory + `\` + p.Name
+	return string(p.Kind) + " " + p.Shown()
 }
 
 func (a *app) printWhy(r rest.Why, all bool) error {

@@ -13,9 +13,9 @@ import (
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
-// reportCopy keeps that two agents work with the identity of one client: with
+// reportCopy records that two agents work with the identity of one client: with
 // the client, in the audit log and among the events. Each is tried whatever
-// becomes of the others; the poll is answered in any case, since nobody knows
+// becomes of the others. The poll is answered in any case, since nobody knows
 // which of the two is the right one.
 func (a *API) reportCopy(ctx context.Context, c enroll.Copied, agentVersion, from string) {
 	ctx = context.WithoutCancel(ctx) // it is not found again so soon

@@ -107,7 +107,7 @@ type user struct {
 	mu sync.Mutex
 	// guards the fields below
 	looked     time.Time // when the directory was asked; zero: never
-	generation uint64    // users.generation at that time; 0: to be looked up again
+	generation uint64    // of the directory at that time; 0: to be looked up again
 	retry      time.Time // not looked up before
 	groups     []dormer.Principal
 	gets       catalog.Assignments

@@ -57,8 +57,7 @@ func (a *API) meant(c *call, kind dormer.PrincipalKind, name string, err error) 
 	case len(found) > 1:
 		return &access.AmbiguousError{Candidates: found}
 	}
-	p := found[0].Principal
-	return fmt.Errorf(`that is no account name; %s\%s goes by it: %w`, p.Directory, p.Name, dormer.ErrNotFound)
+	return fmt.Errorf("that is no account name; %s goes by it: %w", found[0].Principal.Qualified(), dormer.ErrNotFound)
 }
 
 // checkPrincipal lists who goes by a name. Nobody is an answer too.
