@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // time zones of workspaces, also where the system has none
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/server"
 )
 
@@ -20,7 +22,7 @@ func main() {
 	err := server.Command(version, os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "dormerd: "+err.Error())
+		fmt.Fprintln(os.Stderr, "dormerd: "+strings.TrimSuffix(err.Error(), ": "+dormer.ErrInvalid.Error()))
 		os.Exit(1)
 	}
 }

@@ -23,7 +23,7 @@ func explain(err error) string {
 	case errors.Is(err, errNoServer), errors.Is(err, errNoAgent), errors.Is(err, errWrongPassword):
 		return text
 	case proved:
-		return strings.TrimSuffix(text, ": "+dormer.ErrUnauthenticated.Error())
+		return strings.TrimSuffix(strings.TrimSuffix(text, ": "+dormer.ErrUnauthenticated.Error()), ": "+dormer.ErrDenied.Error())
 	case errors.Is(err, dormer.ErrUnauthenticated):
 		return text + "\nSign in with 'dormer login' (administrators) or 'dormer sign-in' (users of this computer)."
 	case errors.Is(err, dormer.ErrFull):

@@ -69,7 +69,11 @@ func (a *app) signInByPassword(ctx context.Context, c *agentapi.Client, user str
 	if err != nil {
 		return agentapi.User{}, err
 	}
-	return c.SignIn(ctx, user, password)
+	u, err := c.SignIn(ctx, user, password)
+	if errors.Is(err, dormer.ErrDenied) {
+		err = proofError{err}
+	}
+	return u, err
 }
 
 // signInBy proves at the server who the caller is, as the caller, and hands the
@@ -118,7 +122,10 @@ func (a *app) signInSomehow(ctx context.Context, c *agentapi.Client) (agentapi.U
 	}
 	defer server.Close()
 	m, err := server.SignInMethods(ctx)
-	if err != nil { // then the server is no help, and the usual way is named
+	switch {
+	case errors.Is(err, dormer.ErrUnavailable):
+		return agentapi.User{}, err // nobody signs in without it
+	case err != nil: // then the server is no help, and the usual way is named
 		m = rest.SignInMethods{}
 	}
 	if !m.Kerberos {
