@@ -96,11 +96,16 @@ func (a *API) testDirectories(c *call, _ rest.None) (rest.List[rest.DirectoryTes
 	all, err := a.Access.Test(c.ctx())
 	l := rest.List[rest.DirectoryTest]{Items: make([]rest.DirectoryTest, len(all))}
 	for i, d := range all {
-		t := rest.DirectoryTest{Directory: d.Directory, Findings: make([]rest.Finding, len(d.Findings))}
-		for j, f := range d.Findings {
-			t.Findings[j] = rest.Finding{Setting: f.Setting, What: f.What, Problem: f.Problem, Millis: f.Took.Milliseconds()}
-		}
-		l.Items[i] = t
+		l.Items[i] = DirectoryTestOf(d)
 	}
 	return l, err
+}
+
+// DirectoryTestOf is what was found of one directory as it is answered.
+func DirectoryTestOf(d access.DirectoryFindings) rest.DirectoryTest {
+	t := rest.DirectoryTest{Directory: d.Directory, Findings: make([]rest.Finding, len(d.Findings))}
+	for i, f := range d.Findings {
+		t.Findings[i] = rest.Finding{Setting: f.Setting, What: f.What, Problem: f.Problem, Millis: f.Took.Milliseconds()}
+	}
+	return t
 }

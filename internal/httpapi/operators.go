@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -16,20 +17,20 @@ func (a *API) listOperators(c *call, _ rest.None) (rest.List[rest.Operator], err
 	items := make([]rest.Operator, len(all))
 	silent := map[string]bool{} // directories that do not answer: asking again would take as long
 	for i, o := range all {
-		items[i] = rest.Operator{Principal: o.Principal, Role: o.Role, State: "unknown"}
+		items[i] = rest.Operator{Principal: o.Principal, Role: o.Role, State: string(catalog.StateUnknown)}
 		if silent[o.Principal.Directory] {
 			continue
 		}
 		now, err := a.Access.Lookup(c.ctx(), o.Principal)
 		switch {
 		case errors.Is(err, dormer.ErrNotFound):
-			items[i].State = "gone"
+			items[i].State = string(catalog.StateGone)
 		case err != nil:
 			silent[o.Principal.Directory] = true
 		case now.Name != o.Principal.Name:
-			items[i].State, items[i].Name = "renamed", now.Name
+			items[i].State, items[i].Name = string(catalog.StateRenamed), now.Name
 		default:
-			items[i].State = "found"
+			items[i].State = string(catalog.StateFound)
 		}
 	}
 	return rest.List[rest.Operator]{Items: items}, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/directory/openid"
+	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -23,8 +24,8 @@ import (
 // answer, each in several ways.
 const examineTime = 2 * time.Minute
 
-// examine examines it, for a bounded time. It returns an error only when ctx
-// ends.
+// examine tries what a directory or a provider needs, for a bounded time; that
+// it took longer is a finding. It returns an error only when ctx ends.
 func examine(ctx context.Context, t access.Tester) ([]access.Finding, error) {
 	limited, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
@@ -77,15 +78,13 @@ func (p *program) testDirectories(ctx context.Context, cfg Config, asJSON bool) 
 		if err != nil {
 			return fmt.Errorf("examine %s: %w", t.Name, err)
 		}
-		one := rest.DirectoryTest{Directory: t.Name, Findings: []rest.Finding{}}
+		examined += len(findings)
 		for _, f := range findings {
-			examined++
 			if f.Problem != "" {
 				problems++
 			}
-			one.Findings = append(one.Findings, rest.Finding{Setting: f.Setting, What: f.What, Problem: f.Problem, Millis: f.Took.Milliseconds()})
 		}
-		list = append(list, one)
+		list = append(list, httpapi.DirectoryTestOf(access.DirectoryFindings{Directory: t.Name, Findings: findings}))
 	}
 	if asJSON {
 		e := json.NewEncoder(p.out)
