@@ -123,6 +123,19 @@ func ofSystem(err error) bool {
 	return path || link || call || network
 }
 
+// away says what does not answer, where an error names it for who asks (Away);
+// what else it says is for the log.
+func away(err error) string {
+	named, ok := errors.AsType[interface {
+		error
+		Away() string
+	}](err)
+	if !ok {
+		return ""
+	}
+	return named.Away() + " does not answer now; try again later"
+}
+
 func of(err error) wire.Problem {
 	if named, ok := errors.AsType[interface {
 		error
@@ -152,6 +165,7 @@ func of(err error) wire.Problem {
 		}
 		if k.status == http.StatusServiceUnavailable {
 			p.RetryAfter = retryDefault
+			p.Detail = away(err)
 		}
 		if invalid, ok := errors.AsType[*dormer.InvalidError](err); ok {
 			p.Fields = invalid.Fields

@@ -115,6 +115,21 @@ func TestInsidesStayInside(t *testing.T) {
 	}
 }
 
+// awayError is of something that does not answer, and says why for the log.
+type awayError struct{}
+
+func (awayError) Error() string        { return "directory corp: secret.example.test refused" }
+func (awayError) Is(target error) bool { return target == dormer.ErrUnavailable }
+func (awayError) Away() string         { return "directory corp" }
+
+// TestAway: who asks is told what does not answer, and not why.
+func TestAway(t *testing.T) {
+	p := problem.Of(fmt.Errorf("sign in: %w", awayError{}))
+	if p.Detail != "directory corp does not answer now; try again later" || p.Status != 503 || p.Kind != "unavailable" {
+		t.Errorf("the document is %+v", p)
+	}
+}
+
 // TestForeignAnswers: a proxy's answer is judged by its status.
 func TestForeignAnswers(t *testing.T) {
 	for status, want := range map[int]error{

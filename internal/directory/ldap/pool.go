@@ -155,6 +155,9 @@ func (e *unreachableError) Error() string {
 	return "directory " + e.directory + ": " + strings.Join(said, "; ")
 }
 
+// Away names what does not answer, for who asked for something that needs it.
+func (e *unreachableError) Away() string { return "directory " + e.directory }
+
 func (e *unreachableError) Unwrap() []error { return append([]error{dormer.ErrUnavailable}, e.errs...) }
 
 // dial opens a connection and signs the service account in.
