@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/policy"
@@ -30,10 +31,11 @@ now: a running workspace follows it within minutes.
 
 --with and --without show what would be, and change nothing. They name a grant of
 the workspace by its user or group, as user:alice, group:office or
-group:DIRECTORY\office. --with group:NAME answers what the user would get as a
-member of that group; where the workspace has no such grant, what a new one with
-nothing but defaults would give. --with @FILE takes a grant from a file, written as
-an entry of grants in the workspace.`,
+group:DIRECTORY\office. --with group:NAME answers what the user would get by the
+grant to that group, not by grants to groups that it is in itself; where the
+workspace has no such grant, what a new one with nothing but defaults would give.
+--with @FILE takes a grant from a file, written as an entry of grants in the
+workspace.`,
 		Example: "  dormer workspace why Office alice\n  dormer workspace why Office alice --client laptop7 --all\n" +
 			"  dormer workspace why Office bob --with group:office\n  dormer workspace why Office alice --without user:alice",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
@@ -78,7 +80,7 @@ func (a *app) otherwise(ctx context.Context, c *apiclient.Client, w rest.Workspa
 		return err
 	}
 	for _, text := range with {
-		g, err := a.grantNamed(doc, text)
+		g, err := a.grantNamed(ctx, c, doc, text)
 		if err != nil {
 			return err
 		}
@@ -111,7 +113,7 @@ func (a *app) otherwise(ctx context.Context, c *apiclient.Client, w rest.Workspa
 
 // grantNamed is the grant that --with stands for: one of the workspace, a new
 // one with all defaults, or that of a file.
-func (a *app) grantNamed(doc *policy.Document, text string) (*policy.Grant, error) {
+func (a *app) grantNamed(ctx context.Context, c *apiclient.Client, doc *policy.Document, text string) (*policy.Grant, error) {
 	if file, ok := strings.CutPrefix(text, "@"); ok {
 		raw, err := a.readFile(file)
 		if err != nil {
@@ -128,11 +130,41 @@ func (a *app) grantNamed(doc *policy.Document, text string) (*policy.Grant, erro
 		return nil, err
 	}
 	g, err := grantTo(doc, p)
-	if err == nil && g == nil {
-		a.note("The workspace has no grant to %s: this is what a new one with all defaults gives.", text)
-		g = &policy.Grant{Principal: p}
+	if err != nil || g != nil {
+		return g, err
 	}
-	return g, err
+	if p, err = known(ctx, c, p); err != nil {
+		return nil, err
+	}
+	a.note("The workspace has no grant to %s: this is what a new one with all defaults gives.", text)
+	if p.Kind == dormer.KindGroup {
+		a.note("Grants to groups that this group is in itself are not counted here.")
+	}
+	return &policy.Grant{Principal: p}, nil
+}
+
+// known is p with its directory and as that spells it. ErrNotFound when there
+// is nobody of that name.
+func known(ctx context.Context, c *apiclient.Client, p policy.Principal) (policy.Principal, error) {
+	called := p.Name
+	if p.Directory != "" {
+		called = p.Directory + `\` + p.Name
+	}
+	found, err := c.Check(ctx, p.Kind, called)
+	switch {
+	case err != nil:
+		return p, err
+	case len(found) == 0:
+		return p, fmt.Errorf("no %s goes by %q: %w", p.Kind, p.Name, dormer.ErrNotFound)
+	case len(found) > 1:
+		ambiguous := &access.AmbiguousError{}
+		for _, e := range found {
+			ambiguous.Candidates = append(ambiguous.Candidates, access.Entry(e))
+		}
+		return p, ambiguous
+	}
+	p.Directory, p.Name = found[0].Principal.Directory, found[0].Principal.Name
+	return p, nil
 }
 
 // principalNamed reads KIND:NAME or KIND:DIRECTORY\NAME.
