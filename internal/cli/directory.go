@@ -406,25 +406,28 @@ runs.`,
 				return err
 			}
 			var rows [][]string
-			problems := 0
+			var problems []string
 			for _, d := range all {
 				for _, f := range d.Findings {
 					result := "well"
 					if f.Problem != "" {
-						result = "PROBLEM: " + f.Problem
-						problems++
+						result = "PROBLEM"
+						problems = append(problems, fmt.Sprintf("%s, %s\n  setting %s: %s", printable(d.Directory), printable(f.What), f.Setting, printable(f.Problem)))
 					}
-					rows = append(rows, []string{d.Directory, f.Setting, f.What, strconv.FormatInt(f.Millis, 10) + " ms", result})
+					rows = append(rows, []string{d.Directory, result, strconv.FormatInt(f.Millis, 10) + " ms", f.What})
 				}
 			}
 			if len(rows) == 0 && !a.json {
 				return a.say(nil, "There is nothing to examine: no directory is outside of the server.")
 			}
-			if err := a.print(all, []string{"DIRECTORY", "SETTING", "EXAMINED", "TOOK", "RESULT"}, rows); err != nil {
+			if err := a.print(all, []string{"DIRECTORY", "RESULT", "TOOK", "EXAMINED"}, rows); err != nil {
 				return err
 			}
-			if problems > 0 {
-				return fmt.Errorf("%d of %d examinations found a problem", problems, len(rows))
+			for _, p := range problems {
+				a.tell("\n%s", p)
+			}
+			if len(problems) > 0 {
+				return fmt.Errorf("%d of %d examinations found a problem", len(problems), len(rows))
 			}
 			return nil
 		}),
