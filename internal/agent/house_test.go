@@ -45,6 +45,7 @@ type house struct {
 	away      bool
 	sessions  map[string]string // user by session
 	runs      []string          // of polls
+	told      []int             // codes of events
 }
 
 const (
@@ -167,6 +168,9 @@ func (h *house) signIn(r *http.Request) any {
 func (h *house) poll(r *http.Request) any {
 	q := read[wire.PollRequest](r)
 	h.runs = append(h.runs, q.Run)
+	for _, e := range q.Events {
+		h.told = append(h.told, e.Event.Code)
+	}
 	a := wire.PollAnswer{
 		Protocol: q.Protocol, Instance: houseInstance, Client: houseClient, Nonce: q.Nonce, Time: h.now(),
 		NextPollMillis: time.Hour.Milliseconds(), IntervalMillis: time.Minute.Milliseconds(),

@@ -12,6 +12,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/throttle"
 )
@@ -435,6 +436,35 @@ func TestEnrolmentIsInterrupted(t *testing.T) {
 	}
 	put(FileKey, after[FileKey])
 	d.start()
+}
+
+// TestRefusedSignIn: that a sign-in was refused is told when the server refused
+// it, not when it did not answer.
+func TestRefusedSignIn(t *testing.T) {
+	d := newDesk(t)
+	for _, away := range []bool{true, false} {
+		d.house.set(func(h *house) { h.away = away })
+		if _, err := d.agent.SignIn(t.Context(), agentapi.Peer{UID: annesUID}, agentapi.SignInRequest{User: "anne", Password: "wrong"}); err == nil {
+			t.Error("a wrong password signs in")
+		}
+		d.house.set(func(h *house) { h.away = false })
+		if _, err := d.agent.Refresh(t.Context(), agentapi.Peer{}); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]int{true: 0, false: 1}[away]
+		d.house.set(func(h *house) {
+			n := 0
+			for _, code := range h.told {
+				if code == int(event.SignInRefused) {
+					n++
+				}
+			}
+			if n != want {
+				t.Errorf("server away: %t: told of %d refusals, want %d", away, n, want)
+			}
+			h.told = nil
+		})
+	}
 }
 
 // TestRun: each start of an agent has a run of its own, which it never changes.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -61,9 +62,11 @@ func (a *Agent) SignIn(ctx context.Context, peer agentapi.Peer, r agentapi.SignI
 	}
 	answer, err := link.SignIn(ctx, wire.SignInRequest{User: r.User, Password: r.Password, Code: r.Code})
 	if err != nil {
-		e := event.New(event.SignInRefused, a.now(), "")
-		e.User = a.knownUser(peer.UID, r.User)
-		a.tell(e, nil)
+		if errors.Is(err, dormer.ErrDenied) { // else nobody said that anything is wrong
+			e := event.New(event.SignInRefused, a.now(), "")
+			e.User = a.knownUser(peer.UID, r.User)
+			a.tell(e, nil)
+		}
 		return agentapi.User{}, err
 	}
 	secret, err := seal.Unseal(key, wire.SessionInfo(answer.Session), answer.Sealed)
