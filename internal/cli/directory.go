@@ -369,7 +369,7 @@ DIRECTORY\NAME. A name that nobody has gives the exit code 5.`,
 					rows = append(rows, []string{called, p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail})
 				}
 				if len(found) == 0 {
-					missing = append(missing, strconv.Quote(called))
+					missing = append(missing, `"`+printable(called)+`"`)
 				}
 			}
 			if a.json || len(rows) > 0 {

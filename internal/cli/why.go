@@ -155,7 +155,7 @@ func known(ctx context.Context, c *apiclient.Client, p policy.Principal) (policy
 	case err != nil:
 		return p, err
 	case len(found) == 0:
-		return p, fmt.Errorf("no %s goes by %q: %w", p.Kind, p.Name, dormer.ErrNotFound)
+		return p, fmt.Errorf(`no %s goes by "%s": %w`, p.Kind, printable(called), dormer.ErrNotFound)
 	case len(found) > 1:
 		ambiguous := &access.AmbiguousError{}
 		for _, e := range found {
