@@ -2,6 +2,7 @@ package access
 
 import (
 	"crypto/sha256"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,8 @@ import (
 //     addresses that have failed lately. Whoever guesses from many addresses uses
 //     up the first attempts of each, and then the user's go through: to lock him
 //     out of a new computer for an hour takes 900 addresses, and to do it for
-//     ever more than ten thousand.
+//     ever more than ten thousand. Of IPv6 a whole /48 is one of these addresses:
+//     many have one.
 var (
 	pairRate    = throttle.Rate{Every: 5 * time.Second, Burst: 10}
 	addressRate = throttle.Rate{Every: time.Second, Burst: 100}
@@ -83,7 +85,7 @@ func (a *attempts) beginAt(account, address string) (refund func(right bool), kn
 		limits = append(limits, held{a.homes, address})
 	} else {
 		limits = append(limits, held{a.addresses, address})
-		first, err := a.tries.Take(address)
+		first, err := a.tries.Take(site(address))
 		if err == nil {
 			taken = append(taken, first)
 			limits = append(limits, held{a.firsts, account})
@@ -110,6 +112,23 @@ func (a *attempts) beginAt(account, address string) (refund func(right bool), kn
 			a.remember(account, address)
 		}
 	}, known, nil
+}
+
+// siteBits is how much of an IPv6 address a single customer may command: nobody
+// has thousands of those.
+const siteBits = 48
+
+// site returns what a network (throttle.Network) is a part of that may be
+// somebody's alone.
+func site(network string) string {
+	p, err := netip.ParsePrefix(network)
+	if err != nil {
+		return network // IPv4, or a client
+	}
+	if p, err = p.Addr().Prefix(siteBits); err != nil {
+		return network
+	}
+	return p.String()
 }
 
 func (a *attempts) knows(account, address string) bool {

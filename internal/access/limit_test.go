@@ -101,6 +101,24 @@ func TestNobodyIsLockedOut(t *testing.T) {
 	}
 }
 
+// TestSiteOfAGuesser: a guesser who commands a /48 of IPv6, and so as many
+// addresses as they like, does not lock users out of new computers.
+func TestSiteOfAGuesser(t *testing.T) {
+	c := newClock()
+	a := newAttempts(c.now)
+	for i := range 3600 {
+		guesses(a, 10, "alice", func(n int) string { return fmt.Sprintf("[2001:db8:1:%x::1]:1", (10*i+n)%0x10000) })
+		if i%60 == 59 {
+			refund, err := a.begin("alice", fmt.Sprint("198.51.100.", i/60))
+			if err != nil {
+				t.Fatalf("alice at a new computer after %d s: %v", i, err)
+			}
+			refund(true)
+		}
+		c.at = c.at.Add(time.Second)
+	}
+}
+
 // TestNeighbours: who guesses at many accounts from one address keeps those
 // who signed in there from nothing.
 func TestNeighbours(t *testing.T) {
