@@ -2,12 +2,8 @@ package access
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -108,8 +104,7 @@ func (t *apiTokens) check(ctx context.Context, text string) (APIToken, error) {
 	if err != nil && !errors.Is(err, dormer.ErrNotFound) {
 		return APIToken{}, fmt.Errorf("find API token: %w", err)
 	}
-	sum := sha256.Sum256([]byte(secret))
-	if subtle.ConstantTimeCompare(sum[:], one.Hash[:]) != 1 || err != nil || !one.counts(t.now()) {
+	if !isSecret(secret, one.Hash) || err != nil || !one.counts(t.now()) {
 		return APIToken{}, refused
 	}
 	return one, nil
@@ -237,15 +232,10 @@ func (a *Authenticator) CreateAPIToken(ctx context.Context, by Caller, n NewAPIT
 	}
 	slices.Sort(t.Areas)
 	t.Areas = slices.Compact(t.Areas)
-	if t.ID, err = dormer.NewID(a.cfg.Random); err != nil {
-		return APIToken{}, "", err
-	}
-	b := make([]byte, 32)
-	if _, err := io.ReadFull(a.cfg.Random, b); err != nil {
+	var secret string
+	if t.ID, secret, t.Hash, err = newSecret(a.cfg.Random); err != nil {
 		return APIToken{}, "", fmt.Errorf("make API token: %w", err)
 	}
-	secret := base64.RawURLEncoding.EncodeToString(b)
-	t.Hash = sha256.Sum256([]byte(secret))
 	if err := a.tokens.create(ctx, t); err != nil {
 		return APIToken{}, "", err
 	}

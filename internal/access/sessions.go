@@ -3,9 +3,6 @@ package access
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -68,16 +65,11 @@ func loadSessions(ctx context.Context, store SessionStore, now func() time.Time,
 }
 
 func (s *sessions) open(ctx context.Context, one Session) (Session, string, error) {
-	id, err := dormer.NewID(s.random)
-	if err != nil {
-		return Session{}, "", err
-	}
-	b := make([]byte, 32)
-	if _, err := io.ReadFull(s.random, b); err != nil {
+	var secret string
+	var err error
+	if one.ID, secret, one.Hash, err = newSecret(s.random); err != nil {
 		return Session{}, "", fmt.Errorf("make session: %w", err)
 	}
-	secret := base64.RawURLEncoding.EncodeToString(b)
-	one.ID, one.Hash = id, sha256.Sum256([]byte(secret))
 	s.mu.RLock()
 	ends := s.ends
 	proved, known := s.provedOf[one.User.ID()]
@@ -178,8 +170,7 @@ func (s *sessions) check(ctx context.Context, kind SessionKind, id, secret strin
 	if err != nil && !errors.Is(err, dormer.ErrNotFound) && !errors.Is(err, dormer.ErrUnauthenticated) {
 		return Session{}, fmt.Errorf("find session: %w", err)
 	}
-	sum := sha256.Sum256([]byte(secret))
-	if subtle.ConstantTimeCompare(sum[:], one.Hash[:]) != 1 || err != nil || one.Kind != kind || !s.now().Before(one.Expires) {
+	if !isSecret(secret, one.Hash) || err != nil || one.Kind != kind || !s.now().Before(one.Expires) {
 		return Session{}, fmt.Errorf("no such session: %w", dormer.ErrUnauthenticated)
 	}
 	return one, nil
