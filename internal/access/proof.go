@@ -43,6 +43,7 @@ type Ticket struct {
 
 // Provider is an OpenID Connect provider: package directory/openid.
 type Provider interface {
+	// Info says what it is called, without asking it.
 	Info() ProviderInfo
 	// Begin returns the address that a browser is sent to (authorization code
 	// with PKCE).
@@ -110,6 +111,7 @@ type OnceStore interface {
 	// UseOnce notes that something was used, until expires. ErrExists when it
 	// was used before. It is durable when it returns.
 	UseOnce(ctx context.Context, purpose string, id [32]byte, expires time.Time) error
+	// DeleteExpiredUses forgets what expired before now.
 	DeleteExpiredUses(ctx context.Context, now time.Time) error
 }
 
@@ -138,5 +140,6 @@ type FederatedStore interface {
 	Federated(ctx context.Context, directory, key string) (FederatedAccount, error)
 	// FederatedAccounts returns all accounts of a directory, by name.
 	FederatedAccounts(ctx context.Context, directory string) ([]FederatedAccount, error)
+	// DeleteFederated is idempotent.
 	DeleteFederated(ctx context.Context, directory, key string) error
 }

@@ -44,6 +44,7 @@ type APIToken struct {
 
 // APITokenStore keeps API tokens.
 type APITokenStore interface {
+	// CreateAPIToken adds one; ErrExists for an identity in use.
 	CreateAPIToken(ctx context.Context, t APIToken) error
 	// APIToken returns one, revoked or expired ones too, else ErrNotFound.
 	APIToken(ctx context.Context, id string) (APIToken, error)

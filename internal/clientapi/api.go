@@ -46,7 +46,8 @@ type People interface {
 	Sessions
 	// RedeemCode returns who a one-time code stands for, once.
 	// ErrUnauthenticated, with a cause that is fit for the audit log, when it does
-	// not count on that client; ErrDenied as SignIn.
+	// not count on that client; ErrDenied as SignIn, beside the user whom it is
+	// about.
 	RedeemCode(ctx context.Context, code string, client dormer.ClientID) (dormer.Principal, error)
 	// Resolve finds a user by the name that was typed, else ErrNotFound.
 	Resolve(ctx context.Context, kind dormer.PrincipalKind, who string) (dormer.Principal, error)
@@ -59,11 +60,15 @@ type People interface {
 
 // Sessions are those of users on clients: access.Authenticator.
 type Sessions interface {
+	// OpenSession opens a session of user on client and returns its secret, which
+	// is not kept. ErrUnauthenticated when the user's sessions were ended since the
+	// sign-in began.
 	OpenSession(ctx context.Context, kind access.SessionKind, user dormer.Principal, client dormer.ClientID) (access.Session, string, error)
 	// CheckSession touches no database but for a session that this replica does
 	// not know. ErrUnauthenticated when it is over, ErrUnavailable when that
 	// cannot be found out.
 	CheckSession(ctx context.Context, kind access.SessionKind, id, secret string) (access.Session, error)
+	// EndSession ends a session; repeating it changes nothing.
 	EndSession(ctx context.Context, id string) error
 }
 
