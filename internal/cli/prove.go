@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -109,13 +110,10 @@ func (a *app) proveByTicket(ctx context.Context, c *apiclient.Client, server str
 	if !m.Kerberos {
 		return rest.ProofAnswer{}, fmt.Errorf("%s takes no Kerberos tickets: %w", server, dormer.ErrUnsupported)
 	}
-	u, err := url.Parse(server)
+	service, err := ticketFor(server)
 	if err != nil {
-		return rest.ProofAnswer{}, dormer.Invalidf("server", "is not a URL")
+		return rest.ProofAnswer{}, err
 	}
-	// A ticket is asked for by the name that the certificate proves, never by one
-	// that a server names: it could pass on a ticket for another.
-	service := "HTTP/" + u.Hostname()
 	if m.Service != "" && !strings.EqualFold(m.Service, service) {
 		return rest.ProofAnswer{}, fmt.Errorf("%s takes tickets for %.200q only; use the server by that name: %w", server, printable(m.Service), dormer.ErrUnsupported)
 	}
@@ -126,6 +124,21 @@ func (a *app) proveByTicket(ctx context.Context, c *apiclient.Client, server str
 		return rest.ProofAnswer{}, err
 	}
 	return c.SignInKerberos(ctx, token, f)
+}
+
+// ticketFor returns the service that a ticket is asked for: by the name that the
+// server's certificate proves, never by one that a server names, which could
+// pass the ticket on. Without a certificate whoever answers could.
+func ticketFor(server string) (service string, err error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Hostname() == "" {
+		return "", dormer.Invalidf("server", "is not a URL")
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if here := u.Hostname() == "localhost" || err == nil && ip.IsLoopback(); u.Scheme != "https" && !here {
+		return "", fmt.Errorf("a Kerberos ticket is not presented to %s, which is not https: %w", u.Redacted(), dormer.ErrUnsupported)
+	}
+	return "HTTP/" + u.Hostname(), nil
 }
 
 // proveByDevice has the user sign in elsewhere and waits for it.

@@ -140,3 +140,16 @@ func TestAddressesOfBrowsers(t *testing.T) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
+
+// TestTicketFor: tickets go to who proves the name that they are for.
+func TestTicketFor(t *testing.T) {
+	for server, want := range map[string]string{
+		"https://dormer.example.com:8443": "HTTP/dormer.example.com", "https://192.0.2.1": "HTTP/192.0.2.1",
+		"http://localhost:8080": "HTTP/localhost", "http://127.0.0.1:1": "HTTP/127.0.0.1", "http://[::1]:1": "HTTP/::1",
+		"http://dormer.example.com": "", "http://localhost.example.com": "", "http://192.0.2.1": "", "": "", "::": "",
+	} {
+		if got, err := ticketFor(server); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", server, got, err, want)
+		}
+	}
+}
