@@ -17,7 +17,7 @@ import (
 )
 
 func newToken(a *app) *cobra.Command {
-	return group(&cobra.Command{Use: "token", Short: "Join tokens, with which computers become clients"},
+	return group(&cobra.Command{Use: "token", Short: "Join tokens for computers, and API tokens for programs"},
 		newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
 }
 
@@ -154,7 +154,8 @@ func newClient(a *app) *cobra.Command {
 		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", "delete"))
 }
 
-// clientByName finds a client by its identity or the name of its host.
+// clientByName finds a client by its identity or the name of its host; revoked
+// ones count only where no other has the name.
 func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest.Client, error) {
 	if dormer.ValidID(called) {
 		return c.Client(ctx, dormer.ClientID(called))
@@ -163,11 +164,9 @@ func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest
 	if err != nil {
 		return rest.Client{}, err
 	}
-	var found []rest.Client
-	for _, x := range all {
-		if strings.EqualFold(x.Host.Name, called) && x.Revoked == nil {
-			found = append(found, x)
-		}
+	found := slices.DeleteFunc(all, func(x rest.Client) bool { return !strings.EqualFold(x.Host.Name, called) })
+	if slices.ContainsFunc(found, func(x rest.Client) bool { return x.Revoked == nil }) {
+		found = slices.DeleteFunc(found, func(x rest.Client) bool { return x.Revoked != nil })
 	}
 	switch len(found) {
 	case 0:
@@ -310,7 +309,7 @@ func machineRow(m rest.Machine, workspaces map[dormer.WorkspaceID]string) []stri
 	if detail == "" && m.Image == "" {
 		detail = "no image on the client yet"
 	}
-	return []string{string(m.ID), called, m.User.Name, m.ComputerName, m.State, detail}
+	return []string{string(m.ID), called, m.User.Shown(), m.ComputerName, m.State, detail}
 }
 
 func newClientRevoke(a *app) *cobra.Command {

@@ -38,7 +38,7 @@ API tokens go on: 'dormer token api list' shows them, with their owners.`,
 			if err != nil {
 				return err
 			}
-			return a.say(r, "All sessions of %s have ended.", r.User.Name)
+			return a.say(r, "All sessions of %s have ended.", r.User.Shown())
 		}),
 	}
 }

@@ -137,7 +137,7 @@ shows a code to be typed on another device.`,
 				return err
 			}
 			s.Token = "" // stays in the profile
-			return a.say(s, "Signed in to %s as %s (%s) until %s.", p.Server, s.Principal.Name, s.Role, when(s.Expires))
+			return a.say(s, "Signed in to %s as %s (%s) until %s.", p.Server, s.Principal.Shown(), s.Role, when(s.Expires))
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", `name of the operator: NAME, DIRECTORY\NAME or NAME@DOMAIN (default: that of the last login)`)
@@ -239,7 +239,7 @@ func newWhoami(a *app) *cobra.Command {
 			if s.APIToken != nil {
 				with = ", API token " + printable(s.APIToken.Name)
 			}
-			return a.say(s, "%s (%s%s) until %s", s.Principal.Name, s.Role, with, when(s.Expires))
+			return a.say(s, "%s (%s%s) until %s", s.Principal.Shown(), s.Role, with, when(s.Expires))
 		}),
 	}
 }

@@ -54,10 +54,7 @@ shows who goes by a name.`,
 			if err != nil {
 				return err
 			}
-			who := r.Principal.Name
-			if r.Principal.Directory != dormer.EmbeddedDirectory {
-				who = r.Principal.Directory + `\` + who
-			}
+			who := r.Principal.Shown()
 			if r.Role == dormer.RoleNone {
 				return a.say(r, "%s is no operator.", who)
 			}

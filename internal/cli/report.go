@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -100,7 +102,11 @@ func newAudit(a *app) *cobra.Command {
 			}
 			rows := make([][]string, len(l.Items))
 			for i, r := range l.Items {
-				rows[i] = []string{when(r.Time), r.Who, r.Action, r.Object, r.Detail, r.Remote}
+				who := r.Who
+				if directory, _, ok := strings.Cut(r.Principal, "/"); ok {
+					who = dormer.Principal{Directory: directory, Name: who}.Shown()
+				}
+				rows[i] = []string{when(r.Time), who, r.Action, r.Object, r.Detail, r.Remote}
 			}
 			if err := a.print(l, []string{"TIME", "WHO", "ACTION", "OBJECT", "DETAIL", "FROM"}, rows); err != nil {
 				return err
