@@ -254,7 +254,7 @@ func (c *Config) checkDirectory(add complain, i int, d DirectoryConfig) {
 		for key, same := range map[string]bool{
 			"domain":  d.Domain != "" && (strings.EqualFold(d.Domain, other.Domain) || containsFold(other.UPNSuffixes, d.Domain)),
 			"netbios": d.NetBIOS != "" && strings.EqualFold(d.NetBIOS, other.NetBIOS),
-			"realm":   d.Realm != "" && d.Realm == other.realm(),
+			"realm":   (d.Realm != "" || other.Realm != "") && d.realm() != "" && d.realm() == other.realm(),
 			"upn_suffixes": slices.ContainsFunc(d.UPNSuffixes, func(s string) bool {
 				return strings.EqualFold(s, other.Domain) || containsFold(other.UPNSuffixes, s)
 			}),

@@ -54,6 +54,7 @@ func TestDirectoryErrors(t *testing.T) {
 		"two of a name":            {good + strings.Replace(plainLDAP, `"people"`, `"CORP"`, 1), "directories[1].name", 9, "directories[0].name"},
 		"two of a domain":          {good + strings.Replace(good, `"corp"`, `"other"`, 1), "directories[1].domain", 12, "directories[0]"},
 		"two of a suffix":          {good + plainLDAP + "upn_suffixes = [\"Corp.Example.com\"]\n", "directories[1].upn_suffixes", 13, "directories[0]"},
+		"two of a realm":           {plainLDAP + "realm = \"CORP.EXAMPLE.COM\"\n" + good, "directories[1].realm", 7, "directories[0]"},
 		"trust of nobody":          {good + "trusts = [\"other\"]\n", "directories[0].trusts[0]", 8, "another directory"},
 		"trust of itself":          {good + "trusts = [\"Corp\"]\n", "directories[0].trusts[0]", 8, "another directory"},
 		"trust of plain LDAP":      {good + plainLDAP + "trusts = [\"corp\"]\n", "directories[1].trusts", 13, "active-directory"},
