@@ -17,12 +17,7 @@ import (
 // for, that is a warning, since it must not keep others from changing the
 // workspace.
 func (c *Catalog) resolvePrincipals(ctx context.Context, doc, current *policy.Document) (warnings []dormer.FieldError, err error) {
-	s := settler{silent: make(map[string]error)}
-	if current != nil {
-		for _, g := range current.Grants {
-			s.stored = append(s.stored, g.Principal)
-		}
-	}
+	s := settler{current: current, silent: make(map[string]error)}
 	var wrong []dormer.FieldError
 	for i := range doc.Grants {
 		p := &doc.Grants[i].Principal
@@ -57,8 +52,8 @@ func (c *Catalog) directory(named string) access.Directory {
 
 // settler finds the principals of one document in their directories.
 type settler struct {
-	stored []policy.Principal // of the current revision
-	silent map[string]error   // directories that did not answer; they are not waited for again
+	current *policy.Document // nil: there is none yet
+	silent  map[string]error // directories that did not answer; they are not waited for again
 }
 
 // settled is what became of a principal: what is stored, with a warning if
@@ -72,20 +67,8 @@ type settled struct {
 // maxCandidates is how many principals a message names that may be meant.
 const maxCandidates = 10
 
-// known returns the principal of the current revision that p stands for: of
-// its key and name, or of its name when it has no key.
-func (s *settler) known(p policy.Principal) (policy.Principal, bool) {
-	for _, q := range s.stored {
-		same := q.Kind == p.Kind && q.Key != "" && name.Fold(q.DirectoryName()) == name.Fold(p.DirectoryName()) && name.Fold(q.Name) == name.Fold(p.Name)
-		if same && (p.Key == "" || p.Key == q.Key) {
-			return q, true
-		}
-	}
-	return policy.Principal{}, false
-}
-
 func (s *settler) settle(ctx context.Context, d access.Directory, p policy.Principal) (settled, error) {
-	old, had := s.known(p)
+	old, had := s.current.Granted(p)
 	if d == nil {
 		if had {
 			return settled{principal: old, warning: fmt.Sprintf("%s %.80q was not checked: %.80q is not a directory of this instance any more", p.Kind, p.Name, p.DirectoryName())}, nil

@@ -10,7 +10,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
-	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/policy"
 )
 
@@ -137,7 +136,7 @@ func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document
 	for i := range d.Grants {
 		p := &d.Grants[i].Principal
 		path := fmt.Sprintf("grants[%d].principal", i)
-		old, known := storedAs(*p, stored)
+		old, known := stored.Granted(*p)
 		found, err := c.Resolve(ctx, p.Kind, p.DirectoryName()+`\`+p.Name)
 		switch {
 		case known && (isAny(err, dormer.ErrNotFound, dormer.ErrInvalid, dormer.ErrUnavailable) || err == nil && p.Key != "" && p.Key != found.Key):
@@ -166,22 +165,6 @@ func settle(ctx context.Context, c *apiclient.Client, d, stored *policy.Document
 
 func isAny(err error, kinds ...error) bool {
 	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
-}
-
-// storedAs returns the principal of the stored document that p stands for: of
-// its key and name, or of its name when it has no key.
-func storedAs(p policy.Principal, stored *policy.Document) (policy.Principal, bool) {
-	if stored == nil {
-		return p, false
-	}
-	for _, g := range stored.Grants {
-		q := g.Principal
-		if q.Kind == p.Kind && name.Fold(q.DirectoryName()) == name.Fold(p.DirectoryName()) && name.Fold(q.Name) == name.Fold(p.Name) &&
-			(p.Key == "" || p.Key == q.Key) {
-			return q, true
-		}
-	}
-	return p, false
 }
 
 func storedDocument(ctx context.Context, c *apiclient.Client, id dormer.WorkspaceID) (*policy.Document, error) {

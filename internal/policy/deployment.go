@@ -1,6 +1,9 @@
 package policy
 
-import "github.com/dormer-project/dormer"
+import (
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/name"
+)
 
 // Grant says what one user or group may do with the workspace. Several grants
 // of one user combine to the least restrictive value, field by field; a field
@@ -45,6 +48,27 @@ func (p Principal) DirectoryName() string {
 // empty until the server has resolved the name.
 func (p Principal) Resolved() dormer.Principal {
 	return dormer.Principal{Directory: p.DirectoryName(), Kind: p.Kind, Key: p.Key, Name: p.Name}
+}
+
+// CalledAs reports whether p and q are of one directory and go by one name,
+// whatever their keys.
+func (p Principal) CalledAs(q Principal) bool {
+	return p.Kind == q.Kind && name.Fold(p.DirectoryName()) == name.Fold(q.DirectoryName()) && name.Fold(p.Name) == name.Fold(q.Name)
+}
+
+// Granted returns the principal of a document as the server stored it that p
+// stands for: of its key and name, or of its name when p has no key. d may be
+// nil.
+func (d *Document) Granted(p Principal) (Principal, bool) {
+	if d == nil {
+		return Principal{}, false
+	}
+	for _, g := range d.Grants {
+		if q := g.Principal; q.Key != "" && q.CalledAs(p) && (p.Key == "" || p.Key == q.Key) {
+			return q, true
+		}
+	}
+	return Principal{}, false
 }
 
 // Offline limits work while the server is away.
