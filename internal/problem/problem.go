@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -162,6 +163,9 @@ func of(err error) wire.Problem {
 		p := wire.Problem{Title: k.title, Status: k.status, Kind: k.name}
 		if k.text && !ofSystem(err) {
 			p.Detail = err.Error()
+		}
+		if errors.Is(k.err, dormer.ErrDenied) { // its reason says enough
+			p.Detail = strings.TrimSuffix(p.Detail, ": "+k.err.Error())
 		}
 		if k.status == http.StatusServiceUnavailable {
 			p.RetryAfter = retryDefault

@@ -115,6 +115,14 @@ func TestInsidesStayInside(t *testing.T) {
 	}
 }
 
+// TestDeniedReason: of a refusal that has a reason the kind is not repeated.
+func TestDeniedReason(t *testing.T) {
+	p := problem.Of(fmt.Errorf("this needs the role full: %w", dormer.ErrDenied))
+	if p.Detail != "this needs the role full" || p.Status != 403 || p.Kind != "denied" {
+		t.Errorf("the document is %+v", p)
+	}
+}
+
 // awayError is of something that does not answer, and says why for the log.
 type awayError struct{}
 
