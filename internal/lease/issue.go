@@ -388,21 +388,22 @@ func stateOf(states []wire.MachineState, id dormer.MachineID) wire.MachineState 
 // that nobody who is signed in is entitled to.
 func (i *Issuer) withdrawOthers(c *clientRecord, p Poll, entitled map[dormer.MachineID]bool, d *Decision) {
 	for _, said := range p.Machines {
-		if said.Serial == 0 || entitled[said.Machine] {
+		m := c.find(said.Machine)
+		signedIn := m != nil && slices.ContainsFunc(p.Claims, func(c Claim) bool { return c.User.ID() == m.User.ID() })
+		// What has no lease is told of all the same once its user is here again:
+		// else it would go on saying why it was withdrawn before.
+		if entitled[said.Machine] || said.Serial == 0 && !signedIn {
 			continue
 		}
 		reason := "this is not a machine of this client"
-		m := c.find(said.Machine)
 		if m == nil && slices.ContainsFunc(p.Claims, func(c Claim) bool { return c.Unknown }) {
 			continue // another replica may know it as that user's
 		}
 		if m != nil {
 			m.serial, m.terms = 0, nil
 			reason = fmt.Sprintf("%s is not signed in on this client", m.User.Name)
-			for _, claim := range p.Claims {
-				if claim.User.ID() == m.User.ID() {
-					reason = fmt.Sprintf("no grant gives %s this workspace any more", m.User.Name)
-				}
+			if signedIn {
+				reason = fmt.Sprintf("no grant gives %s this workspace any more", m.User.Name)
 			}
 		}
 		d.Withdrawn = append(d.Withdrawn, wire.Withdrawal{Machine: said.Machine, Reason: reason})

@@ -132,6 +132,26 @@ func TestWithdrawnGrantStopsAndKeeps(t *testing.T) {
 	}
 }
 
+// What was withdrawn by signing out says after the next sign-in why it is still.
+func TestGrantGoneWhileSignedOut(t *testing.T) {
+	t.Parallel()
+	i, c, w := one(t)
+	i.user("bob")
+	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	i.change(w.ID, "Office", office, grant("bob"))
+	c.signIn(alice, "alice")
+	c.mustRefresh()
+	if got := c.only(alice); got.Permitted || !strings.Contains(got.Verdict, "no grant") {
+		t.Errorf("after signing in again: %+v", got)
+	}
+	c.mustRefresh()
+	if n := i.count("desk", event.LeaseWithdrawn); n != 2 {
+		t.Errorf("the withdrawals were told %d times", n)
+	}
+}
+
 func TestGraceAtTheLimit(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
