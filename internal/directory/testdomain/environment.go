@@ -2,6 +2,7 @@ package testdomain
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,8 +80,9 @@ func shortDir(t testing.TB) string {
 }
 
 // takeAddress returns 127.0.0.first or the next free one, in steps of ten, and
-// the file whose lock holds it.
-func takeAddress(t testing.TB, kind string, first int) (string, *os.File) {
+// the file whose lock holds it. One where something listens on port is not free,
+// locked or not: what a test would talk to then is not what it started.
+func takeAddress(t testing.TB, kind string, first int, port string) (string, *os.File) {
 	t.Helper()
 	dir := filepath.Join(output(t, exec.CommandContext(t.Context(), script(t, "cache.sh"))), kind)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -91,14 +93,24 @@ func takeAddress(t testing.TB, kind string, first int) (string, *os.File) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tryLock(f) {
+		if address := fmt.Sprintf("127.0.0.%d", last); tryLock(f) && unused(t, net.JoinHostPort(address, port)) {
 			t.Cleanup(func() { _ = f.Close() })
-			return fmt.Sprintf("127.0.0.%d", last), f
+			return address, f
 		}
 		_ = f.Close()
 	}
 	t.Fatalf("all addresses of %s are taken", kind)
 	return "", nil
+}
+
+// unused reports whether nothing listens at an address.
+func unused(t testing.TB, address string) bool {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 // tail is the end of a log.

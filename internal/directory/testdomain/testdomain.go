@@ -104,7 +104,7 @@ func StartDomain(t testing.TB, o Options) *Domain {
 	folder := shortDir(t)
 	d.dir = filepath.Join(folder, "dc")
 	d.AuthorityFile = filepath.Join(d.dir, "ca.pem")
-	d.Address, d.lock = takeAddress(t, "samba-dc", first)
+	d.Address, d.lock = takeAddress(t, "samba-dc", first, "636")
 
 	arguments := []string{"run", "--address", d.Address}
 	if o.Certificate != CertificateGood {
