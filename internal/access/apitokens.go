@@ -258,22 +258,14 @@ func checkNewAPIToken(by Caller, n NewAPIToken) error {
 		return dormer.Invalidf("lifetime_hours", "is at most %d", int(MaxAPITokenLifetime/time.Hour))
 	}
 	for _, area := range n.Areas {
-		if !slices.Contains(Areas, area) {
-			return dormer.Invalidf("areas", "are some of %s", joined(Areas))
+		if !slices.Contains(Areas(), area) {
+			return dormer.Invalidf("areas", "are some of %s", AreaNames(Areas()))
 		}
 		if len(by.Areas) > 0 && !slices.Contains(by.Areas, area) {
-			return dormer.Invalidf("areas", "are more than those of the token that asks: %s", joined(by.Areas))
+			return dormer.Invalidf("areas", "are more than those of the token that asks: %s", AreaNames(by.Areas))
 		}
 	}
 	return nil
-}
-
-func joined(areas []Area) string {
-	texts := make([]string, len(areas))
-	for i, area := range areas {
-		texts[i] = string(area)
-	}
-	return strings.Join(texts, ", ")
 }
 
 // create keeps a token; ErrTooLarge when its owner has too many.

@@ -257,7 +257,7 @@ func TestNewAPITokens(t *testing.T) {
 
 func TestCallerAllows(t *testing.T) {
 	all, some := access.Caller{Role: dormer.RoleFull}, access.Caller{Role: dormer.RoleReadOnly, Areas: []access.Area{access.AreaImages}}
-	for _, area := range access.Areas {
+	for _, area := range access.Areas() {
 		if !all.Allows(area, dormer.RoleFull) {
 			t.Errorf("everything, but not %s", area)
 		}

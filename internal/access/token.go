@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -20,8 +21,19 @@ const (
 	AreaReports    Area = "reports" // reports and the audit log
 )
 
-// Areas are all of them.
-var Areas = []Area{AreaWorkspaces, AreaDirectory, AreaAccess, AreaClients, AreaImages, AreaReports}
+// Areas returns all of them.
+func Areas() []Area {
+	return []Area{AreaWorkspaces, AreaDirectory, AreaAccess, AreaClients, AreaImages, AreaReports}
+}
+
+// AreaNames lists areas for people.
+func AreaNames(areas []Area) string {
+	texts := make([]string, len(areas))
+	for i, area := range areas {
+		texts[i] = string(area)
+	}
+	return strings.Join(texts, ", ")
+}
 
 // APIToken lets a program use the API for the operator who made it, with at
 // most the role that the operator has at the time. Its secret is not kept,

@@ -30,7 +30,7 @@ func newAPITokenCreate(a *app) *cobra.Command {
 		Long: `Makes an API token and prints it; it is shown once. A program that has it uses
 the server in your name, with the role that you give it and never more than you
 have yourself, until it expires or is revoked. --area confines it to parts of
-the API: ` + areas() + `. Only one for access
+the API: ` + access.AreaNames(access.Areas()) + `. Only one for access
 makes operators, and changes users and groups of the embedded directory who are.
 
 Programs name the file with --token-file, or in DORMER_TOKEN_FILE.`,
@@ -69,15 +69,6 @@ Programs name the file with --token-file, or in DORMER_TOKEN_FILE.`,
 	cmd.Flags().StringVar(&lifetime, "lifetime", "90d", "how long it counts: days as 90d, or hours as 8h; at most a year")
 	cmd.Flags().StringVarP(&file, "output", "o", "", "write it to a file with mode 0600")
 	return cmd
-}
-
-// areas lists the areas of the API for people.
-func areas() string {
-	all := make([]string, len(access.Areas))
-	for i, a := range access.Areas {
-		all[i] = string(a)
-	}
-	return strings.Join(all, ", ")
 }
 
 // hours reads a time such as 90d or 8h.

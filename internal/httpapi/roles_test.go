@@ -132,7 +132,7 @@ func everybody(h *harness) map[string]somebody {
 		"a token of a disabled operator":        {ofDisabled, nil, http.StatusUnauthorized},
 		"a token of an operator who is removed": {ofGone, nil, http.StatusUnauthorized},
 	}
-	for _, area := range access.Areas {
+	for _, area := range access.Areas() {
 		who["a full token for "+string(area)] = somebody{h.apiToken(h.admin, dormer.RoleFull, string(area)).Token, inArea(area), http.StatusForbidden}
 		who["a read-only token for "+string(area)] = somebody{
 			h.apiToken(h.admin, dormer.RoleReadOnly, string(area)).Token,
@@ -191,7 +191,7 @@ func TestEveryRouteHasAnArea(t *testing.T) {
 			t.Errorf("%s %s has no area and does not say why", r.Method, r.Path)
 		case r.Area != "" && r.Outside != "":
 			t.Errorf("%s %s is in the area %s and says why it is in none", r.Method, r.Path, r.Area)
-		case r.Area != "" && !slices.Contains(access.Areas, r.Area):
+		case r.Area != "" && !slices.Contains(access.Areas(), r.Area):
 			t.Errorf("%s %s is in the area %q, which there is not", r.Method, r.Path, r.Area)
 		case r.Public && r.Area != "":
 			t.Errorf("%s %s needs nobody to sign in and is in the area %s", r.Method, r.Path, r.Area)
@@ -199,7 +199,7 @@ func TestEveryRouteHasAnArea(t *testing.T) {
 			t.Errorf("%s %s needs a full operator: tokens of all areas reach it", r.Method, r.Path)
 		}
 	}
-	for _, area := range access.Areas {
+	for _, area := range access.Areas() {
 		if !used[area] {
 			t.Errorf("nothing is in the area %s", area)
 		}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 
-	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/go-ldap/ldap/v3/gssapi"
 	"github.com/jcmturner/gokrb5/v8/client"
 	krbconfig "github.com/jcmturner/gokrb5/v8/config"
@@ -107,5 +106,3 @@ func plainKerberos(err error) string {
 	}
 	return printable(text)
 }
-
-var _ goldap.GSSAPIClient = (*gssapi.Client)(nil)

@@ -116,7 +116,7 @@ func (d *Directory) account(ctx context.Context, who string) (*goldap.Entry, err
 				account = fits[0]
 				return nil
 			case len(fits) > 1:
-				d.config.Logger.Warn("two accounts of one name can not sign in", slog.String("directory", d.config.Name),
+				d.config.Logger.Warn("two accounts go by one name, so that neither can sign in by it", slog.String("directory", d.config.Name),
 					slog.String("account", fits[0].DN), slog.String("other", fits[1].DN))
 				return nil
 			}
