@@ -53,6 +53,10 @@ type Names interface {
 	Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error)
 }
 
+// SIDPrefix begins the keys of principals of Active Directory: their security
+// identifiers.
+const SIDPrefix = "S-1-"
+
 // Entry is a principal as people tell it from others of a like name.
 type Entry struct {
 	Principal dormer.Principal `json:"principal"`
@@ -153,9 +157,17 @@ const (
 // RefusedError is an ErrDenied with the reason that the user is told.
 type RefusedError struct {
 	Reason Reason
+	// Elsewhere is the directory in which the password has to be changed where
+	// that cannot be done here; else empty.
+	Elsewhere string
 }
 
-func (e *RefusedError) Error() string { return string(e.Reason) }
+func (e *RefusedError) Error() string {
+	if e.Elsewhere == "" {
+		return string(e.Reason)
+	}
+	return fmt.Sprintf("%s; change it as usual in directory %s, which is not done here, and sign in again", e.Reason, e.Elsewhere)
+}
 
 // Is makes a *RefusedError match dormer.ErrDenied.
 func (e *RefusedError) Is(target error) bool { return target == dormer.ErrDenied }

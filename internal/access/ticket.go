@@ -53,7 +53,7 @@ func (a *Authenticator) Methods() Methods {
 // used before, on any replica; *RefusedError, beside the user whom it is about,
 // when the account may not be used; ErrUnsupported where no tickets are taken;
 // *throttle.Error after too many failures. reply is the token that is answered,
-// if there is one. Nothing of the ticket but the name is believed: groups are
+// if there is one. Nothing of the ticket is believed but whose it is: groups are
 // those of the directory.
 func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote string) (p dormer.Principal, reply []byte, err error) {
 	if a.cfg.Negotiator == nil {
@@ -99,7 +99,7 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 // The name is what was asked for: whoever may give an account of theirs another
 // name, a user principal name, may get tickets in the name of somebody else.
 func (t Ticket) isOf(p dormer.Principal) bool {
-	if t.Account == 0 || !strings.HasPrefix(p.Key, "S-1-") {
+	if t.Account == 0 || !strings.HasPrefix(p.Key, SIDPrefix) {
 		return true
 	}
 	return strings.HasSuffix(p.Key, fmt.Sprintf("-%d", t.Account))

@@ -221,15 +221,12 @@ func (p *people) addProvider(i int, c ProviderConfig, deps peopleDeps) error {
 	return nil
 }
 
-// sidPrefix begins the keys of users of Active Directory.
-const sidPrefix = "S-1-"
-
 // lookup finds the user whom a provider's claim means: by security identifier,
 // by account name, or by another name that is one user's alone, but for the
 // name for people, which anybody may have.
 func lookup(d access.Directory) func(context.Context, string) (dormer.Principal, error) {
 	return func(ctx context.Context, claim string) (dormer.Principal, error) {
-		if strings.HasPrefix(claim, sidPrefix) {
+		if strings.HasPrefix(claim, access.SIDPrefix) {
 			return d.Lookup(ctx, dormer.Principal{Directory: d.Name(), Kind: dormer.KindUser, Key: claim})
 		}
 		p, err := d.Resolve(ctx, dormer.KindUser, claim)

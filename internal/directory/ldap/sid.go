@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/access"
 )
 
 // A security identifier: revision 1, up to 15 numbers, the last of which counts
@@ -28,7 +30,7 @@ func parseSID(b []byte) (string, error) {
 		authority = authority<<8 | uint64(c)
 	}
 	var text strings.Builder
-	text.WriteString("S-1-")
+	text.WriteString(access.SIDPrefix)
 	text.WriteString(strconv.FormatUint(authority, 10))
 	for rest := b[8:]; len(rest) > 0; rest = rest[4:] {
 		text.WriteByte('-')
