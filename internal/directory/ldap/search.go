@@ -22,7 +22,7 @@ const (
 // request is a search.
 type request struct {
 	base       string
-	scope      int // goldap.ScopeBaseObject or goldap.ScopeWholeSubtree
+	scope      int // goldap.ScopeBaseObject, ScopeSingleLevel or ScopeWholeSubtree
 	filter     filter
 	attributes []string
 	// limit is how many entries are wanted at most; more than 0.
