@@ -134,8 +134,22 @@ func (t Attempt) source() string {
 // *throttle.Error after too many failures.
 func (a *Authenticator) SignIn(ctx context.Context, t Attempt) (dormer.Principal, error) {
 	return a.attempt(ctx, t, func(ctx context.Context, d Directory, user string) (dormer.Principal, error) {
-		return d.Authenticate(ctx, user, t.Password)
+		p, err := d.Authenticate(ctx, user, t.Password)
+		return p, elsewhere(d, err)
 	})
+}
+
+// elsewhere makes of a refusal for an old password one that says where it is
+// changed, where users cannot change it here.
+func elsewhere(d Directory, err error) error {
+	refused, ok := errors.AsType[*RefusedError](err)
+	if !ok || refused.Reason != ReasonMustChange && refused.Reason != ReasonPasswordExpired {
+		return err
+	}
+	if _, here := d.(PasswordChanger); here {
+		return err
+	}
+	return &RefusedError{Reason: refused.Reason, Elsewhere: d.Name()}
 }
 
 // ChangePassword signs in and sets a new password; all sessions that the user

@@ -105,6 +105,20 @@ func TestGuardedAccountsAreGuessedAt(t *testing.T) {
 	}
 }
 
+// TestPasswordsThatAreChangedElsewhere: where passwords cannot be changed here
+// nobody is asked for a new one, but told where.
+func TestPasswordsThatAreChangedElsewhere(t *testing.T) {
+	r := newRealms(t)
+	for _, reason := range []access.Reason{access.ReasonMustChange, access.ReasonPasswordExpired} {
+		r.corp.Change(r.alice, func(u *accesstest.User) { u.Refused = reason })
+		_, err := r.SignIn(t.Context(), access.Attempt{User: "alice", Password: password, Remote: home})
+		refused, ok := errors.AsType[*access.RefusedError](err)
+		if !ok || refused.Reason != reason || refused.Elsewhere != "corp" || refused.ProblemKind() != "denied" || !strings.Contains(err.Error(), "in directory corp") {
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
+}
+
 // TestGuardedFromKnownPlaces: a directory that guards an account against
 // guessers learns who signs in from where the account did before.
 func TestGuardedFromKnownPlaces(t *testing.T) {
