@@ -166,7 +166,7 @@ func (e *RefusedError) Error() string {
 	if e.Elsewhere == "" {
 		return string(e.Reason)
 	}
-	return fmt.Sprintf("%s; change it as usual in directory %s, which is not done here, and sign in again", e.Reason, e.Elsewhere)
+	return fmt.Sprintf("%s; change it in directory %s (not here), and sign in again", e.Reason, e.Elsewhere)
 }
 
 // Is makes a *RefusedError match dormer.ErrDenied.
