@@ -20,6 +20,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/blobstore"
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/clientapi"
@@ -62,6 +63,7 @@ type Server struct {
 	data     *dataDir
 	keys     *keys
 	state    *store.State
+	audit    audit.Log // in state
 	events   *store.Events
 	instance dormer.InstanceID
 	epoch    dormer.Epoch
@@ -138,6 +140,7 @@ func (s *Server) openStores(ctx context.Context) error {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}
 	s.onClose(s.state.Close)
+	s.audit = audit.Thin(s.state, s.deps.Now)
 	if s.events, err = store.OpenEvents(ctx, s.cfg.eventsDSN(), store.Options{}); err != nil {
 		return fmt.Errorf("setting events.dsn: open the database: %w", err)
 	}
@@ -296,7 +299,7 @@ func (s *Server) makeClients() error {
 			return clientapi.KeySet{Version: version, Signed: signed}
 		},
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
-		Objects: s.images, Audit: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		Objects: s.images, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
 		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge),
 		Replicas:     !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:      func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
