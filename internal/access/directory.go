@@ -47,10 +47,10 @@ type Names interface {
 	// Find lists principals one of whose names begins with prefix, in the order
 	// of their account names, at most limit.
 	Find(ctx context.Context, prefix string, limit int) ([]Entry, error)
-	// Chain says how a user is in a group: the groups from the one that the
-	// user is a member of to group itself, the shortest such chain. ErrNotFound
-	// when the user is not in it.
-	Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error)
+	// Chain says how a member, a user or itself a group, is in a group: the
+	// groups from the one that names the member to group itself, the shortest
+	// such chain. ErrNotFound when the member is not in it.
+	Chain(ctx context.Context, member, group dormer.Principal) ([]dormer.Principal, error)
 }
 
 // SIDPrefix begins the keys of principals of Active Directory: their security
@@ -150,7 +150,7 @@ const (
 	ReasonMustChange      Reason = "the password must be changed first"
 	ReasonPasswordExpired Reason = "the password has expired"
 	ReasonHours           Reason = "the account may not sign in at this time or from this computer"
-	ReasonGuarded         Reason = "there were too many wrong passwords: wait some minutes before the next attempt"
+	ReasonGuarded         Reason = "there were too many wrong passwords"
 	ReasonSignInAgain     Reason = "the sign-in is too long ago; sign in again"
 )
 
@@ -160,13 +160,37 @@ type RefusedError struct {
 	// Elsewhere is the directory in which the password has to be changed where
 	// that cannot be done here; else empty.
 	Elsewhere string
+	// Wait is after which time another attempt is let through, with
+	// ReasonGuarded; 0: time alone does not help.
+	Wait time.Duration
 }
 
 func (e *RefusedError) Error() string {
-	if e.Elsewhere == "" {
-		return string(e.Reason)
+	switch {
+	case e.Reason == ReasonGuarded && e.Wait > 0:
+		return fmt.Sprintf("%s: wait %s, or sign in to the domain on another computer first", e.Reason, forPeople(e.Wait))
+	case e.Reason == ReasonGuarded:
+		return fmt.Sprintf("%s: sign in to the domain on another computer first", e.Reason)
+	case e.Elsewhere != "":
+		return fmt.Sprintf("%s; change it in directory %s (not here), and sign in again", e.Reason, e.Elsewhere)
 	}
-	return fmt.Sprintf("%s; change it in directory %s (not here), and sign in again", e.Reason, e.Elsewhere)
+	return string(e.Reason)
+}
+
+// RetryAfter is Wait, for the edges.
+func (e *RefusedError) RetryAfter() time.Duration { return e.Wait }
+
+// forPeople shows a wait in whole minutes, or hours when it is long, rounded up.
+func forPeople(wait time.Duration) string {
+	unit, name := time.Minute, "minute"
+	if wait > 2*time.Hour {
+		unit, name = time.Hour, "hour"
+	}
+	n := (wait-1)/unit + 1
+	if n > 1 {
+		name += "s"
+	}
+	return fmt.Sprintf("%d %s", n, name)
 }
 
 // Is makes a *RefusedError match dormer.ErrDenied.

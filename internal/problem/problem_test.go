@@ -40,6 +40,7 @@ func TestThereAndBack(t *testing.T) {
 		{dormer.ErrUnauthenticated, 401, dormer.ErrUnauthenticated, "unauthenticated"},
 		{dormer.ErrDenied, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonDisabled}, 403, dormer.ErrDenied, "denied"},
+		{&access.RefusedError{Reason: access.ReasonGuarded, Wait: 19 * time.Minute}, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonMustChange}, 403, dormer.ErrDenied, problem.KindMustChange},
 		{ambiguous, 400, dormer.ErrInvalid, problem.KindAmbiguous},
 		{&access.PendingError{Wait: 1500 * time.Millisecond}, 503, dormer.ErrUnavailable, problem.KindPending},
@@ -75,6 +76,9 @@ func TestThereAndBack(t *testing.T) {
 			if resp.Header.Get("Retry-After") == "" || got.RetryAfter() < time.Second {
 				t.Errorf("%v: no Retry-After", c.err)
 			}
+		}
+		if refused, ok := errors.AsType[*access.RefusedError](c.err); ok && got.RetryAfter() != refused.Wait {
+			t.Errorf("%v: wait %s", c.err, got.RetryAfter())
 		}
 		if c.kind == "conflict" && c.status == 412 {
 			conflict, ok := errors.AsType[*dormer.ConflictError](back)

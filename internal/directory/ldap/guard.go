@@ -43,13 +43,15 @@ type turn struct {
 type lockout struct {
 	// threshold is after how many wrong passwords; 0: never.
 	threshold int
-	// window is for how long a wrong password counts.
+	// window is for how long a wrong password counts; it may be forEver.
 	window time.Duration
 	until  time.Time // when this is read again
 }
 
 const (
-	policyLife  = time.Minute
+	policyLife = time.Minute
+	// forEver is a span that does not end.
+	forEver     = time.Duration(1<<63 - 1)
 	maxPolicies = 1_000
 )
 
@@ -111,6 +113,20 @@ func (g *guard) forbids(a attempts, l lockout, known bool, now time.Time) bool {
 	return l.threshold-a.wrong <= min(spare, l.threshold-1)
 }
 
+// rest is for how long such an account is guarded still, in whole minutes: until
+// its domain forgets the last wrong password. 0: it never does.
+func (l lockout) rest(a attempts, now time.Time) time.Duration {
+	if l.window == forEver {
+		return 0
+	}
+	left := l.window
+	if !a.last.IsZero() {
+		// At most the window, also where the clocks differ.
+		left = min(left, l.window-now.Sub(a.last))
+	}
+	return (max(left, 1)-1)/time.Minute*time.Minute + time.Minute
+}
+
 // mayTry returns a *access.RefusedError when no password must be tried now, else
 // the server whose counters it read.
 func (d *Directory) mayTry(ctx context.Context, dn string) (*server, error) {
@@ -143,8 +159,8 @@ func (d *Directory) mayTry(ctx context.Context, dn string) (*server, error) {
 		if err != nil {
 			return err
 		}
-		if d.guard.forbids(a, l, access.KnownPlace(ctx), d.config.Now()) {
-			return &access.RefusedError{Reason: access.ReasonGuarded}
+		if now := d.config.Now(); d.guard.forbids(a, l, access.KnownPlace(ctx), now) {
+			return &access.RefusedError{Reason: access.ReasonGuarded, Wait: l.rest(a, now)}
 		}
 		return nil
 	})
@@ -210,7 +226,7 @@ func (d *Directory) readLockout(ctx context.Context, c *conn, policyDN string) (
 	}
 	// Spans of time are negative, in steps of 100 ns; the lowest number is for ever.
 	steps, err := strconv.ParseInt(found[0].GetEqualFoldAttributeValue(window), 10, 64)
-	l = lockout{threshold: n, window: 1<<63 - 1}
+	l = lockout{threshold: n, window: forEver}
 	if err == nil && steps <= 0 && -steps >= 0 && -steps < (1<<63-1)/100 {
 		l.window = time.Duration(-steps * 100)
 	}

@@ -98,6 +98,27 @@ func TestFileTime(t *testing.T) {
 	}
 }
 
+func TestGuardRest(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		window, ago time.Duration
+		want        time.Duration
+	}{
+		{30 * time.Minute, 11*time.Minute + 30*time.Second, 19 * time.Minute},
+		{30 * time.Minute, 11 * time.Minute, 19 * time.Minute},
+		{30 * time.Minute, 30 * time.Minute, time.Minute},
+		{30 * time.Minute, -time.Hour, 30 * time.Minute},
+		{forEver, time.Minute, 0},
+	} {
+		if got := (lockout{window: c.window}).rest(attempts{last: now.Add(-c.ago)}, now); got != c.want {
+			t.Errorf("%s after the last of a window of %s: wait %s, want %s", c.ago, c.window, got, c.want)
+		}
+	}
+	if got := (lockout{window: 30 * time.Minute}).rest(attempts{}, now); got != 30*time.Minute {
+		t.Errorf("nobody knows since when: wait %s", got)
+	}
+}
+
 func TestGuardForbids(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	recent, long := now.Add(-time.Minute), now.Add(-time.Hour)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
@@ -224,8 +225,13 @@ func TestGuard(t *testing.T) {
 	if got := count("bob"); !strings.Contains(got, "badPwdCount: 3") || strings.Contains(got, "lockoutTime: 1") {
 		t.Errorf("the domain counts %q", got)
 	}
-	if _, err := d.Authenticate(t.Context(), "bob", corp.Password(t, "bob")); refusedFor(err) != access.ReasonGuarded {
+	_, err := d.Authenticate(t.Context(), "bob", corp.Password(t, "bob"))
+	if refusedFor(err) != access.ReasonGuarded {
 		t.Errorf("the right password meanwhile: %v", err)
+	}
+	// A domain forgets wrong passwords after 30 minutes unless it is told otherwise.
+	if refused, ok := errors.AsType[*access.RefusedError](err); !ok || refused.Wait < 25*time.Minute || refused.Wait > 31*time.Minute {
+		t.Errorf("how long to wait: %v", err)
 	}
 	if _, err := d.Authenticate(t.Context(), "carol", corp.Password(t, "carol")); err != nil {
 		t.Errorf("somebody else: %v", err)
@@ -355,6 +361,10 @@ func TestMembersByName(t *testing.T) {
 	chain, err := d.Chain(t.Context(), alice, resolve(t, d, dormer.KindGroup, "unix"))
 	if err != nil || len(chain) != 1 {
 		t.Errorf("chain %+v, %v", chain, err)
+	}
+	// The member unix of unix-outer is a user of that name.
+	if chain, err := d.Chain(t.Context(), resolve(t, d, dormer.KindGroup, "unix"), resolve(t, d, dormer.KindGroup, "unix-outer")); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("chain from a group %+v, %v", chain, err)
 	}
 	if got := groupsOf(t, d, resolve(t, d, dormer.KindUser, "bob")); len(got) != 0 {
 		t.Errorf("groups of somebody else %q", got)
