@@ -206,6 +206,9 @@ func (a *Authenticator) attempt(ctx context.Context, t Attempt, check func(conte
 	if outcome := outcomeOf(err); outcome != wasGuess {
 		refund(outcome == wasRight)
 	}
+	if _, refused := errors.AsType[*RefusedError](err); refused {
+		return dormer.Principal{}, err // its reason is told and recorded as it is
+	}
 	if err != nil {
 		return dormer.Principal{}, fmt.Errorf("sign in: %w", err)
 	}

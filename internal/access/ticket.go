@@ -89,7 +89,10 @@ func (a *Authenticator) SignInTicket(ctx context.Context, token []byte, remote s
 		reply = t.Reply
 		return p, err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, dormer.ErrUnauthenticated), errors.Is(err, dormer.ErrDenied):
+		return p, nil, err // the cause alone: whoever records it says what it is of
+	case err != nil:
 		return p, nil, fmt.Errorf("sign in by ticket: %w", err)
 	}
 	return p, reply, nil

@@ -72,6 +72,9 @@ func TestKerberos(t *testing.T) {
 		if a.status != c.status || r.Action != "session.refuse" || !strings.HasPrefix(r.Detail, "kerberos: ") || !strings.Contains(r.Detail, c.cause) {
 			t.Errorf("%s: status %d, record %+v", name, a.status, r)
 		}
+		if strings.Count(r.Detail, "kerberos") != 1 || strings.Contains(r.Detail, "sign in by") {
+			t.Errorf("%s: the record says things twice: %q", name, r.Detail)
+		}
 		if strings.ContainsAny(r.Detail, "\x00\n") || strings.Contains(string(a.body), "token\":") {
 			t.Errorf("%s: record %q, answer %s", name, r.Detail, a.body)
 		}

@@ -157,9 +157,9 @@ func (a *Acceptor) Accept(ctx context.Context, token []byte) (t access.Ticket, e
 }
 
 // refuse makes the error of a ticket that does not count. What came from the
-// ticket is quoted and cut by the formats.
+// ticket is quoted and cut by the formats, which go on after "ticket".
 func refuse(format string, args ...any) error {
-	return fmt.Errorf("kerberos ticket: "+format+": %w", append(args, dormer.ErrUnauthenticated)...)
+	return fmt.Errorf("ticket "+format+": %w", append(args, dormer.ErrUnauthenticated)...)
 }
 
 var errMalformed = refuse("malformed")
