@@ -57,7 +57,7 @@ const (
 )
 
 // errNotEnrolled is what a client answers that has no instance yet.
-var errNotEnrolled = fmt.Errorf("this client is not enrolled; an administrator does it with a join token: %w", dormer.ErrUnavailable)
+var errNotEnrolled = fmt.Errorf("this computer is not enrolled; ask your administrator for a join token and run 'dormer enrol': %w", dormer.ErrUnavailable)
 
 // pollLoop polls when it is time, and at once when asked.
 func (a *Agent) pollLoop(ctx context.Context) {

@@ -286,6 +286,9 @@ func (a *Agent) SetPIN(ctx context.Context, peer agentapi.Peer, r agentapi.PINRe
 	if err := a.mayUse(peer); err != nil {
 		return agentapi.User{}, err
 	}
+	if r.Check && (r.Remove || r.PIN != "") {
+		return agentapi.User{}, dormer.Invalidf("check", "stands without a PIN and without remove")
+	}
 	s, err := a.sessionNamed(peer.UID, r.User)
 	if err != nil {
 		return agentapi.User{}, err
@@ -298,12 +301,17 @@ func (a *Agent) SetPIN(ctx context.Context, peer agentapi.Peer, r agentapi.PINRe
 	a.mu.Unlock()
 	var proof *standIn
 	if !r.Remove {
-		if err := checkPIN(r.PIN); err != nil {
-			return agentapi.User{}, err
+		if !r.Check {
+			if err := checkPIN(r.PIN); err != nil {
+				return agentapi.User{}, err
+			}
 		}
 		if passed, same := s.SignedIn.since(a.time); !same || passed > freshFor {
 			return agentapi.User{}, &deniedError{fmt.Sprintf(
 				"a PIN is set within %d minutes after signing in; sign in again, as 'dormer pin set --kerberos' or '--provider NAME' does", freshFor/time.Minute)}
+		}
+		if r.Check {
+			return userOf(s), nil
 		}
 		if proof, err = a.newStandIn(ctx, key, s.ID, agentapi.ProofPIN, r.PIN); err != nil {
 			return agentapi.User{}, err

@@ -285,8 +285,18 @@ func TestPIN(t *testing.T) {
 	d.want(err, dormer.ErrNotFound, "nobody is signed in")
 	d.pass(9 * time.Minute)
 	d.want(d.setPIN("846173"), nil, "")
+	check := func(r agentapi.PINRequest) error {
+		r.Check = true
+		_, err := d.agent.SetPIN(t.Context(), agentapi.Peer{UID: annesUID}, r)
+		return err
+	}
+	d.want(check(agentapi.PINRequest{}), nil, "")
+	d.want(check(agentapi.PINRequest{Remove: true}), dormer.ErrInvalid, "check")
+	d.want(check(agentapi.PINRequest{PIN: "946173"}), dormer.ErrInvalid, "check")
+	d.want(d.prove("846173"), nil, "") // nothing has changed
 	d.pass(2 * time.Minute)
 	d.want(d.setPIN("946173"), dormer.ErrDenied, "sign in again")
+	d.want(check(agentapi.PINRequest{}), dormer.ErrDenied, "sign in again")
 	d.byCode("anna")
 	d.want(d.setPIN("946173"), nil, "")
 	d.reboot(0)

@@ -166,11 +166,13 @@ type SignInRequest struct {
 }
 
 // PINRequest sets or removes the PIN that stands in for the password of a user
-// who signed in without one. User is as in SignOutRequest.
+// who signed in without one. User is as in SignOutRequest. Check changes
+// nothing: whether a PIN may be set is known before it is asked for.
 type PINRequest struct {
 	User   string `json:"user,omitempty"`
 	PIN    string `json:"pin,omitempty"`
 	Remove bool   `json:"remove,omitempty"`
+	Check  bool   `json:"check,omitempty"`
 }
 
 // ProveRequest proves that the user at the computer is the one who is signed

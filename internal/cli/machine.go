@@ -125,12 +125,23 @@ func findWorkspace(ctx context.Context, c *agentapi.Client, called string) (agen
 		return found[0], nil
 	case len(found) > 1:
 		return agentapi.Workspace{}, fmt.Errorf("several of your workspaces are called %s; name the machine that 'dormer status --json' shows: %w", called, dormer.ErrConflict)
-	case !s.Enrolled:
-		return agentapi.Workspace{}, fmt.Errorf("this computer is not enrolled; %s: %w", howToEnrol, dormer.ErrUnavailable)
-	case len(s.Users) == 0:
-		return agentapi.Workspace{}, fmt.Errorf("nobody has signed in here: %w", dormer.ErrUnauthenticated)
+	}
+	if err := nobody(s); err != nil {
+		return agentapi.Workspace{}, err
 	}
 	return agentapi.Workspace{}, fmt.Errorf("workspace %q: %w; 'dormer status' shows yours, 'dormer refresh' asks the server for new ones", called, dormer.ErrNotFound)
+}
+
+// nobody returns an error when nobody is signed in for the caller:
+// ErrUnavailable where nobody can, else ErrUnauthenticated.
+func nobody(s agentapi.Status) error {
+	switch {
+	case !s.Enrolled:
+		return fmt.Errorf("this computer is not enrolled; %s: %w", howToEnrol, dormer.ErrUnavailable)
+	case len(s.Users) == 0:
+		return fmt.Errorf("nobody has signed in here: %w", dormer.ErrUnauthenticated)
+	}
+	return nil
 }
 
 func (a *app) act(cmd *cobra.Command, called string, command agentapi.Command, done func(agentapi.Workspace) (bool, error), said string) error {

@@ -40,6 +40,10 @@ later, sign in again with --kerberos or --provider. It ends with your sign-in.`,
 				}
 				r.User = u.ID
 			}
+			// Nobody types a PIN, twice, that could not be set.
+			if _, err := c.SetPIN(ctx, agentapi.PINRequest{User: r.User, Check: true}); err != nil {
+				return orNobody(ctx, c, err)
+			}
 			var err error
 			if r.PIN, err = a.readNewPIN(); err != nil {
 				return err
@@ -64,7 +68,7 @@ func newPINRemove(a *app) *cobra.Command {
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
 			u, err := c.SetPIN(ctx, agentapi.PINRequest{User: optional(args), Remove: true})
 			if err != nil {
-				return err
+				return orNobody(ctx, c, err)
 			}
 			return a.say(u, "There is no PIN of %s on this computer any more.", u.Name)
 		}),
@@ -81,6 +85,9 @@ doubles each time, up to an hour.`,
 		Example: "  dormer pin test",
 		Args:    maxArgs(1),
 		RunE: a.withAgent(func(ctx context.Context, c *agentapi.Client, args []string) error {
+			if err := somebodyIn(ctx, c); err != nil {
+				return err
+			}
 			secret, err := a.readSecret("PIN", "PIN or password", false)
 			if err != nil {
 				return err
@@ -91,6 +98,27 @@ doubles each time, up to an hour.`,
 			return a.say(struct{}{}, "That is right.")
 		}),
 	}
+}
+
+// somebodyIn returns an error, as of findWorkspace, when nobody is signed in.
+func somebodyIn(ctx context.Context, c *agentapi.Client) error {
+	s, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return nobody(s)
+}
+
+// orNobody returns the error of somebodyIn in place of err where that is why
+// nothing was found.
+func orNobody(ctx context.Context, c *agentapi.Client, err error) error {
+	if !errors.Is(err, dormer.ErrNotFound) {
+		return err
+	}
+	if why := somebodyIn(ctx, c); why != nil {
+		return why
+	}
+	return err
 }
 
 // optional returns the only argument, or "".

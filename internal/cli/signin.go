@@ -65,6 +65,10 @@ in: on a computer of a domain nobody is asked.`,
 }
 
 func (a *app) signInByPassword(ctx context.Context, c *agentapi.Client, user string) (agentapi.User, error) {
+	// Where nobody can sign in no password is asked for.
+	if _, err := c.SignInInfo(ctx); err != nil {
+		return agentapi.User{}, err
+	}
 	password, err := a.readPassword("Password of "+user, false)
 	if err != nil {
 		return agentapi.User{}, err
