@@ -167,9 +167,9 @@ func (d *Embedded) Lookup(ctx context.Context, p dormer.Principal) (dormer.Princ
 	}
 }
 
-// Chain says through which groups a user is in group. It goes down from the
-// group, level by level, until it meets the user.
-func (d *Embedded) Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error) {
+// Chain says through which groups a user or a group is in group. It goes down
+// from the group, level by level, until it meets the member.
+func (d *Embedded) Chain(ctx context.Context, member, group dormer.Principal) ([]dormer.Principal, error) {
 	top, err := d.Lookup(ctx, group)
 	if err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (d *Embedded) Chain(ctx context.Context, user, group dormer.Principal) ([]d
 			}
 			for _, m := range members {
 				switch {
-				case m.Kind == user.Kind && m.ID == user.Key:
+				case m.Kind == member.Kind && m.ID == member.Key:
 					var chain []dormer.Principal
 					for l := at; l != nil; l = l.up {
 						chain = append(chain, l.group)
@@ -206,5 +206,5 @@ func (d *Embedded) Chain(ctx context.Context, user, group dormer.Principal) ([]d
 		}
 		level = below
 	}
-	return nil, fmt.Errorf("%s is not in %s: %w", user.Name, top.Name, dormer.ErrNotFound)
+	return nil, fmt.Errorf("%s is not in %s: %w", member.Name, top.Name, dormer.ErrNotFound)
 }

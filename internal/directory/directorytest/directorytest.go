@@ -377,6 +377,22 @@ func chain(t *testing.T, f Fixture) {
 	if got, err := d.Chain(t.Context(), find(dormer.KindUser, Bob), outer); !errors.Is(err, dormer.ErrNotFound) {
 		t.Errorf("chain of somebody else: %+v, %v", got, err)
 	}
+	// From a group, which the chain does not begin with.
+	got, err := d.Chain(t.Context(), inner, outermost)
+	if f.Flat {
+		if !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("chain from a group where none is in another: %+v, %v", got, err)
+		}
+	} else if diff := cmp.Diff([]dormer.Principal{outer, outermost}, got); diff != "" || err != nil {
+		t.Errorf("chain from %s to %s: %v\n%s", Inner, Outermost, err, diff)
+	}
+	missing := inner
+	missing.Key = "no-such-key"
+	for _, pair := range [][2]dormer.Principal{{outermost, inner}, {missing, outermost}, {inner, inner}} {
+		if got, err := d.Chain(t.Context(), pair[0], pair[1]); !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("chain from group %s to %s: %+v, %v", pair[0].Key, pair[1].Key, got, err)
+		}
+	}
 }
 
 // renamed: a group keeps its key, so grants to it stay.

@@ -332,26 +332,26 @@ func (n *node) chain() []dormer.Principal {
 	return list
 }
 
-// Chain says through which groups a user is in group.
-func (d *Directory) Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error) {
+// Chain says through which groups a user or a group is in group.
+func (d *Directory) Chain(ctx context.Context, member, group dormer.Principal) ([]dormer.Principal, error) {
 	if group.Directory != d.config.Name || group.Kind != dormer.KindGroup {
 		return nil, fmt.Errorf("find a group of directory %s: %w", d.config.Name, dormer.ErrNotFound)
 	}
 	var chain []dormer.Principal
 	err := d.pool.search(ctx, func(c *conn) error {
-		e, err := d.byKey(ctx, c, user, "primaryGroupID")
+		e, err := d.byKey(ctx, c, member, "primaryGroupID")
 		if err != nil {
 			return err
 		}
-		first, err := d.primaryGroup(ctx, c, user, e)
+		first, err := d.primaryGroup(ctx, c, member, e)
 		if err != nil {
 			return err
 		}
-		nameAttribute := d.schema.userName
-		if user.Kind == dormer.KindGroup {
-			nameAttribute = d.schema.groupName
+		from := d.nodeOf(d.schema.userName, e)
+		if d.schema.memberByName && member.Kind == dormer.KindGroup {
+			from.value = "" // groups of names hold no groups, only users of the same name
 		}
-		chain, err = d.chain(ctx, c, []node{d.nodeOf(nameAttribute, e)}, first, group)
+		chain, err = d.chain(ctx, c, []node{from}, first, group)
 		return err
 	})
 	return chain, err
