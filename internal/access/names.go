@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dormer-project/dormer"
 )
@@ -59,26 +60,57 @@ func (a *Authenticator) Resolve(ctx context.Context, kind dormer.PrincipalKind, 
 	return p, err
 }
 
+// UnansweredError is an ErrUnavailable: some of the directories that were
+// searched did not answer. What the others said stands beside it.
+type UnansweredError struct {
+	Directories []string
+	// Err is what was wrong with them, or nil where that is not known.
+	Err error
+}
+
+// Away names the directories.
+func (e *UnansweredError) Away() string {
+	if len(e.Directories) == 1 {
+		return "directory " + e.Directories[0]
+	}
+	return "directories " + strings.Join(e.Directories, ", ")
+}
+
+func (e *UnansweredError) Error() string {
+	said := "no answer from " + e.Away()
+	if e.Err != nil {
+		said += ": " + e.Err.Error()
+	}
+	return said
+}
+
+// Is makes an *UnansweredError match dormer.ErrUnavailable.
+func (e *UnansweredError) Is(target error) bool { return target == dormer.ErrUnavailable }
+
+func (e *UnansweredError) Unwrap() error { return e.Err }
+
 // Match lists who goes by exactly that name in any directory, or in the one
-// that PREFIX\ or @suffix names; at most limit, none when there is none. An
-// error names the directory that it is from.
+// that PREFIX\ or @suffix names; at most limit, none when there is none. Where
+// some directories do not answer, it returns whom the others have beside an
+// *UnansweredError; an error names the directory that it is from.
 func (a *Authenticator) Match(ctx context.Context, kind dormer.PrincipalKind, who string, limit int) ([]Entry, error) {
 	if len(who) > maxUser {
 		return nil, nil
 	}
-	return a.search(who, limit, func(d Directory, who string, limit int) ([]Entry, error) { return d.Match(ctx, kind, who, limit) })
+	return a.search(ctx, who, limit, func(d Directory, who string, limit int) ([]Entry, error) { return d.Match(ctx, kind, who, limit) })
 }
 
 // Find lists principals whose names begin with prefix, of all directories or
-// the one that PREFIX\ names, at most limit.
+// the one that PREFIX\ names, at most limit. Directories that do not answer are
+// as with Match.
 func (a *Authenticator) Find(ctx context.Context, prefix string, limit int) ([]Entry, error) {
 	if len(prefix) > maxUser {
 		return nil, nil
 	}
-	return a.search(prefix, limit, func(d Directory, who string, limit int) ([]Entry, error) { return d.Find(ctx, who, limit) })
+	return a.search(ctx, prefix, limit, func(d Directory, who string, limit int) ([]Entry, error) { return d.Find(ctx, who, limit) })
 }
 
-func (a *Authenticator) search(who string, limit int, ask func(d Directory, who string, limit int) ([]Entry, error)) ([]Entry, error) {
+func (a *Authenticator) search(ctx context.Context, who string, limit int, ask func(d Directory, who string, limit int) ([]Entry, error)) ([]Entry, error) {
 	asked := a.mounts.all
 	to := a.mounts.route(who)
 	switch {
@@ -88,17 +120,31 @@ func (a *Authenticator) search(who string, limit int, ask func(d Directory, who 
 		asked = []Mount{to.Mount}
 	}
 	var found []Entry
+	var away []string
+	var errs []error
+	answered := 0
 	for _, d := range asked {
 		if len(found) >= limit {
 			break
 		}
 		some, err := ask(d.Directory, to.name, limit-len(found))
-		if err != nil {
+		switch {
+		case err == nil:
+			found = append(found, some...)
+			answered++
+			continue
+		case ctx.Err() != nil || !errors.Is(err, dormer.ErrUnavailable):
 			return nil, fmt.Errorf("search directory %s: %w", d.Name(), err)
 		}
-		found = append(found, some...)
+		away, errs = append(away, d.Name()), append(errs, fmt.Errorf("search directory %s: %w", d.Name(), err))
 	}
-	return found, nil
+	switch {
+	case len(away) == 0:
+		return found, nil
+	case answered == 0:
+		return nil, errors.Join(errs...)
+	}
+	return found, &UnansweredError{Directories: away, Err: errors.Join(errs...)}
 }
 
 // Lookup finds a principal by its key and returns it with the name that it has

@@ -211,10 +211,23 @@ func TestSearch(t *testing.T) {
 		t.Errorf("at most two: %v, %v", entryNames(got), err)
 	}
 	r.other.Down(true)
-	_, err := r.Match(t.Context(), dormer.KindUser, "alice", 10)
-	wantKind(t, "when one directory does not answer", err, dormer.ErrUnavailable)
-	if err != nil && !strings.Contains(err.Error(), "directory other") {
-		t.Errorf("the error does not name the directory: %v", err)
+	for what, search := range map[string]func() ([]access.Entry, error){
+		"match": func() ([]access.Entry, error) { return r.Match(t.Context(), dormer.KindUser, "alice", 10) },
+		"find":  func() ([]access.Entry, error) { return r.Find(t.Context(), "ali", 10) },
+	} {
+		got, err := search()
+		wantKind(t, what+" when one directory does not answer", err, dormer.ErrUnavailable)
+		away, ok := errors.AsType[*access.UnansweredError](err)
+		if !ok || cmp.Diff([]string{"other"}, away.Directories) != "" || !strings.Contains(err.Error(), "directory other") {
+			t.Errorf("%s: the error does not name the directory: %v", what, err)
+		}
+		if diff := cmp.Diff([]string{`corp\alice`}, entryNames(got)); diff != "" {
+			t.Errorf("%s of those that answer:\n%s", what, diff)
+		}
+	}
+	got, err := r.Match(t.Context(), dormer.KindUser, `other\alice`, 10)
+	if _, some := errors.AsType[*access.UnansweredError](err); some || !errors.Is(err, dormer.ErrUnavailable) || len(got) > 0 {
+		t.Errorf("in the one that does not answer: %v, %v", got, err)
 	}
 	if _, err := r.Match(t.Context(), dormer.KindUser, `corp\alice`, 10); err != nil {
 		t.Errorf("in the one that does: %v", err)

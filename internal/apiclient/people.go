@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -86,10 +87,21 @@ func (c *Client) SetMember(ctx context.Context, group string, kind dormer.Princi
 	return err
 }
 
-// Find lists users and groups whose names begin with prefix.
+// search returns what the directories found, beside an
+// *access.UnansweredError where some of them did not answer.
+func (c *Client) search(ctx context.Context, path string, query url.Values) ([]rest.Entry, error) {
+	found, err := ask[rest.Found](ctx, c, http.MethodGet, path, query, nil)
+	if err == nil && len(found.Unanswered) > 0 {
+		err = &access.UnansweredError{Directories: found.Unanswered}
+	}
+	return found.Items, err
+}
+
+// Find lists users and groups whose names begin with prefix. Where some
+// directories do not answer, it returns whom the others have beside an
+// *access.UnansweredError.
 func (c *Client) Find(ctx context.Context, prefix string, limit int) ([]rest.Entry, error) {
-	l, err := ask[rest.List[rest.Entry]](ctx, c, http.MethodGet, "/directory/find", url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(limit)}}, nil)
-	return l.Items, err
+	return c.search(ctx, "/directory/find", url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(limit)}})
 }
 
 // Resolve checks a name: ErrNotFound when no user or group has it.
@@ -98,14 +110,13 @@ func (c *Client) Resolve(ctx context.Context, kind dormer.PrincipalKind, name st
 }
 
 // Check lists who goes by a name in the directories: users, groups, or both when
-// kind is empty.
+// kind is empty. Directories that do not answer are as with Find.
 func (c *Client) Check(ctx context.Context, kind dormer.PrincipalKind, name string) ([]rest.Entry, error) {
 	q := url.Values{"name": {name}}
 	if kind != "" {
 		q.Set("kind", string(kind))
 	}
-	l, err := ask[rest.List[rest.Entry]](ctx, c, http.MethodGet, "/directory/check", q, nil)
-	return l.Items, err
+	return c.search(ctx, "/directory/check", q)
 }
 
 // TestDirectories has the server examine its directories.

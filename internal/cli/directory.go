@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -301,13 +302,35 @@ func newGroupDelete(a *app) *cobra.Command {
 	return cmd
 }
 
+// found is what find prints with --json.
+type found struct {
+	Found      []rest.Entry `json:"found"`
+	Unanswered []string     `json:"unanswered,omitempty"`
+}
+
+// unanswered warns of the directories that a search had to leave out and
+// returns them. Any other error it returns.
+func (a *app) unanswered(err error) ([]string, error) {
+	away, ok := errors.AsType[*access.UnansweredError](err)
+	if !ok {
+		return nil, err
+	}
+	for _, d := range away.Directories {
+		a.warn("directory %s does not answer: whom it has is not shown; 'dormer directory test' says what is wrong", printable(d))
+	}
+	return away.Directories, nil
+}
+
 func newDirectoryFind(a *app) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "find PREFIX", Short: "Find users and groups whose names begin so", Args: exactArgs(1),
+		Long: `Shows users and groups one of whose names begins so, in all directories or in the
+one of DIRECTORY\PREFIX. A directory that does not answer is told and left out.`,
 		Example: "  dormer directory find off",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			all, err := c.Find(ctx, args[0], limit)
+			away, err := a.unanswered(err)
 			if err != nil {
 				return err
 			}
@@ -316,7 +339,7 @@ func newDirectoryFind(a *app) *cobra.Command {
 				p := e.Principal
 				rows[i] = []string{p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail}
 			}
-			return a.print(all, []string{"NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "DETAIL"}, rows)
+			return a.print(found{all, away}, []string{"NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "DETAIL"}, rows)
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
@@ -325,8 +348,8 @@ func newDirectoryFind(a *app) *cobra.Command {
 
 // checked is what check prints of one name with --json.
 type checked struct {
-	Name  string       `json:"name"`
-	Found []rest.Entry `json:"found"`
+	Name string `json:"name"`
+	found
 }
 
 func newDirectoryCheck(a *app) *cobra.Command {
@@ -336,7 +359,8 @@ func newDirectoryCheck(a *app) *cobra.Command {
 		Long: `Shows which users and groups go by a name, exactly: account name, name for
 people, user principal name or mail address. DIRECTORY\NAME and NAME@DOMAIN ask
 one directory. Where several are listed, grant to the one that is meant as
-DIRECTORY\NAME. A name that nobody has gives the exit code 5.`,
+DIRECTORY\NAME. A name that nobody has gives the exit code 5; a name that was not
+found while a directory does not answer gives 7.`,
 		Example: `  dormer directory check alice
   dormer directory check --group 'CORP\office' 'CORP\staff'`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -357,19 +381,35 @@ DIRECTORY\NAME. A name that nobody has gives the exit code 5.`,
 			}
 			all := make([]checked, len(args))
 			var rows [][]string
-			var missing []string
+			var missing, unknown, silent []string
 			for i, called := range args {
-				found, err := c.Check(ctx, kind, called)
+				entries, err := c.Check(ctx, kind, called)
+				if away, ok := errors.AsType[*access.UnansweredError](err); ok {
+					err = nil
+					all[i].Unanswered = away.Directories
+					silent = append(silent, away.Directories...)
+				}
 				if err != nil {
 					return err
 				}
-				all[i] = checked{called, found}
-				for _, e := range found {
+				all[i].Name, all[i].Found = called, entries
+				for _, e := range entries {
 					p := e.Principal
 					rows = append(rows, []string{called, p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail})
 				}
-				if len(found) == 0 {
+				switch {
+				case len(entries) > 0:
+				case len(all[i].Unanswered) > 0:
+					unknown = append(unknown, `"`+printable(called)+`"`)
+				default:
 					missing = append(missing, `"`+printable(called)+`"`)
+				}
+			}
+			slices.Sort(silent)
+			silent = slices.Compact(silent)
+			if len(silent) > 0 {
+				if _, err := a.unanswered(&access.UnansweredError{Directories: silent}); err != nil {
+					return err
 				}
 			}
 			if a.json || len(rows) > 0 {
@@ -377,12 +417,21 @@ DIRECTORY\NAME. A name that nobody has gives the exit code 5.`,
 					return err
 				}
 			}
-			if len(missing) > 0 {
-				what := "user or group"
-				if kind != "" {
-					what = string(kind)
+			what := "user or group"
+			if kind != "" {
+				what = string(kind)
+			}
+			none := fmt.Sprintf("no %s goes by %s", what, strings.Join(missing, ", "))
+			switch {
+			case len(unknown) > 0:
+				// The code says that it is not known, also where another name is nobody's.
+				err := fmt.Errorf("whether a %s goes by %s is not known: %w", what, strings.Join(unknown, ", "), &access.UnansweredError{Directories: silent})
+				if len(missing) > 0 {
+					err = fmt.Errorf("%s; %w", none, err)
 				}
-				return fmt.Errorf("no %s goes by %s: %w", what, strings.Join(missing, ", "), dormer.ErrNotFound)
+				return err
+			case len(missing) > 0:
+				return fmt.Errorf("%s: %w", none, dormer.ErrNotFound)
 			}
 			return nil
 		}),

@@ -3,28 +3,32 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
-// entriesOf is a list of found as it is answered.
-func entriesOf(found []access.Entry) rest.List[rest.Entry] {
-	items := make([]rest.Entry, len(found))
+// foundOf is what a search found as it is answered, and its error unless that
+// only says which directories are left out.
+func foundOf(found []access.Entry, err error) (rest.Found, error) {
+	answer := rest.Found{Items: make([]rest.Entry, len(found))}
 	for i, e := range found {
-		items[i] = rest.Entry(e)
+		answer.Items[i] = rest.Entry(e)
 	}
-	return rest.List[rest.Entry]{Items: items}
+	if away, ok := errors.AsType[*access.UnansweredError](err); ok {
+		answer.Unanswered, err = away.Directories, nil
+	}
+	return answer, err
 }
 
-func (a *API) findPrincipals(c *call, _ rest.None) (rest.List[rest.Entry], error) {
+func (a *API) findPrincipals(c *call, _ rest.None) (rest.Found, error) {
 	_, limit, err := c.page()
 	if err != nil {
-		return rest.List[rest.Entry]{}, err
+		return rest.Found{}, err
 	}
-	found, err := a.Access.Find(c.ctx(), c.r.URL.Query().Get("prefix"), limit)
-	return entriesOf(found), err
+	return foundOf(a.Access.Find(c.ctx(), c.r.URL.Query().Get("prefix"), limit))
 }
 
 func (a *API) resolvePrincipal(c *call, _ rest.None) (dormer.Principal, error) {
@@ -61,8 +65,8 @@ func (a *API) meant(c *call, kind dormer.PrincipalKind, name string, err error) 
 }
 
 // checkPrincipal lists who goes by a name. Nobody is an answer too.
-func (a *API) checkPrincipal(c *call, _ rest.None) (rest.List[rest.Entry], error) {
-	none := rest.List[rest.Entry]{}
+func (a *API) checkPrincipal(c *call, _ rest.None) (rest.Found, error) {
+	none := rest.Found{}
 	q := c.r.URL.Query()
 	kinds := []dormer.PrincipalKind{dormer.PrincipalKind(q.Get("kind"))}
 	switch kinds[0] {
@@ -79,17 +83,22 @@ func (a *API) checkPrincipal(c *call, _ rest.None) (rest.List[rest.Entry], error
 	if err != nil {
 		return none, err
 	}
-	var all []access.Entry
+	all := rest.Found{Items: []rest.Entry{}}
 	for _, kind := range kinds {
-		found, err := a.Access.Match(c.ctx(), kind, q.Get("name"), limit-len(all))
+		found, err := foundOf(a.Access.Match(c.ctx(), kind, q.Get("name"), limit-len(all.Items)))
 		if err != nil {
 			return none, fmt.Errorf("check the name: %w", err)
 		}
-		if all = append(all, found...); len(all) >= limit {
+		for _, away := range found.Unanswered {
+			if !slices.Contains(all.Unanswered, away) {
+				all.Unanswered = append(all.Unanswered, away)
+			}
+		}
+		if all.Items = append(all.Items, found.Items...); len(all.Items) >= limit {
 			break
 		}
 	}
-	return entriesOf(all), nil
+	return all, nil
 }
 
 func (a *API) testDirectories(c *call, _ rest.None) (rest.List[rest.DirectoryTest], error) {

@@ -43,6 +43,45 @@ func TestCheckNames(t *testing.T) {
 	}
 }
 
+// TestSearchWithoutAll: a directory that does not answer keeps nobody from what
+// the others have; it is named.
+func TestSearchWithoutAll(t *testing.T) {
+	h := newProofs(t)
+	corp := accesstest.NewDirectory("corp")
+	corp.Add(accesstest.User{Name: "alice"})
+	h.serve(access.Mount{Directory: corp})
+	c := h.harness.client(h.admin)
+	for _, down := range []bool{false, true} {
+		corp.Down(down)
+		want := 2
+		if down {
+			want = 1
+		}
+		for what, search := range map[string]func(who string) ([]rest.Entry, error){
+			"check": func(who string) ([]rest.Entry, error) { return c.Check(t.Context(), "", who) },
+			"find":  func(who string) ([]rest.Entry, error) { return c.Find(t.Context(), who, 10) },
+		} {
+			found, err := search("alice")
+			away, named := errors.AsType[*access.UnansweredError](err)
+			if len(found) != want || named != down || named && cmp.Diff([]string{"corp"}, away.Directories) != "" || !named && err != nil {
+				t.Errorf("%s: %+v, %v", what, found, err)
+			}
+			if found, err := search("nobody"); len(found) != 0 || errors.Is(err, dormer.ErrUnavailable) != down {
+				t.Errorf("%s nobody: %+v, %v", what, found, err)
+			}
+			if _, err := search(`corp\alice`); errors.Is(err, dormer.ErrUnavailable) != down {
+				t.Errorf("%s in the one directory: %v", what, err)
+			}
+		}
+	}
+	if p, err := c.Resolve(t.Context(), dormer.KindUser, "alice"); err != nil || p.Directory != dormer.EmbeddedDirectory {
+		t.Errorf("resolve: %+v, %v", p, err)
+	}
+	if _, err := c.Resolve(t.Context(), dormer.KindUser, `corp\alice`); !errors.Is(err, dormer.ErrUnavailable) {
+		t.Errorf("resolve in the directory that does not answer: %v", err)
+	}
+}
+
 // TestOperatorsThatAreNotWhatTheyWere are shown as what they are, not dropped.
 func TestOperatorsThatAreNotWhatTheyWere(t *testing.T) {
 	h := newProofs(t)

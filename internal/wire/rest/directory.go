@@ -70,3 +70,9 @@ type Member struct {
 type NewGroup struct {
 	Name string `json:"name"`
 }
+
+// Found is who was found in the directories.
+type Found struct {
+	Items      []Entry  `json:"items"`
+	Unanswered []string `json:"unanswered,omitempty" doc:"directories that did not answer: whom they have is not among the items"`
+}
