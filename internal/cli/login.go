@@ -67,7 +67,10 @@ func (a *app) withServer(f func(ctx context.Context, c *apiclient.Client, args [
 		}
 		err = f(cmd.Context(), c, args)
 		if file := a.tokenFile(); file != "" && errors.Is(err, dormer.ErrUnauthenticated) {
-			err = proofError{fmt.Errorf("the API token in %s is not accepted: it has expired or was revoked, or its owner may not sign in any more: %w", file, err)}
+			// What the server says is for people who have no token: to sign in.
+			err = proofError{fmt.Errorf(
+				"the API token in %s is not accepted: it is revoked, expired or unknown, or its owner may not sign in any more; make another with 'dormer token api create': %w",
+				file, dormer.ErrUnauthenticated)}
 		}
 		return err
 	}
