@@ -51,7 +51,9 @@ type lockout struct {
 const (
 	policyLife = time.Minute
 	// forEver is a span that does not end.
-	forEver     = time.Duration(1<<63 - 1)
+	forEver = time.Duration(1<<63 - 1)
+	// longestRest is the longest window whose end somebody may wait for.
+	longestRest = 30 * 24 * time.Hour
 	maxPolicies = 1_000
 )
 
@@ -114,9 +116,9 @@ func (g *guard) forbids(a attempts, l lockout, known bool, now time.Time) bool {
 }
 
 // rest is for how long such an account is guarded still, in whole minutes: until
-// its domain forgets the last wrong password. 0: it never does.
+// its domain forgets the last wrong password. 0: nobody waits for that.
 func (l lockout) rest(a attempts, now time.Time) time.Duration {
-	if l.window == forEver {
+	if l.window > longestRest {
 		return 0
 	}
 	left := l.window
@@ -124,7 +126,7 @@ func (l lockout) rest(a attempts, now time.Time) time.Duration {
 		// At most the window, also where the clocks differ.
 		left = min(left, l.window-now.Sub(a.last))
 	}
-	return (max(left, 1)-1)/time.Minute*time.Minute + time.Minute
+	return (max(left, 1) - 1).Truncate(time.Minute) + time.Minute
 }
 
 // mayTry returns a *access.RefusedError when no password must be tried now, else

@@ -109,6 +109,7 @@ func TestGuardRest(t *testing.T) {
 		{30 * time.Minute, 30 * time.Minute, time.Minute},
 		{30 * time.Minute, -time.Hour, 30 * time.Minute},
 		{forEver, time.Minute, 0},
+		{forEver - 1, time.Minute, 0},
 	} {
 		if got := (lockout{window: c.window}).rest(attempts{last: now.Add(-c.ago)}, now); got != c.want {
 			t.Errorf("%s after the last of a window of %s: wait %s, want %s", c.ago, c.window, got, c.want)
