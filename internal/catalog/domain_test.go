@@ -93,6 +93,24 @@ func TestWhyInADomain(t *testing.T) {
 	why(`CORP\alice`, `corp\alice gets Office from the grant to group corp\everyone-office (alice > staff > office > everyone-office)`)
 	why(`CORP\carol`, `corp\carol does not get Office: none of its grants`, `corp\everyone-office, corp\strangers`)
 	why(`CORP\dt-disabled`, `corp\dt-disabled does not get Office: the account is disabled in directory corp`)
+	// As if in the innermost of three nested groups; and in one that is in none.
+	asIf := func(group string) catalog.Explanation {
+		t.Helper()
+		e, err := f.Why(t.Context(), people, catalog.Question{Workspace: r.Workspace, User: `CORP\carol`, AsIfIn: []dormer.Principal{{Directory: "corp", Kind: dormer.KindGroup, Name: group}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	if e := asIf("staff"); !e.Gets || e.Reason != `corp\carol gets Office from the grant to group corp\everyone-office (carol > staff > office > everyone-office)` {
+		t.Errorf("%v, %s", e.Gets, e.Reason)
+	}
+	if e := asIf("strangers"); !e.Gets || !strings.Contains(e.Reason, "(carol > strangers)") {
+		t.Errorf("%v, %s", e.Gets, e.Reason)
+	}
+	if e := asIf("renamable"); e.Gets || !strings.HasSuffix(e.Reason, `no grant is to group corp\renamable or to a group that it is in`) {
+		t.Errorf("%v, %s", e.Gets, e.Reason)
+	}
 	corp.RemoveMember(t, "staff", corp.DN("alice"))
 	why(`CORP\alice`, `corp\alice does not get Office`)
 	corp.AddMember(t, "staff", corp.DN("alice"))
@@ -101,6 +119,7 @@ func TestWhyInADomain(t *testing.T) {
 	corp.LDIF(t, fmt.Sprintf("dn: %s\nchangetype: modify\nreplace: sAMAccountName\nsAMAccountName: all-office\n", corp.GroupDN("everyone-office")))
 	corp.LDIF(t, fmt.Sprintf("dn: %s\nchangetype: delete\n", corp.GroupDN("strangers")))
 	why(`CORP\alice`, `corp\alice gets Office`, `alice > staff > office > all-office`)
+	why(`CORP\carol`, `corp\carol does not get Office`, `a group that has one (corp\everyone-office), or`)
 	states := func(want ...string) {
 		t.Helper()
 		all, err := f.Principals(t.Context(), r.Workspace)

@@ -24,9 +24,9 @@ type People interface {
 	// GroupsOf returns the groups that a user is in, nested ones too, as the
 	// directories say now. *access.RefusedError when the account may not be used.
 	GroupsOf(ctx context.Context, user dormer.Principal) ([]dormer.Principal, error)
-	// Chain returns the groups from the user's own to group itself. ErrNotFound
-	// when the user is not in it.
-	Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error)
+	// Chain returns the groups from that which names the member, a user or a
+	// group, to group itself. ErrNotFound when the member is not in it.
+	Chain(ctx context.Context, member, group dormer.Principal) ([]dormer.Principal, error)
 }
 
 // Question is what Why answers.
@@ -39,6 +39,9 @@ type Question struct {
 	// embedded one), kind and name count.
 	With    []policy.Grant
 	Without []dormer.Principal
+	// AsIfIn are groups that the user is taken to be in, and so in those that
+	// hold them: by directory ("" is the embedded one) and key, else name.
+	AsIfIn []dormer.Principal
 }
 
 // Client is a computer that a question is about.
@@ -63,7 +66,7 @@ type Explanation struct {
 	Fields []policy.Explained
 	// PolicyHash is that of a lease; empty when none is issued.
 	PolicyHash string
-	// Otherwise is what holds without With and Without; nil when neither was
+	// Otherwise is what holds without With, Without and AsIfIn; nil when none was
 	// asked for.
 	Otherwise *Explanation
 }
@@ -73,9 +76,11 @@ type GrantReason struct {
 	Principal dormer.Principal
 	Counts    bool
 	Reason    string
-	// Chain are the groups from the user's own to that of the grant.
+	// Chain are the groups from the user's own, or that of Question.AsIfIn, to
+	// that of the grant.
 	Chain []dormer.Principal
 	Added bool // by the question
+	gone  bool // the group is not in its directory any more
 }
 
 // Why says what a user gets of a workspace on a client and where each value
@@ -110,14 +115,18 @@ func (c *Catalog) Why(ctx context.Context, people People, q Question) (Explanati
 		return Explanation{}, err
 	}
 	now, err := asked.explain(nil, nil)
-	if err != nil || len(q.With) == 0 && len(q.Without) == 0 {
+	if err != nil || len(q.With) == 0 && len(q.Without) == 0 && len(q.AsIfIn) == 0 {
 		return now, err
 	}
 	without, err := asked.leftOut(q.Without)
 	if err != nil {
 		return Explanation{}, err
 	}
+	if asked, err = asked.asIfIn(ctx, people, q.AsIfIn); err != nil {
+		return Explanation{}, err
+	}
 	then, err := asked.explain(q.With, without)
+	then.Reason += asked.idle
 	then.Otherwise = &now
 	return then, err
 }
@@ -133,6 +142,8 @@ type inquiry struct {
 	refused string
 	mine    []int         // places of the user's grants
 	grants  []GrantReason // of the document, as it stands
+	// idle names the groups of Question.AsIfIn by which no grant is reached.
+	idle string
 }
 
 // maxChains bounds how many chains of groups are looked for: each takes several
@@ -142,7 +153,8 @@ const maxChains = 100
 // reasons says of each grant of the document whether it counts.
 func (q *inquiry) reasons(ctx context.Context, people People) ([]GrantReason, error) {
 	out := make([]GrantReason, len(q.workspace.doc.Grants))
-	chains := 0
+	chains, lookups := 0, 0
+	s := settler{silent: make(map[string]error)}
 	for i := range q.workspace.doc.Grants {
 		g := &q.workspace.doc.Grants[i]
 		r := GrantReason{Principal: g.Principal.Resolved()}
@@ -152,6 +164,11 @@ func (q *inquiry) reasons(ctx context.Context, people People) ([]GrantReason, er
 			r.Reason = q.refused
 		case !mine && isGroup:
 			r.Reason = fmt.Sprintf("%s is not in this group", q.user.Shown())
+			if lookups++; lookups <= maxLookups {
+				if err := q.present(ctx, &s, &r); err != nil {
+					return nil, err
+				}
+			}
 		case !mine:
 			r.Reason = "this is another user"
 		case !isGroup:
@@ -173,6 +190,106 @@ func (q *inquiry) reasons(ctx context.Context, people People) ([]GrantReason, er
 		out[i] = r
 	}
 	return out, nil
+}
+
+// maxLookups bounds how many groups that the user is not in are looked for.
+const maxLookups = 100
+
+// present says of a group that nobody is in it any more: it, or its directory,
+// is gone. One that does not answer says nothing.
+func (q *inquiry) present(ctx context.Context, s *settler, r *GrantReason) error {
+	d := q.catalog.directory(r.Principal.Directory)
+	if d == nil {
+		r.gone, r.Reason = true, fmt.Sprintf("%.80q is not a directory of this instance any more", r.Principal.Directory)
+		return nil
+	}
+	_, err := s.ask(d, func() (dormer.Principal, error) { return d.Lookup(ctx, r.Principal) })
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		r.gone, r.Reason = true, fmt.Sprintf("the group is gone from directory %s; take the grant out, or grant to another group", d.Name())
+	case err != nil && !errors.Is(err, dormer.ErrUnavailable):
+		return fmt.Errorf("look group %s up in directory %s: %w", r.Principal.Name, d.Name(), err)
+	}
+	return nil
+}
+
+// maxAssumed bounds the chains that are looked for from groups of
+// Question.AsIfIn.
+const maxAssumed = 500
+
+// asIfIn is the inquiry with the user in further groups.
+func (q inquiry) asIfIn(ctx context.Context, people People, groups []dormer.Principal) (inquiry, error) {
+	q.mine, q.grants = slices.Clone(q.mine), slices.Clone(q.grants)
+	chains := 0
+	for n, g := range groups {
+		path := fmt.Sprintf("as_if_in[%d]", n)
+		x, err := q.catalog.groupOf(ctx, path, g)
+		if err != nil {
+			return inquiry{}, err
+		}
+		reached := false
+		for i := range q.grants {
+			r := &q.grants[i]
+			if r.Principal.Kind != dormer.KindGroup || r.gone {
+				continue
+			}
+			chain := []dormer.Principal{x}
+			if r.Principal.ID() != x.ID() {
+				if chains++; chains > maxAssumed {
+					return inquiry{}, dormer.Invalidf(path, "more than %d grants to groups would have to be asked for; ask about fewer groups at once", maxAssumed)
+				}
+				beyond, err := people.Chain(ctx, x, r.Principal)
+				if errors.Is(err, dormer.ErrNotFound) {
+					continue
+				}
+				if err != nil {
+					return inquiry{}, fmt.Errorf("ask whether group %s is in group %s: %w", x.Shown(), r.Principal.Shown(), err)
+				}
+				chain = append(chain, beyond...)
+			}
+			reached = true
+			if q.refused != "" || slices.Contains(q.mine, i) {
+				continue
+			}
+			q.mine, r.Chain = append(q.mine, i), chain
+			r.Reason = "as if through " + q.chain(*r)
+			if err := q.settle(r, &q.workspace.doc.Grants[i], true); err != nil {
+				return inquiry{}, err
+			}
+		}
+		if !reached {
+			q.idle += fmt.Sprintf("; no grant is to group %s or to a group that it is in", x.Shown())
+		}
+	}
+	return q, nil
+}
+
+// groupOf finds a group of a question by its key, else by its name.
+func (c *Catalog) groupOf(ctx context.Context, path string, g dormer.Principal) (dormer.Principal, error) {
+	if g.Directory == "" {
+		g.Directory = dormer.EmbeddedDirectory
+	}
+	d := c.directory(g.Directory)
+	switch {
+	case g.Kind != dormer.KindGroup:
+		return g, dormer.Invalidf(path, "is not a group")
+	case d == nil:
+		return g, dormer.Invalidf(path, "%.80q is not a directory of this instance", g.Directory)
+	}
+	var found dormer.Principal
+	var err error
+	if g.Key != "" {
+		found, err = d.Lookup(ctx, g)
+	} else {
+		found, err = d.Resolve(ctx, g.Kind, g.Name)
+	}
+	if errors.Is(err, dormer.ErrNotFound) {
+		return g, dormer.Invalidf(path, "there is no group %.80q in directory %s", g.Name, d.Name())
+	}
+	if err != nil {
+		return g, fmt.Errorf("look group %.80q up in directory %s: %w", g.Name, d.Name(), err)
+	}
+	return found, nil
 }
 
 // settle says whether a grant counts that is the user's.
@@ -377,15 +494,21 @@ func (q *inquiry) nothing(grants []GrantReason) string {
 	if q.refused != "" {
 		return q.verdict("does not get") + ": " + q.refused
 	}
-	var groups []string
+	var groups, gone []string
 	for _, r := range grants {
-		if r.Principal.Kind == dormer.KindGroup && !r.Added && len(groups) < maxNamed {
+		if r.gone && len(gone) < maxNamed {
+			gone = append(gone, r.Principal.Shown())
+		}
+		if !r.gone && r.Principal.Kind == dormer.KindGroup && !r.Added && len(groups) < maxNamed {
 			groups = append(groups, r.Principal.Shown())
 		}
 	}
 	switch {
 	case len(grants) == 0:
 		return q.verdict("does not get") + ": nobody is granted it; add a grant"
+	case len(groups) == 0 && len(gone) > 0:
+		return fmt.Sprintf("%s: none of its grants is for this user, and groups of them are gone (%s); grant it to the user or another group",
+			q.verdict("does not get"), strings.Join(gone, ", "))
 	case len(groups) == 0:
 		return q.verdict("does not get") + ": none of its grants is for this user; add one"
 	}

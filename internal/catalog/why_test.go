@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
@@ -237,6 +238,85 @@ func TestWhyIf(t *testing.T) {
 	e = f.why(t, catalog.Question{Workspace: r.Workspace, User: "bob", With: []policy.Grant{grant(t, "principal: {kind: group, name: staff}")}})
 	if !e.Gets || e.Otherwise.Gets || field(e, "deployment.offline.limit") != "7d default []" {
 		t.Errorf("%s", e.Reason)
+	}
+}
+
+// TestWhyAsIfIn: who is taken to be in a group is in those that hold it, and
+// gets what a member does.
+func TestWhyAsIfIn(t *testing.T) {
+	f, r := granted(t)
+	dave := dormer.Principal{Directory: "CORP", Kind: dormer.KindUser, Key: "S-1-dave", Name: "dave"}
+	role := dormer.Principal{Directory: "CORP", Kind: dormer.KindGroup, Key: "S-1-role", Name: "role"}
+	staff, outer := f.corp.named["group staff"], f.corp.named["group outer"]
+	f.corp.named["user dave"], f.corp.named["group role"] = dave, role
+	f.corp.groups[role.Key] = []dormer.Principal{staff, outer}
+	q := catalog.Question{Workspace: r.Workspace, User: `CORP\dave`, AsIfIn: []dormer.Principal{{Directory: "corp", Kind: dormer.KindGroup, Name: "ROLE"}}}
+	e := f.why(t, q)
+	if want := `CORP\dave gets Office from the grant to group CORP\outer (dave > role > staff > outer)`; !e.Gets || e.Reason != want || e.Otherwise.Gets {
+		t.Errorf("%v %s", e.Gets, e.Reason)
+	}
+	if d := cmp.Diff(catalog.GrantReason{Principal: outer, Counts: true, Reason: "as if through dave > role > staff > outer", Chain: []dormer.Principal{role, staff, outer}}, e.Grants[1], cmpopts.IgnoreUnexported(catalog.GrantReason{})); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if g := e.Grants[3]; g.Counts || !strings.Contains(g.Reason, "the grant expired") || e.Grants[0].Counts || e.Otherwise.Grants[1].Counts {
+		t.Errorf("%+v", e.Grants)
+	}
+	f.corp.groups[dave.Key] = []dormer.Principal{role, staff, outer}
+	if member := f.why(t, catalog.Question{Workspace: r.Workspace, User: `CORP\dave`}); member.PolicyHash != e.PolicyHash || e.PolicyHash == "" {
+		t.Errorf("a member gets policy %q, who is taken for one %q", member.PolicyHash, e.PolicyHash)
+	}
+	delete(f.corp.groups, dave.Key)
+
+	// The group of a grant itself, by its key; left out; by which there is none.
+	q.AsIfIn = []dormer.Principal{{Directory: "CORP", Kind: dormer.KindGroup, Key: outer.Key, Name: "of old"}}
+	if e = f.why(t, q); !e.Gets || e.Grants[1].Reason != "as if through dave > outer" {
+		t.Errorf("%s %+v", e.Reason, e.Grants)
+	}
+	q.Without = []dormer.Principal{outer}
+	if e = f.why(t, q); e.Gets || e.Grants[1].Counts {
+		t.Errorf("%s %+v", e.Reason, e.Grants)
+	}
+	f.corp.named["group idle"] = dormer.Principal{Directory: "CORP", Kind: dormer.KindGroup, Key: "S-1-idle", Name: "idle"}
+	q.Without, q.AsIfIn = nil, []dormer.Principal{f.corp.named["group idle"]}
+	if e = f.why(t, q); e.Gets || !strings.HasSuffix(e.Reason, `; no grant is to group CORP\idle or to a group that it is in`) {
+		t.Error(e.Reason)
+	}
+	q.AsIfIn[0], q.User = role, `CORP\carol`
+	if e = f.why(t, q); !e.Gets || e.Grants[1].Reason != "through carol > staff > outer" || e.Reason != e.Otherwise.Reason {
+		t.Errorf("who is in the groups anyway: %s %+v", e.Reason, e.Grants)
+	}
+	for _, wrong := range []dormer.Principal{dave, {Directory: "CORP", Kind: dormer.KindGroup, Name: "nobody"}, {Directory: "elsewhere", Kind: dormer.KindGroup, Name: "role"}, {Directory: "CORP", Kind: dormer.KindGroup, Key: "S-1-x", Name: "role"}} {
+		q.AsIfIn = []dormer.Principal{role, wrong}
+		_, err := f.Why(t.Context(), f.authenticator(t), q)
+		if d := cmp.Diff([]string{"as_if_in[1]"}, paths(t, err)); d != "" {
+			t.Errorf("%+v: %s", wrong, d)
+		}
+	}
+}
+
+// TestWhyGone: nobody is advised to join a group that is gone.
+func TestWhyGone(t *testing.T) {
+	f, r := granted(t)
+	f.corp.named["user dave"] = dormer.Principal{Directory: "CORP", Kind: dormer.KindUser, Key: "S-1-dave", Name: "dave"}
+	q := catalog.Question{Workspace: r.Workspace, User: `CORP\dave`}
+	delete(f.corp.named, "group other")
+	e := f.why(t, q)
+	if want := "the group is gone from directory CORP; take the grant out, or grant to another group"; e.Grants[0].Reason != want {
+		t.Error(e.Grants[0].Reason)
+	}
+	if !strings.Contains(e.Reason, `a group that has one (CORP\outer, CORP\staff)`) {
+		t.Error(e.Reason)
+	}
+	delete(f.corp.named, "group outer")
+	delete(f.corp.named, "group staff")
+	if e = f.why(t, q); strings.Contains(e.Reason, "put the user into") || !strings.Contains(e.Reason, `are gone (CORP\other, CORP\outer, CORP\staff)`) {
+		t.Error(e.Reason)
+	}
+	// A user of another directory, while this one is silent: nothing is said to be gone.
+	f.corp.err = fmt.Errorf("no route: %w", dormer.ErrUnavailable)
+	f.corp.asked = 0
+	if e = f.why(t, catalog.Question{Workspace: r.Workspace, User: "bob"}); e.Grants[0].Reason != "Bob is not in this group" || f.corp.asked != 1 {
+		t.Errorf("%d times asked: %s", f.corp.asked, e.Grants[0].Reason)
 	}
 }
 

@@ -29,15 +29,22 @@ which of its grants count for the user, and through which groups; and every valu
 that is not the default with the grants that it comes from. The directory is asked
 now: a running workspace follows it within minutes.
 
---with and --without show what would be, and change nothing. They name a grant of
-the workspace by its user or group, as user:alice, group:office or
-group:DIRECTORY\office. --with group:NAME answers what the user would get by the
-grant to that group, not by grants to groups that it is in itself; where the
-workspace has no such grant, what a new one with nothing but defaults would give.
---with @FILE takes a grant from a file, written as an entry of grants in the
-workspace.`,
+--with and --without show what would be, and change nothing:
+
+  --with group:NAME        as if the user were in that group, and so in all groups
+                           that it is in itself
+  --with user:NAME         as if the user had the grant of the workspace to that user
+  --with grant:group:NAME  as if the workspace had a new grant to that group (or
+                           grant:user:NAME) with nothing but defaults, and the user
+                           had it
+  --with @FILE             the same with a grant from a file, written as an entry of
+                           grants in the workspace
+  --without group:NAME     as if the grant to that group (or user:NAME) were not there
+
+Names are account names, or DIRECTORY\NAME.`,
 		Example: "  dormer workspace why Office alice\n  dormer workspace why Office alice --client laptop7 --all\n" +
-			"  dormer workspace why Office bob --with group:office\n  dormer workspace why Office alice --without user:alice",
+			"  dormer workspace why Office bob --with group:office\n  dormer workspace why Office bob --with grant:user:bob\n" +
+			"  dormer workspace why Office alice --without user:alice",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			w, err := workspaceByName(ctx, c, args[0])
 			if err != nil {
@@ -67,9 +74,9 @@ workspace.`,
 		}),
 	}
 	cmd.Flags().StringVar(&client, "client", "", "on this client (its host or identity)")
-	cmd.Flags().StringArrayVar(&with, "with", nil, "as if the user had this grant, too; may be repeated")
-	cmd.Flags().StringArrayVar(&without, "without", nil, "as if this grant were not there; may be repeated")
-	cmd.Flags().BoolVar(&all, "all", false, "show defaults, too")
+	cmd.Flags().StringArrayVar(&with, "with", nil, "as if the user were in group:NAME, or had a grant: user:NAME, grant:group:NAME, grant:user:NAME or @FILE; may be repeated")
+	cmd.Flags().StringArrayVar(&without, "without", nil, "as if the grant to user:NAME or group:NAME were not there; may be repeated")
+	cmd.Flags().BoolVar(&all, "all", false, "show defaults, too, and long values in full")
 	return cmd
 }
 
@@ -80,7 +87,15 @@ func (a *app) otherwise(ctx context.Context, c *apiclient.Client, w rest.Workspa
 		return err
 	}
 	for _, text := range with {
-		g, err := a.grantNamed(ctx, c, doc, text)
+		if strings.HasPrefix(text, string(dormer.KindGroup)+":") {
+			p, err := groupNamed(ctx, c, doc, text)
+			if err != nil {
+				return err
+			}
+			q.AsIfIn = append(q.AsIfIn, p)
+			continue
+		}
+		g, err := a.grantNamed(ctx, c, w, doc, text)
 		if err != nil {
 			return err
 		}
@@ -111,9 +126,29 @@ func (a *app) otherwise(ctx context.Context, c *apiclient.Client, w rest.Workspa
 	return nil
 }
 
+// groupNamed is the group of --with group:NAME: one that is granted the
+// workspace, which has its key, before others of that name.
+func groupNamed(ctx context.Context, c *apiclient.Client, doc *policy.Document, text string) (dormer.Principal, error) {
+	p, err := principalNamed("--with", text)
+	if err != nil {
+		return dormer.Principal{}, err
+	}
+	g, err := grantTo(doc, p)
+	if err != nil {
+		return dormer.Principal{}, err
+	}
+	if g != nil {
+		return g.Principal.Resolved(), nil
+	}
+	if p, err = known(ctx, c, p); err != nil {
+		return dormer.Principal{}, err
+	}
+	return p.Resolved(), nil
+}
+
 // grantNamed is the grant that --with stands for: one of the workspace, a new
 // one with all defaults, or that of a file.
-func (a *app) grantNamed(ctx context.Context, c *apiclient.Client, doc *policy.Document, text string) (*policy.Grant, error) {
+func (a *app) grantNamed(ctx context.Context, c *apiclient.Client, w rest.Workspace, doc *policy.Document, text string) (*policy.Grant, error) {
 	if file, ok := strings.CutPrefix(text, "@"); ok {
 		raw, err := a.readFile(file)
 		if err != nil {
@@ -125,22 +160,22 @@ func (a *app) grantNamed(ctx context.Context, c *apiclient.Client, doc *policy.D
 		}
 		return g, nil
 	}
-	p, err := principalNamed("--with", text)
+	called, isNew := strings.CutPrefix(text, "grant:")
+	p, err := principalNamed("--with", called)
 	if err != nil {
 		return nil, err
 	}
+	if isNew {
+		if p, err = known(ctx, c, p); err != nil {
+			return nil, err
+		}
+		return &policy.Grant{Principal: p}, nil
+	}
 	g, err := grantTo(doc, p)
-	if err != nil || g != nil {
-		return g, err
+	if err == nil && g == nil {
+		err = fmt.Errorf("workspace %s has no grant to %s: %w; --with grant:%s says what a new one with all defaults would give", w.Name, text, dormer.ErrNotFound, text)
 	}
-	if p, err = known(ctx, c, p); err != nil {
-		return nil, err
-	}
-	a.note("The workspace has no grant to %s: this is what a new one with all defaults gives.", text)
-	if p.Kind == dormer.KindGroup {
-		a.note("Grants to groups that this group is in itself are not counted here.")
-	}
-	return &policy.Grant{Principal: p}, nil
+	return g, err
 }
 
 // known is p with its directory and as that spells it. ErrNotFound when there
@@ -235,17 +270,22 @@ func (a *app) printWhy(r rest.Why, all bool) error {
 	if r.Otherwise != nil {
 		return a.printChange(r, all)
 	}
+	return a.printValues("VALUE", valuesByPath(r), all)
+}
+
+// printValues shows the values of one side: those that are not defaults, or all.
+func (a *app) printValues(header string, values []shownValue, all bool) error {
 	var rows [][]string
-	for _, f := range valuesByPath(r) {
+	for _, f := range values {
 		if all || f.origin != policy.OriginDefault {
-			rows = append(rows, []string{f.path, f.value, f.from})
+			rows = append(rows, []string{f.path, cut(f.value, all), f.from})
 		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
 	fmt.Fprintln(a.Out)
-	if err := a.print(nil, []string{"FIELD", "VALUE", "FROM"}, rows); err != nil {
+	if err := a.print(nil, []string{"FIELD", header, "FROM"}, rows); err != nil {
 		return err
 	}
 	if !all {
@@ -254,24 +294,50 @@ func (a *app) printWhy(r rest.Why, all bool) error {
 	return nil
 }
 
-// printChange shows what is another value with the changed grants.
+// maxCell is how many characters of a value a table shows.
+const maxCell = 60
+
+// cut shortens a value, as a command line of an application, unless all is asked
+// for.
+func cut(value string, all bool) string {
+	runes := []rune(value)
+	if all || len(runes) <= maxCell {
+		return value
+	}
+	return string(runes[:maxCell-1]) + "…"
+}
+
+// printChange shows what is another value with the changed grants. Where the
+// user gets nothing before or after, there is nothing to compare with: then it
+// shows what the user gets.
 func (a *app) printChange(r rest.Why, all bool) error {
 	now, then := joined(valuesByPath(*r.Otherwise)), joined(valuesByPath(r))
+	nothingNow := len(now) == 0 || !r.Otherwise.Gets && r.Gets
+	nothingThen := len(then) == 0 || !r.Gets && r.Otherwise.Gets
+	switch {
+	case nothingThen && nothingNow:
+		return nil
+	case nothingNow:
+		return a.printValues("THEN", then, all)
+	case nothingThen:
+		return a.printValues("NOW", now, all)
+	}
 	var rows [][]string
 	for _, f := range slices.Concat(then, now) {
 		if slices.ContainsFunc(rows, func(row []string) bool { return row[0] == f.path }) {
 			continue
 		}
 		before, after := valueAt(now, f.path), valueAt(then, f.path)
-		// Without any grant there is nothing to compare a default with.
-		one := len(now) == 0 || len(then) == 0
-		if all || before.value != after.value && (!one || f.origin != policy.OriginDefault) {
-			rows = append(rows, []string{f.path, before.value, after.value, after.from})
+		if !all && before.value == after.value {
+			continue
 		}
+		// What differs only where it would be cut is shown in full.
+		full := all || before.value != after.value && cut(before.value, false) == cut(after.value, false)
+		rows = append(rows, []string{f.path, cut(before.value, full), cut(after.value, full), after.from})
 	}
 	fmt.Fprintln(a.Out)
 	if len(rows) == 0 {
-		a.tell("No value changes but for defaults; --all shows them.")
+		a.tell("No value changes; --all shows them.")
 		return nil
 	}
 	return a.print(nil, []string{"FIELD", "NOW", "THEN", "FROM"}, rows)

@@ -24,6 +24,9 @@ type WorkspaceExplainer interface {
 // maxWith is how many grants may be added to a question.
 const maxWith = 100
 
+// maxAsIfIn is how many groups a user may be taken to be in.
+const maxAsIfIn = 10
+
 func (a *API) whyWorkspace(c *call, in rest.AskWhy) (rest.Why, error) {
 	id, err := c.workspace()
 	if err != nil {
@@ -32,7 +35,10 @@ func (a *API) whyWorkspace(c *call, in rest.AskWhy) (rest.Why, error) {
 	if in.User == "" {
 		return rest.Why{}, dormer.Invalidf("user", "is missing")
 	}
-	q := catalog.Question{Workspace: id, User: in.User, Without: in.Without}
+	q := catalog.Question{Workspace: id, User: in.User, Without: in.Without, AsIfIn: in.AsIfIn}
+	if len(in.AsIfIn) > maxAsIfIn {
+		return rest.Why{}, dormer.Invalidf("as_if_in", "has more than %d groups", maxAsIfIn)
+	}
 	if q.With, err = grantsOf(in.With); err != nil {
 		return rest.Why{}, err
 	}

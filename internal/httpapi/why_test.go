@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -70,11 +71,26 @@ func TestWhy(t *testing.T) {
 	field(got, rest.WhyField{Path: "deployment.usb", Value: "printer", Origin: "grants", From: []int{2}})
 	field(*got.Otherwise, rest.WhyField{Path: "deployment.usb", Value: "none", Origin: "default"})
 
+	// As if in a group that is in a granted one.
+	var team rest.Group
+	h.must("POST", "/directory/groups", h.admin, rest.NewGroup{Name: "team"}, &team)
+	h.must("PUT", "/directory/groups/"+staff.ID+"/members/group/"+team.ID, h.admin, nil, nil)
+	got, err = c.Why(t.Context(), made.ID, rest.AskWhy{User: "twin0", AsIfIn: []dormer.Principal{{Kind: "group", Name: "team"}}})
+	if !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("a user who is not there: %+v, %v", got, err)
+	}
+	got, err = c.Why(t.Context(), made.ID, rest.AskWhy{User: "reader", AsIfIn: []dormer.Principal{{Kind: "group", Name: "Team"}}})
+	if err != nil || got.Otherwise == nil || got.Otherwise.Grants[0].Counts || !got.Grants[0].Counts || len(got.Grants[0].Chain) != 2 || got.Grants[0].Reason != "as if through reader > team > staff" {
+		t.Errorf("%+v, %v", got, err)
+	}
+
 	path := rest.Prefix + "/workspaces/" + string(made.ID) + "/why"
 	for body, want := range map[string]string{
 		`{"user":"nobody","with":[{"principal":{"kind":"group","name":"x"},"offline":{"limit":"long"}}]}`: "with[0].offline.limit",
 		`{"user":"nobody","with":[{"principal":{"kind":"group","name":"x"}},{"ofline":{}}]}`:              "with[1].ofline",
 		`{"user":"nobody","without":[{"kind":"group","name":"x"}]}`:                                       "without[0]",
+		`{"user":"nobody","as_if_in":[{"kind":"group","name":"x"}]}`:                                      "as_if_in[0]",
+		`{"user":"nobody","as_if_in":[` + strings.Repeat(`{},`, 10) + `{}]}`:                              "as_if_in",
 		`{}`: "user",
 	} {
 		a := h.ask("POST", path, h.reader, body)

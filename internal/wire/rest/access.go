@@ -149,8 +149,10 @@ type AskWhy struct {
 	User   string          `json:"user" doc:"name, DIRECTORY\\name or name@domain"`
 	Client dormer.ClientID `json:"client,omitempty"`
 	// With are grants as in the document, whether or not the user is in their
-	// groups. Without names principals whose grants are left out.
+	// groups. AsIfIn are groups that the user is taken to be in, and so in those
+	// that hold them. Without names principals whose grants are left out.
 	With    []map[string]any   `json:"with,omitempty" doc:"grants as in the workspace document, taken as if the user had them"`
+	AsIfIn  []dormer.Principal `json:"as_if_in,omitempty" doc:"groups that the user is taken to be in, by directory, kind, and key or else name"`
 	Without []dormer.Principal `json:"without,omitempty" doc:"principals whose grants are left out; directory, kind and name count"`
 }
 
@@ -168,8 +170,8 @@ type Why struct {
 	// document, those that were added last.
 	Grants []WhyGrant `json:"grants"`
 	Fields []WhyField `json:"fields"`
-	// Otherwise is what holds without With and Without; absent when neither was
-	// asked for.
+	// Otherwise is what holds without With, AsIfIn and Without; absent when none
+	// was asked for.
 	Otherwise *Why `json:"otherwise,omitempty"`
 }
 
@@ -181,7 +183,7 @@ type WhyGrant struct {
 	// Reason says why it counts or not: the chain of groups, that it has
 	// expired, is disabled, or that the user is not in the group.
 	Reason string             `json:"reason"`
-	Chain  []dormer.Principal `json:"chain,omitempty" doc:"from the user's group to that of the grant"`
+	Chain  []dormer.Principal `json:"chain,omitempty" doc:"from the user's group, or the one that the user is taken to be in, to that of the grant"`
 	Added  bool               `json:"added,omitempty"`
 }
 
