@@ -65,6 +65,9 @@ type Entry struct {
 	// Detail is where it is or how it is reached: a distinguished name, a mail
 	// address.
 	Detail string `json:"detail,omitempty"`
+	// State is why the account may not be used, where that is known without
+	// another question; see Reason.State. Empty: nothing is known against it.
+	State string `json:"state,omitempty"`
 }
 
 // CompareNames orders entries by their account names, as Find lists them.
@@ -153,6 +156,21 @@ const (
 	ReasonGuarded         Reason = "there were too many wrong passwords"
 	ReasonSignInAgain     Reason = "the sign-in is too long ago; sign in again"
 )
+
+// State is the word of an Entry for an account that is refused for that reason;
+// empty for reasons that are not the account's own.
+func (r Reason) State() string {
+	switch r {
+	case ReasonDisabled:
+		return "disabled"
+	case ReasonLocked:
+		return "locked"
+	case ReasonExpired:
+		return "expired"
+	default:
+		return ""
+	}
+}
 
 // RefusedError is an ErrDenied with the reason that the user is told.
 type RefusedError struct {

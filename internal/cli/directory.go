@@ -337,9 +337,9 @@ one of DIRECTORY\PREFIX. A directory that does not answer is told and left out.`
 			rows := make([][]string, len(all))
 			for i, e := range all {
 				p := e.Principal
-				rows[i] = []string{p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail}
+				rows[i] = []string{p.Name, string(p.Kind), p.Directory, e.DisplayName, e.State, e.Detail}
 			}
-			return a.print(found{all, away}, []string{"NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "DETAIL"}, rows)
+			return a.print(found{all, away}, []string{"NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "STATE", "DETAIL"}, rows)
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
@@ -395,7 +395,7 @@ found while a directory does not answer gives 7.`,
 				all[i].Name, all[i].Found = called, entries
 				for _, e := range entries {
 					p := e.Principal
-					rows = append(rows, []string{called, p.Name, string(p.Kind), p.Directory, e.DisplayName, e.Detail})
+					rows = append(rows, []string{called, p.Name, string(p.Kind), p.Directory, e.DisplayName, e.State, e.Detail})
 				}
 				switch {
 				case len(entries) > 0:
@@ -413,7 +413,7 @@ found while a directory does not answer gives 7.`,
 				}
 			}
 			if a.json || len(rows) > 0 {
-				if err := a.print(all, []string{"CHECKED", "NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "DETAIL"}, rows); err != nil {
+				if err := a.print(all, []string{"CHECKED", "NAME", "KIND", "DIRECTORY", "DISPLAY NAME", "STATE", "DETAIL"}, rows); err != nil {
 					return err
 				}
 			}

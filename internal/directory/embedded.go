@@ -5,6 +5,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -116,7 +117,11 @@ func (d *Embedded) entries(ctx context.Context) ([]access.Entry, error) {
 	}
 	all := make([]access.Entry, 0, len(accounts)+len(groups))
 	for _, a := range accounts {
-		all = append(all, access.Entry{Principal: userPrincipal(a), DisplayName: a.DisplayName})
+		e := access.Entry{Principal: userPrincipal(a), DisplayName: a.DisplayName}
+		if refused, ok := errors.AsType[*access.RefusedError](d.accounts.Usable(a)); ok {
+			e.State = refused.Reason.State()
+		}
+		all = append(all, e)
 	}
 	for _, g := range groups {
 		all = append(all, access.Entry{Principal: groupPrincipal(g)})

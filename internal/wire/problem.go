@@ -31,4 +31,5 @@ type Candidate struct {
 	Principal   dormer.Principal `json:"principal"`
 	DisplayName string           `json:"display_name,omitempty"`
 	Detail      string           `json:"detail,omitempty"`
+	State       string           `json:"state,omitempty"`
 }

@@ -155,7 +155,7 @@ func (d *Directory) find(kind dormer.PrincipalKind, called string) (dormer.Princ
 func (d *Directory) entries() []access.Entry {
 	var out []access.Entry
 	for key, u := range d.users {
-		out = append(out, access.Entry{Principal: d.principal(dormer.KindUser, key, u.Name), DisplayName: u.DisplayName, Detail: d.name + "/" + u.Name})
+		out = append(out, access.Entry{Principal: d.principal(dormer.KindUser, key, u.Name), DisplayName: u.DisplayName, Detail: d.name + "/" + u.Name, State: u.Refused.State()})
 	}
 	for key, called := range d.groups {
 		out = append(out, access.Entry{Principal: d.principal(dormer.KindGroup, key, called), Detail: d.name + "/" + called})

@@ -40,6 +40,9 @@ type Fixture struct {
 	SignIn func(t *testing.T, name string) dormer.Principal
 	// Flat says that users are in all their groups directly: Alice in all three.
 	Flat bool
+	// DisabledElsewhere says that it takes a question of its own to see that an
+	// account is disabled or locked, so that lists do not show it.
+	DisabledElsewhere bool
 	// RenameGroup gives a group another name; nil where tests cannot.
 	RenameGroup func(t *testing.T, name, to string)
 	// Refusals are further accounts that may not sign in.
@@ -323,6 +326,25 @@ func match(t *testing.T, f Fixture) {
 		}
 		if diff := cmp.Diff(c.want, names(principals(got))); diff != "" {
 			t.Errorf("match %s %q:\n%s", c.kind, c.name, diff)
+		}
+	}
+	states := map[string]string{Alice: ""}
+	if f.SignIn == nil { // else the provider is asked only when they sign in
+		states[Disabled], states[Expired] = "disabled", "expired"
+	}
+	for _, r := range f.Refusals {
+		states[r.Name] = r.Reason.State()
+	}
+	if f.DisabledElsewhere {
+		states = map[string]string{Alice: "", Expired: "expired"}
+	}
+	for who, want := range states {
+		got, err := d.Match(t.Context(), dormer.KindUser, who, 100)
+		if err != nil || len(got) != 1 || got[0].State != want {
+			t.Errorf("%s is not shown as %q: %+v, %v", who, want, got, err)
+		}
+		if got, err = d.Find(t.Context(), who, 1); err != nil || len(got) != 1 || got[0].State != want {
+			t.Errorf("%s is not found as %q: %+v, %v", who, want, got, err)
 		}
 	}
 	got, err := d.Match(t.Context(), dormer.KindUser, TwinsName, 1)

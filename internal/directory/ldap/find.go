@@ -2,8 +2,10 @@ package ldap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -80,10 +82,37 @@ func (d *Directory) entries(kind dormer.PrincipalKind, found []*goldap.Entry) ([
 		if kind == dormer.KindGroup && entry.DisplayName == p.Name {
 			entry.DisplayName = ""
 		}
+		if kind == dormer.KindUser {
+			entry.State = d.stateOf(e)
+		}
 		all = append(all, entry)
 	}
 	slices.SortStableFunc(all, access.CompareNames)
 	return all, nil
+}
+
+// shown lists what is read of an entry to list it among others.
+func (d *Directory) shown(kind dormer.PrincipalKind, nameAttribute string) []string {
+	attributes := d.schema.described(nameAttribute)
+	if kind != dormer.KindUser {
+		return attributes
+	}
+	if d.config.Kind == ActiveDirectory {
+		attributes = append(attributes, controlNow)
+	}
+	return append(attributes, d.schema.state...)
+}
+
+// stateOf is the State of the entry of an account, as far as the attributes say
+// that were read. The filter of disabled accounts would be another question.
+func (d *Directory) stateOf(e *goldap.Entry) string {
+	if refused, ok := errors.AsType[*access.RefusedError](d.usable(e, false)); ok {
+		return refused.Reason.State()
+	}
+	if now, err := strconv.ParseInt(e.GetEqualFoldAttributeValue(controlNow), 10, 64); err == nil && now&accountLocked != 0 {
+		return access.ReasonLocked.State()
+	}
+	return ""
 }
 
 // Match lists the principals of that kind that go by exactly this name.
@@ -95,11 +124,10 @@ func (d *Directory) Match(ctx context.Context, kind dormer.PrincipalKind, who st
 	if !askable(who) || limit <= 0 {
 		return nil, nil
 	}
-	attributes := d.schema.described(nameAttribute)
-	names := attributes[1:] // but for the key
+	names := d.schema.described(nameAttribute)[1:] // but for the key
 	var entries []access.Entry
 	err = d.pool.search(ctx, func(c *conn) error {
-		found, _, err := d.below(ctx, c, every(ofKind, called(who, names...)), MaxFound, attributes...)
+		found, _, err := d.below(ctx, c, every(ofKind, called(who, names...)), MaxFound, d.shown(kind, nameAttribute)...)
 		if err != nil {
 			return err
 		}
@@ -135,7 +163,7 @@ func (d *Directory) Find(ctx context.Context, prefix string, limit int) ([]acces
 			}
 			r := request{
 				base: base, scope: goldap.ScopeWholeSubtree, filter: every(ofKind, calledLike(prefix, names...)),
-				attributes: d.schema.described(nameAttribute), limit: MaxFound,
+				attributes: d.shown(kind, nameAttribute), limit: MaxFound,
 			}
 			if d.config.Kind == ActiveDirectory {
 				// More, since its order and its idea of a prefix are not quite these.

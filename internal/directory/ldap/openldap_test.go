@@ -38,7 +38,8 @@ func TestOpenLDAP(t *testing.T) {
 		}
 		removed, renamed = "", ""
 		return directorytest.Fixture{
-			Directory: open(t, c),
+			DisabledElsewhere: true,
+			Directory:         open(t, c),
 			Remove: func(t *testing.T, account string) {
 				server.Add(t, fmt.Sprintf("dn: %s\nchangetype: delete\n", server.DN(account)))
 				removed = account

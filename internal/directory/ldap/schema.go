@@ -151,6 +151,10 @@ const (
 	accountLocked   = 0x10
 )
 
+// controlNow is the attribute with the bits of userAccountControl that hold now,
+// which the server computes.
+const controlNow = "msDS-User-Account-Control-Computed"
+
 // fileTime returns the time of an Active Directory attribute: steps of 100 ns
 // since 1601. ok is false for never.
 func fileTime(text string) (t time.Time, ok bool) {

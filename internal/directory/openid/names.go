@@ -40,7 +40,7 @@ func (d *directory) all(ctx context.Context) ([]access.Entry, error) {
 	groups := slices.Clone(d.p.config.KnownGroups)
 	for _, a := range accounts {
 		_, subject, _ := strings.Cut(a.Key, "|")
-		entries = append(entries, access.Entry{Principal: d.user(a), DisplayName: a.DisplayName, Detail: subject})
+		entries = append(entries, access.Entry{Principal: d.user(a), DisplayName: a.DisplayName, Detail: subject, State: a.Refused.State()})
 		groups = append(groups, a.Groups...)
 	}
 	slices.Sort(groups)

@@ -12,6 +12,7 @@ type Entry struct {
 	Principal   dormer.Principal `json:"principal"`
 	DisplayName string           `json:"display_name,omitempty"`
 	Detail      string           `json:"detail,omitempty" doc:"where it is or how it is reached: a distinguished name, a mail address"`
+	State       string           `json:"state,omitempty" doc:"disabled, expired or locked, as far as the directory tells; absent where nothing is known against the account"`
 }
 
 // DirectoryTest is how one directory was found.
