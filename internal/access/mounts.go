@@ -95,6 +95,21 @@ func (m Mount) trusts(directory string) bool {
 	return slices.ContainsFunc(m.Trusts, func(t string) bool { return name.Fold(t) == name.Fold(directory) })
 }
 
+// Within returns the name in m of PREFIX\name or name@SUFFIX; ok is false when
+// neither is of m.
+func (m Mount) Within(who string) (local string, ok bool) {
+	fits := func(part string) func(string) bool {
+		return func(called string) bool { return name.Fold(called) == name.Fold(part) }
+	}
+	if prefix, rest, has := strings.Cut(who, `\`); has {
+		return rest, slices.ContainsFunc(append([]string{m.Name()}, m.Prefixes...), fits(prefix))
+	}
+	if before, suffix, has := cutLast(who, "@"); has {
+		return before, slices.ContainsFunc(m.Suffixes, fits(suffix))
+	}
+	return who, false
+}
+
 // route is the directory that a name belongs to.
 type route struct {
 	Mount

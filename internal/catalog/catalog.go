@@ -38,7 +38,7 @@ type Config struct {
 	Store    Store
 	Policies PolicyStore
 	// Directories resolve the principals of grants, by the names they have.
-	Directories []access.Directory
+	Directories []access.Mount
 	Images      Images
 	// Zone is the instance's time zone, in which dates end that name none; nil
 	// is UTC.

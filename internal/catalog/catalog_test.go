@@ -127,7 +127,7 @@ func open(t *testing.T, dsn string) *fixture {
 		people: &people{named: map[string]dormer.Principal{"user alice": principal(dormer.KindUser, "Alice"), "user bob": principal(dormer.KindUser, "Bob"), "group staff": principal(dormer.KindGroup, "Staff")}},
 	}
 	f.Catalog, err = catalog.New(t.Context(), catalog.Config{
-		Store: state, Policies: state, Directories: []access.Directory{f.people, f.corp}, Images: f.images,
+		Store: state, Policies: state, Directories: []access.Mount{{Directory: f.people}, {Directory: f.corp, Prefixes: []string{"CORPNT"}, Suffixes: []string{"corp.example.com"}}}, Images: f.images,
 		Now: func() time.Time { return f.now }, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

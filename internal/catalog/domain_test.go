@@ -61,7 +61,7 @@ func TestWhyInADomain(t *testing.T) {
 
 	f := setup(t)
 	if f.Catalog, err = catalog.New(t.Context(), catalog.Config{
-		Store: f.state, Policies: f.state, Directories: []access.Directory{f.people, d}, Images: f.images,
+		Store: f.state, Policies: f.state, Directories: []access.Mount{{Directory: f.people}, {Directory: d}}, Images: f.images,
 		Now: func() time.Time { return f.now }, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
 	}); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
@@ -17,7 +18,11 @@ import (
 // for, that is a warning, since it must not keep others from changing the
 // workspace.
 func (c *Catalog) resolvePrincipals(ctx context.Context, doc, current *policy.Document) (warnings []dormer.FieldError, err error) {
+	// Nobody waits long for what is only a hint.
+	quick, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	s := settler{current: current, silent: make(map[string]error)}
+	s.hint = func(p policy.Principal) string { return s.elsewhere(quick, c.cfg.Directories, p) }
 	var wrong []dormer.FieldError
 	for i := range doc.Grants {
 		p := &doc.Grants[i].Principal
@@ -44,7 +49,7 @@ func (c *Catalog) resolvePrincipals(ctx context.Context, doc, current *policy.Do
 func (c *Catalog) directory(named string) access.Directory {
 	for _, d := range c.cfg.Directories {
 		if name.Fold(d.Name()) == name.Fold(named) {
-			return d
+			return d.Directory
 		}
 	}
 	return nil
@@ -54,6 +59,7 @@ func (c *Catalog) directory(named string) access.Directory {
 type settler struct {
 	current *policy.Document // nil: there is none yet
 	silent  map[string]error // directories that did not answer; they are not waited for again
+	hint    func(policy.Principal) string
 }
 
 // settled is what became of a principal: what is stored, with a warning if
@@ -138,12 +144,54 @@ func (s *settler) unknown(ctx context.Context, d access.Directory, p policy.Prin
 	switch {
 	case err != nil:
 		return settled{}, asking(d, p, err)
+	case len(entries) == 0:
+		out.wrong += s.hint(p)
 	case len(entries) == 1:
 		out.wrong += fmt.Sprintf("; is %.80q meant? %s", entries[0].Principal.Name, entries[0].Detail)
 	case len(entries) > 1:
 		out.wrong += ": " + (&access.AmbiguousError{Candidates: entries}).Error()
 	}
 	return out, nil
+}
+
+// elsewhere says how a principal is to be written that another directory has:
+// the one that its name says, as CORP\name or name@corp.example.com, or the only
+// one that has somebody of that name. Directories that do not answer are left out.
+func (s *settler) elsewhere(ctx context.Context, all []access.Mount, p policy.Principal) string {
+	match := func(d access.Mount, who string) []access.Entry {
+		if s.silent[d.Name()] != nil {
+			return nil
+		}
+		entries, err := d.Match(ctx, p.Kind, who, maxCandidates)
+		if err != nil {
+			return nil // it is only a hint
+		}
+		return entries
+	}
+	var found []access.Entry
+	for _, d := range all {
+		if local, ok := d.Within(p.Name); ok {
+			entries := match(d, p.Name)
+			if len(entries) == 0 {
+				entries = match(d, local)
+			}
+			if len(entries) == 1 {
+				local = entries[0].Principal.Name
+			}
+			return fmt.Sprintf("; a grant names the directory by itself: write `directory: %s` and `name: %.80s`", d.Name(), local)
+		}
+		if p.Directory == "" {
+			found = append(found, match(d, p.Name)...)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	one := found[0].Principal
+	if name.Fold(one.Name) == name.Fold(p.Name) {
+		return fmt.Sprintf("; there is one in directory %s: add `directory: %s`", one.Directory, one.Directory)
+	}
+	return fmt.Sprintf("; there is one in directory %s: write `directory: %s` and `name: %.80s`", one.Directory, one.Directory, one.Name)
 }
 
 // ask asks a directory, once more only when it has answered before.

@@ -89,6 +89,7 @@ func TestPrincipalsThatAreRefused(t *testing.T) {
 		return access.Entry{Principal: dormer.Principal{Directory: "CORP", Kind: dormer.KindUser, Key: key, Name: account}, DisplayName: "Twin", Detail: "CN=" + account}
 	}
 	f.corp.entries = []access.Entry{twin("1", "ann"), twin("2", "ben")}
+	f.corp.entries = append(f.corp.entries, access.Entry{Principal: dormer.Principal{Directory: "CORP", Kind: dormer.KindUser, Key: "3", Name: "carol"}, DisplayName: "carol"})
 	f.people.entries = []access.Entry{{Principal: principal(dormer.KindUser, "Bob"), DisplayName: "Bob Example"}}
 	commit := func(from, to string) error {
 		t.Helper()
@@ -107,10 +108,20 @@ func TestPrincipalsThatAreRefused(t *testing.T) {
 		{`"name":"Alice","key":"key-alice"`, `"name":"Bob Example"`, "grants[0].principal", `is "Bob" meant?`},
 		{`"kind":"user","name":"Alice","key":"key-alice"`, `"directory":"corp","kind":"user","name":"Twin"`, "grants[0].principal", `CORP\ann, CORP\ben`},
 		{`"kind":"user","name":"Alice","key":"key-alice"`, `"directory":"CORP","kind":"user","name":"nobody"`, "grants[0].principal", `there is no user "nobody" in directory CORP`},
+		{`"name":"Alice","key":"key-alice"`, `"name":"corpnt\\carol"`, "grants[0].principal", "write `directory: CORP` and `name: carol`"},
+		{`"name":"Alice","key":"key-alice"`, `"name":"carol@Corp.example.com"`, "grants[0].principal", "write `directory: CORP` and `name: carol`"},
+		{`"name":"Alice","key":"key-alice"`, `"name":"carol"`, "grants[0].principal", "there is one in directory CORP: add `directory: CORP`"},
 	} {
 		err := commit(test.from, test.to)
 		if d := cmp.Diff([]string{test.path}, paths(t, err)); d != "" || !strings.Contains(err.Error(), test.message) {
 			t.Errorf("%s: %v", test.to, err)
+		}
+	}
+	f.corp.err = fmt.Errorf("no route: %w", dormer.ErrUnavailable)
+	for name, want := range map[string]string{"Twin": "", `CORP\\carol`: "; a grant names the directory by itself: write `directory: CORP` and `name: carol`"} {
+		err := commit(`"name":"Alice","key":"key-alice"`, `"name":"`+name+`"`)
+		if errors.Is(err, dormer.ErrUnavailable) || !errors.Is(err, dormer.ErrInvalid) || !strings.HasSuffix(err.Error(), "in directory local"+want) {
+			t.Errorf("%s while the other directory is away: %v", name, err)
 		}
 	}
 	f.people.err = fmt.Errorf("no route: %w", dormer.ErrUnavailable)

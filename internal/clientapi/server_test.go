@@ -245,7 +245,7 @@ func (s *server) start() {
 	}))(t)
 	s.enroll = must(enroll.New(ctx, enroll.Config{Instance: s.instance, Key: s.token, Store: state, Clients: state, Now: s.clock.Now, Random: rand.Reader}))(t)
 	s.catalog = must(catalog.New(ctx, catalog.Config{
-		Store: state, Policies: state, Directories: []access.Directory{embedded}, Images: s.images, Now: s.clock.Now, Random: rand.Reader, Logger: logger,
+		Store: state, Policies: state, Directories: []access.Mount{{Directory: embedded}}, Images: s.images, Now: s.clock.Now, Random: rand.Reader, Logger: logger,
 	}))(t)
 	s.issuer = must(lease.NewIssuer(ctx, lease.IssuerConfig{
 		Instance: s.instance, Epoch: s.epoch, Signer: s.key, Escrow: s.escrow, RepositoryKeys: map[string][]byte{repositoryKey: bytes.Repeat([]byte{7}, 32)},

@@ -97,15 +97,6 @@ func newPeople(cfg Config, deps peopleDeps) (*people, error) {
 	return p, nil
 }
 
-// directories are those of the mounts.
-func (p *people) directories() []access.Directory {
-	all := make([]access.Directory, len(p.mounts))
-	for i, m := range p.mounts {
-		all[i] = m.Directory
-	}
-	return all
-}
-
 // Close ends all connections.
 func (p *people) Close() error {
 	var all []error

@@ -259,7 +259,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("setting time_zone: %w", err)
 	}
 	s.catalog, err = catalog.New(ctx, catalog.Config{
-		Store: s.state, Policies: s.state, Directories: s.people.directories(),
+		Store: s.state, Policies: s.state, Directories: s.people.mounts,
 		Images: catalogImages{images: s.images},
 		Zone:   zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
