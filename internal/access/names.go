@@ -157,40 +157,41 @@ func (a *Authenticator) Lookup(ctx context.Context, p dormer.Principal) (dormer.
 	return d.Lookup(ctx, p)
 }
 
-// Chain says how a user is in a group: the groups from the one that the user
-// is a member of to group itself. Where group is of another directory, which
-// trusts the user's, the chain goes from one to the other. ErrNotFound when the
-// user is not in it.
-func (a *Authenticator) Chain(ctx context.Context, user, group dormer.Principal) ([]dormer.Principal, error) {
-	home, ok := a.mounts.of(user)
+// Chain says how a member, a user or itself a group, is in a group: the groups
+// from the one that the member is in to group itself. Where group is of another
+// directory, which trusts the member's, the chain goes from one to the other;
+// from a group it does so only if that group is named there itself. ErrNotFound
+// when the member is not in it.
+func (a *Authenticator) Chain(ctx context.Context, member, group dormer.Principal) ([]dormer.Principal, error) {
+	home, ok := a.mounts.of(member)
 	there, found := a.mounts.of(group)
 	if !ok || !found {
-		return nil, fmt.Errorf("find the chain from %s to %s: a directory is not configured: %w", user.Name, group.Name, dormer.ErrNotFound)
+		return nil, fmt.Errorf("find the chain from %s to %s: a directory is not configured: %w", member.Name, group.Name, dormer.ErrNotFound)
 	}
 	if home.Name() == there.Name() {
-		return home.Chain(ctx, user, group)
+		return home.Chain(ctx, member, group)
 	}
 	foreign, ok := there.Directory.(ForeignGrouper)
 	if !ok || !there.trusts(home.Name()) {
 		return nil, fmt.Errorf("%s does not trust %s: %w", there.Name(), home.Name(), dormer.ErrNotFound)
 	}
-	// Shortest first: the user alone.
-	chain, err := foreign.ForeignChain(ctx, []dormer.Principal{user}, group)
+	// Shortest first: the member alone.
+	chain, err := foreign.ForeignChain(ctx, []dormer.Principal{member}, group)
 	if !errors.Is(err, dormer.ErrNotFound) {
 		return chain, err
 	}
-	own, err := home.Groups(ctx, user)
+	own, err := home.Groups(ctx, member)
 	if err != nil {
 		return nil, err
 	}
 	if len(own) == 0 {
-		return nil, fmt.Errorf("%s is not in %s: %w", user.Name, group.Name, dormer.ErrNotFound)
+		return nil, fmt.Errorf("%s is not in %s: %w", member.Name, group.Name, dormer.ErrNotFound)
 	}
 	beyond, err := foreign.ForeignChain(ctx, own, group)
 	if err != nil {
 		return nil, err
 	}
-	// Which of the user's groups is it that the chain begins at? By halves, so
+	// Which of the member's groups is it that the chain begins at? By halves, so
 	// that it takes few questions however many groups there are.
 	for len(own) > 1 {
 		half := own[:len(own)/2]
@@ -207,7 +208,7 @@ func (a *Authenticator) Chain(ctx context.Context, user, group dormer.Principal)
 	if beyond, err = foreign.ForeignChain(ctx, own, group); err != nil {
 		return nil, err
 	}
-	before, err := home.Chain(ctx, user, own[0])
+	before, err := home.Chain(ctx, member, own[0])
 	if err != nil {
 		return nil, err
 	}
