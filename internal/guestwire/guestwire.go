@@ -96,14 +96,31 @@ type Capability string
 
 // The capabilities of guests.
 const (
-	CapExec     Capability = "exec"      // MethodExec
-	CapStream   Capability = "stream"    // ExecRequest.Stream
-	CapShutdown Capability = "shutdown"  // MethodShutdown, MethodRestart
-	CapIdle     Capability = "idle"      // Status.Idle is measured
-	CapStatus   Capability = "status"    // MethodStatus
-	CapMount    Capability = "mount"     // MethodMount
-	CapFile     Capability = "file"      // MethodReadFile, MethodWriteFile
-	CapHostname Capability = "host-name" // MethodHostname
+	CapExec     Capability = "exec"         // MethodExec
+	CapStream   Capability = "stream"       // ExecRequest.Stream
+	CapShutdown Capability = "shutdown"     // MethodShutdown, MethodRestart
+	CapIdle     Capability = "idle"         // Status.Idle is measured
+	CapStatus   Capability = "status"       // MethodStatus
+	CapMount    Capability = "mount"        // MethodMount
+	CapFile     Capability = "file"         // MethodReadFile, MethodWriteFile
+	CapHostname Capability = "host-name"    // MethodHostname
+	CapTimeZone Capability = "time-zone"    // MethodTimeZone
+	CapClock    Capability = "clock"        // MethodClock
+	CapDNS      Capability = "dns"          // MethodDNS
+	CapRegional Capability = "regional"     // MethodRegional
+	CapNotify   Capability = "notify"       // MethodNotify
+	CapLock     Capability = "lock"         // MethodLock
+	CapSignOn   Capability = "sign-on"      // MethodSignOn, MethodSignOff
+	CapDrives   Capability = "drives"       // MethodDrives
+	CapJoin     Capability = "join"         // MethodJoin
+	CapConnect  Capability = "connect"      // MethodConnect
+	CapAutoSign Capability = "auto-sign-on" // MethodNoAutoSignOn
+	CapCheck    Capability = "check"        // MethodCheck
+	CapSecret   Capability = "secret"       // ExecRequest.SecretFile
+	CapCount    Capability = "count"        // Status.Applications
+	CapChannels Capability = "channels"     // MethodReopen; the ports of Channel
+	CapFolders  Capability = "folders"      // MethodFolders
+	CapPrinters Capability = "printers"     // MethodPrinters
 )
 
 // Negotiate returns the protocol version that two sides use, or ErrUnsupported.

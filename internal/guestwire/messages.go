@@ -20,6 +20,23 @@ const (
 	MethodReadFile  Method = "read-file"  // ReadFileRequest -> ReadFileResult
 	MethodWriteFile Method = "write-file" // WriteFileRequest -> nothing
 	MethodHostname  Method = "host-name"  // HostnameRequest -> nothing
+
+	MethodTimeZone     Method = "time-zone"       // TimeZoneRequest -> nothing
+	MethodClock        Method = "clock"           // ClockRequest -> nothing
+	MethodDNS          Method = "dns"             // DNSRequest -> nothing
+	MethodRegional     Method = "regional"        // RegionalRequest -> nothing
+	MethodNotify       Method = "notify"          // NotifyRequest -> nothing
+	MethodLock         Method = "lock"            // nothing -> nothing; locks the sessions of the guest
+	MethodSignOn       Method = "sign-on"         // SignOnRequest -> SignOnResult
+	MethodSignOff      Method = "sign-off"        // nothing -> nothing
+	MethodDrives       Method = "drives"          // DrivesRequest -> DrivesResult
+	MethodJoin         Method = "join"            // JoinRequest -> JoinResult
+	MethodConnect      Method = "connect"         // ConnectRequest -> nothing
+	MethodNoAutoSignOn Method = "no-auto-sign-on" // nothing -> nothing
+	MethodCheck        Method = "check"           // nothing -> CheckResult
+	MethodReopen       Method = "reopen"          // ReopenRequest -> nothing
+	MethodFolders      Method = "folders"         // FoldersRequest -> FoldersResult
+	MethodPrinters     Method = "printers"        // PrintersRequest -> nothing
 )
 
 // The events.
@@ -56,6 +73,18 @@ type ExecRequest struct {
 	Detach bool `json:"detach,omitempty"`
 	// Stream sends output as events as it comes instead of keeping it.
 	Stream bool `json:"stream,omitempty"`
+	// SecretFile is put into a file that only the user who runs the command can
+	// read and that is gone when it has ended; DORMER_SECRET_FILE names it.
+	SecretFile []byte `json:"secret_file,omitempty"`
+	// Interactive lets the command show windows where the user is signed on.
+	Interactive bool `json:"interactive,omitempty"`
+	// Application counts a detached command among Status.Applications until it ends.
+	Application bool `json:"application,omitempty"`
+}
+
+// String hides what the command reads.
+func (r ExecRequest) String() string {
+	return "guestwire.ExecRequest(" + strings.Join(r.Args, " ") + ")"
 }
 
 // Validate checks a request that came from outside.
@@ -75,6 +104,10 @@ func (r ExecRequest) Validate() error {
 		return dormer.Invalidf("stream", "a command that is detached has no output to stream")
 	case len(r.Stdin) > MaxFile:
 		return dormer.Invalidf("stdin", "is longer than %d bytes", MaxFile)
+	case len(r.SecretFile) > MaxFile:
+		return dormer.Invalidf("secret_file", "is longer than %d bytes", MaxFile)
+	case r.Detach && len(r.SecretFile) > 0:
+		return dormer.Invalidf("secret_file", "is not for a command that is detached: nobody would remove it")
 	}
 	for _, s := range append([]string{r.Dir, r.User}, r.Args...) {
 		if strings.ContainsRune(s, 0) {
@@ -129,6 +162,10 @@ type Status struct {
 	DefaultUser string `json:"default_user,omitempty"`
 	// Mounted are the mount points of disks that a mount request mounted.
 	Mounted []string `json:"mounted,omitempty"`
+	// Applications is how many commands with ExecRequest.Application run.
+	Applications int `json:"applications,omitempty"`
+	// SignedOn is the guest's account of the user whom MethodSignOn signed on.
+	SignedOn string `json:"signed_on,omitempty"`
 }
 
 // MountRequest mounts a disk of the machine. It is harmless to repeat.

@@ -37,6 +37,11 @@ const (
 	FileKeyCheck = "key.check"
 	// FileDisplay is the Unix socket of the VNC display.
 	FileDisplay = "display.sock"
+	// FileSaved is the saved memory and devices, encrypted under the disk key;
+	// FileSavedState the SavedState that it is bound to, as JSON. The first
+	// counts only beside the second.
+	FileSaved      = "saved.state"
+	FileSavedState = "saved.json"
 	// FileKernel and FileInitrd are copies of an image's boot files, made at
 	// each start.
 	FileKernel = "kernel"

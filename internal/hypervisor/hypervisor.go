@@ -11,6 +11,7 @@ package hypervisor
 
 import (
 	"context"
+	"io"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/guestwire"
@@ -51,6 +52,25 @@ type Machine interface {
 	// ErrUnavailable when the process that owns the machine does not answer.
 	Status(ctx context.Context) (Status, error)
 
+	// Apply makes a machine that runs what spec says, as far as that is possible
+	// while it runs, and returns what waits for the next start. What is taken
+	// away is gone when it returns. ErrInvalid for a Spec that is wrong; after
+	// another error the machine may be partly changed, and Apply be repeated.
+	Apply(ctx context.Context, spec Spec) ([]Part, error)
+
+	// Devices lists what is attached, as the hypervisor says and not as the
+	// Spec asked for: for diagnostics and tests.
+	Devices(ctx context.Context) ([]Device, error)
+
+	Power
+	Guest
+
+	// Done is closed when the machine has ended, for whatever reason.
+	Done() <-chan struct{}
+}
+
+// Guest speaks with the system inside a machine.
+type Guest interface {
 	// Exec runs a command in the guest and returns how it ended; a command that
 	// failed is no error. It waits for the guest to come up as long as ctx
 	// allows, then ErrUnavailable. When ctx ends while it runs, the command is
@@ -58,6 +78,21 @@ type Machine interface {
 	// no such program or user, ErrUnsupported when the guest cannot do it.
 	Exec(ctx context.Context, request guestwire.ExecRequest) (guestwire.ExecResult, error)
 
+	// Ask sends another request to the guest's agent and decodes its answer into
+	// answer, which may be nil. It waits for the guest as Exec does. need is what
+	// the guest must be able to do, else ErrUnsupported; other errors are the
+	// guest's.
+	Ask(ctx context.Context, need guestwire.Capability, method guestwire.Method, request, answer any) error
+
+	// Open connects to a channel of the guest. There is one connection at a
+	// time: a new one ends the one before. Both ends have done the handshake
+	// when it returns. ErrNotFound when the channel is not attached,
+	// ErrUnavailable when the guest does not answer on it by the end of ctx.
+	Open(ctx context.Context, channel guestwire.Channel) (io.ReadWriteCloser, error)
+}
+
+// Power starts nothing: it holds, saves and ends a machine that runs.
+type Power interface {
 	// Shutdown asks the guest to power off and returns when the machine has
 	// ended, or ErrUnavailable when it has not by the end of ctx: the guest may
 	// still do it later. Repeating it is harmless.
@@ -67,8 +102,17 @@ type Machine interface {
 	// it has ended. Throw-away disks are gone then. Repeating it is harmless.
 	Kill(ctx context.Context) error
 
-	// Done is closed when the machine has ended, for whatever reason.
-	Done() <-chan struct{}
+	// Suspend holds the machine: it uses no processor until Resume, and shows as
+	// StatePaused with ReasonSuspended. Both are harmless to repeat.
+	Suspend(ctx context.Context) error
+	Resume(ctx context.Context) error
+
+	// Save keeps the machine's memory and devices in its directory, encrypted
+	// under the disk key and bound to what SavedState names, and ends the
+	// machine; the next Start with Spec.Resume goes on from there. ErrInvalid for
+	// a machine whose layer is not kept, ErrFull when there is no room: then the
+	// machine goes on.
+	Save(ctx context.Context) error
 }
 
 // Capabilities are what a host can do.
@@ -84,6 +128,8 @@ type Capabilities struct {
 	MachineTypes []string `json:"machine_types"`
 	// CPU is the processor model that machines get.
 	CPU string `json:"cpu"`
+	// Bridges are the host's adapters that machines may be bridged to.
+	Bridges []string `json:"bridges,omitempty"`
 	// Networks and Firmwares are the values that a Spec may have.
 	Networks  []Network  `json:"networks"`
 	Firmwares []Firmware `json:"firmwares"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/guestwire"
 )
 
 // Network is how a machine reaches the network.
@@ -19,6 +20,9 @@ const (
 	// NetworkNAT lets the guest open connections to the outside through the
 	// host's. It cannot reach the host's loopback, nor be reached.
 	NetworkNAT Network = "nat"
+	// NetworkBridged puts the guest into the host's network, with one adapter
+	// for each of Spec.Bridges.
+	NetworkBridged Network = "bridged"
 )
 
 // Firmware is what starts the guest.
@@ -87,6 +91,26 @@ type Spec struct {
 	Data *DataDisk `json:"data,omitempty"`
 
 	Network Network `json:"network"`
+	// Bridges are the host's adapters that the guest is bridged to, in order.
+	Bridges []string `json:"bridges,omitempty"`
+	// Channels are the ports that the guest gets beside that of its agent.
+	Channels []guestwire.Channel `json:"channels,omitempty"`
+	// Sound says whether the guest plays sound, and whether it hears the
+	// microphone too.
+	Sound Sound `json:"sound,omitempty"`
+	// USB are the classes of devices that may be redirected to the guest; empty
+	// attaches no controller.
+	USB []USBClass `json:"usb,omitempty"`
+	// Optical is the host's drive, or a file with the image of a disc, that the
+	// guest gets read-only; empty attaches none.
+	Optical string `json:"optical,omitempty"`
+	// Strict refuses the start with ErrUnsupported when the host lacks any of
+	// Network, Sound, USB, Optical or Memory. Else the machine starts without it,
+	// and Status.Missing says so.
+	Strict bool `json:"strict,omitempty"`
+	// Resume goes on from the saved state if there is one that fits. One that does
+	// not is thrown away, and Status.Notice says why.
+	Resume bool `json:"resume,omitempty"`
 	// DiskBus is how the image wants its disks attached: virtio, sata, nvme, scsi
 	// or ide; empty is virtio. TPM says that it wants a TPM 2.0.
 	DiskBus string `json:"disk_bus,omitempty"`
@@ -204,8 +228,12 @@ func (s Spec) Validate() error {
 	}
 	switch s.Network {
 	case NetworkNone, NetworkNAT:
+		if len(s.Bridges) > 0 {
+			bad("bridges", "are for a bridged network only")
+		}
+	case NetworkBridged:
 	default:
-		bad("network", "must be nat or none")
+		bad("network", "must be nat, bridged or none")
 	}
 	if !layerPattern.MatchString(s.Layer) {
 		bad("layer", "must be lower-case letters, digits and hyphens, at most 32")

@@ -23,6 +23,10 @@ const (
 	ReasonNoSpace Reason = "no space left"
 	// ReasonDisk: a disk of the machine cannot be read or written. It is tried again.
 	ReasonDisk Reason = "disk error"
+	// ReasonSuspended: Suspend was called; it goes on with Resume only.
+	ReasonSuspended Reason = "suspended"
+	// ReasonSaved: Save was called and has ended the machine.
+	ReasonSaved Reason = "saved"
 	// ReasonShutdown: the guest has powered itself off.
 	ReasonShutdown Reason = "shut down"
 	// ReasonKilled: Kill was called.
@@ -44,6 +48,13 @@ type Status struct {
 	Started time.Time `json:"started,omitzero"`
 	// Guest is what is known of the guest's inside.
 	Guest GuestStatus `json:"guest"`
+	// Missing says, a plain sentence each, what the Spec asked for and the host
+	// could not give.
+	Missing []string `json:"missing,omitempty"`
+	// Resumed says that it went on from saved state; Notice why it did not
+	// although there was one.
+	Resumed bool   `json:"resumed,omitempty"`
+	Notice  string `json:"notice,omitempty"`
 	// Hardware is what saved state would be bound to.
 	Hardware Hardware `json:"hardware"`
 	// PIDs are the processes that make up the machine, for people and tests.
@@ -71,6 +82,11 @@ type GuestStatus struct {
 	Users        []string      `json:"users,omitempty"`
 	Idle         time.Duration `json:"idle_ns,omitempty"`
 	Uptime       time.Duration `json:"uptime_ns,omitempty"`
+	// Applications is how many published applications run.
+	Applications int `json:"applications,omitempty"`
+	// Session changes whenever the guest's agent has started anew: what it was
+	// told before may be lost.
+	Session string `json:"session,omitempty"`
 }
 
 // Hardware is what the machine runs on.

@@ -46,6 +46,10 @@ type Lease struct {
 	Keys []string `json:"keys"`
 	// ComputerName is the name of the guest.
 	ComputerName string `json:"computer_name,omitempty"`
+	// DeleteWhen are the limits at which the client deletes the machine by
+	// itself: Expired, OfflineTooLong. A lease that was past its limit when it
+	// was issued names none, so that a wrong date deletes nothing without an order.
+	DeleteWhen []Verdict `json:"delete_when,omitempty"`
 }
 
 // OrderKind is what an order makes the agent do.
@@ -53,6 +57,7 @@ type OrderKind string
 
 // The kinds of orders.
 const (
+	OrderLock    OrderKind = "lock"
 	OrderStop    OrderKind = "stop"
 	OrderDelete  OrderKind = "delete"
 	OrderRefresh OrderKind = "refresh"
@@ -70,6 +75,10 @@ type Order struct {
 	Kind     OrderKind         `json:"kind"`
 	Reason   string            `json:"reason"`
 	IssuedAt time.Time         `json:"issued_at"`
+	// Grace is how many seconds a machine that runs has until it is stopped or
+	// deleted, after a warning; absent: what its policy says (atLimit.grace) for
+	// a deletion, none for a stop.
+	Grace *int64 `json:"grace,omitempty"`
 }
 
 // Sign puts the lease into an envelope.

@@ -67,6 +67,7 @@ type EffectiveMachine struct {
 	LastWindow      LastWindow            `json:"lastWindow"`
 	DataDisk        EffectiveDataDisk     `json:"dataDisk"`
 	GuestUpdates    *EffectiveMaintenance `json:"guestUpdates,omitzero"`
+	OnMissing       OnMissing             `json:"onMissing"`
 }
 
 // EffectiveImage is Image with its defaults; Version 0 is the newest. The

@@ -16,6 +16,7 @@ type Machine struct {
 	LastWindow      LastWindow       `json:"lastWindow,omitzero" default:"continue" doc:"What happens after the last window of the guest was closed. Saving the state is for persistent workspaces only." when:"at once"`
 	DataDisk        DataDisk         `json:"dataDisk,omitzero" doc:"The disk that keeps the user's data when the image is updated."`
 	GuestUpdates    *MaintenanceTime `json:"guestUpdates,omitzero" default:"none" doc:"Daily window in which the guest of a persistent workspace is woken for its own updates." when:"at once"`
+	OnMissing       OnMissing        `json:"onMissing,omitzero" default:"start" doc:"What happens when the host cannot give what this policy wants of the hardware: no adapter to bridge, no sound, no drive, too little memory. start: the workspace starts without it, and an event says so; refuse: it does not start." when:"next start"`
 }
 
 // Image refers to an image by name. Version nil is the newest.
@@ -70,6 +71,17 @@ const (
 )
 
 func (OnStop) values() []string { return []string{"shut-down", "save-state"} }
+
+// OnMissing says what happens when the host lacks what a policy wants.
+type OnMissing string
+
+// What happens when the host lacks something.
+const (
+	MissingStart  OnMissing = "start"
+	MissingRefuse OnMissing = "refuse"
+)
+
+func (OnMissing) values() []string { return []string{"start", "refuse"} }
 
 // SignOn says who is signed on to the guest.
 type SignOn string

@@ -76,6 +76,7 @@ func (m *Machine) resolve() EffectiveMachine {
 		SuspendIdle:     value(m.SuspendIdle, 0),
 		LastWindow:      chosen(m.LastWindow, LastWindowContinue),
 		DataDisk:        EffectiveDataDisk{Size: value(m.DataDisk.Size, 10*GiB)},
+		OnMissing:       chosen(m.OnMissing, MissingStart),
 	}
 	if w := m.GuestUpdates; w != nil {
 		out.GuestUpdates = &EffectiveMaintenance{From: value(w.From, 0), Length: value(w.Length, 2*hour)}

@@ -72,6 +72,7 @@ func (c *checker) machineChoices(m *Machine) {
 	one(c, at+".updates.mode", m.Updates.Mode)
 	one(c, at+".start", m.Start)
 	one(c, at+".lastWindow", m.LastWindow)
+	one(c, at+".onMissing", m.OnMissing)
 	if off(m.Revertible) {
 		return
 	}

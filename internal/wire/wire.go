@@ -30,6 +30,8 @@ const (
 	PathSignOut   = "/client/v1/sign-out"  // POST SignOutRequest -> 204
 	PathPoll      = "/client/v1/poll"      // POST PollRequest -> seal.Envelope of PollAnswer
 	PathPolicy    = "/client/v1/policies/" // GET + hash -> effective policy, immutable
+	PathJoin      = "/client/v1/join"      // POST JoinRequest -> JoinAnswer
+	PathOverride  = "/client/v1/override"  // POST OverrideRequest -> OverrideAnswer
 	PathObject    = "/repository/v1/"      // GET + object name -> image object, immutable, ranges
 )
 
@@ -191,6 +193,14 @@ type MachineState struct {
 	// Image is the version that the machine runs or would run.
 	Image dormer.ImageID `json:"image,omitempty"`
 	Guest string         `json:"guest,omitempty"`
+	// PolicyRevision is the revision whose policy the client holds.
+	PolicyRevision dormer.Revision `json:"policy_revision,omitempty"`
+	// Locked says that the machine is locked.
+	Locked bool `json:"locked,omitempty"`
+	// AtNextStart are the fields of the policy that a running machine takes
+	// over when it starts next; NotEnforced those that this agent does nothing for.
+	AtNextStart []string `json:"at_next_start,omitempty"`
+	NotEnforced []string `json:"not_enforced,omitempty"`
 }
 
 // NumberedEvent is an event and its place in the client's journal, from 1.
@@ -218,6 +228,8 @@ type PollAnswer struct {
 	NextPollMillis int64 `json:"next_poll_ms"`
 	// IntervalMillis is the instance's poll interval, which limits are counted in.
 	IntervalMillis int64 `json:"interval_ms"`
+	// TimeZone is the zone of the instance, as "Europe/Berlin".
+	TimeZone string `json:"time_zone,omitempty"`
 	// KeySet is there when the client's is old.
 	KeySet *seal.Envelope `json:"key_set,omitempty"`
 	// EndedSessions are those of the request that are over, with the reason.

@@ -65,7 +65,7 @@ func (p plan) arguments() []string {
 	var args []string
 	for _, part := range [][]string{
 		p.platform(), p.monitor(), p.keys(), p.openedFiles(), p.disks(), p.dataDisk(),
-		p.guestPort(), p.console(), p.network(), p.boot(), p.display(),
+		p.guestPort(), p.console(), p.network(), p.devices(), p.boot(), p.display(), p.incoming(),
 	} {
 		args = append(args, part...)
 	}
