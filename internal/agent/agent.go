@@ -31,7 +31,14 @@ import (
 
 // enforces lists what this agent can enforce beyond what every agent can
 // (policy.Effective.Requires). A policy that needs more does not start here.
-var enforces = []string{policy.RequiresComputerName}
+var enforces = []string{
+	policy.RequiresAudio, policy.RequiresBridgedNetwork, policy.RequiresClipboard, policy.RequiresComputerName, policy.RequiresDNS,
+	policy.RequiresDelete, policy.RequiresFileTransfer, policy.RequiresForceUpdates, policy.RequiresGuestSignOn, policy.RequiresGuestUpdates,
+	policy.RequiresHostCommand, policy.RequiresLastWindow, policy.RequiresLockAtLimit, policy.RequiresLockIdle, policy.RequiresLockSleep,
+	policy.RequiresMicrophone, policy.RequiresNetworkDrives, policy.RequiresOpticalDrive, policy.RequiresPrinting, policy.RequiresRegional,
+	policy.RequiresSaveState, policy.RequiresSetupScript, policy.RequiresSharedFolders, policy.RequiresStartApplications, policy.RequiresStartSignOn,
+	policy.RequiresSuspendIdle, policy.RequiresTimeZone, policy.RequiresUSB, policy.RequiresUserCredentials,
+}
 
 // Config says how an agent works. Zero durations take their defaults.
 type Config struct {

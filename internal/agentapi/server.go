@@ -90,7 +90,10 @@ type route struct {
 	serve        func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error
 }
 
-var routes = []route{
+// routes are all routes; each file of the package has those of its own subject.
+var routes = slices.Concat(baseRoutes, lifeRoutes, setupRoutes, deskRoutes, channelRoutes)
+
+var baseRoutes = []route{
 	{http.MethodGet, pathStatus, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 		return answer(w)(s.agent.Status(r.Context(), p))
 	}},

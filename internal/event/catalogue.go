@@ -34,6 +34,8 @@ const (
 	PolicyReceived     Code = 300
 	LeaseRefused       Code = 301
 	LeaseWithdrawn     Code = 302
+	PolicyNotEnforced  Code = 303
+	PolicyNextStart    Code = 304
 	ImageStarted       Code = 400
 	ImageFinished      Code = 401
 	ImageFailed        Code = 402
@@ -57,10 +59,37 @@ const (
 	MachineAdopted     Code = 521
 	DiskFullPaused     Code = 522
 	DiskFullResumed    Code = 523
+	WorkspaceLocked    Code = 530
+	WorkspaceUnlocked  Code = 531
+	WorkspaceSuspended Code = 532
+	WorkspaceResumed   Code = 533
+	WorkspaceSaved     Code = 534
+	SavedStateDropped  Code = 535
+	WorkspaceWarned    Code = 536
+	UpdateOffered      Code = 540
+	UpdateTaken        Code = 541
+	GuestUpdateTime    Code = 542
+	HostLacks          Code = 550
+	HostCommandFailed  Code = 551
+	NoSession          Code = 552
 	GuestConnected     Code = 600
 	GuestLost          Code = 601
 	ApplicationRun     Code = 610
 	ApplicationFailed  Code = 611
+	ArrangeFailed      Code = 620
+	GuestSignedOn      Code = 621
+	GuestSignOnFailed  Code = 622
+	FileSent           Code = 630
+	FileReceived       Code = 631
+	FileRefused        Code = 632
+	FileOverridden     Code = 633
+	FilePrinted        Code = 634
+	SetupStarted       Code = 640
+	SetupFinished      Code = 641
+	SetupFailed        Code = 642
+	SetupCancelled     Code = 643
+	SetupPostponed     Code = 644
+	DomainJoined       Code = 645
 	OrderRun           Code = 700
 	OrderRefused       Code = 701
 	OrderFailed        Code = 702
@@ -113,6 +142,8 @@ var catalogue = []Kind{
 	{PolicyReceived, dormer.Information, CategoryPolicy, "A policy was received", "The client has a new revision of a workspace's policy.", ""},
 	{LeaseRefused, dormer.Error, CategoryPolicy, "A lease was refused", "The lease was changed on its way, or is for another client, instance or epoch.", "Find out who sent it: this does not happen by itself."},
 	{LeaseWithdrawn, dormer.Information, CategoryPolicy, "The permission was withdrawn", "The server does not renew the permission to run the workspace. It stops and is kept.", ""},
+	{PolicyNotEnforced, dormer.Information, CategoryPolicy, "A policy has fields that this client does nothing for", "They are for parts that this version of the client does not have; none of them protects anything. The description names them.", "Nothing, or update the client when a later version has them."},
+	{PolicyNextStart, dormer.Information, CategoryPolicy, "A changed policy waits for the next start", "What cannot change while the machine runs is taken over when it starts next. The description names it.", "Restart the workspace if it must be now."},
 
 	{ImageStarted, dormer.Information, CategoryImage, "Fetching an image", "The client began to fetch a version of an image.", ""},
 	{ImageFinished, dormer.Information, CategoryImage, "An image was fetched", "All of the version is on the client and verified.", ""},
@@ -138,11 +169,38 @@ var catalogue = []Kind{
 	{MachineAdopted, dormer.Information, CategoryWorkspace, "A running machine was found again", "The agent was restarted while the machine ran on.", ""},
 	{DiskFullPaused, dormer.Error, CategoryWorkspace, "The workspace was paused: the disk is full", "The host's disk has no room for what the guest writes. Nothing is lost.", "Make room on the host's disk; the workspace goes on by itself."},
 	{DiskFullResumed, dormer.Information, CategoryWorkspace, "The workspace goes on: there is room again", "The host's disk has room again.", ""},
+	{WorkspaceLocked, dormer.Information, CategoryWorkspace, "The workspace was locked", "By its user, an order, a limit, or as its policy says: idle, or the host went to sleep.", ""},
+	{WorkspaceUnlocked, dormer.Information, CategoryWorkspace, "The workspace was unlocked", "The user proved who they are.", ""},
+	{WorkspaceSuspended, dormer.Information, CategoryWorkspace, "The workspace was suspended", "It was idle for as long as its policy says.", ""},
+	{WorkspaceResumed, dormer.Information, CategoryWorkspace, "The workspace goes on", "It was suspended, or its state was saved.", ""},
+	{WorkspaceSaved, dormer.Information, CategoryWorkspace, "The state of the workspace was saved", "Its memory and devices are kept, encrypted, for the next start.", ""},
+	{SavedStateDropped, dormer.Warning, CategoryWorkspace, "The saved state could not be used", "The machine has changed since, by its image, policy or hypervisor, or the state was damaged. The workspace started anew; what was not saved to its disks is lost.", "Look at the reason."},
+	{WorkspaceWarned, dormer.Warning, CategoryWorkspace, "The user was warned", "The workspace will be stopped, or deleted, at the time that the description names.", ""},
+	{UpdateOffered, dormer.Information, CategoryWorkspace, "A new version of the image is offered", "The user chooses when the workspace takes it.", ""},
+	{UpdateTaken, dormer.Information, CategoryWorkspace, "The workspace took a new version of its image", "It starts from the new version; the earlier layer is kept for as long as the policy says.", ""},
+	{GuestUpdateTime, dormer.Information, CategoryWorkspace, "The workspace was started for its own updates", "In the daily window that its policy names; it stops when the window closes, unless its user came meanwhile.", ""},
+	{HostLacks, dormer.Warning, CategoryWorkspace, "The host cannot give what the policy wants", "An adapter, sound, a drive, memory. The workspace started without it, or was not started, as the policy says.", "Look at the description; give the computer what is missing or change the policy."},
+	{HostCommandFailed, dormer.Warning, CategoryWorkspace, "The host command failed", "The command that the policy runs on the host before the start ended with an error, took too long, or could not be run.", "Check the command on that computer."},
+	{NoSession, dormer.Warning, CategoryWorkspace, "Nobody could act for the user", "What the policy wants done as the user needs their session process, and none is connected.", "Let users' sessions start 'dormer session', or start it by hand."},
 
 	{GuestConnected, dormer.Information, CategoryGuest, "The guest answers", "The guest's agent is connected.", ""},
 	{GuestLost, dormer.Warning, CategoryGuest, "The guest does not answer any more", "The guest's agent is gone while the machine runs.", "Restart the workspace if it does not come back."},
 	{ApplicationRun, dormer.Information, CategoryGuest, "An application was run", "A published application was started.", ""},
 	{ApplicationFailed, dormer.Warning, CategoryGuest, "An application could not be run", "The published application did not start.", "Check the command line in the policy against the image."},
+	{ArrangeFailed, dormer.Warning, CategoryGuest, "The guest could not be arranged as the policy says", "Time zone, name service, drives or another setting of the guest. It is tried again.", "Look at the reason; check the guest with dormer-guest check."},
+	{GuestSignedOn, dormer.Information, CategoryGuest, "The user was signed on to the guest", "With the credentials of the workspace.", ""},
+	{GuestSignOnFailed, dormer.Warning, CategoryGuest, "The user could not be signed on to the guest", "The password is not known here, or the guest did not take it.", "Sign in again with the password."},
+	{FileSent, dormer.Information, CategoryGuest, "A file was copied to the guest", "As the policy allows.", ""},
+	{FileReceived, dormer.Information, CategoryGuest, "A file was copied from the guest", "As the policy allows.", ""},
+	{FileRefused, dormer.Warning, CategoryGuest, "A file was refused", "Its direction, its extension, its name, or the command that examines it.", ""},
+	{FileOverridden, dormer.Warning, CategoryGuest, "A refused file was let through", "Somebody with the permission allowed it; the description names them.", ""},
+	{FilePrinted, dormer.Information, CategoryGuest, "The guest printed on a printer of the host", "As the policy allows.", ""},
+	{SetupStarted, dormer.Information, CategoryGuest, "First-time setup began", "The script of the policy runs in a new machine, or goes on.", ""},
+	{SetupFinished, dormer.Information, CategoryGuest, "First-time setup is finished", "The workspace can be used.", ""},
+	{SetupFailed, dormer.Error, CategoryGuest, "First-time setup failed", "The description names the step. The steps before it are done and are not repeated.", "Correct the step in the policy; it goes on from there by itself, or with 'dormer setup resume'."},
+	{SetupCancelled, dormer.Warning, CategoryGuest, "First-time setup was cancelled by the user", "It goes on from the same step at the next start.", ""},
+	{SetupPostponed, dormer.Information, CategoryGuest, "First-time setup was postponed by the user", "As often as the policy allows.", ""},
+	{DomainJoined, dormer.Information, CategoryGuest, "The guest joined a domain", "With credentials that count once.", ""},
 
 	{OrderRun, dormer.Information, CategoryOrder, "An order was carried out", "The client did what an operator ordered.", ""},
 	{OrderRefused, dormer.Error, CategoryOrder, "An order was refused", "The order was changed on its way, or is for another client, instance or epoch.", "Find out who sent it: this does not happen by itself."},

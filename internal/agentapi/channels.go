@@ -1,0 +1,4 @@
+package agentapi
+
+// Files, clipboard and what else passes between host and guest.
+var channelRoutes = []route{}

@@ -1,0 +1,4 @@
+package agentapi
+
+// The session processes of users.
+var deskRoutes = []route{}

@@ -1,0 +1,4 @@
+package agentapi
+
+// Locking, updates: what happens to a machine between start and stop.
+var lifeRoutes = []route{}

@@ -1,0 +1,4 @@
+package agentapi
+
+// First-time setup.
+var setupRoutes = []route{}
