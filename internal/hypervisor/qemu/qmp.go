@@ -9,7 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -166,6 +168,17 @@ func (m *monitor) take() []event {
 // execute runs a command and decodes what it returns into result, which may be
 // nil. ErrUnavailable when QEMU does not answer in time or has gone.
 func (m *monitor) execute(ctx context.Context, command string, arguments, result any) error {
+	return m.executeWith(ctx, command, arguments, result, nil)
+}
+
+// getFile gives QEMU its own descriptor of f, under a name for commands and
+// devices that take one.
+func (m *monitor) getFile(ctx context.Context, name string, f *os.File) error {
+	return m.executeWith(ctx, "getfd", map[string]any{"fdname": name}, nil, f)
+}
+
+// executeWith sends a file along, unless it is nil; the caller closes it.
+func (m *monitor) executeWith(ctx context.Context, command string, arguments, result any, f *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, monitorTime)
 	defer cancel()
 	answer := make(chan reply, 1)
@@ -187,7 +200,7 @@ func (m *monitor) execute(ctx context.Context, command string, arguments, result
 	if err != nil {
 		return fmt.Errorf("monitor command %s: %w", command, err)
 	}
-	if err := m.write(ctx, append(b, '\n')); err != nil {
+	if err := m.write(ctx, append(b, '\n'), f); err != nil {
 		return fmt.Errorf("monitor command %s: %w: %w", command, dormer.ErrUnavailable, err)
 	}
 	select {
@@ -209,7 +222,7 @@ func (m *monitor) execute(ctx context.Context, command string, arguments, result
 	}
 }
 
-func (m *monitor) write(ctx context.Context, b []byte) error {
+func (m *monitor) write(ctx context.Context, b []byte, f *os.File) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if d, ok := ctx.Deadline(); ok {
@@ -217,6 +230,18 @@ func (m *monitor) write(ctx context.Context, b []byte) error {
 			return err
 		}
 	}
-	_, err := m.conn.Write(b)
+	if f == nil {
+		_, err := m.conn.Write(b)
+		return err
+	}
+	socket, ok := m.conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("hand over a file: %w", dormer.ErrUnsupported)
+	}
+	// The file goes with the first byte; a short write is gone on with.
+	n, _, err := socket.WriteMsgUnix(b, syscall.UnixRights(int(f.Fd())), nil)
+	if err == nil && n < len(b) {
+		_, err = m.conn.Write(b[n:])
+	}
 	return err
 }
