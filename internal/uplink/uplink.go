@@ -135,6 +135,32 @@ func (u *Uplink) SignOut(ctx context.Context, s wire.Session) error {
 	return u.call(ctx, wire.PathSignOut, wire.SignOutRequest{Protocol: wire.ProtocolVersion, Session: s}, nil)
 }
 
+// Join asks for what one machine needs to join its domain. The secret reaches
+// this client sealed to its key, and is nowhere else in the clear.
+func (u *Uplink) Join(ctx context.Context, r wire.JoinRequest) (wire.JoinSecret, error) {
+	var (
+		answer wire.JoinAnswer
+		secret wire.JoinSecret
+	)
+	r.Protocol = wire.ProtocolVersion
+	if err := u.call(ctx, wire.PathJoin, r, &answer); err != nil {
+		return secret, err
+	}
+	opened, err := seal.Unseal(u.cfg.Key, wire.JoinInfo(r.Machine), answer.Sealed)
+	if err != nil {
+		return secret, fmt.Errorf("open what joins the domain: %w", err)
+	}
+	return secret, decode(opened, &secret)
+}
+
+// Override asks whether somebody may let a refused file through. The password
+// is in the body only. ErrDenied when they may not, or cannot prove who they are.
+func (u *Uplink) Override(ctx context.Context, r wire.OverrideRequest) (wire.OverrideAnswer, error) {
+	var out wire.OverrideAnswer
+	r.Protocol = wire.ProtocolVersion
+	return out, u.call(ctx, wire.PathOverride, r, &out)
+}
+
 // Policy fetches the effective policy of that hash and checks the hash.
 func (u *Uplink) Policy(ctx context.Context, hash string) ([]byte, error) {
 	var body []byte
