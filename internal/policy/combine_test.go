@@ -452,10 +452,10 @@ func TestRequires(t *testing.T) {
 	}
 	d := example(t, "office.yaml")
 	e := Combine(d.Spec, d.Grants)
-	want := strings.Fields(`audio bridged-network clipboard computer-name dns file-transfer file-types
-		guest-sign-on guest-updates host-command last-window lock-idle lock-sleep menus microphone optical-drive printing
-		publish-installed regional save-state seamless setup-script shared-folders start-applications start-sign-on suspend-idle
-		time-zone usb user-credentials web-rules`)
+	want := strings.Fields(`audio bridged-network clipboard computer-name dns file-transfer
+		guest-sign-on guest-updates host-command last-window lock-idle lock-sleep microphone optical-drive printing
+		regional save-state setup-script shared-folders start-applications start-sign-on suspend-idle
+		time-zone usb user-credentials`)
 	if diff := cmp.Diff(want, e.Requires()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

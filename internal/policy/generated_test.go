@@ -190,9 +190,12 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		if f.name == "" || strings.Contains(f.name, "_") {
 			t.Errorf("%s has no good name", path)
 		}
-		container := f.typ.Kind() == reflect.Struct || f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct
-		if _, ok := reflect.New(f.typ).Elem().Interface().(written); !ok && !container && f.tag.Get("when") == "" && f.tag.Get("const") == "" {
+		divides := innerStruct(f.typ) != nil
+		if !divides && f.tag.Get("when") == "" && f.tag.Get("const") == "" {
 			t.Errorf("%s does not say when it takes effect", path)
+		}
+		if divides && f.tag.Get("when")+f.tag.Get("enforced") != "" {
+			t.Errorf("%s divides into fields; they say when they take effect and whether they are enforced", path)
 		}
 		required := f.tag.Get("required") != ""
 		if omit := strings.HasSuffix(f.tag.Get("json"), ",omitzero"); !omit && !required {

@@ -48,9 +48,15 @@ A workspace is one file in YAML or JSON: the policy (` + "`spec`" + `) and who g
 - Command lines are split into words without a shell: ` + "`'...'`" + ` and ` + "`\"...\"`" + ` group words, within ` + "`\"...\"`" + ` only ` + "`\\\"`" + ` is special, and
   a backslash is otherwise itself.
 
-*Enforced* says what the clients of this release do with a field. A field that is not enforced yet is checked, stored and
-compared; a policy that needs it names a requirement, and a client that lacks the requirement refuses to start the
-workspace instead of running it unprotected.
+*Takes effect* says when a change reaches a machine that runs. "At once" is within the poll interval, in the running guest; "next poll"
+is the same for what the client itself does; what waits for the next start is named in the status of the workspace and in the
+server's list of clients.
+
+*Enforced* says where the clients of this release do what the field says. The agent of this release runs on Linux hosts; Linux and
+Windows guests need ` + "`dormer-guest`" + `. What a particular host or guest cannot do is an event with the reason, and ` + "`spec.machine.onMissing`" + `
+decides whether the workspace starts without it. A field that is not enforced is checked, stored, compared and delivered, and
+the client reports that it does nothing for it; none of these protects anybody. A policy that needs what an older client
+cannot enforce names a requirement, and that client refuses to start the workspace instead of running it unprotected.
 `
 
 const grantsText = `A user's several grants combine to the least restrictive value, field by field; a field that is not set takes part as its
@@ -106,18 +112,36 @@ func row(out *strings.Builder, path string, f field) {
 		cell(f.tag.Get("doc")), cell(valuesOf(f)), cell(otherwise), f.tag.Get("when"), enforcedText(f))
 }
 
-// enforcedText says whether clients enforce a field, or which of its values.
+// enforcedText says where clients enforce a field or which of its values, and
+// what else there is to know.
 func enforcedText(f field) string {
-	switch s := f.tag.Get("enforced"); {
-	case f.tag.Get("when") == "":
+	if f.tag.Get("when") == "" {
 		return ""
-	case s == "":
-		return "not yet"
-	case s == "yes":
-		return "yes"
-	default:
-		return "only " + s
 	}
+	e := enforcementOf("", f.tag)
+	text := "no"
+	if e.Enforced {
+		var where []string
+		if e.Hosts != "" {
+			where = append(where, e.Hosts+" hosts")
+		}
+		if e.Guests != "" {
+			where = append(where, e.Guests+" guests")
+		}
+		switch {
+		case len(where) > 0:
+			text = strings.Join(where, ", ")
+		default:
+			text = "everywhere"
+		}
+		if e.Only != nil {
+			text = "only " + strings.Join(e.Only, ", ") + ": " + text
+		}
+	}
+	if e.Note != "" {
+		text += ". " + e.Note
+	}
+	return text
 }
 
 // valuesOf says in words what a field may hold.

@@ -9,7 +9,6 @@ import "slices"
 // and no network, published applications, off-line limits, expiry, disabled
 // grants and the refusal of unmanaged clients.
 const (
-	RequiresSeamless          = "seamless"
 	RequiresHostCommand       = "host-command"
 	RequiresLocalImage        = "local-image"
 	RequiresSaveState         = "save-state"
@@ -24,11 +23,7 @@ const (
 	RequiresGuestUpdates      = "guest-updates"
 	RequiresStartApplications = "start-applications"
 	RequiresUserCredentials   = "user-credentials"
-	RequiresFileTypes         = "file-types"
-	RequiresMenus             = "menus"
-	RequiresPublishInstalled  = "publish-installed"
 	RequiresNetworkDrives     = "network-drives"
-	RequiresWebRules          = "web-rules"
 	RequiresComputerName      = "computer-name"
 	RequiresRegional          = "regional"
 	RequiresSetupScript       = "setup-script"
@@ -63,7 +58,6 @@ func (e *Effective) Requires() []string {
 
 func (e *Effective) requiresOfSpec(need func(string, bool)) {
 	m, a, n := &e.Machine, &e.Applications, &e.Network
-	need(RequiresSeamless, e.General.Display == DisplaySeamless)
 	need(RequiresHostCommand, e.General.HostCommand.Command != "")
 	need(RequiresLocalImage, m.Image.Source != SourceServer)
 	need(RequiresSaveState, m.OnStop == StopSaveState || m.LastWindow == LastWindowSaveState)
@@ -79,12 +73,8 @@ func (e *Effective) requiresOfSpec(need func(string, bool)) {
 	for _, app := range a.Published {
 		need(RequiresStartApplications, app.StartWithWorkspace)
 		need(RequiresUserCredentials, app.UserCredentials)
-		need(RequiresFileTypes, len(app.FileTypes) > 0)
 	}
-	need(RequiresMenus, len(a.Menus) > 0)
-	need(RequiresPublishInstalled, a.PublishInstalled.Enabled)
 	need(RequiresNetworkDrives, len(a.NetworkDrives) > 0)
-	need(RequiresWebRules, len(e.Web.Rules) > 0 || e.Web.Others != OthersWhereAsked)
 	need(RequiresComputerName, e.Setup.ComputerName != "")
 	need(RequiresRegional, e.Setup.Regional.Formats || e.Setup.Regional.Keyboard)
 	need(RequiresSetupScript, len(e.Setup.Actions) > 0)
