@@ -6,17 +6,27 @@ recipe=$(cd "$(dirname "$0")" && pwd)
 checkout=$(dirname "$recipe")
 out=${1:?usage: build.sh OUTDIR}
 suite=bookworm
-# What is installed; the tree of packages is cached under these arguments.
+# What is installed; the trees of packages are cached under these arguments.
 # shellcheck disable=SC2054 # the commas belong to an argument
-install=(
+common=(
   --quiet --variant=minbase
-  --include=linux-image-cloud-amd64,systemd-sysv,udev,dbus,kmod,e2fsprogs,iproute2,busybox,procps,less,nano
   --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"'
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*'
-  --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/i18n/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*'
-  --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*'
+  --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*'
   --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/ethernet/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/infiniband/*'
-  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/scsi/*'
+  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*'
+)
+lean=linux-image-cloud-amd64,systemd-sysv,udev,dbus,kmod,e2fsprogs,iproute2,busybox,procps,less,nano
+# shellcheck disable=SC2054
+install=(
+  "${common[@]}" --include="$lean"
+  --dpkgopt='path-exclude=/usr/share/i18n/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*'
+  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/scsi/*'
+)
+# The desk guest has what a user's workspace needs of domains, shares and printers.
+desk_install=(
+  "${common[@]}"
+  --include="$lean,adcli,krb5-user,cifs-utils,keyutils,davfs2,cups-daemon,cups-client,cups-core-drivers,libpam-systemd,systemd-resolved,tzdata,locales"
 )
 
 # Times, identities and hash seeds are fixed: the same packages give the same disks.
@@ -59,21 +69,50 @@ agent test-2 "$work/agent-2"
 mirror=${DORMER_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 'Created-By: Packages' 2>/dev/null | head -n 1)}
 mirror=${mirror%/}
 [[ -n $mirror ]] || die "this machine's apt knows no Debian $suite; name a mirror in DORMER_DEBIAN_MIRROR"
-install_key=$(echo "$suite $mirror ${install[*]}" | hash)
 recipe_key=$(cd "$recipe" && find . -type f ! -name README.md -print0 | sort -z | xargs -0 sha256sum | hash)
 # The index of the archive determines which versions its packages resolve to.
+index=
 if /usr/lib/apt/apt-helper -o Acquire::http::Timeout=20 -o Acquire::Retries=2 -o APT::Sandbox::User=root \
   download-file "$mirror/dists/$suite/InRelease" "$work/InRelease" >/dev/null 2>&1; then
-  tree_key=$install_key-$(hash <"$work/InRelease")
+  index=$(hash <"$work/InRelease")
 else
-  newest=$(find "$out" -maxdepth 1 -name "tree-$install_key-*.tar.zst" -printf '%T@ %f\n' | sort -rn | head -1 | cut -d' ' -f2)
-  [[ -n $newest ]] || die "cannot reach $mirror, and nothing is cached for these packages"
   say "cannot reach $mirror: using what is cached"
-  tree_key=${newest#tree-}
-  tree_key=${tree_key%.tar.zst}
 fi
-tree_file=$out/tree-$tree_key.tar.zst
-key=$( (echo "$tree_key $recipe_key"; cat "$work/agent-1" "$work/agent-2") | hash)
+
+# tree_key NAME INSTALL...: the key of a tree of packages.
+tree_key() {
+  local name=$1 installed newest
+  shift
+  installed=$(echo "$suite $mirror $*" | hash)
+  if [[ -n $index ]]; then
+    echo "$name-$installed-$index"
+    return
+  fi
+  newest=$(find "$out" -maxdepth 1 -name "tree-$name-$installed-*.tar.zst" -printf '%T@ %f\n' | sort -rn | head -1 | cut -d' ' -f2)
+  [[ -n $newest ]] || die "nothing is cached for the packages of the $name guest"
+  newest=${newest#tree-}
+  echo "${newest%.tar.zst}"
+}
+
+# unpack KEY TREE INSTALL...: the packages, installed or from the cache.
+unpack() {
+  local file=$out/tree-$1.tar.zst tree=$2
+  shift 2
+  if [[ ! -f $file ]]; then
+    say "installing Debian $suite from $mirror (a minute or two)"
+    INITRD=No mmdebstrap "$@" "$suite" "$work/tree.tar" "$mirror" >&2
+    zstd -q -3 -T0 "$work/tree.tar" -o "$work/tree.tar.zst"
+    mv "$work/tree.tar.zst" "$file"
+    rm -f "$work/tree.tar"
+  fi
+  touch "$file"
+  mkdir -p "$tree"
+  zstd -dcq "$file" | tar -x --numeric-owner -C "$tree"
+}
+
+lean_key=$(tree_key lean "${install[@]}")
+desk_key=$(tree_key desk "${desk_install[@]}")
+key=$( (echo "$lean_key $desk_key $recipe_key"; cat "$work/agent-1" "$work/agent-2") | hash)
 folder=$out/$key
 if [[ -f $folder/complete ]]; then
   say "cached"
@@ -82,46 +121,44 @@ if [[ -f $folder/complete ]]; then
   exit 0
 fi
 
-if [[ ! -f $tree_file ]]; then
-  say "installing Debian $suite from $mirror (about a minute)"
-  INITRD=No mmdebstrap "${install[@]}" "$suite" "$work/tree.tar" "$mirror" >&2
-  zstd -q -3 -T0 "$work/tree.tar" -o "$work/tree.tar.zst"
-  mv "$work/tree.tar.zst" "$tree_file"
-  rm -f "$work/tree.tar"
-fi
-
 say "building the guests"
 tree=$work/tree
 new=$work/new
-mkdir -p "$tree" "$new"/{v1,v2,tiny}
-zstd -dcq "$tree_file" | tar -x --numeric-owner -C "$tree"
+mkdir -p "$new"/{v1,v2,tiny,desk}
+unpack "$lean_key" "$tree" "${install[@]}"
 kernel=$(ls "$tree/lib/modules")
 
-# What a build leaves behind, and what must not be the same on two machines.
-rm -rf "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/* "$tree"/var/lib/apt/lists/* "$tree"/var/cache/* "$tree"/var/log/* \
-  "$tree"/boot/initrd* "$tree"/initrd.img* "$tree"/etc/udev/hwdb.bin "$tree"/etc/hostname "$tree"/etc/resolv.conf
-: >"$tree/etc/machine-id"
-rm -f "$tree/var/lib/dbus/machine-id"
+# configure TREE: what both guests with systemd have.
+configure() {
+  local tree=$1 unit
+  # What a build leaves behind, and what must not be the same on two machines.
+  rm -rf "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/* "$tree"/var/lib/apt/lists/* "$tree"/var/log/* \
+    "$tree"/boot/initrd* "$tree"/initrd.img* "$tree"/etc/udev/hwdb.bin "$tree"/etc/hostname "$tree"/etc/resolv.conf
+  find "$tree/var/cache" -type f -delete
+  : >"$tree/etc/machine-id"
+  rm -f "$tree/var/lib/dbus/machine-id"
+  printf 'dormer-test\n' >"$tree/etc/hostname"
+  printf '127.0.0.1\tlocalhost\n' >"$tree/etc/hosts"
+  printf 'nameserver 10.0.2.3\n' >"$tree/etc/resolv.conf"
+  printf 'LABEL=root / ext4 rw,noatime 0 0\n' >"$tree/etc/fstab"
+  printf '[Match]\nName=e*\n[Network]\nDHCP=yes\n' >"$tree/etc/systemd/network/80-dhcp.network"
+  printf 'VERSION=1\n# Nothing else is configured.\n' >"$tree/etc/dormer-test.conf"
+  install -m 0755 "$recipe/system/dormer-hello" "$tree/usr/local/bin/dormer-hello"
+  if ! grep -q '^user:' "$tree/etc/passwd"; then
+    chroot "$tree" useradd --create-home --uid 1000 --shell /bin/bash user
+  fi
+  ln -sf /lib/systemd/system/systemd-networkd.service "$tree/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+  for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-timesyncd.service \
+    systemd-hwdb-update.service systemd-networkd-wait-online.service getty@tty1.service; do
+    ln -sf /dev/null "$tree/etc/systemd/system/$unit"
+  done
+  "$work/agent-1" install --root "$tree"
+}
+
 # shellcheck disable=SC2016 # dpkg-query expands it
 chroot "$tree" dpkg-query -W -f '${Package} ${Version}\n' >"$new/packages.txt"
-
 # The first version.
-printf 'dormer-test\n' >"$tree/etc/hostname"
-printf '127.0.0.1\tlocalhost\n' >"$tree/etc/hosts"
-printf 'nameserver 10.0.2.3\n' >"$tree/etc/resolv.conf"
-printf 'LABEL=root / ext4 rw,noatime 0 0\n' >"$tree/etc/fstab"
-printf '[Match]\nName=e*\n[Network]\nDHCP=yes\n' >"$tree/etc/systemd/network/80-dhcp.network"
-printf 'VERSION=1\n# Nothing else is configured.\n' >"$tree/etc/dormer-test.conf"
-install -m 0755 "$recipe/system/dormer-hello" "$tree/usr/local/bin/dormer-hello"
-if ! grep -q '^user:' "$tree/etc/passwd"; then
-  chroot "$tree" useradd --create-home --uid 1000 --shell /bin/bash user
-fi
-ln -sf /lib/systemd/system/systemd-networkd.service "$tree/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
-for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-timesyncd.service \
-  systemd-hwdb-update.service systemd-networkd-wait-online.service getty@tty1.service; do
-  ln -sf /dev/null "$tree/etc/systemd/system/$unit"
-done
-"$work/agent-1" install --root "$tree"
+configure "$tree"
 
 # disk TREE FILE SIZE LABEL
 disk() {
@@ -174,6 +211,26 @@ END
 append="root=LABEL=root rw console=ttyS0 quiet mitigations=off panic=-1"
 hints "$append" 384 >"$new/v1/guest.json"
 
+# The desk guest.
+desk=$work/desk
+unpack "$desk_key" "$desk" "${desk_install[@]}"
+[[ $(ls "$desk/lib/modules") == "$kernel" ]] || die "the desk guest has another kernel"
+# shellcheck disable=SC2016 # dpkg-query expands it
+chroot "$desk" dpkg-query -W -f '${Package} ${Version}\n' >"$new/desk/packages.txt"
+configure "$desk"
+# Where it has systemd-resolved is up to a test: it starts without. The print
+# service starts when somebody asks for it.
+rm -f "$desk"/etc/systemd/system/*.wants/{systemd-resolved,cups}.service "$desk"/etc/systemd/system/dbus-org.freedesktop.resolve1.service \
+  "$desk"/etc/systemd/system/*.wants/cups.path
+for locale in de_DE en_GB; do
+  chroot "$desk" localedef -i "$locale" -f UTF-8 "$locale.UTF-8"
+done
+rm -rf "$desk"/usr/share/i18n "${desk:?}"/boot/* "${desk:?}"/vmlinuz*
+disk "$desk" "$new/desk/disk.raw" 1536M root
+cp "$new/v1/vmlinuz" "$new/v1/initrd.img" "$new/desk/"
+hints "$append" 512 >"$new/desk/guest.json"
+rm -rf "$desk"
+
 # The second version, from the first one's tree.
 printf 'VERSION=2\n# Nothing else is configured.\n' >"$tree/etc/dormer-test.conf"
 install -m 0755 "$work/agent-2" "$tree/usr/sbin/dormer-guest"
@@ -210,6 +267,6 @@ rm -rf "$folder"
 mv "$new" "$folder"
 # What was not used for two weeks goes.
 find "$out" -mindepth 2 -maxdepth 2 -name complete -mtime +14 -printf '%h\0' | xargs -0r rm -rf
-find "$out" -maxdepth 1 -name 'tree-*.tar.zst' -mtime +30 ! -samefile "$tree_file" -delete
+find "$out" -maxdepth 1 -name 'tree-*.tar.zst' -mtime +30 -delete
 say "ready: $(du -sh "$folder" | cut -f1)"
 echo "$folder"
