@@ -48,7 +48,7 @@ func SkipUnlessBooting(t *testing.T) {
 	}
 }
 
-// FindGuest returns a test guest: tiny, v1 or v2. DORMER_TEST_GUEST names the folder
+// FindGuest returns a test guest: tiny, v1, v2 or desk. DORMER_TEST_GUEST names the folder
 // that the build has printed; without it the build runs, which needs root, the
 // network and minutes when nothing is cached.
 func FindGuest(t *testing.T, version string) Guest {
