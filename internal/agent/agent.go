@@ -98,6 +98,8 @@ type Agent struct {
 	state   folder
 	lock    *os.File
 	journal *event.Journal
+	desks   desks
+	words   words
 
 	ctx     context.Context //nolint:containedctx // the life of the agent: machines outlive requests
 	stop    context.CancelFunc

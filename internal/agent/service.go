@@ -30,7 +30,7 @@ func (a *Agent) Status(_ context.Context, peer agentapi.Peer) (agentapi.Status, 
 	reading := a.clock.Read()
 	s := agentapi.Status{
 		AgentVersion: a.cfg.Version, Managed: a.cfg.Managed, Host: a.host().Name, LastAnswer: reading.Answer,
-		Users: []agentapi.User{}, Workspaces: a.workspacesOf(peer.UID, reading),
+		Users: []agentapi.User{}, Workspaces: a.workspacesOf(peer.UID, reading), Notices: a.noticesOf(peer.UID),
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

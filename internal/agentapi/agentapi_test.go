@@ -26,6 +26,7 @@ type recorder struct {
 	err   error
 	peer  Peer
 	asked []string
+	take  func(net.Conn)
 }
 
 func (a *recorder) note(p Peer, format string, args ...any) error {
@@ -69,6 +70,16 @@ func (a *recorder) Prove(_ context.Context, p Peer, r ProveRequest) error {
 func (a *recorder) SignOut(_ context.Context, p Peer, r SignOutRequest) error {
 	return a.note(p, "sign-out %s", r.User)
 }
+
+func (a *recorder) TakeDesk(_ context.Context, p Peer, hello DeskHello) (func(net.Conn), error) {
+	return a.take, a.note(p, "desk %s", hello.Version)
+}
+
+func (a *recorder) DeskStatus(_ context.Context, p Peer) (DeskStatus, error) {
+	return DeskStatus{Connected: true, PID: 7}, a.note(p, "desk status")
+}
+
+func (a *recorder) EndDesk(_ context.Context, p Peer) error { return a.note(p, "end desk") }
 
 func (a *recorder) Workspaces(_ context.Context, p Peer) ([]Workspace, error) {
 	state := "starting"

@@ -1,4 +1,347 @@
 package agentapi
 
-// The session processes of users.
-var deskRoutes = []route{}
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/problem"
+)
+
+// A desk is the session process of a user (`dormer session`) as the agent sees
+// it: it connects to the agent, and from then on answers the agent's requests on
+// that connection (HTTP/2 without TLS), as its user. What must be done as the
+// user is done there.
+
+const (
+	pathSession = "/v1/session"
+	// deskProtocol is what the connection is upgraded to.
+	deskProtocol = "dormer-session/1"
+)
+
+// Paths that every session process serves. What it serves beyond them is
+// beside its handlers.
+const (
+	DeskHostCommand = "/host-command" // POST HostCommandRequest -> HostCommandResult
+	DeskNotify      = "/notify"       // POST NotifyRequest -> NotifyResult
+	DeskEnvironment = "/environment"  // GET -> Environment
+	DeskSignIn      = "/sign-in"      // POST -> 204; signs the user in by their ticket, if they have one
+	DeskEnd         = "/end"          // POST -> 204; the process ends
+)
+
+// DeskHello is what a session process says of itself when it connects.
+type DeskHello struct {
+	Version string `json:"version"`
+	// Again says that the process was connected to an agent before: its user has
+	// not come just now.
+	Again bool `json:"again,omitempty"`
+}
+
+// DeskStatus is whether a session process of the user who asks is connected.
+type DeskStatus struct {
+	Connected bool      `json:"connected"`
+	PID       int32     `json:"pid,omitempty"`
+	Version   string    `json:"version,omitempty"`
+	Since     time.Time `json:"since,omitzero"`
+}
+
+// HostCommandRequest runs a command as the user, without a shell.
+type HostCommandRequest struct {
+	// Args are the program and its arguments.
+	Args []string `json:"args"`
+	// Timeout ends it and everything that it started.
+	Timeout time.Duration `json:"timeout_ns"`
+}
+
+// HostCommandResult is how it ended.
+type HostCommandResult struct {
+	ExitStatus int  `json:"exit_status"`
+	TimedOut   bool `json:"timed_out,omitempty"`
+	// Problem says why it could not be run at all.
+	Problem string `json:"problem,omitempty"`
+	// Output is the end of what it printed, for people.
+	Output string `json:"output,omitempty"`
+}
+
+// NotifyRequest shows a message to the user.
+type NotifyRequest struct {
+	Title string `json:"title"`
+	Text  string `json:"text"`
+}
+
+// NotifyResult says whether a desktop showed it.
+type NotifyResult struct {
+	Shown bool `json:"shown"`
+}
+
+// Notice is a message to the user that no desktop has shown.
+type Notice struct {
+	Time      time.Time `json:"time"`
+	Workspace string    `json:"workspace,omitempty"`
+	Title     string    `json:"title"`
+	Text      string    `json:"text,omitempty"`
+}
+
+// Environment is how the user has set language, formats, keyboard and time
+// zone; what is not known is empty.
+type Environment struct {
+	// Locale is as in $LANG: "de_DE.UTF-8"; Formats as in $LC_TIME, where that
+	// is another.
+	Locale  string `json:"locale,omitempty"`
+	Formats string `json:"formats,omitempty"`
+	// Layout and Variant are of XKB: "de", "nodeadkeys".
+	Layout  string `json:"layout,omitempty"`
+	Variant string `json:"variant,omitempty"`
+	// TimeZone is of the IANA database.
+	TimeZone string `json:"time_zone,omitempty"`
+}
+
+// Desks takes the session processes of users.
+type Desks interface {
+	// TakeDesk admits a session process of peer and returns what takes its
+	// connection over until that ends. ErrExists when another one is connected
+	// and answers.
+	TakeDesk(ctx context.Context, peer Peer, hello DeskHello) (take func(net.Conn), err error)
+	DeskStatus(ctx context.Context, peer Peer) (DeskStatus, error)
+	// EndDesk makes the session process of peer end. ErrNotFound when none is
+	// connected.
+	EndDesk(ctx context.Context, peer Peer) error
+}
+
+var deskRoutes = []route{
+	{http.MethodPost, pathSession, takeDesk},
+	{http.MethodGet, pathSession, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
+		return answer(w)(s.agent.DeskStatus(r.Context(), p))
+	}},
+	{http.MethodDelete, pathSession, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
+		if err := s.agent.EndDesk(r.Context(), p); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}},
+}
+
+// takeDesk upgrades the connection of a session process and hands it to the
+// agent.
+func takeDesk(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
+	if r.Header.Get("Upgrade") != deskProtocol {
+		return fmt.Errorf("this agent speaks %s with session processes: %w", deskProtocol, dormer.ErrUnsupported)
+	}
+	hello, err := decode[DeskHello](w, r)
+	if err != nil {
+		return err
+	}
+	take, err := s.agent.TakeDesk(r.Context(), p, hello)
+	if err != nil {
+		return err
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return fmt.Errorf("take over the connection of a session process: %w", err)
+	}
+	defer conn.Close()
+	// What the server set for requests does not hold for the connection's life.
+	err = conn.SetDeadline(time.Time{})
+	if err == nil {
+		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+deskProtocol+"\r\n\r\n")
+	}
+	if err == nil {
+		take(buffer(conn, buffered.Reader))
+	}
+	return nil //nolint:nilerr // the caller is gone; nobody is left to be told
+}
+
+// buffered is a connection of which something was read already.
+type buffered struct {
+	net.Conn
+	from io.Reader
+}
+
+func (c buffered) Read(b []byte) (int, error) { return c.from.Read(b) }
+
+// buffer returns conn with what r has read of it.
+func buffer(conn net.Conn, r *bufio.Reader) net.Conn {
+	if r.Buffered() == 0 {
+		return conn
+	}
+	return buffered{conn, r}
+}
+
+// ConnectDesk makes the caller the session process of their user and returns
+// the connection on which to ServeDesk. ErrExists when there is one already.
+func (c *Client) ConnectDesk(ctx context.Context, hello DeskHello) (_ net.Conn, err error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", c.socket)
+	if err != nil {
+		return nil, fmt.Errorf("no agent answers (%w): %w", err, dormer.ErrUnavailable)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends what waits
+	defer func() {
+		if !stop() && err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			_ = conn.Close() // err says why
+		}
+	}()
+	body, err := json.Marshal(hello)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pathSession, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the agent: %w", err)
+	}
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", deskProtocol)
+	r.Header.Set("Content-Type", "application/json")
+	if err := r.Write(conn); err != nil {
+		return nil, fmt.Errorf("connect to the agent (%w): %w", err, dormer.ErrUnavailable)
+	}
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, r)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the agent (%w): %w", err, dormer.ErrUnavailable)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return nil, problem.FromResponse(resp)
+	}
+	return buffer(conn, in), nil
+}
+
+// DeskStatus says whether a session process of the caller is connected.
+func (c *Client) DeskStatus(ctx context.Context) (DeskStatus, error) {
+	return ask[DeskStatus](ctx, c, http.MethodGet, pathSession, nil)
+}
+
+// EndDesk makes the caller's session process end.
+func (c *Client) EndDesk(ctx context.Context) error {
+	_, err := ask[struct{}](ctx, c, http.MethodDelete, pathSession, nil)
+	return err
+}
+
+// ServeDesk answers the agent's requests on a connection of ConnectDesk until
+// it or ctx ends.
+func ServeDesk(ctx context.Context, conn net.Conn, h http.Handler) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends what waits
+	defer stop()
+	(&http2.Server{}).ServeConn(conn, &http2.ServeConnOpts{Context: ctx, Handler: h})
+}
+
+// DeskHandler makes a handler of a session process: an error is answered as a
+// problem document, whose text is the error's.
+func DeskHandler(log *slog.Logger, serve func(w http.ResponseWriter, r *http.Request) error) http.Handler {
+	s := &server{log: log}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			s.refuse(w, r, err)
+		}
+	})
+}
+
+// ReadDesk reads the body of a request to a session process strictly.
+func ReadDesk[T any](w http.ResponseWriter, r *http.Request) (T, error) { return decode[T](w, r) }
+
+// AnswerDesk sends v, or returns err.
+func AnswerDesk(w http.ResponseWriter, v any, err error) error { return answer(w)(v, err) }
+
+// Desk is the agent's end of the connection to a session process.
+type Desk struct {
+	http *http.Client
+	conn *http2.ClientConn
+	done chan struct{}
+}
+
+// The life of a connection to a session process: when nothing was heard for so
+// long it is asked, and given up when it does not answer.
+const (
+	deskSilence = 20 * time.Second
+	deskPing    = 5 * time.Second
+)
+
+// told closes done with the connection.
+type told struct {
+	net.Conn
+	close func() error
+}
+
+func (c told) Close() error { return c.close() }
+
+// NewDesk begins to speak with the session process at the other end of conn,
+// which it closes.
+func NewDesk(conn net.Conn) (*Desk, error) {
+	d := &Desk{done: make(chan struct{})}
+	over := sync.OnceFunc(func() { close(d.done) })
+	t := &http2.Transport{AllowHTTP: true, ReadIdleTimeout: deskSilence, PingTimeout: deskPing, MaxReadFrameSize: 1 << 20}
+	cc, err := t.NewClientConn(told{conn, func() error { over(); return conn.Close() }})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("speak with a session process: %w", err), conn.Close())
+	}
+	d.conn = cc
+	d.http = &http.Client{Transport: cc, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return d, nil
+}
+
+// Client is for requests to http://session/..., which go to the process.
+func (d *Desk) Client() *http.Client { return d.http }
+
+// Done is closed when the connection has ended.
+func (d *Desk) Done() <-chan struct{} { return d.done }
+
+// Ping returns nil when the process answers.
+func (d *Desk) Ping(ctx context.Context) error { return d.conn.Ping(ctx) }
+
+// Close ends the connection.
+func (d *Desk) Close() error { return d.conn.Close() }
+
+// AskDesk sends one request to the session process behind c and decodes the
+// answer, which is read with a bound. body may be nil. ErrUnavailable when the
+// process does not answer, else the process's error.
+func AskDesk[T any](ctx context.Context, c *http.Client, method, path string, body any) (T, error) {
+	var out T
+	var content io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return out, fmt.Errorf("encode request: %w", err)
+		}
+		content = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://session"+path, content)
+	if err != nil {
+		return out, fmt.Errorf("ask the session process: %w", err)
+	}
+	resp, err := c.Do(r)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return out, fmt.Errorf("ask the session process: %w", ctx.Err())
+	case err != nil:
+		return out, fmt.Errorf("the session process does not answer (%s): %w", strings.TrimPrefix(err.Error(), "http2: "), dormer.ErrUnavailable)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		return out, nil
+	case resp.StatusCode != http.StatusOK:
+		return out, problem.FromResponse(resp)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&out); err != nil {
+		return out, fmt.Errorf("the session process's answer is not as expected: %w", dormer.ErrCorrupt)
+	}
+	return out, nil
+}

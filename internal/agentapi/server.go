@@ -67,6 +67,7 @@ type Agent interface {
 	Accounts
 	Proofs
 	Machines
+	Desks
 }
 
 type peerKey struct{}

@@ -74,6 +74,8 @@ type Status struct {
 	// Hypervisor says what runs machines here; Notes what is missing.
 	Hypervisor string   `json:"hypervisor,omitempty"`
 	Notes      []string `json:"notes,omitempty"`
+	// Notices are messages of the last day that no desktop has shown.
+	Notices []Notice `json:"notices,omitempty"`
 
 	Users      []User      `json:"users"`
 	Workspaces []Workspace `json:"workspaces"`
