@@ -128,6 +128,9 @@ type DiskSource struct {
 	// File is the absolute path of a local file, of the given Format.
 	File   string     `json:"file,omitempty"`
 	Format DiskFormat `json:"format,omitempty"`
+	// Of is the image that File or Socket serves a disk of, empty for none: a saved
+	// state is bound to it.
+	Of dormer.ImageID `json:"of,omitempty"`
 	// Socket is the Unix socket of an NBD server that serves the disk as its
 	// default export. Below root it must be in the machine's directory, or
 	// open to the machine's user.

@@ -80,7 +80,7 @@ func (p *process) serve(ctx context.Context, dir string, number int, disk hyperv
 			p.cfg.Log.Error("base disk is no longer served", slog.Int("disk", number), slog.Any("error", err))
 		}
 	})
-	return hypervisor.DiskSource{Socket: filepath.Join(dir, name)}, nil
+	return hypervisor.DiskSource{Socket: filepath.Join(dir, name), Of: disk.Image}, nil
 }
 
 // copyBoot copies a boot file out of an image: QEMU reads it from a file.

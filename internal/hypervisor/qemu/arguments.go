@@ -34,6 +34,7 @@ type plan struct {
 	fds         descriptors
 	account     *account.Account // whom QEMU runs as, nil for the calling process's user
 	opened      []openedFile     // what QEMU may not open itself
+	saved       *savedState      // what the machine goes on from, nil for a fresh start
 }
 
 // openedFile is a file that QEMU gets open, under the number fd.

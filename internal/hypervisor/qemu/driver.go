@@ -209,7 +209,7 @@ func (d *Driver) start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 		}
 		p.account = &user
 	}
-	return d.launch(ctx, p, version, hexKey(secrets.DiskKey), layerKey, lock)
+	return d.startFrom(ctx, p, version, secrets.DiskKey, layerKey, lock)
 }
 
 // keepSockets removes leftovers but the sockets of base disks, whose server

@@ -157,6 +157,11 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 	if err := p.takeBack(); err != nil {
 		return nil, err
 	}
+	if p.saved != nil {
+		if err := p.load(ctx, mon, d.cfg.Log); err != nil {
+			return nil, err
+		}
+	}
 	m := &machine{
 		spec: p.spec, log: d.cfg.Log.With(slog.String("machine", string(p.spec.Machine))), now: d.cfg.Now,
 		process: process, said: said, monitor: mon, network: network, lock: lock, done: make(chan struct{}),

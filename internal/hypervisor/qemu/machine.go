@@ -47,10 +47,13 @@ type machine struct {
 	network *nat // nil without a network
 	lock    *os.File
 	done    chan struct{}
+	holding holding
 
 	mu     sync.Mutex // guards the fields below
 	status hypervisor.Status
 	killed bool
+	held   bool // Suspend or Save holds it
+	saved  bool // it ends because it was saved
 	ending hypervisor.Reason // what QEMU said last about why it ends
 	away   time.Time         // since when the guest's end of the port is closed; zero while it is open
 }
@@ -127,7 +130,7 @@ func (m *machine) takeEvent(e event) {
 		m.ending = endReasons[d.Reason]
 	case "BLOCK_IO_ERROR":
 		var d eventIOError
-		if json.Unmarshal(e.Data, &d) != nil || d.Action != "stop" {
+		if json.Unmarshal(e.Data, &d) != nil || d.Action != "stop" || m.held {
 			return
 		}
 		reason := hypervisor.ReasonDisk
@@ -139,7 +142,7 @@ func (m *machine) takeEvent(e event) {
 		}
 		m.status.State, m.status.Reason, m.status.Detail = hypervisor.StatePaused, reason, d.Reason
 	case "RESUME":
-		if m.status.State == hypervisor.StatePaused {
+		if m.status.State == hypervisor.StatePaused && !m.held {
 			m.log.Info("machine goes on")
 			m.status.State, m.status.Reason, m.status.Detail = hypervisor.StateRunning, "", ""
 		}
@@ -185,8 +188,12 @@ var endReasons = map[string]hypervisor.Reason{
 // resume lets a paused machine go on when the cause may have gone. When it has
 // not, the machine pauses again at its next write.
 func (m *machine) resume(ctx context.Context) {
+	if !m.holding.changing.TryLock() {
+		return
+	}
+	defer m.holding.changing.Unlock()
 	m.mu.Lock()
-	paused, reason := m.status.State == hypervisor.StatePaused, m.status.Reason
+	paused, reason := m.status.State == hypervisor.StatePaused && !m.held, m.status.Reason
 	m.mu.Unlock()
 	if !paused {
 		return
@@ -206,6 +213,8 @@ func (m *machine) finish() {
 	m.mu.Lock()
 	reason := m.ending
 	switch {
+	case m.saved:
+		reason = hypervisor.ReasonSaved
 	case m.killed:
 		reason = hypervisor.ReasonKilled
 	case reason == "":
@@ -246,6 +255,10 @@ func (m *machine) Shutdown(ctx context.Context) error {
 		return nil
 	default:
 	}
+	// A guest that is held cannot end.
+	if err := m.Resume(ctx); err != nil {
+		m.log.Info("resume machine to shut it down", slog.Any("error", err))
+	}
 	asked, cancel := context.WithTimeout(ctx, guestTime)
 	err := m.port.Call(asked, guestwire.CapShutdown, guestwire.MethodShutdown, nil, nil)
 	cancel()
@@ -263,8 +276,7 @@ func (m *machine) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Kill implements hypervisor.Machine. QEMU is told to quit first, so that its
-// disk files are closed in good order.
+// Kill implements hypervisor.Machine.
 func (m *machine) Kill(ctx context.Context) error {
 	select {
 	case <-m.done:
@@ -274,16 +286,6 @@ func (m *machine) Kill(ctx context.Context) error {
 	m.mu.Lock()
 	m.killed = true
 	m.mu.Unlock()
-	quitting, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitTime)
-	defer cancel()
-	if err := m.monitor.execute(quitting, "quit", nil, nil); err != nil {
-		m.log.Debug("quit", slog.Any("error", err))
-	}
-	select {
-	case <-m.process.done:
-	case <-quitting.Done():
-		m.process.kill()
-	}
-	<-m.done
+	m.quit(ctx)
 	return nil
 }
