@@ -1,5 +1,13 @@
 package hypervisor
 
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/dormer-project/dormer/internal/guestwire"
+)
+
 // Sound says what the guest gets of the host's sound.
 type Sound string
 
@@ -50,4 +58,64 @@ type Device struct {
 	Type string `json:"type"`
 	// Detail is for people: the port's name, the host's adapter, the medium.
 	Detail string `json:"detail,omitempty"`
+}
+
+// The names of devices (Device.ID) that are there once.
+const (
+	DeviceData      = "data"
+	DeviceGuestPort = "dormer-guest"
+	DeviceSound     = "sound"
+	DeviceUSB       = "usb"
+	DeviceOptical   = "optical"
+	DeviceDisplay   = "display"
+)
+
+// DeviceDisk is the name of a disk of the image with its layer, from 0.
+func DeviceDisk(number int) string { return fmt.Sprintf("disk-%d", number) }
+
+// DeviceNetwork is the name of a network adapter, from 0.
+func DeviceNetwork(number int) string { return fmt.Sprintf("net-%d", number) }
+
+// DeviceChannel is the name of a channel's port.
+func DeviceChannel(c guestwire.Channel) string { return "channel-" + string(c) }
+
+// DeviceUSBSlot is the name of one of the places for redirected devices, from 0.
+func DeviceUSBSlot(number int) string { return fmt.Sprintf("usb-%d", number) }
+
+// Differs lists the parts in which two machines differ, in the order above.
+func (s Spec) Differs(other Spec) []Part {
+	sameDisks := s.Layer == other.Layer && s.Overlay == other.Overlay && slices.EqualFunc(s.Base, other.Base, DiskSource.equal) &&
+		(s.Data == other.Data || s.Data != nil && other.Data != nil && *s.Data == *other.Data)
+	var parts []Part
+	for _, c := range []struct {
+		part Part
+		same bool
+	}{
+		{PartMemory, s.Memory == other.Memory},
+		{PartProcessors, s.Processors == other.Processors},
+		{PartNetwork, s.Network == other.Network},
+		{PartBridges, slices.Equal(s.Bridges, other.Bridges)},
+		{PartChannels, sameSet(s.Channels, other.Channels)},
+		{PartSound, s.Sound == other.Sound},
+		{PartUSB, sameSet(s.USB, other.USB)},
+		{PartOptical, s.Optical == other.Optical},
+		{PartDisks, sameDisks},
+	} {
+		if !c.same {
+			parts = append(parts, c.part)
+		}
+	}
+	return parts
+}
+
+func (d DiskSource) equal(other DiskSource) bool {
+	if d.Image != nil && other.Image != nil {
+		return *d.Image == *other.Image
+	}
+	return d == other
+}
+
+// sameSet compares lists whose order means nothing.
+func sameSet[T cmp.Ordered](a, b []T) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -1,10 +1,13 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -69,18 +72,84 @@ func (c *Client) Watch(ctx context.Context) (hypervisor.Status, error) {
 	return *a.Status, nil
 }
 
-func (c *Client) ask(ctx context.Context, r request) (a answer, err error) {
+// Ask sends a request to the guest's agent.
+func (c *Client) Ask(ctx context.Context, need guestwire.Capability, method guestwire.Method, body, result any) error {
+	q := &question{Need: need, Method: method}
+	if body != nil {
+		var err error
+		if q.Body, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("ask guest for %s: %w", method, err)
+		}
+	}
+	a, err := c.ask(ctx, request{Method: MethodAsk, Ask: q})
+	if err != nil || result == nil {
+		return err
+	}
+	if err := json.Unmarshal(a.Body, result); err != nil {
+		return fmt.Errorf("answer of guest to %s: %w", method, dormer.ErrCorrupt)
+	}
+	return nil
+}
+
+// Apply makes the machine what spec says.
+func (c *Client) Apply(ctx context.Context, spec hypervisor.Spec) ([]hypervisor.Part, error) {
+	a, err := c.ask(ctx, request{Method: MethodApply, Spec: &spec})
+	return a.Parts, err
+}
+
+// Devices lists what is attached.
+func (c *Client) Devices(ctx context.Context) ([]hypervisor.Device, error) {
+	a, err := c.ask(ctx, request{Method: MethodDevices})
+	return a.Devices, err
+}
+
+// Open connects to a channel. ctx ends connecting, not the connection.
+func (c *Client) Open(ctx context.Context, channel guestwire.Channel) (io.ReadWriteCloser, error) {
+	conn, r, _, err := c.send(ctx, request{Method: MethodOpen, Channel: channel})
+	if err != nil {
+		return nil, err
+	}
+	return &stream{Conn: conn, r: r}, nil
+}
+
+// stream is a connection that has become a channel. r holds what came with the answer.
+type stream struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (s *stream) Read(p []byte) (int, error) { return s.r.Read(p) }
+
+func (c *Client) ask(ctx context.Context, r request) (answer, error) {
+	conn, _, a, err := c.send(ctx, r)
+	if conn != nil {
+		_ = conn.Close() // everything was said
+	}
+	return a, err
+}
+
+// send connects, asks and returns the answer and what it came from, which is
+// nil after an error.
+func (c *Client) send(ctx context.Context, r request) (_ net.Conn, _ *bufio.Reader, a answer, err error) {
 	r.Protocol = Protocol
 	if deadline, ok := ctx.Deadline(); ok {
 		if r.Timeout = time.Until(deadline); r.Timeout <= 0 {
-			return answer{}, fmt.Errorf("no time is left: %w", dormer.ErrUnavailable)
+			return nil, nil, answer{}, fmt.Errorf("no time is left: %w", dormer.ErrUnavailable)
 		}
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, nil, answer{}, err
 	}
 	conn, err := Dial(ctx, c.dir, hypervisor.FileControl)
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %w", dormer.ErrUnavailable, err)
+		return nil, nil, answer{}, fmt.Errorf("%w: %w", dormer.ErrUnavailable, err)
 	}
-	defer conn.Close()
+	defer func() {
+		if err != nil {
+			_ = conn.Close()
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() {
 		// The server answers by itself when the time is over; it gets a moment for it.
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -90,22 +159,25 @@ func (c *Client) ask(ctx context.Context, r request) (a answer, err error) {
 		_ = conn.Close()
 	})
 	defer stop()
-	b, err := json.Marshal(r)
-	if err != nil {
-		return answer{}, err
-	}
 	if _, err := conn.Write(append(b, '\n')); err != nil {
-		return answer{}, fmt.Errorf("machine process has gone: %w: %w", dormer.ErrUnavailable, err)
+		return nil, nil, answer{}, fmt.Errorf("machine process has gone: %w: %w", dormer.ErrUnavailable, err)
 	}
-	line, err := readLine(conn)
+	lines := bufio.NewReader(conn)
+	line, err := readLine(lines)
 	if err != nil {
 		if ctx.Err() != nil {
-			return answer{}, fmt.Errorf("%w: %w", dormer.ErrUnavailable, ctx.Err())
+			return nil, nil, answer{}, fmt.Errorf("%w: %w", dormer.ErrUnavailable, ctx.Err())
 		}
-		return answer{}, fmt.Errorf("machine process has gone: %w: %w", dormer.ErrUnavailable, err)
+		return nil, nil, answer{}, fmt.Errorf("machine process has gone: %w: %w", dormer.ErrUnavailable, err)
 	}
 	if err := json.Unmarshal(line, &a); err != nil {
-		return answer{}, fmt.Errorf("answer of machine process: %w", dormer.ErrCorrupt)
+		return nil, nil, answer{}, fmt.Errorf("answer of machine process: %w", dormer.ErrCorrupt)
 	}
-	return a, a.Error.Err()
+	if err := a.Error.Err(); err != nil {
+		return nil, nil, a, err
+	}
+	if !stop() {
+		return nil, nil, a, fmt.Errorf("the time was over: %w", dormer.ErrUnavailable)
+	}
+	return conn, lines, a, nil
 }

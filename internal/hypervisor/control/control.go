@@ -4,10 +4,12 @@
 //
 // A connection carries one request and one answer, each one line of JSON.
 // Closing it gives the request up. The request watch is answered when the
-// machine has ended.
+// machine has ended. After the answer to open the connection carries the bytes
+// of a channel, both ways, until either end closes it.
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +47,10 @@ const (
 	MethodShutdown Method = "shutdown"
 	MethodKill     Method = "kill"
 	MethodWatch    Method = "watch"
+	MethodAsk      Method = "ask"
+	MethodOpen     Method = "open"
+	MethodApply    Method = "apply"
+	MethodDevices  Method = "devices"
 )
 
 type request struct {
@@ -53,12 +59,25 @@ type request struct {
 	// Timeout is how long the caller waits; 0 is no limit.
 	Timeout time.Duration          `json:"timeout_ns,omitempty"`
 	Exec    *guestwire.ExecRequest `json:"exec,omitempty"`
+	Ask     *question              `json:"ask,omitempty"`
+	Channel guestwire.Channel      `json:"channel,omitempty"`
+	Spec    *hypervisor.Spec       `json:"spec,omitempty"`
+}
+
+// question is a request to the guest's agent.
+type question struct {
+	Need   guestwire.Capability `json:"need"`
+	Method guestwire.Method     `json:"method"`
+	Body   json.RawMessage      `json:"body,omitempty"`
 }
 
 type answer struct {
-	Status *hypervisor.Status    `json:"status,omitempty"`
-	Result *guestwire.ExecResult `json:"result,omitempty"`
-	Error  *guestwire.Error      `json:"error,omitempty"`
+	Status  *hypervisor.Status    `json:"status,omitempty"`
+	Result  *guestwire.ExecResult `json:"result,omitempty"`
+	Body    json.RawMessage       `json:"body,omitempty"`
+	Parts   []hypervisor.Part     `json:"parts,omitempty"`
+	Devices []hypervisor.Device   `json:"devices,omitempty"`
+	Error   *guestwire.Error      `json:"error,omitempty"`
 }
 
 // Listen opens a socket of a machine's directory, however long its path is.
@@ -136,10 +155,22 @@ func decodeRequest(line []byte) (request, error) {
 		return request{}, fmt.Errorf("request of protocol %d: %w", r.Protocol, dormer.ErrUnsupported)
 	}
 	switch r.Method {
-	case MethodStatus, MethodShutdown, MethodKill, MethodWatch:
+	case MethodStatus, MethodShutdown, MethodKill, MethodWatch, MethodDevices:
 	case MethodExec:
 		if r.Exec == nil {
 			return request{}, dormer.Invalidf("exec", "is missing")
+		}
+	case MethodAsk:
+		if r.Ask == nil || r.Ask.Method == "" {
+			return request{}, dormer.Invalidf("ask", "is missing")
+		}
+	case MethodOpen:
+		if r.Channel == "" {
+			return request{}, dormer.Invalidf("channel", "is missing")
+		}
+	case MethodApply:
+		if r.Spec == nil {
+			return request{}, dormer.Invalidf("spec", "is missing")
 		}
 	default:
 		return request{}, fmt.Errorf("request is not known: %w", dormer.ErrUnsupported)
@@ -151,22 +182,20 @@ func decodeRequest(line []byte) (request, error) {
 }
 
 // readLine reads one line of bounded length.
-func readLine(r io.Reader) ([]byte, error) {
+func readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
-	buf := make([]byte, 32<<10)
 	for {
-		n, err := r.Read(buf)
-		line = append(line, buf[:n]...)
-		if n > 0 && buf[n-1] == '\n' {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
 			return line, nil
-		}
-		if len(line) > maxMessage {
+		case len(line) > maxMessage:
 			return nil, fmt.Errorf("message: %w", dormer.ErrTooLarge)
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
+		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		default:
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ import (
 
 const (
 	// maxClients bounds the connections of a server.
-	maxClients = 64
+	maxClients = 128
 	// requestTime is how long a client may take to send its request.
 	requestTime = 10 * time.Second
 )
@@ -64,14 +65,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := s.serve(conn); err != nil {
+			if err := s.serve(ctx, conn); err != nil {
 				s.log.Debug("control request", slog.Any("error", err))
 			}
 		})
 	}
 }
 
-func (s *Server) serve(conn net.Conn) (err error) {
+func (s *Server) serve(serving context.Context, conn net.Conn) (err error) {
 	defer func() {
 		if closeErr := conn.Close(); !errors.Is(closeErr, net.ErrClosed) {
 			err = errors.Join(err, closeErr)
@@ -83,24 +84,44 @@ func (s *Server) serve(conn net.Conn) (err error) {
 	if err := conn.SetDeadline(time.Now().Add(requestTime)); err != nil {
 		return err
 	}
-	line, err := readLine(conn)
+	line, err := readLine(bufio.NewReader(conn))
 	if err != nil {
 		return err
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	// A client that goes away gives its request up.
+	// A client that goes away gives its request up. It says nothing more before
+	// it has its answer.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	watched := make(chan struct{})
 	go func() {
-		defer cancel()
-		_, _ = io.Copy(io.Discard, conn)
+		defer close(watched)
+		_, err := io.Copy(io.Discard, conn)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			cancel()
+		}
 	}()
 	var a answer
+	var channel io.ReadWriteCloser
 	r, err := decodeRequest(line)
-	if err == nil {
+	switch {
+	case err != nil:
+	case r.Method == MethodOpen:
+		channel, err = s.open(ctx, r)
+	default:
 		a, err = s.do(ctx, r)
+	}
+	if channel != nil {
+		defer func() { _ = channel.Close() }() // again, if the relay has ended
+		if err := conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			return err
+		}
+		<-watched
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
 	}
 	a.Error = guestwire.FromError(err)
 	b, err := json.Marshal(a)
@@ -110,20 +131,72 @@ func (s *Server) serve(conn net.Conn) (err error) {
 	if err := conn.SetWriteDeadline(time.Now().Add(requestTime)); err != nil {
 		return err
 	}
-	_, err = conn.Write(append(b, '\n'))
-	return err
+	if _, err = conn.Write(append(b, '\n')); err != nil || channel == nil {
+		return err
+	}
+	if err := conn.SetWriteDeadline(time.Time{}); err != nil {
+		return err
+	}
+	relay(serving, conn, channel)
+	return nil
+}
+
+// relay carries bytes both ways until either end closes or ctx ends.
+func relay(ctx context.Context, one, other io.ReadWriteCloser) {
+	end := sync.OnceFunc(func() {
+		_ = one.Close()
+		_ = other.Close()
+	})
+	stop := context.AfterFunc(ctx, end)
+	defer stop()
+	var wg sync.WaitGroup
+	for _, way := range []struct {
+		to   io.Writer
+		from io.Reader
+	}{{one, other}, {other, one}} {
+		wg.Go(func() {
+			defer end()
+			_, _ = io.Copy(way.to, way.from) // an end of a channel is no error
+		})
+	}
+	wg.Wait()
+}
+
+func (s *Server) open(ctx context.Context, r request) (io.ReadWriteCloser, error) {
+	ctx, cancel := r.limit(ctx)
+	defer cancel()
+	return s.machine.Open(ctx, r.Channel)
+}
+
+// limit ends ctx when the caller does not wait any more.
+func (r request) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.Timeout > 0 {
+		return context.WithTimeout(ctx, r.Timeout)
+	}
+	return context.WithCancel(ctx)
 }
 
 func (s *Server) do(ctx context.Context, r request) (answer, error) {
-	if r.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
-		defer cancel()
-	}
+	ctx, cancel := r.limit(ctx)
+	defer cancel()
 	switch r.Method {
 	case MethodExec:
 		result, err := s.machine.Exec(ctx, *r.Exec)
 		return answer{Result: &result}, err
+	case MethodAsk:
+		var a answer
+		var request any
+		if r.Ask.Body != nil {
+			request = r.Ask.Body
+		}
+		err := s.machine.Ask(ctx, r.Ask.Need, r.Ask.Method, request, &a.Body)
+		return a, err
+	case MethodApply:
+		parts, err := s.machine.Apply(ctx, *r.Spec)
+		return answer{Parts: parts}, err
+	case MethodDevices:
+		devices, err := s.machine.Devices(ctx)
+		return answer{Devices: devices}, err
 	case MethodShutdown:
 		return answer{}, s.machine.Shutdown(ctx)
 	case MethodKill:

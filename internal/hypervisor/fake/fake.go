@@ -6,7 +6,8 @@
 // giving its successor a new Driver of the same Host.
 //
 // The guest is a small interpreter with a file system of strings: it knows
-// echo, cat, write, rm, true, false, sleep and whoami. Host.Answer replaces it.
+// echo, cat, write, rm, true, false, sleep and whoami; Host.SetAnswer replaces it.
+// Its agent takes every request of guestwire, and Guest says what came of them.
 package fake
 
 import (
@@ -17,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +41,9 @@ type Host struct {
 	bootTime time.Duration
 	ignoring bool
 	starts   int
+	scripted AskFunc
+	channels map[guestwire.Channel]ChannelFunc
+	lacks    func(hypervisor.Spec) []string
 }
 
 // AnswerFunc answers a command in the place of the built-in guest. It returns
@@ -49,6 +54,7 @@ type AnswerFunc func(ctx context.Context, spec hypervisor.Spec, request guestwir
 // disks are what stays when a machine ends.
 type disks struct {
 	layers map[string]map[string]string // layer -> path -> content
+	guests map[string]*Guest            // layer -> what is kept in it beside files
 	data   map[string]string
 	key    string
 }
@@ -59,6 +65,7 @@ func NewHost(now func() time.Time) *Host {
 		now:      now,
 		machines: map[string]*machine{},
 		disks:    map[string]*disks{},
+		channels: map[guestwire.Channel]ChannelFunc{},
 		caps: hypervisor.Capabilities{
 			Hypervisor: "fake 1", Accelerator: "fake", Accelerated: true,
 			MachineTypes: []string{"fake-1"}, CPU: "fake",
@@ -104,6 +111,13 @@ func (h *Host) IgnoreShutdown(ignore bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ignoring = ignore
+}
+
+// SetLacks makes a host that cannot give what f says, a sentence each.
+func (h *Host) SetLacks(f func(hypervisor.Spec) []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lacks = f
 }
 
 // Starts is how many machines have been started on the host so far.
@@ -218,11 +232,19 @@ func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 			return nil, fmt.Errorf("start machine: %w", err)
 		}
 	}
+	var missing []string
+	if h.lacks != nil {
+		missing = h.lacks(spec)
+	}
+	if spec.Strict && len(missing) > 0 {
+		return nil, fmt.Errorf("start machine: %w: %s", dormer.ErrUnsupported, strings.Join(missing, " "))
+	}
 	kept, err := h.disksLocked(spec, secrets)
 	if err != nil {
 		return nil, err
 	}
 	m := newMachine(h, spec, kept)
+	m.status.Missing = missing
 	h.machines[spec.Dir] = m
 	h.starts++
 	return m, nil
@@ -237,7 +259,7 @@ func (h *Host) disksLocked(spec hypervisor.Spec, secrets hypervisor.Secrets) (*d
 	_, err := os.Stat(marker)
 	kept, ok := h.disks[spec.Dir]
 	if !ok || errors.Is(err, fs.ErrNotExist) {
-		kept = &disks{layers: map[string]map[string]string{}, data: map[string]string{}, key: string(secrets.DiskKey)}
+		kept = &disks{layers: map[string]map[string]string{}, guests: map[string]*Guest{}, data: map[string]string{}, key: string(secrets.DiskKey)}
 		h.disks[spec.Dir] = kept
 	}
 	if kept.key != string(secrets.DiskKey) {

@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"time"
@@ -21,15 +22,20 @@ type machine struct {
 	used   time.Time
 	system map[string]string // the guest's files outside the data disk
 	data   map[string]string
+	guest  *Guest
 	pid    int
 	done   chan struct{}
+	// open are the connections of channels, by channel.
+	open map[guestwire.Channel]io.Closer
+	// session is how often the guest's agent has started.
+	session int
 }
 
 func newMachine(h *Host, spec hypervisor.Spec, kept *disks) *machine {
 	now := h.now()
 	m := &machine{
 		host: h, spec: spec, upAt: now.Add(h.bootTime), used: now,
-		data: kept.data, pid: 1, done: make(chan struct{}),
+		data: kept.data, pid: 1, done: make(chan struct{}), open: map[guestwire.Channel]io.Closer{}, session: 1,
 		status: hypervisor.Status{
 			State: hypervisor.StateRunning, Started: now,
 			Hardware: hypervisor.Hardware{Hypervisor: h.caps.Hypervisor, Accelerator: h.caps.Accelerator, MachineType: "fake-1", CPU: h.caps.CPU},
@@ -41,8 +47,13 @@ func newMachine(h *Host, spec hypervisor.Spec, kept *disks) *machine {
 		kept.layers[spec.Layer] = layer
 	}
 	m.system = layer
+	before := kept.guests[spec.Layer]
 	if spec.Overlay == hypervisor.OverlayDiscard {
-		m.system = map[string]string{}
+		m.system, before = map[string]string{}, nil
+	}
+	m.guest = newGuest(spec, before)
+	if spec.Overlay == hypervisor.OverlayKeep {
+		kept.guests[spec.Layer] = m.guest
 	}
 	return m
 }
@@ -53,6 +64,9 @@ func (m *machine) endLocked(reason hypervisor.Reason) {
 	}
 	m.status.State, m.status.Reason = hypervisor.StateStopped, reason
 	delete(m.host.machines, m.spec.Dir)
+	for _, c := range m.open {
+		_ = c.Close() // a pipe's end
+	}
 	close(m.done)
 }
 
@@ -71,14 +85,13 @@ func (m *machine) Status(ctx context.Context) (hypervisor.Status, error) {
 	if st.State == hypervisor.StateStopped || now.Before(m.upAt) {
 		return st, nil
 	}
-	hostname := m.spec.ComputerName
-	if hostname == "" {
-		hostname = "fake"
-	}
+	g := m.guest.status(m, now)
 	st.Guest = hypervisor.GuestStatus{
-		Up: true, Ready: true, Since: m.upAt, Hostname: hostname, System: "fake", Software: "fake guest",
-		Capabilities: []string{string(guestwire.CapExec), string(guestwire.CapShutdown), string(guestwire.CapStatus), string(guestwire.CapIdle)},
-		Idle:         now.Sub(m.used), Uptime: now.Sub(st.Started),
+		Up: true, Ready: true, Since: m.upAt, Hostname: g.Hostname, System: g.System, Software: "fake guest",
+		Users: g.Users, Idle: g.Idle, Uptime: g.Uptime, Applications: g.Applications, Session: m.sessionName(),
+	}
+	for _, c := range capabilities {
+		st.Guest.Capabilities = append(st.Guest.Capabilities, string(c))
 	}
 	return st, nil
 }
@@ -95,6 +108,9 @@ func (m *machine) Exec(ctx context.Context, request guestwire.ExecRequest) (gues
 	m.used = m.host.now()
 	m.pid++
 	pid, answer := m.pid, m.host.answer
+	if request.Application && request.Detach {
+		m.guest.Applications = append(m.guest.Applications, request)
+	}
 	m.host.mu.Unlock()
 	if answer != nil {
 		if result, err, ok := answer(ctx, m.spec, request); ok {
@@ -139,6 +155,8 @@ func (m *machine) interpret(ctx context.Context, r guestwire.ExecRequest) (guest
 			user = "user"
 		}
 		return guestwire.ExecResult{Stdout: []byte(user + "\n")}, nil
+	case "secret":
+		return guestwire.ExecResult{Stdout: r.SecretFile}, nil
 	case "true":
 		return guestwire.ExecResult{}, nil
 	case "false":
@@ -155,14 +173,19 @@ func (m *machine) interpret(ctx context.Context, r guestwire.ExecRequest) (guest
 	}
 }
 
+// filesLocked are the files of the disk that a path is on.
+func (m *machine) filesLocked(path string) map[string]string {
+	if d := m.spec.Data; d != nil && (path == d.MountPoint || strings.HasPrefix(path, d.MountPoint+"/")) {
+		return m.data
+	}
+	return m.system
+}
+
 func (m *machine) file(command string, args []string) guestwire.ExecResult {
 	m.host.mu.Lock()
 	defer m.host.mu.Unlock()
 	path := args[0]
-	files := m.system
-	if d := m.spec.Data; d != nil && (path == d.MountPoint || strings.HasPrefix(path, d.MountPoint+"/")) {
-		files = m.data
-	}
+	files := m.filesLocked(path)
 	switch command {
 	case "write":
 		files[path] = strings.Join(args[1:], " ")

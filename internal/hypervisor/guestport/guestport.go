@@ -115,7 +115,8 @@ func (p *Port) WaitUp(ctx context.Context) error {
 	}
 }
 
-// Call sends a request and decodes its answer into answer, which may be nil.
+// Call sends a request and decodes its answer into answer, which may be nil. A
+// *json.RawMessage takes it as it is, and nothing when there is nothing.
 // When ctx ends the request is cancelled in the guest and the context's error
 // returned. It does not wait for a guest that is not up.
 func (p *Port) Call(ctx context.Context, need guestwire.Capability, method guestwire.Method, request, answer any) error {
@@ -124,6 +125,10 @@ func (p *Port) Call(ctx context.Context, need guestwire.Capability, method guest
 		return fmt.Errorf("ask guest for %s: %w", method, err)
 	}
 	if answer == nil {
+		return nil
+	}
+	if raw, ok := answer.(*json.RawMessage); ok {
+		*raw = f.Body
 		return nil
 	}
 	return guestwire.DecodeBody(f, answer)
