@@ -160,16 +160,11 @@ func (a *Agent) EndDesk(ctx context.Context, peer agentapi.Peer) error {
 	}
 	short, cancel := context.WithTimeout(ctx, deskTime)
 	defer cancel()
-	_, err := agentapi.AskDesk[struct{}](short, d.Client(), http.MethodPost, agentapi.DeskEnd, nil)
-	if err != nil {
+	if _, err := agentapi.AskDesk[struct{}](short, d.Client(), http.MethodPost, agentapi.DeskEnd, nil); err != nil {
 		return err
 	}
-	select {
-	case <-d.Done():
-		return nil
-	case <-short.Done():
-		return fmt.Errorf("the session process (process %d) does not end: %w", d.status.PID, dormer.ErrUnavailable)
-	}
+	_ = d.Close() // the process waits for that
+	return nil
 }
 
 // sessionsBegin starts what the policies of a user of the computer want started

@@ -132,6 +132,31 @@ type Workspace struct {
 	OfflineLeft *int64     `json:"offline_left,omitempty"`
 
 	Applications []Application `json:"applications"`
+
+	// Locked is why it is locked, empty when it is not: 'dormer unlock' is asked
+	// for the user's password or PIN.
+	Locked string `json:"locked,omitempty"`
+	// Suspended says that the machine is held in memory, Saved that its state is
+	// kept for the next start.
+	Suspended bool `json:"suspended,omitempty"`
+	Saved     bool `json:"saved,omitempty"`
+	// Update is the NAME/NUMBER of a new version of the image that the user may
+	// take.
+	Update string `json:"update,omitempty"`
+	// Setup says how first-time setup goes, or why it does not; empty when it is
+	// finished or there is none.
+	Setup string `json:"setup,omitempty"`
+	// AtNextStart are fields of a changed policy that count when the machine
+	// starts next; NotEnforced those that this agent does nothing for; Missing
+	// what the policy wants and this computer does not have.
+	AtNextStart []string `json:"at_next_start,omitempty"`
+	NotEnforced []string `json:"not_enforced,omitempty"`
+	Missing     []string `json:"missing,omitempty"`
+	// Warnings are what the user should know now: that it stops, and when.
+	Warnings []string `json:"warnings,omitempty"`
+	// NeedsSession says that the policy wants something done by the user's
+	// session process.
+	NeedsSession bool `json:"needs_session,omitempty"`
 }
 
 // Application is one that the workspace publishes.

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -45,6 +46,8 @@ type Session struct {
 	mux   *http.ServeMux
 	stop  context.CancelCauseFunc
 	ended context.Context //nolint:containedctx // ends with the session: commands do too
+	// ending says that the agent told it to end.
+	ending atomic.Bool
 }
 
 // route is one row of the table of what the agent may ask. A pattern is as in
@@ -78,6 +81,9 @@ func answering(serve func(s *Session, w http.ResponseWriter, r *http.Request) er
 const (
 	firstRetry = 500 * time.Millisecond
 	maxRetry   = 10 * time.Second
+	// endTime is how long an agent has to close the connection after it told the
+	// session to end.
+	endTime = 2 * time.Second
 )
 
 // errAsked is why a session ends that was told to.
@@ -109,6 +115,9 @@ func (s *Session) Run(ctx context.Context, connected func()) error {
 		case err == nil:
 			pause, again = firstRetry, true
 			s.serve(ctx, conn, connected)
+			if s.ending.Load() {
+				return nil
+			}
 		case errors.Is(err, dormer.ErrExists), errors.Is(err, dormer.ErrDenied), errors.Is(err, dormer.ErrUnsupported):
 			return err
 		case ctx.Err() == nil:
@@ -155,12 +164,11 @@ func (s *Session) signIn(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// end ends the session once it has answered.
-func (s *Session) end(w http.ResponseWriter, r *http.Request) error {
+// end ends the session: it does not come back once the agent, with the answer in
+// hand, has closed the connection.
+func (s *Session) end(w http.ResponseWriter, _ *http.Request) error {
+	s.ending.Store(true)
+	time.AfterFunc(endTime, func() { s.stop(errAsked) })
 	w.WriteHeader(http.StatusNoContent)
-	if err := http.NewResponseController(w).Flush(); err != nil {
-		s.log.LogAttrs(r.Context(), slog.LevelDebug, "the agent does not wait for the answer", slog.Any("error", err))
-	}
-	context.AfterFunc(r.Context(), func() { s.stop(errAsked) })
 	return nil
 }
