@@ -222,6 +222,7 @@ func (c *Catalog) terms(w *workspace, grants []policy.Grant, now time.Time) (*le
 		end = end.UTC()
 		e.ValidUntil = &end
 	}
+	e.DeleteWhen, e.Delete = deletes(e, &effective.Deployment, now)
 	switch o := effective.Deployment.Offline; o.Allow {
 	case policy.OfflineUnrestricted:
 	case policy.OfflineLimited:
@@ -231,6 +232,27 @@ func (c *Catalog) terms(w *workspace, grants []policy.Grant, now time.Time) (*le
 		e.Offline = new(time.Duration)
 	}
 	return e, effective, nil
+}
+
+// deletes says at which limits a client deletes a machine by itself, and why it
+// is to be deleted now, if it is. To delete at the limit (atLimit) stands for
+// every limit.
+func deletes(e *lease.Entitlement, d *policy.EffectiveDeployment, now time.Time) (at []lease.Verdict, why string) {
+	always := d.AtLimit.Action == policy.LimitDelete
+	expired := d.DeleteWhen.Expired || always
+	if expired && e.ValidUntil != nil {
+		at = append(at, lease.Expired)
+	}
+	if d.DeleteWhen.Offline || always {
+		at = append(at, lease.OfflineTooLong)
+	}
+	switch {
+	case !d.Enabled && (d.DeleteWhen.Disabled || always):
+		why = fmt.Sprintf("workspace %s was disabled for you, and its machine is deleted then", e.WorkspaceName)
+	case d.Enabled && expired && e.ValidUntil != nil && !now.Before(*e.ValidUntil):
+		why = fmt.Sprintf("the permission to use workspace %s ended at %s, and its machine is deleted then", e.WorkspaceName, e.ValidUntil.Format(time.RFC3339))
+	}
+	return at, why
 }
 
 // Refresh reads workspaces and images again and swaps the snapshot when

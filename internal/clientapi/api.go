@@ -123,6 +123,9 @@ type Config struct {
 	// Replicas says that other servers use the same state store: what they
 	// enrol, revoke and order is read now and then.
 	Replicas bool
+	// TimeZone names the instance's zone, as "Europe/Berlin"; empty: clients are
+	// not told.
+	TimeZone string
 	// Address returns the address of who asks, for limits and the audit log;
 	// nil takes that of the connection.
 	Address func(*http.Request) string

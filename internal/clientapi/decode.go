@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -96,6 +97,8 @@ const (
 	maxImageID      = 80
 	maxGuest        = 255
 	maxEnforces     = 256
+	maxFields       = 200 // of the policy, at next start or not enforced
+	maxField        = 200
 	maxCapability   = 100
 	maxOrdersRun    = 1000
 	maxOrderID      = 64
@@ -104,6 +107,11 @@ const (
 	maxJournalID    = 64
 	maxOrderProblem = 4000
 )
+
+// tooMany reports whether a list of fields of a policy is beyond the limits.
+func tooMany(fields []string) bool {
+	return len(fields) > maxFields || slices.ContainsFunc(fields, func(f string) bool { return len(f) > maxField })
+}
 
 // checkPoll checks what a client says in a poll.
 func checkPoll(p *wire.PollRequest) error {
@@ -146,6 +154,10 @@ func checkPoll(p *wire.PollRequest) error {
 			return dormer.Invalidf(path+".machine", "is not the identity of a machine")
 		case len(m.State) > maxState, len(m.Detail) > maxDetail, len(m.Image) > maxImageID, len(m.Guest) > maxGuest:
 			return dormer.Invalidf(path, "has a text that is too long")
+		case tooMany(m.AtNextStart), tooMany(m.NotEnforced):
+			return dormer.Invalidf(path, "names more than %d fields, or one of more than %d bytes", maxFields, maxField)
+		case m.PolicyRevision < 0:
+			return dormer.Invalidf(path+".policy_revision", "must not be negative")
 		case m.BudgetUsed < 0:
 			return dormer.Invalidf(path+".budget_used", "must not be negative")
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
@@ -81,6 +82,7 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	out = wire.PollAnswer{
 		Protocol: q.Protocol, Instance: a.cfg.Instance, Epoch: a.cfg.Epoch, Client: client, Nonce: q.Nonce,
 		IntervalMillis: a.cfg.Interval.Milliseconds(), NextPollMillis: a.next(q.Nonce).Milliseconds(),
+		TimeZone: a.cfg.TimeZone,
 	}
 	if set := a.cfg.KeySet(); set.Version > q.KeySet || q.Epoch < a.cfg.Epoch {
 		out.KeySet = &set.Signed
@@ -99,6 +101,7 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	if err != nil {
 		a.fault(ctx, client, "not all leases could be decided", err)
 	}
+	a.reportDeletions(ctx, d.Deletions, from)
 	out.Leases, out.Withdrawn, out.Orders, out.Keys = d.Leases, d.Withdrawn, d.Orders, d.Keys
 
 	if q.Journal != "" {
@@ -109,6 +112,29 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	}
 	out.Time = a.cfg.Now().UTC() // last: the client's clock is set by it
 	return out, busy, nil
+}
+
+// reportDeletions writes down which machines are deleted because of their
+// policy, and which would be if somebody confirmed it.
+func (a *API) reportDeletions(ctx context.Context, list []lease.Deletion, from string) {
+	for _, d := range list {
+		action := "machine.delete"
+		attrs := []slog.Attr{
+			slog.String("machine", string(d.Machine)), slog.String("client", string(d.Client)),
+			slog.String("workspace", string(d.Workspace)), slog.String("reason", d.Reason),
+		}
+		if d.State == lease.DeletionHalted {
+			action = "machine.delete-halted"
+			a.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the deletion of a machine by its policy waits for a confirmation; see dormer deletions list", attrs...)
+		} else {
+			a.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "a machine is deleted by its policy", attrs...)
+		}
+		detail := fmt.Sprintf("of %s on client %s: %s", d.User, d.Client, d.Reason)
+		if d.ConfirmedBy != "" {
+			detail += "; confirmed by " + d.ConfirmedBy
+		}
+		a.keep(ctx, audit.Record{Who: lease.ByPolicy, Action: action, Object: "machine " + string(d.Machine), Detail: detail, Remote: from})
+	}
 }
 
 // take stores the events of a poll and puts the watermarks into the answer.

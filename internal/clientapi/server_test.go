@@ -249,7 +249,7 @@ func (s *server) start() {
 	}))(t)
 	s.issuer = must(lease.NewIssuer(ctx, lease.IssuerConfig{
 		Instance: s.instance, Epoch: s.epoch, Signer: s.key, Escrow: s.escrow, RepositoryKeys: map[string][]byte{repositoryKey: bytes.Repeat([]byte{7}, 32)},
-		Machines: state, Orders: state, Interval: time.Minute, Now: s.clock.Now, Random: rand.Reader,
+		Machines: state, Orders: state, Deletions: state, Interval: time.Minute, Now: s.clock.Now, Random: rand.Reader,
 	}))(t)
 	ingester := event.NewIngester(events, s.clock.Now, logger, event.IngestLimits{})
 	running, stop := context.WithCancel(context.Background())

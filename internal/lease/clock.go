@@ -79,6 +79,16 @@ func (c *Clock) Read() Reading {
 	return c.read()
 }
 
+// Sure is Read by the time that has certainly passed: what the boot clock has
+// counted since the last answer. A wall clock that was set ahead, or a computer
+// that was off, adds nothing. It is for what cannot be undone.
+func (c *Clock) Sure() Reading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read()
+	return Reading{Now: c.state.Answer.Add(c.state.Offline), Answer: c.state.Answer, Elapsed: c.state.Offline}
+}
+
 // read needs c.mu.
 func (c *Clock) read() Reading {
 	wall, boot := c.src.Wall(), c.src.Boot()

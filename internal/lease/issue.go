@@ -39,6 +39,12 @@ type Entitlement struct {
 	RefusesUnmanaged bool
 	// Refused is why there is no lease now, for the user; "" when there is one.
 	Refused string
+	// DeleteWhen are the limits at which a client deletes the machine by itself.
+	DeleteWhen []Verdict
+	// Delete is why the machine is to be deleted now, for the user; "" when it is
+	// kept. Nobody has an entitlement for no other reason than to be deleted: who
+	// is in no grant has none, and keeps the machine.
+	Delete string
 }
 
 // sameTerms reports whether a lease of a would say the same as one of b.
@@ -53,7 +59,7 @@ func sameTerms(a, b *Entitlement) bool {
 		a.PolicyHash == b.PolicyHash && a.Image == b.Image && a.ImageName == b.ImageName && a.RepositoryKey == b.RepositoryKey &&
 		equalPtr(a.ValidUntil, b.ValidUntil, time.Time.Equal) &&
 		equalPtr(a.Offline, b.Offline, func(x, y time.Duration) bool { return x == y }) &&
-		slices.Equal(a.Requires, b.Requires)
+		slices.Equal(a.Requires, b.Requires) && slices.Equal(a.DeleteWhen, b.DeleteWhen)
 }
 
 func equalPtr[T any](a, b *T, equal func(T, T) bool) bool {
@@ -90,6 +96,9 @@ type Decision struct {
 	Withdrawn []wire.Withdrawal
 	Orders    []seal.Envelope
 	Keys      *wire.SealedKeys
+	// Deletions are those by policy that were ordered or halted at this poll, for
+	// the audit log.
+	Deletions []Deletion
 }
 
 // IssuerConfig says what an Issuer works with.
@@ -104,6 +113,7 @@ type IssuerConfig struct {
 	RepositoryKeys map[string][]byte
 	Machines       MachineStore
 	Orders         OrderStore
+	Deletions      DeletionStore
 	// Interval is the instance's poll interval.
 	Interval time.Duration
 	Now      func() time.Time
@@ -131,7 +141,7 @@ type Issuer struct {
 	// guards the fields below
 	clients  map[dormer.ClientID]*clientRecord
 	machines map[dormer.MachineID]dormer.ClientID
-	names    map[string]dormer.MachineID // computer names in use
+	names    map[string]dormer.MachineID // computer names in use, as far as this server knows
 
 	reportsMu sync.Mutex
 	// guards the field below
@@ -186,6 +196,7 @@ func NewIssuer(ctx context.Context, cfg IssuerConfig) (*Issuer, error) {
 		cfg: cfg, escrow: e, clients: make(map[dormer.ClientID]*clientRecord),
 		machines: make(map[dormer.MachineID]dormer.ClientID), names: make(map[string]dormer.MachineID),
 		reports: make(map[dormer.MachineID]Report),
+		orders:  orderBook{pending: make(map[dormer.ClientID][]pendingOrder), deletions: make(map[dormer.MachineID]Deletion)},
 	}
 	all, err := cfg.Machines.Machines(ctx)
 	if err != nil {
@@ -259,9 +270,9 @@ func (i *Issuer) Decide(ctx context.Context, p Poll) (Decision, error) {
 			}
 		}
 	}
-	i.withdrawOthers(c, p, entitled, &d)
+	errs = append(errs, i.withdrawOthers(ctx, c, p, entitled, &d))
 	d.Orders = i.orders.of(p.Client)
-	if len(errs) == 0 {
+	if errors.Join(errs...) == nil {
 		// An incomplete set of keys would take away those that are missing.
 		errs = append(errs, i.sealKeys(c, p, keys, &d))
 	}
@@ -281,6 +292,18 @@ func (i *Issuer) decideOne(ctx context.Context, c *clientRecord, p Poll, user do
 	}
 	entitled[m.ID] = true
 	said := stateOf(p.Machines, m.ID)
+	if err := i.nameLate(ctx, p, m, said, user, e); err != nil {
+		return err
+	}
+	if e.Delete == "" {
+		if err := i.keepMachine(ctx, m.ID); err != nil {
+			return err
+		}
+	} else if said.State != "" { // the client has it
+		if err := i.planDeletion(ctx, m, user, e, now, d); err != nil {
+			return err
+		}
+	}
 	if reason := i.refusal(m, said, p, e, now); reason != "" {
 		// Said at every poll: the agent may have had no lease to lose.
 		m.serial, m.terms = 0, nil
@@ -312,6 +335,8 @@ func (i *Issuer) refusal(m *machineRecord, said wire.MachineState, p Poll, e *En
 		return fmt.Sprintf("workspace %s: its image is encrypted under a key that the server does not have", e.WorkspaceName)
 	case i.orders.deletes(m.Client, m.ID):
 		return "the machine is being deleted"
+	case unnamed(m, said, e):
+		return fmt.Sprintf("workspace %s: its pattern of computer names (setup.computerName) gives no name that is free", e.WorkspaceName)
 	case said.Serial == 0 && e.ValidUntil != nil && !now.Before(*e.ValidUntil):
 		// A client that holds a lease is told the end by the lease: what
 		// happens then is written in its policy.
@@ -361,6 +386,9 @@ func (i *Issuer) lease(m *machineRecord, said wire.MachineState, user dormer.Pri
 		OfflineBudget: i.budget(e), PolicyHash: e.PolicyHash, PolicyRevision: e.Revision, Image: e.Image, ImageName: e.ImageName,
 		Requires: e.Requires, Keys: []string{wire.DiskKeyName(m.ID)}, ComputerName: m.ComputerName,
 	}
+	if e.ValidUntil == nil || now.Before(*e.ValidUntil) {
+		l.DeleteWhen = e.DeleteWhen
+	}
 	if e.RepositoryKey != "" {
 		l.Keys = append(l.Keys, wire.RepositoryKeyName(e.RepositoryKey))
 	}
@@ -386,7 +414,8 @@ func stateOf(states []wire.MachineState, id dormer.MachineID) wire.MachineState 
 
 // withdrawOthers withdraws the machines that the client holds leases of and
 // that nobody who is signed in is entitled to.
-func (i *Issuer) withdrawOthers(c *clientRecord, p Poll, entitled map[dormer.MachineID]bool, d *Decision) {
+func (i *Issuer) withdrawOthers(ctx context.Context, c *clientRecord, p Poll, entitled map[dormer.MachineID]bool, d *Decision) error {
+	var errs []error
 	for _, said := range p.Machines {
 		m := c.find(said.Machine)
 		signedIn := m != nil && slices.ContainsFunc(p.Claims, func(c Claim) bool { return c.User.ID() == m.User.ID() })
@@ -404,10 +433,24 @@ func (i *Issuer) withdrawOthers(c *clientRecord, p Poll, entitled map[dormer.Mac
 			reason = fmt.Sprintf("%s is not signed in on this client", m.User.Name)
 			if signedIn {
 				reason = fmt.Sprintf("no grant gives %s this workspace any more", m.User.Name)
+				errs = append(errs, i.keepMachine(ctx, m.ID)) // absence stops, and deletes nothing
 			}
 		}
 		d.Withdrawn = append(d.Withdrawn, wire.Withdrawal{Machine: said.Machine, Reason: reason})
 	}
+	return errors.Join(errs...)
+}
+
+// Machine returns the record of a client's machine. ErrNotFound when the client
+// has no such machine.
+func (i *Issuer) Machine(client dormer.ClientID, id dormer.MachineID) (Machine, error) {
+	c := i.client(client)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.find(id); m != nil {
+		return m.Machine, nil
+	}
+	return Machine{}, fmt.Errorf("client %s has no machine %s: %w", client, id, dormer.ErrNotFound)
 }
 
 // Forget drops what is remembered of leases that are out, so that each is
@@ -430,6 +473,7 @@ func (i *Issuer) drop(ctx context.Context, client dormer.ClientID, id dormer.Mac
 	c.mu.Lock()
 	c.machines = slices.DeleteFunc(c.machines, func(m *machineRecord) bool { return m.ID == id })
 	c.mu.Unlock()
+	i.orders.unplan(id)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.machines, id)

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -91,8 +92,13 @@ func (i *Issuer) ensure(ctx context.Context, c *clientRecord, p Poll, user dorme
 	if m.DiskKey, err = i.escrow.put(m.ID, key); err != nil {
 		return nil, err
 	}
-	m.ComputerName = i.computerName(p, user, e, m.ID)
-	stored, err := i.cfg.Machines.EnsureMachine(ctx, m)
+	stored := m
+	err = i.drawName(p, user, e, m.ID, func(name string) error {
+		m.ComputerName = name
+		var err error
+		stored, err = i.cfg.Machines.EnsureMachine(ctx, m)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("record machine of %s: %w", user.Name, err)
 	}
@@ -102,12 +108,13 @@ func (i *Issuer) ensure(ctx context.Context, c *clientRecord, p Poll, user dorme
 	return r, nil
 }
 
-// computerName draws a name that no machine of the instance has. When the
-// pattern yields none for this user, or all that it yields are taken, the
-// guest keeps its image's name: work goes on.
-func (i *Issuer) computerName(p Poll, user dormer.Principal, e *Entitlement, id dormer.MachineID) string {
+// drawName draws computer names that no machine is known to have until take
+// takes one: another server may have given it away meanwhile, and says
+// ErrNameTaken. When the pattern yields none for this user, or all that it
+// yields are taken, take gets "".
+func (i *Issuer) drawName(p Poll, user dormer.Principal, e *Entitlement, id dormer.MachineID, take func(name string) error) error {
 	if e.NamePattern == "" {
-		return ""
+		return take("")
 	}
 	account, domain := user.Name, user.Directory
 	if before, after, ok := strings.Cut(account, `\`); ok {
@@ -117,16 +124,45 @@ func (i *Issuer) computerName(p Poll, user dormer.Principal, e *Entitlement, id 
 	for range nameTries {
 		name, err := policy.ExpandComputerName(e.NamePattern, vars, i.cfg.Random)
 		if err != nil {
-			return ""
+			break
 		}
 		i.mu.RLock()
 		_, taken := i.names[name]
 		i.mu.RUnlock()
-		if !taken {
-			return name
+		if taken {
+			continue
+		}
+		if err := take(name); !errors.Is(err, ErrNameTaken) {
+			return err
 		}
 	}
-	return ""
+	return take("")
+}
+
+// unnamed reports whether a machine lacks the name that its policy wants and was
+// not made yet, so that it can still get one. A machine that was made keeps what
+// it is called.
+func unnamed(m *machineRecord, said wire.MachineState, e *Entitlement) bool {
+	return e.NamePattern != "" && m.ComputerName == "" && said.State == "" && m.Reported == nil && m.lastTime.IsZero()
+}
+
+// nameLate gives a machine a name that could not get one before.
+func (i *Issuer) nameLate(ctx context.Context, p Poll, m *machineRecord, said wire.MachineState, user dormer.Principal, e *Entitlement) error {
+	if !unnamed(m, said, e) {
+		return nil
+	}
+	return i.drawName(p, user, e, m.ID, func(name string) error {
+		if name == "" {
+			return nil
+		}
+		name, err := i.cfg.Machines.NameMachine(ctx, m.ID, name)
+		if err != nil {
+			return fmt.Errorf("name machine %s: %w", m.ID, err)
+		}
+		m.ComputerName = name
+		i.index(m.Machine)
+		return nil
+	})
 }
 
 // allKeys stands for every repository key.

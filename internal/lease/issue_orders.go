@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -20,6 +21,8 @@ const (
 	// all machines within the window need a confirmation.
 	haltWindow = time.Hour
 	haltPart   = 20 // 1/20 = 5 %
+	// MaxGrace is the longest time of grace of an order.
+	MaxGrace = 24 * time.Hour
 	// maxReason is the longest reason of an order, in characters.
 	maxReason = 500
 	// maxOrderError is how much of a client's error text is kept, in bytes.
@@ -30,8 +33,9 @@ const (
 type orderBook struct {
 	mu sync.RWMutex
 	// guards the fields below
-	pending map[dormer.ClientID][]pendingOrder
-	deleted []time.Time // when orders to delete were given within haltWindow
+	pending   map[dormer.ClientID][]pendingOrder
+	deletions map[dormer.MachineID]Deletion
+	changes   uint64 // counts what was changed here, so that an older state of the store is not taken for newer
 }
 
 type pendingOrder struct {
@@ -55,6 +59,32 @@ func (b *orderBook) deletes(c dormer.ClientID, m dormer.MachineID) bool {
 	return slices.ContainsFunc(b.pending[c], func(o pendingOrder) bool { return o.Kind == OrderDelete && o.Machine == m })
 }
 
+// deletion returns what was decided of a machine.
+func (b *orderBook) deletion(m dormer.MachineID) (Deletion, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	d, ok := b.deletions[m]
+	return d, ok
+}
+
+// plan notes what was decided, and the order if it is the one that was given.
+func (b *orderBook) plan(d Deletion, o pendingOrder) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changes++
+	b.deletions[d.Machine] = d
+	if d.Order == o.ID {
+		b.pending[o.Client] = append(b.pending[o.Client], o)
+	}
+}
+
+func (b *orderBook) unplan(m dormer.MachineID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changes++
+	delete(b.deletions, m)
+}
+
 func (b *orderBook) find(c dormer.ClientID, id string) (Order, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -69,11 +99,14 @@ func (b *orderBook) find(c dormer.ClientID, id string) (Order, bool) {
 // OrderRequest asks for an order.
 type OrderRequest struct {
 	Client dormer.ClientID
-	// Machine may be empty for stop (all of the client's) and refresh.
+	// Machine may be empty for lock and stop (all of the client's) and refresh.
 	Machine dormer.MachineID
 	Kind    OrderKind
 	Reason  string
 	By      string
+	// Grace is how long a machine that runs goes on, for stop and delete; nil: see
+	// Order.Grace.
+	Grace *time.Duration
 	// Confirmed says that an operator has seen how many machines are being
 	// deleted and wants it so.
 	Confirmed bool
@@ -102,6 +135,38 @@ func (i *Issuer) Order(ctx context.Context, r OrderRequest) (Order, error) {
 		return Order{}, err
 	}
 	now := i.cfg.Now().UTC().Truncate(time.Microsecond)
+	o, err := i.newOrder(r, now)
+	if err != nil {
+		return Order{}, err
+	}
+	signed, err := o.Sign(i.cfg.Signer)
+	if err != nil {
+		return Order{}, err
+	}
+	kept := PendingOrder{Order: o, By: r.By}
+	if r.Kind == OrderDelete {
+		err = i.cfg.Orders.CreateDeletion(ctx, kept, now.Add(-haltWindow), func(deleted, machines int) error {
+			if !r.Confirmed && deleted >= atOnce(machines) {
+				return &HaltedError{Deleted: deleted, Machines: machines}
+			}
+			return nil
+		})
+	} else {
+		err = i.cfg.Orders.CreateOrder(ctx, kept)
+	}
+	if err != nil {
+		return Order{}, fmt.Errorf("store order: %w", err)
+	}
+	b := &i.orders
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changes++
+	b.pending[r.Client] = append(b.pending[r.Client], pendingOrder{Order: o, signed: signed})
+	return o, nil
+}
+
+// newOrder makes the order that r asks for.
+func (i *Issuer) newOrder(r OrderRequest, now time.Time) (Order, error) {
 	id, err := dormer.NewID(i.cfg.Random)
 	if err != nil {
 		return Order{}, err
@@ -110,42 +175,30 @@ func (i *Issuer) Order(ctx context.Context, r OrderRequest) (Order, error) {
 		Version: Version, ID: id, Instance: i.cfg.Instance, Epoch: i.cfg.Epoch, Client: r.Client, Machine: r.Machine,
 		Kind: r.Kind, Reason: r.Reason, IssuedAt: now,
 	}
-	i.mu.RLock()
-	machines := len(i.machines)
-	i.mu.RUnlock()
-
-	b := &i.orders
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if r.Kind == OrderDelete {
-		b.deleted = slices.DeleteFunc(b.deleted, func(t time.Time) bool { return now.Sub(t) >= haltWindow })
-		if n := len(b.deleted); !r.Confirmed && n >= max(machines/haltPart, 1) {
-			return Order{}, &HaltedError{Deleted: n, Machines: machines}
-		}
-	}
-	signed, err := o.Sign(i.cfg.Signer)
-	if err != nil {
-		return Order{}, err
-	}
-	if err := i.cfg.Orders.CreateOrder(ctx, PendingOrder{Order: o, By: r.By}); err != nil {
-		return Order{}, fmt.Errorf("store order: %w", err)
-	}
-	b.pending[r.Client] = append(b.pending[r.Client], pendingOrder{Order: o, signed: signed})
-	if r.Kind == OrderDelete {
-		b.deleted = append(b.deleted, now)
+	if r.Grace != nil {
+		seconds := int64(*r.Grace / time.Second)
+		o.Grace = &seconds
 	}
 	return o, nil
 }
 
 func (i *Issuer) checkOrder(r OrderRequest) error {
 	switch r.Kind {
-	case OrderStop, OrderRefresh:
+	case OrderLock, OrderStop, OrderRefresh:
 	case OrderDelete:
 		if r.Machine == "" {
 			return dormer.Invalidf("machine", "an order to delete names one machine")
 		}
 	default:
-		return dormer.Invalidf("kind", "must be %s, %s or %s", OrderStop, OrderDelete, OrderRefresh)
+		return dormer.Invalidf("kind", "must be %s, %s, %s or %s", OrderLock, OrderStop, OrderDelete, OrderRefresh)
+	}
+	if r.Grace != nil {
+		switch {
+		case r.Kind != OrderStop && r.Kind != OrderDelete:
+			return dormer.Invalidf("grace", "is for %s and %s alone", OrderStop, OrderDelete)
+		case *r.Grace < 0 || *r.Grace > MaxGrace:
+			return dormer.Invalidf("grace", "must be from 0 to %s", MaxGrace)
+		}
 	}
 	if !utf8.ValidString(r.Reason) || utf8.RuneCountInString(r.Reason) > maxReason {
 		return dormer.Invalidf("reason", "must be at most %d characters", maxReason)
@@ -167,15 +220,32 @@ func (i *Issuer) checkOrder(r OrderRequest) error {
 // Refresh reads the pending orders again: other replicas give orders too. Call
 // it now and then.
 func (i *Issuer) Refresh(ctx context.Context) error {
+	b := &i.orders
+	for {
+		b.mu.RLock()
+		changes := b.changes
+		b.mu.RUnlock()
+		pending, deletions, err := i.loadOrders(ctx)
+		if err != nil {
+			return err
+		}
+		b.mu.Lock()
+		current := b.changes == changes
+		if current {
+			b.pending, b.deletions = pending, deletions
+		}
+		b.mu.Unlock()
+		if current {
+			return nil
+		}
+	}
+}
+
+// loadOrders reads what is pending and what was decided of deletions.
+func (i *Issuer) loadOrders(ctx context.Context) (map[dormer.ClientID][]pendingOrder, map[dormer.MachineID]Deletion, error) {
 	all, err := i.cfg.Orders.PendingOrders(ctx)
 	if err != nil {
-		return fmt.Errorf("load orders: %w", err)
-	}
-	// Those that were carried out count too, and those of before a restart.
-	window := i.cfg.Now().Add(-haltWindow)
-	deleted, err := i.cfg.Orders.DeletionsSince(ctx, window)
-	if err != nil {
-		return fmt.Errorf("load orders: %w", err)
+		return nil, nil, fmt.Errorf("load orders: %w", err)
 	}
 	pending := make(map[dormer.ClientID][]pendingOrder, len(all))
 	for _, one := range all {
@@ -184,19 +254,19 @@ func (i *Issuer) Refresh(ctx context.Context) error {
 		o.Epoch = i.cfg.Epoch
 		signed, err := o.Sign(i.cfg.Signer)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		pending[o.Client] = append(pending[o.Client], pendingOrder{Order: o, signed: signed})
 	}
-	b := &i.orders
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.pending = pending
-	b.deleted = slices.DeleteFunc(b.deleted, func(t time.Time) bool { return t.Before(window) })
-	if len(deleted) > len(b.deleted) { // one may have been given meanwhile
-		b.deleted = deleted
+	planned, err := i.cfg.Deletions.Deletions(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load deletions: %w", err)
 	}
-	return nil
+	deletions := make(map[dormer.MachineID]Deletion, len(planned))
+	for _, d := range planned {
+		deletions[d.Machine] = d
+	}
+	return pending, deletions, nil
 }
 
 // OrdersRun records what a client reports of its orders. Orders that are not
@@ -227,6 +297,7 @@ func (i *Issuer) OrdersRun(ctx context.Context, client dormer.ClientID, results 
 		}
 		b := &i.orders
 		b.mu.Lock()
+		b.changes++
 		b.pending[client] = slices.DeleteFunc(b.pending[client], func(p pendingOrder) bool { return p.ID == o.ID })
 		if len(b.pending[client]) == 0 {
 			delete(b.pending, client)
@@ -241,7 +312,9 @@ type reportDigest [16]byte
 
 func digest(s wire.MachineState) reportDigest {
 	h := sha256.New()
-	for _, t := range []string{s.State, s.Detail, string(s.Image), s.Guest} {
+	said := []string{s.State, s.Detail, string(s.Image), s.Guest, strconv.Itoa(int(s.PolicyRevision)), strconv.FormatBool(s.Locked)}
+	said = append(append(said, s.AtNextStart...), "") // "": what follows is another list
+	for _, t := range append(said, s.NotEnforced...) {
 		h.Write([]byte(t))
 		h.Write([]byte{0})
 	}
@@ -268,7 +341,10 @@ func (i *Issuer) Report(client dormer.ClientID, states []wire.MachineState) {
 		if d := digest(s); d != m.lastState || now.Sub(m.lastTime) >= reportAgain {
 			m.lastState, m.lastTime = d, now
 			i.reportsMu.Lock()
-			i.reports[m.ID] = Report{Machine: m.ID, State: s.State, Detail: s.Detail, Image: s.Image, Guest: s.Guest, Time: now}
+			i.reports[m.ID] = Report{
+				Machine: m.ID, State: s.State, Detail: s.Detail, Image: s.Image, Guest: s.Guest, Time: now,
+				Follows: Follows{Revision: s.PolicyRevision, Locked: s.Locked, AtNextStart: s.AtNextStart, NotEnforced: s.NotEnforced},
+			}
 			i.reportsMu.Unlock()
 		}
 	}

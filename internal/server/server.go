@@ -275,7 +275,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 	s.issuer, err = lease.NewIssuer(ctx, lease.IssuerConfig{
 		Instance: s.instance, Epoch: s.epoch, Signer: s.keys.instance, Escrow: s.keys.escrow,
 		RepositoryKeys: map[string][]byte{s.keys.repository.ID(): s.keys.repository[:]},
-		Machines:       s.state, Orders: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		Machines:       s.state, Orders: s.state, Deletions: s.state, Interval: time.Duration(s.cfg.Clients.PollInterval),
 		Now: s.deps.Now, Random: s.deps.Random,
 	})
 	if err != nil {
@@ -300,7 +300,7 @@ func (s *Server) makeClients() error {
 		},
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
 		Objects: s.images, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
-		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge),
+		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge), TimeZone: s.cfg.TimeZone,
 		Replicas:     !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:      func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
 		Fenced:       s.fence,

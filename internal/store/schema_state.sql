@@ -66,6 +66,23 @@ CREATE TABLE clients (
 
 CREATE INDEX clients_by_host ON clients (host_name, id);
 
+CREATE TABLE deletions (
+	-- Machines that are to be deleted because their policy says so.
+	machine TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	client TEXT COLLATE BINARY NOT NULL,
+	user_name TEXT COLLATE BINARY NOT NULL,
+	workspace TEXT COLLATE BINARY NOT NULL,
+	-- The revision of the workspace that says so.
+	revision INTEGER NOT NULL,
+	reason TEXT COLLATE BINARY NOT NULL,
+	-- A lease.DeletionState.
+	state TEXT COLLATE BINARY NOT NULL,
+	since INTEGER NOT NULL,
+	confirmed_by TEXT COLLATE BINARY NOT NULL,
+	-- The order that was given, or empty.
+	order_id TEXT COLLATE BINARY NOT NULL
+) STRICT;
+
 CREATE TABLE directory_groups (
 	-- Groups of the embedded directory.
 	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
@@ -146,9 +163,11 @@ CREATE TABLE machines (
 	image TEXT COLLATE BINARY NOT NULL,
 	guest TEXT COLLATE BINARY NOT NULL,
 	reported INTEGER,
-	state_since INTEGER,
+	state_since INTEGER, policy_revision INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0, at_next_start TEXT COLLATE BINARY NOT NULL DEFAULT '[]', not_enforced TEXT COLLATE BINARY NOT NULL DEFAULT '[]',
 	UNIQUE (client, user_id, workspace)
 ) STRICT;
+
+CREATE UNIQUE INDEX machines_by_computer_name ON machines (computer_name) WHERE computer_name <> '';
 
 CREATE TABLE operators (
 	-- Who may use the console, by the key of the principal.
@@ -174,9 +193,27 @@ CREATE TABLE orders (
 	issued_by TEXT COLLATE BINARY NOT NULL,
 	done INTEGER,
 	error TEXT COLLATE BINARY NOT NULL
-) STRICT;
+, grace INTEGER) STRICT;
 
 CREATE INDEX orders_pending ON orders (issued_at, id) WHERE done IS NULL;
+
+CREATE TABLE pending_joins (
+	-- Computer accounts with a one-time password that nobody has used yet.
+	machine TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	directory TEXT COLLATE BINARY NOT NULL,
+	computer TEXT COLLATE BINARY NOT NULL,
+	-- The account and the secret that made it; empty: the directory's own.
+	account TEXT COLLATE BINARY NOT NULL,
+	secret TEXT COLLATE BINARY NOT NULL,
+	-- Whether it was made for this join, or was there and got a new password.
+	made INTEGER NOT NULL,
+	key_version INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	-- When it is looked after next.
+	due INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX pending_joins_by_due ON pending_joins (due);
 
 CREATE TABLE policies (
 	-- Effective policies by their hash; immutable.
@@ -213,6 +250,15 @@ CREATE TABLE schema_version (
 	-- How far the migrations of a track have come.
 	track TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
 	version INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE secrets (
+	-- What administrators leave with the server for policies to name; encrypted
+	-- under a key that is made of the instance's escrow key.
+	name TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	sealed BLOB NOT NULL,
+	set_at INTEGER NOT NULL,
+	set_by TEXT COLLATE BINARY NOT NULL
 ) STRICT;
 
 CREATE TABLE sessions (

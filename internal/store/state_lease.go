@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,18 +13,53 @@ import (
 )
 
 const machineColumns = `id, client, user_directory, user_kind, user_key, user_name, workspace, disk_key, computer_name, created,
-	state, detail, image, guest, reported`
+	state, detail, image, guest, reported, policy_revision, locked, at_next_start, not_enforced`
 
 func scanMachine(s scanner) (lease.Machine, error) {
 	var (
 		m        lease.Machine
 		created  int64
 		reported sql.NullInt64
+
+		locked       int64
+		later, never string
 	)
 	err := s.Scan(&m.ID, &m.Client, &m.User.Directory, &m.User.Kind, &m.User.Key, &m.User.Name, &m.Workspace, &m.DiskKey, &m.ComputerName, &created,
-		&m.State, &m.Detail, &m.Image, &m.Guest, &reported)
-	m.Created, m.Reported = moment(created), momentOrNil(reported)
+		&m.State, &m.Detail, &m.Image, &m.Guest, &reported, &m.Follows.Revision, &locked, &later, &never)
+	if err != nil {
+		return m, err
+	}
+	m.Created, m.Reported, m.Follows.Locked = moment(created), momentOrNil(reported), locked != 0
+	if m.Follows.AtNextStart, err = fields(later); err != nil {
+		return m, err
+	}
+	m.Follows.NotEnforced, err = fields(never)
 	return m, err
+}
+
+// fields reads a JSON array of texts; none is nil.
+func fields(text string) ([]string, error) {
+	var list []string
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, fmt.Errorf("stored list of fields: %w", dormer.ErrCorrupt)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return list, nil
+}
+
+// fieldsText is the opposite of fields.
+func fieldsText(list []string) (string, error) {
+	if len(list) == 0 {
+		return "[]", nil
+	}
+	kept := make([]string, len(list))
+	for i, f := range list {
+		kept[i] = clean(f)
+	}
+	b, err := json.Marshal(kept)
+	return string(b), err
 }
 
 func findMachine(ctx context.Context, q querier, m lease.Machine) (lease.Machine, error) {
@@ -39,20 +75,57 @@ func (s *State) EnsureMachine(ctx context.Context, m lease.Machine) (lease.Machi
 	}
 	var stored lease.Machine
 	err := s.db.update(ctx, "store machine", func(tx *sql.Tx) error {
+		var err error
+		if stored, err = findMachine(ctx, tx, m); !errors.Is(err, dormer.ErrNotFound) {
+			return err
+		}
+		if err := checkName(ctx, tx, m.ComputerName); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO machines (id, client, user_id, user_directory, user_kind, user_key, user_name,
 			workspace, disk_key, computer_name, created, state, detail, image, guest, reported, state_since)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
-			ON CONFLICT (client, user_id, workspace) DO NOTHING`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)`,
 			string(m.ID), string(m.Client), string(m.User.ID()), m.User.Directory, string(m.User.Kind), m.User.Key, m.User.Name,
 			string(m.Workspace), bytesOf(m.DiskKey), m.ComputerName, micros(m.Created),
 			m.State, m.Detail, string(m.Image), m.Guest, microsOrNull(m.Reported)); err != nil {
 			return err
 		}
-		var err error
 		stored, err = findMachine(ctx, tx, m)
 		return err
 	})
 	return stored, err
+}
+
+// checkName refuses a computer name that a machine has. The index on it holds
+// also where nobody asks.
+func checkName(ctx context.Context, tx *sql.Tx, computerName string) error {
+	if computerName == "" {
+		return nil
+	}
+	n, err := one(ctx, tx, "look for computer name", value[int], "SELECT count(*) FROM machines WHERE computer_name = $1", computerName)
+	if err == nil && n > 0 {
+		err = lease.ErrNameTaken
+	}
+	return err
+}
+
+// NameMachine implements lease.MachineStore.
+func (s *State) NameMachine(ctx context.Context, id dormer.MachineID, computerName string) (string, error) {
+	has := ""
+	err := s.db.update(ctx, "name machine", func(tx *sql.Tx) error {
+		var err error
+		has, err = one(ctx, tx, "find machine", value[string], "SELECT computer_name FROM machines WHERE id = $1", string(id))
+		if err != nil || has != "" {
+			return err
+		}
+		if err := checkName(ctx, tx, computerName); err != nil {
+			return err
+		}
+		has = computerName
+		_, err = tx.ExecContext(ctx, "UPDATE machines SET computer_name = $2 WHERE id = $1", string(id), computerName)
+		return err
+	})
+	return has, err
 }
 
 // Machines implements lease.MachineStore.
@@ -87,7 +160,18 @@ func (s *State) FlushReports(ctx context.Context, reports []lease.Report) error 
 	reports = newest(reports, func(r lease.Report) dormer.MachineID { return r.Machine }, func(r lease.Report) time.Time { return r.Time })
 	rows := make([][]any, len(reports))
 	for i, r := range reports {
-		rows[i] = []any{clean(string(r.Machine)), clean(r.State), clean(r.Detail), clean(string(r.Image)), clean(r.Guest), micros(r.Time)}
+		later, err := fieldsText(r.Follows.AtNextStart)
+		if err != nil {
+			return err
+		}
+		never, err := fieldsText(r.Follows.NotEnforced)
+		if err != nil {
+			return err
+		}
+		rows[i] = []any{
+			clean(string(r.Machine)), clean(r.State), clean(r.Detail), clean(string(r.Image)), clean(r.Guest), micros(r.Time),
+			int64(r.Follows.Revision), bit(r.Follows.Locked), later, never,
+		}
 	}
 	if len(rows) == 0 {
 		return nil
@@ -95,57 +179,26 @@ func (s *State) FlushReports(ctx context.Context, reports []lease.Report) error 
 	return s.db.update(ctx, "record reports of machines", func(tx *sql.Tx) error {
 		return s.db.bulk(ctx, tx, `UPDATE machines SET
 			state_since = CASE WHEN machines.state = v.column2 AND machines.state_since IS NOT NULL THEN machines.state_since ELSE v.column6 END,
-			state = v.column2, detail = v.column3, image = v.column4, guest = v.column5, reported = v.column6 FROM (VALUES `,
-			[]string{"text", "text", "text", "text", "text", "bigint"},
+			state = v.column2, detail = v.column3, image = v.column4, guest = v.column5, reported = v.column6,
+			policy_revision = v.column7, locked = v.column8, at_next_start = v.column9, not_enforced = v.column10 FROM (VALUES `,
+			[]string{"text", "text", "text", "text", "text", "bigint", "bigint", "bigint", "text", "text"},
 			`) AS v WHERE machines.id = v.column1 AND (machines.reported IS NULL OR machines.reported <= v.column6)`, rows, nil)
 	})
 }
 
 // DeleteMachine implements lease.MachineStore.
 func (s *State) DeleteMachine(ctx context.Context, id dormer.MachineID) error {
-	const what = "delete machine"
-	n, err := s.db.exec(ctx, what, "DELETE FROM machines WHERE id = $1", string(id))
-	return mustChange(what, n, err)
-}
-
-// CreateOrder implements lease.OrderStore.
-func (s *State) CreateOrder(ctx context.Context, p lease.PendingOrder) error {
-	o := p.Order
-	_, err := s.db.exec(ctx, "create order", `INSERT INTO orders
-		(id, version, instance, epoch, client, machine, kind, reason, issued_at, issued_by, done, error)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		o.ID, int64(o.Version), string(o.Instance), int64(o.Epoch), string(o.Client), string(o.Machine), string(o.Kind), o.Reason,
-		micros(o.IssuedAt), p.By, microsOrNull(p.Done), p.Error)
-	return err
-}
-
-// PendingOrders implements lease.OrderStore.
-func (s *State) PendingOrders(ctx context.Context) ([]lease.PendingOrder, error) {
-	return all(ctx, s.db.read, "list orders", func(r scanner) (lease.PendingOrder, error) {
-		var (
-			p      lease.PendingOrder
-			issued int64
-		)
-		err := r.Scan(&p.Order.ID, &p.Order.Version, &p.Order.Instance, &p.Order.Epoch, &p.Order.Client, &p.Order.Machine, &p.Order.Kind,
-			&p.Order.Reason, &issued, &p.By, &p.Error)
-		p.Order.IssuedAt = moment(issued)
-		return p, err
-	}, `SELECT id, version, instance, epoch, client, machine, kind, reason, issued_at, issued_by, error
-		FROM orders WHERE done IS NULL ORDER BY issued_at, id`)
-}
-
-// DeletionsSince implements lease.OrderStore.
-func (s *State) DeletionsSince(ctx context.Context, since time.Time) ([]time.Time, error) {
-	list, err := all(ctx, s.db.read, "list deletions", value[int64],
-		"SELECT issued_at FROM orders WHERE kind = $1 AND issued_at >= $2 ORDER BY issued_at", string(lease.OrderDelete), micros(since))
-	if err != nil {
-		return nil, err
-	}
-	times := make([]time.Time, len(list))
-	for i, at := range list {
-		times[i] = moment(at)
-	}
-	return times, nil
+	return s.db.update(ctx, "delete machine", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM deletions WHERE machine = $1", string(id)); err != nil {
+			return err
+		}
+		r, err := tx.ExecContext(ctx, "DELETE FROM machines WHERE id = $1", string(id))
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		return mustChange("machine", n, err)
+	})
 }
 
 // CompleteOrder implements lease.OrderStore. The first result counts;

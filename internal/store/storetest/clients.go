@@ -180,13 +180,15 @@ func testReports(t *testing.T, s State) {
 	ctx := t.Context()
 	a := must[lease.Machine](t)(s.EnsureMachine(ctx, machine(1, "c", 1, "w")))
 	report := func(state string, d time.Duration) lease.Report {
-		return lease.Report{Machine: a.ID, State: state, Detail: "62 %", Image: "sha256:x", Guest: "g\x00", Time: at(d)}
+		return lease.Report{Machine: a.ID, State: state, Detail: "62 %", Image: "sha256:x", Guest: "g\x00", Time: at(d),
+			Follows: lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\x00", "x"}}}
 	}
 	ok(t, s.FlushReports(ctx, nil))
 	ok(t, s.FlushReports(ctx, []lease.Report{report("running", time.Minute), report("starting", 0), {Machine: "nobody", Time: at(0)}}))
 	ok(t, s.FlushReports(ctx, []lease.Report{report("running", 2*time.Minute)}))
 	ok(t, s.FlushReports(ctx, []lease.Report{report("stopped", 0)})) // too late
 	a.State, a.Detail, a.Image, a.Guest, a.Reported = "running", "62 %", "sha256:x", "g\uFFFD", atp(2*time.Minute)
+	a.Follows = lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\uFFFD", "x"}}
 	equal(t, must[[]lease.Machine](t)(s.Machines(ctx)), []lease.Machine{a})
 	equal(t, must[map[dormer.MachineID]time.Time](t)(s.StatesSince(ctx)), map[dormer.MachineID]time.Time{a.ID: at(time.Minute)})
 	ok(t, s.FlushReports(ctx, []lease.Report{report("ready", time.Hour)}))
@@ -211,11 +213,22 @@ func testOrders(t *testing.T, s State) {
 	equal(t, must[[]lease.PendingOrder](t)(s.PendingOrders(ctx)), []lease.PendingOrder{b})
 
 	stop := order("c", time.Second)
+	stop.Order.Grace = new(int64(90))
 	stop.Order.Kind = lease.OrderStop
 	ok(t, s.CreateOrder(ctx, stop))
-	equal(t, must[[]time.Time](t)(s.DeletionsSince(ctx, at(-time.Hour))), []time.Time{at(0), at(time.Second)})
-	equal(t, must[[]time.Time](t)(s.DeletionsSince(ctx, at(time.Second))), []time.Time{at(time.Second)})
-	equal(t, len(must[[]time.Time](t)(s.DeletionsSince(ctx, at(2*time.Second)))), 0)
+	equal(t, must[[]lease.PendingOrder](t)(s.PendingOrders(ctx)), []lease.PendingOrder{b, stop})
+	must[lease.Machine](t)(s.EnsureMachine(ctx, machine(1, "c", 1, "w")))
+	for since, want := range map[time.Duration]int{-time.Hour: 2, time.Second: 1, 2 * time.Second: 0} {
+		is(t, s.CreateDeletion(ctx, order("e", 0), at(since), func(deleted, machines int) error {
+			if deleted != want || machines != 1 {
+				t.Errorf("%d deletions since %s of %d machines, want %d of 1", deleted, since, machines, want)
+			}
+			return dormer.ErrConflict
+		}), dormer.ErrConflict)
+	}
+	equal(t, must[[]lease.PendingOrder](t)(s.PendingOrders(ctx)), []lease.PendingOrder{b, stop})
+	ok(t, s.CreateDeletion(ctx, order("e", time.Minute), at(0), func(int, int) error { return nil }))
+	equal(t, len(must[[]lease.PendingOrder](t)(s.PendingOrders(ctx))), 3)
 }
 
 func testEpoch(t *testing.T, s State) {

@@ -38,6 +38,7 @@ type State interface {
 	catalog.PolicyStore
 	lease.MachineStore
 	lease.OrderStore
+	lease.DeletionStore
 	lease.EpochStore
 	audit.Log
 	StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error)
@@ -83,6 +84,10 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"machines at once", testMachinesAtOnce},
 		{"reports of machines", testReports},
 		{"orders", testOrders},
+		{"computer names", testComputerNames},
+		{"computer names at once", testComputerNamesAtOnce},
+		{"deletions", testDeletions},
+		{"deletions at once", testDeletionsAtOnce},
 		{"epoch", testEpoch},
 		{"audit", testAudit},
 		{"publishers", testPublishers},
