@@ -230,6 +230,9 @@ type PollAnswer struct {
 	IntervalMillis int64 `json:"interval_ms"`
 	// TimeZone is the zone of the instance, as "Europe/Berlin".
 	TimeZone string `json:"time_zone,omitempty"`
+	// SavePasswords says that clients may save passwords where a grant allows it
+	// too.
+	SavePasswords bool `json:"save_passwords,omitempty"`
 	// KeySet is there when the client's is old.
 	KeySet *seal.Envelope `json:"key_set,omitempty"`
 	// EndedSessions are those of the request that are over, with the reason.
