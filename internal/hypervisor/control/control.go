@@ -155,7 +155,7 @@ func decodeRequest(line []byte) (request, error) {
 		return request{}, fmt.Errorf("request of protocol %d: %w", r.Protocol, dormer.ErrUnsupported)
 	}
 	switch r.Method {
-	case MethodStatus, MethodShutdown, MethodKill, MethodWatch, MethodDevices:
+	case MethodStatus, MethodShutdown, MethodKill, MethodWatch, MethodDevices, MethodSuspend, MethodResume, MethodSave:
 	case MethodExec:
 		if r.Exec == nil {
 			return request{}, dormer.Invalidf("exec", "is missing")

@@ -179,6 +179,9 @@ func (r request) limit(ctx context.Context) (context.Context, context.CancelFunc
 func (s *Server) do(ctx context.Context, r request) (answer, error) {
 	ctx, cancel := r.limit(ctx)
 	defer cancel()
+	if done, err := power(ctx, s.machine, r.Method); done {
+		return answer{}, err
+	}
 	switch r.Method {
 	case MethodExec:
 		result, err := s.machine.Exec(ctx, *r.Exec)

@@ -40,6 +40,7 @@ type Host struct {
 	startErr func(hypervisor.Spec) error
 	bootTime time.Duration
 	ignoring bool
+	saveErr  func(hypervisor.Spec) error
 	starts   int
 	scripted AskFunc
 	channels map[guestwire.Channel]ChannelFunc
@@ -57,6 +58,7 @@ type disks struct {
 	guests map[string]*Guest            // layer -> what is kept in it beside files
 	data   map[string]string
 	key    string
+	saved  *savedMachine // nil for none
 }
 
 // NewHost returns a host without machines whose guests are up at once.
@@ -245,6 +247,9 @@ func (d *Driver) Start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 	}
 	m := newMachine(h, spec, kept)
 	m.status.Missing = missing
+	if err := m.goOnLocked(kept); err != nil {
+		return nil, fmt.Errorf("start machine: %w", err)
+	}
 	h.machines[spec.Dir] = m
 	h.starts++
 	return m, nil

@@ -22,6 +22,7 @@ type machine struct {
 	used   time.Time
 	system map[string]string // the guest's files outside the data disk
 	data   map[string]string
+	memory map[string]string // those that are in memory
 	guest  *Guest
 	pid    int
 	done   chan struct{}
@@ -35,7 +36,7 @@ func newMachine(h *Host, spec hypervisor.Spec, kept *disks) *machine {
 	now := h.now()
 	m := &machine{
 		host: h, spec: spec, upAt: now.Add(h.bootTime), used: now,
-		data: kept.data, pid: 1, done: make(chan struct{}), open: map[guestwire.Channel]io.Closer{}, session: 1,
+		data: kept.data, memory: map[string]string{}, pid: 1, done: make(chan struct{}), open: map[guestwire.Channel]io.Closer{}, session: 1,
 		status: hypervisor.Status{
 			State: hypervisor.StateRunning, Started: now,
 			Hardware: hypervisor.Hardware{Hypervisor: h.caps.Hypervisor, Accelerator: h.caps.Accelerator, MachineType: "fake-1", CPU: h.caps.CPU},
@@ -186,6 +187,9 @@ func (m *machine) file(command string, args []string) guestwire.ExecResult {
 	defer m.host.mu.Unlock()
 	path := args[0]
 	files := m.filesLocked(path)
+	if strings.HasPrefix(path, memoryPath) {
+		files = m.memory
+	}
 	switch command {
 	case "write":
 		files[path] = strings.Join(args[1:], " ")

@@ -112,6 +112,13 @@ func (m *machine) ended() bool {
 	}
 }
 
+// savedAtEnd reports whether the machine ended because it was saved.
+func (m *machine) savedAtEnd() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.final.Reason == hypervisor.ReasonSaved
+}
+
 // Done implements hypervisor.Machine.
 func (m *machine) Done() <-chan struct{} { return m.done }
 

@@ -52,8 +52,8 @@ type machine struct {
 	mu     sync.Mutex // guards the fields below
 	status hypervisor.Status
 	killed bool
-	held   bool // Suspend or Save holds it
-	saved  bool // it ends because it was saved
+	held   bool              // Suspend or Save holds it
+	saved  bool              // it ends because it was saved
 	ending hypervisor.Reason // what QEMU said last about why it ends
 	away   time.Time         // since when the guest's end of the port is closed; zero while it is open
 }
