@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 		Echo:     func(text string) []string { return []string{"echo", text} },
 		Write:    func(path, text string) []string { return []string{"write", path, text} },
 		Read:     func(path string) []string { return []string{"cat", path} },
-		Sleep:    []string{"sleep", "60"}, SystemPath: "/etc/x", DataPath: "/data/x",
+		Sleep:    []string{"sleep", "60"}, SystemPath: "/etc/x", DataPath: "/data/x", MemoryPath: "/run/x",
 		Patience: 10 * time.Second,
 	}.Run(t)
 }

@@ -141,7 +141,7 @@ func TinyHarness(t *testing.T, open func(*testing.T) hypervisor.Driver, survives
 		},
 		Read:       func(path string) []string { return []string{"cat", path} },
 		Sleep:      []string{"sleep", "60"},
-		SystemPath: "/base/user/note", DataPath: g.MountPoint + "/note",
+		SystemPath: "/base/user/note", DataPath: g.MountPoint + "/note", MemoryPath: "/tmp/note",
 		Patience: 3 * time.Minute,
 	}
 }

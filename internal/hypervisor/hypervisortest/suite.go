@@ -36,6 +36,8 @@ type Harness struct {
 	// SystemPath and DataPath are files on the system disk and the data disk
 	// that the guest's user may write.
 	SystemPath, DataPath string
+	// MemoryPath is a file in the guest's memory that its user may write.
+	MemoryPath string
 	// Two looks at two machines that run at once; nil for no look.
 	Two func(t *testing.T, one, two Running)
 	// Patience is how long a guest may take to come up or to go down.
@@ -56,6 +58,7 @@ func (h Harness) Run(t *testing.T) {
 	t.Run("Two", h.two)
 	t.Run("Life", h.life)
 	t.Run("Disks", h.disks)
+	t.Run("Power", h.power)
 }
 
 // RunWithoutMachines runs what boots no guest.
