@@ -70,7 +70,8 @@ Administrators pack images, write workspaces and grant them:
   token, client, publisher, report, audit
 
 Users of a computer with the agent work with their workspaces:
-  dormer sign-in, pin, status, start, run, stop, restart, refresh, sign-out`,
+  dormer sign-in, pin, status, start, run, stop, restart, refresh, session,
+  sign-out`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       a.Version,
@@ -104,7 +105,7 @@ Users of a computer with the agent work with their workspaces:
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{
-		newEnrol(a), newSignIn(a), newSignOut(a), newPIN(a), newStatus(a),
+		newEnrol(a), newSignIn(a), newSignOut(a), newPIN(a), newStatus(a), newSession(a),
 		newStart(a), newStop(a), newRestart(a), newRunApplication(a), newRefresh(a),
 	} {
 		c.GroupID = "user"

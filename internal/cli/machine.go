@@ -165,6 +165,9 @@ func (a *app) act(cmd *cobra.Command, called string, command agentapi.Command, d
 	if err != nil {
 		return err
 	}
+	if command == agentapi.CommandStart || command == agentapi.CommandRestart {
+		a.sessionUnasked(cmd.Context(), c, w)
+	}
 	if w, err = c.Act(cmd.Context(), string(w.Machine), command); err != nil {
 		return fmt.Errorf("workspace %s: %w", called, err)
 	}
@@ -248,6 +251,7 @@ there was more than is kept.`,
 			if !slices.ContainsFunc(w.Applications, func(x agentapi.Application) bool { return name.Fold(x.Name) == name.Fold(args[1]) }) {
 				return fmt.Errorf("workspace %s publishes no application %q, but %s: %w", w.Name, args[1], applications(w), dormer.ErrNotFound)
 			}
+			a.sessionUnasked(ctx, c, w)
 			if w, err = a.bringUp(ctx, c, w); err != nil {
 				return err
 			}

@@ -151,27 +151,33 @@ const nameYourself = "name yourself, as 'dormer sign-in alice', and give your pa
 // on and says that nobody is signed in. A ticket that is there and refused is
 // worth a word.
 func (a *app) signInUnasked(ctx context.Context, c *agentapi.Client) {
+	u, err := a.signInByTicket(ctx, c)
+	switch {
+	case err != nil && !a.quiet:
+		a.note("Signing in with your Kerberos ticket did not work: %s", tidy(err.Error()))
+	case err == nil && u.Name != "" && !a.quiet && !a.json:
+		a.note("Signed in as %s with your Kerberos ticket.", printable(u.Name))
+	}
+}
+
+// signInByTicket is signInUnasked without words. The user is empty when there was
+// nothing to do: somebody is signed in, or there is no server that takes tickets.
+func (a *app) signInByTicket(ctx context.Context, c *agentapi.Client) (agentapi.User, error) {
 	s, err := c.Status(ctx)
 	if err != nil || !s.Enrolled || !s.Online || len(s.Users) > 0 || a.ticketIsMine() != nil {
-		return
+		return agentapi.User{}, nil //nolint:nilerr // see above
 	}
 	ctx, cancel := context.WithTimeout(ctx, unaskedTime)
 	defer cancel()
 	_, server, err := a.whereToProve(ctx, c)
 	if err != nil {
-		return
+		return agentapi.User{}, nil //nolint:nilerr // see above
 	}
 	defer server.Close()
 	if m, err := server.SignInMethods(ctx); err != nil || !m.Kerberos {
-		return
+		return agentapi.User{}, nil //nolint:nilerr // see above
 	}
-	u, err := a.signInBy(ctx, c, proof{kerberos: true})
-	switch {
-	case err != nil && !a.quiet:
-		a.note("Signing in with your Kerberos ticket did not work: %s", tidy(err.Error()))
-	case err == nil && !a.quiet && !a.json:
-		a.note("Signed in as %s with your Kerberos ticket.", printable(u.Name))
-	}
+	return a.signInBy(ctx, c, proof{kerberos: true})
 }
 
 // ticketIsMine returns a usageError when the ticket of the environment is
