@@ -126,6 +126,10 @@ type Config struct {
 	// TimeZone names the instance's zone, as "Europe/Berlin"; empty: clients are
 	// not told.
 	TimeZone string
+	// SavePasswords lets clients save passwords where a grant allows it too.
+	SavePasswords bool
+	// Domains are told to clients, who sign users on to guests.
+	Domains []wire.Domain
 	// Address returns the address of who asks, for limits and the audit log;
 	// nil takes that of the connection.
 	Address func(*http.Request) string

@@ -82,7 +82,7 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	out = wire.PollAnswer{
 		Protocol: q.Protocol, Instance: a.cfg.Instance, Epoch: a.cfg.Epoch, Client: client, Nonce: q.Nonce,
 		IntervalMillis: a.cfg.Interval.Milliseconds(), NextPollMillis: a.next(q.Nonce).Milliseconds(),
-		TimeZone: a.cfg.TimeZone,
+		TimeZone: a.cfg.TimeZone, SavePasswords: a.cfg.SavePasswords, Domains: a.cfg.Domains,
 	}
 	if set := a.cfg.KeySet(); set.Version > q.KeySet || q.Epoch < a.cfg.Epoch {
 		out.KeySet = &set.Signed

@@ -13,6 +13,7 @@ import (
 	"github.com/dormer-project/dormer/internal/directory/ldap"
 	"github.com/dormer-project/dormer/internal/directory/openid"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/wire"
 )
 
 // DirectoryConfig is one [[directories]].
@@ -115,6 +116,18 @@ func (d DirectoryConfig) realm() string {
 		return d.Realm
 	}
 	return strings.ToUpper(d.Domain)
+}
+
+// domains are the names by which the domains of users are known.
+func (c Config) domains() []wire.Domain {
+	var out []wire.Domain
+	for _, d := range c.Directories {
+		n := wire.Domain{Directory: d.Name, Name: d.Domain, NetBIOSName: d.NetBIOS, Realm: d.realm()}
+		if n.NetBIOSName != "" || n.Realm != "" {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // schemaSettings are the settings of package ldap that stand in a section of

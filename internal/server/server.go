@@ -300,7 +300,7 @@ func (s *Server) makeClients() error {
 		},
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
 		Objects: s.images, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
-		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge), TimeZone: s.cfg.TimeZone,
+		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge), TimeZone: s.cfg.TimeZone, SavePasswords: s.cfg.Clients.SavePasswords, Domains: s.cfg.domains(),
 		Replicas:     !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:      func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
 		Fenced:       s.fence,

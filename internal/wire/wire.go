@@ -233,6 +233,8 @@ type PollAnswer struct {
 	// SavePasswords says that clients may save passwords where a grant allows it
 	// too.
 	SavePasswords bool `json:"save_passwords,omitempty"`
+	// Domains are those that users' directories are of.
+	Domains []Domain `json:"domains,omitempty"`
 	// KeySet is there when the client's is old.
 	KeySet *seal.Envelope `json:"key_set,omitempty"`
 	// EndedSessions are those of the request that are over, with the reason.
@@ -253,6 +255,17 @@ type PollAnswer struct {
 	Journal         dormer.JournalID `json:"journal,omitempty"`
 	ReceivedThrough uint64           `json:"received_through,omitempty"`
 	SafeThrough     uint64           `json:"safe_through,omitempty"`
+}
+
+// Domain says how the domain behind a directory is called.
+type Domain struct {
+	// Directory is as in dormer.Principal.
+	Directory string `json:"directory"`
+	// Name is the full name, as "corp.example.test", NetBIOSName the short one,
+	// Realm that of Kerberos; empty: there is none.
+	Name        string `json:"name,omitempty"`
+	NetBIOSName string `json:"netbios_name,omitempty"`
+	Realm       string `json:"realm,omitempty"`
 }
 
 // EndedSession says that a user is not signed in any more.
