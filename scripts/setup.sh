@@ -18,7 +18,7 @@ packages=(
   postgresql sqlite3
   # directories for the tests: a Samba domain controller, OpenLDAP, Kerberos
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind
-  acl attr krb5-user ldap-utils ldb-tools openssl python3-setproctitle slapd
+  acl adcli attr krb5-user ldap-utils ldb-tools openssl python3-setproctitle slapd
 )
 # Services that come with them. Tests run their own, on addresses of their own.
 services=(samba-ad-dc smbd nmbd winbind slapd)

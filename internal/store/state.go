@@ -10,6 +10,7 @@ import (
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/vault"
 )
 
 // State is an instance's state. It is safe for concurrent use.
@@ -34,6 +35,7 @@ var (
 	_ lease.OrderStore      = (*State)(nil)
 	_ lease.DeletionStore   = (*State)(nil)
 	_ lease.EpochStore      = (*State)(nil)
+	_ vault.Store           = (*State)(nil)
 	_ audit.Log             = (*State)(nil)
 )
 

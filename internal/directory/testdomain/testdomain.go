@@ -287,6 +287,21 @@ func (d *Domain) RemoveMember(t testing.TB, group, member string) {
 	d.LDIF(t, fmt.Sprintf("dn: %s\nchangetype: modify\ndelete: member\nmember: %s\n", d.GroupDN(group), member))
 }
 
+// ComputersOU makes OU=Guests, in which the service account may prepare computers
+// with the rights that docs/directories.md names, and returns its distinguished
+// name.
+func (d *Domain) ComputersOU(t testing.TB) string {
+	t.Helper()
+	dn := "OU=Guests," + d.BaseDN
+	d.LDIF(t, "dn: "+dn+"\nobjectClass: organizationalUnit\n")
+	const computer = "bf967a86-0de6-11d0-a285-00aa003049e2" // the class
+	cmd := exec.CommandContext(t.Context(), "ldbsearch", "--configfile="+d.config(), "-H", d.database(), "(sAMAccountName="+serviceAccount+")", "objectSid")
+	_, rest, _ := strings.Cut(output(t, cmd), "objectSid: ")
+	sid, _, _ := strings.Cut(rest, "\n")
+	d.Tool(t, "dsacl", "set", "--objectdn="+dn, fmt.Sprintf("--sddl=(OA;CI;CCDC;%[1]s;;%[2]s)(OA;CIIO;RPWPCRLCSD;;%[1]s;%[2]s)", computer, sid))
+	return dn
+}
+
 // Stop ends the domain controller; its address then refuses connections.
 func (d *Domain) Stop() {
 	d.server.kill()
