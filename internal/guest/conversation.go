@@ -91,7 +91,7 @@ func (c *conversation) request(ctx context.Context, f guestwire.Frame) {
 			}
 			c.mu.Unlock()
 		}()
-		body, after, err := c.work(ctx, f)
+		body, after, err := c.guest.work(ctx, c, f)
 		c.write(f.Session, guestwire.KindAnswer, f.ID, "", body, err)
 		if after != nil {
 			if err := after(); err != nil {
@@ -99,64 +99,6 @@ func (c *conversation) request(ctx context.Context, f guestwire.Frame) {
 			}
 		}
 	}()
-}
-
-// work does what a request asks for. What it returns second is done after the
-// answer was sent.
-func (c *conversation) work(ctx context.Context, f guestwire.Frame) (answer any, after func() error, err error) {
-	g := c.guest
-	switch f.Method {
-	case guestwire.MethodExec:
-		r, err := decode[guestwire.ExecRequest](f)
-		if err != nil {
-			return nil, nil, err
-		}
-		result, err := g.exec(ctx, r, func(out guestwire.Output) {
-			c.write(f.Session, guestwire.KindEvent, f.ID, guestwire.EventOutput, out, nil)
-		})
-		return result, nil, err
-	case guestwire.MethodStatus:
-		st, err := g.status()
-		return st, nil, err
-	case guestwire.MethodShutdown:
-		return nil, func() error { return g.powerOff(false) }, nil
-	case guestwire.MethodRestart:
-		return nil, func() error { return g.powerOff(true) }, nil
-	case guestwire.MethodMount:
-		r, err := decode[guestwire.MountRequest](f)
-		if err != nil {
-			return nil, nil, err
-		}
-		result, err := g.mount(ctx, r)
-		return result, nil, err
-	case guestwire.MethodReadFile:
-		r, err := decode[guestwire.ReadFileRequest](f)
-		if err != nil {
-			return nil, nil, err
-		}
-		result, err := readFile(r)
-		return result, nil, err
-	case guestwire.MethodWriteFile:
-		r, err := decode[guestwire.WriteFileRequest](f)
-		if err != nil {
-			return nil, nil, err
-		}
-		return nil, nil, writeFile(r)
-	case guestwire.MethodHostname:
-		r, err := decode[guestwire.HostnameRequest](f)
-		if err != nil {
-			return nil, nil, err
-		}
-		return nil, nil, setHostname(r.Name)
-	default:
-		return nil, nil, fmt.Errorf("guest does not know the request: %w", dormer.ErrUnsupported)
-	}
-}
-
-func decode[T any](f guestwire.Frame) (T, error) {
-	var v T
-	err := guestwire.DecodeBody(f, &v)
-	return v, err
 }
 
 // write sends a frame. A host that cannot be reached asks again, so that

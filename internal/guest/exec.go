@@ -28,7 +28,7 @@ const outputGrace = time.Second
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // exec runs a command and waits for it, unless it is detached.
-func (g *Guest) exec(ctx context.Context, r guestwire.ExecRequest, stream func(guestwire.Output)) (guestwire.ExecResult, error) {
+func (g *Guest) exec(ctx context.Context, r guestwire.ExecRequest, stream func(guestwire.Output)) (_ guestwire.ExecResult, err error) {
 	if err := r.Validate(); err != nil {
 		return guestwire.ExecResult{}, err
 	}
@@ -37,6 +37,18 @@ func (g *Guest) exec(ctx context.Context, r guestwire.ExecRequest, stream func(g
 		return guestwire.ExecResult{}, err
 	}
 	g.input.touch()
+	if len(r.SecretFile) > 0 {
+		name, remove, err := secretFile(r.SecretFile, who)
+		if err != nil {
+			return guestwire.ExecResult{}, err
+		}
+		defer func() { err = errors.Join(err, remove()) }()
+		r.Env = append(slices.Clip(r.Env), "DORMER_SECRET_FILE="+name)
+	}
+	if r.Interactive {
+		// What the request names itself counts more.
+		r.Env = append(who.desktop(), r.Env...)
+	}
 	timed := ctx
 	if r.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -57,7 +69,13 @@ func (g *Guest) exec(ctx context.Context, r guestwire.ExecRequest, stream func(g
 	}
 	pid := cmd.Process.Pid
 	if r.Detach {
+		if r.Application {
+			g.count(1)
+		}
 		go func() {
+			if r.Application {
+				defer g.count(-1)
+			}
 			if err := cmd.Wait(); err != nil {
 				g.cfg.Log.Debug("detached command has ended", slog.Int("pid", pid), slog.Any("error", err))
 			}
@@ -79,6 +97,13 @@ func (g *Guest) exec(ctx context.Context, r guestwire.ExecRequest, stream func(g
 		Truncated: outCut || errCut,
 		TimedOut:  timed.Err() != nil && ctx.Err() == nil && signal != 0,
 	}, ctx.Err()
+}
+
+// count adds to the number of published applications that run.
+func (g *Guest) count(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.applications += n
 }
 
 // command prepares a command without starting it.

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 	"github.com/dormer-project/dormer/internal/guestwire"
 )
 
-func readFile(r guestwire.ReadFileRequest) (guestwire.ReadFileResult, error) {
+func (*Guest) readFile(_ context.Context, r guestwire.ReadFileRequest) (guestwire.ReadFileResult, error) {
 	limit := r.Max
 	if limit <= 0 || limit > guestwire.MaxFile {
 		limit = guestwire.MaxFile
@@ -42,7 +43,7 @@ func readFile(r guestwire.ReadFileRequest) (guestwire.ReadFileResult, error) {
 	return guestwire.ReadFileResult{Data: b}, nil
 }
 
-func writeFile(r guestwire.WriteFileRequest) error {
+func (*Guest) writeFile(_ context.Context, r guestwire.WriteFileRequest) error {
 	if !filepath.IsAbs(r.Path) {
 		return dormer.Invalidf("path", "must be absolute")
 	}

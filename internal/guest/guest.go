@@ -9,11 +9,13 @@ package guest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -25,7 +27,10 @@ type Config struct {
 	// Port is the device of the virtio-serial port; empty finds it by name.
 	Port string
 	// User runs commands that name no user; empty is the first regular user.
-	User    string
+	User string
+	// Root is the root of the system that files are looked for and written in;
+	// empty is "/". Tests name another.
+	Root    string
 	Version string
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -39,8 +44,21 @@ type Guest struct {
 	cfg   Config
 	input *activity
 
-	mu      sync.Mutex // guards the fields below
-	mounted []string
+	arranging sync.Mutex // held while who is signed on, and what is theirs, changes
+
+	mu           sync.Mutex // guards the fields below
+	mounted      []string
+	applications int
+	locked       bool
+	signed       signed
+}
+
+// signed is the user whom the host has signed on. The zero value is nobody.
+type signed struct {
+	account, principal string
+	// password is a hash under a key of this run: it shows a change, and is of
+	// no use to anybody else.
+	password [sha256.Size]byte
 }
 
 // New returns an agent.
@@ -51,10 +69,14 @@ func New(cfg Config) (*Guest, error) {
 	return &Guest{cfg: cfg, input: newActivity(cfg.Now)}, nil
 }
 
+// path is where a file of the guest's system is.
+func (g *Guest) path(name string) string { return filepath.Join(g.cfg.Root, name) }
+
 // Run serves the port until ctx ends. It waits for a port that is not there
 // yet and opens it again when it was closed.
 func (g *Guest) Run(ctx context.Context) error {
 	go g.input.watch(ctx, g.cfg.Log)
+	go g.care(ctx)
 	tick := time.NewTicker(reopen)
 	defer tick.Stop()
 	var last string

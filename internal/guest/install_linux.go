@@ -1,11 +1,14 @@
 package guest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/dormer-project/dormer"
 )
 
 // Where the agent is installed in a guest.
@@ -36,10 +39,18 @@ WantedBy=sysinit.target
 `
 
 // Install copies the running program into the guest's system under root ("/"
-// but for images that are being built) and enables it for systemd.
+// but for images that are being built) and enables it for systemd. Repeated, or
+// with another version, it replaces what is there; an agent that runs is
+// started anew.
 func Install(root, program string) error {
-	if err := copyFile(program, filepath.Join(root, programPath), 0o755); err != nil {
-		return fmt.Errorf("install program: %w", err)
+	target := filepath.Join(root, programPath)
+	if same, err := filepath.EvalSymlinks(program); err != nil || same != target {
+		if err := copyFile(program, target, 0o755); err != nil {
+			return fmt.Errorf("install program: %w", err)
+		}
+	}
+	if root == "/" && !isDir("/run/systemd/system") {
+		return fmt.Errorf("the program is at %s, but there is no systemd to start it: let the system start '%s run': %w", programPath, programPath, dormer.ErrUnsupported)
 	}
 	for _, dir := range []string{filepath.Dir(unitPath), filepath.Dir(wantsPath)} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -49,12 +60,35 @@ func Install(root, program string) error {
 	if err := replaceFile(filepath.Join(root, unitPath), []byte(unit), 0o644, ""); err != nil {
 		return fmt.Errorf("install service: %w", err)
 	}
-	link := filepath.Join(root, wantsPath)
-	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := replaceLink(unitPath, filepath.Join(root, wantsPath)); err != nil {
 		return fmt.Errorf("enable service: %w", err)
 	}
-	if err := os.Symlink(unitPath, link); err != nil {
-		return fmt.Errorf("enable service: %w", err)
+	if root != "/" {
+		return nil
+	}
+	for _, args := range [][]string{{"daemon-reload"}, {"--no-block", "restart", filepath.Base(unitPath)}} {
+		if _, err := (tool{args: append([]string{"systemctl", "--no-ask-password"}, args...)}).run(context.Background()); err != nil {
+			return fmt.Errorf("start service: %w", err)
+		}
+	}
+	return nil
+}
+
+// Uninstall ends the agent and removes what Install has made. What it keeps of
+// its own under /var/lib/dormer-guest goes, too.
+func Uninstall(root string) error {
+	if root == "/" && isDir("/run/systemd/system") {
+		if _, err := (tool{args: []string{"systemctl", "--no-ask-password", "--no-block", "stop", filepath.Base(unitPath)}}).run(context.Background()); err != nil {
+			return fmt.Errorf("end service: %w", err)
+		}
+	}
+	if err := (&Guest{cfg: Config{Root: root}}).restoreResolver(); err != nil {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	for _, name := range []string{wantsPath, unitPath, programPath, filepath.Dir(recordPath)} {
+		if err := os.RemoveAll(filepath.Join(root, name)); err != nil {
+			return fmt.Errorf("uninstall: %w", err)
+		}
 	}
 	return nil
 }

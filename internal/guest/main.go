@@ -14,7 +14,10 @@ import (
 const usage = `dormer-guest is Dormer's agent inside a virtual machine.
 
   dormer-guest run [--user NAME] [--port DEVICE]   answer the host
-  dormer-guest install [--root DIR]                install it as a service of systemd
+  dormer-guest install [--root DIR]                install it, or this version instead of the one before
+  dormer-guest uninstall                           remove it
+  dormer-guest check [--json]                      say what keeps the system from becoming an image
+  dormer-guest prepare [--yes] [--json]            make that good; the last step before the system is packed
   dormer-guest version                             print the version
 `
 
@@ -48,6 +51,13 @@ func Main(ctx context.Context, version string, args []string, stdout, stderr io.
 			return fmt.Errorf("find program: %w", err)
 		}
 		return Install(*root, program)
+	case "uninstall":
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		return Uninstall("/")
+	case "check", "prepare":
+		return checkOrPrepare(ctx, version, flags, args, stdout)
 	case "version":
 		_, err := fmt.Fprintln(stdout, "dormer-guest", version)
 		return err

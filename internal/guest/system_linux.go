@@ -3,6 +3,7 @@ package guest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -28,6 +28,9 @@ func capabilities() []guestwire.Capability {
 	return []guestwire.Capability{
 		guestwire.CapExec, guestwire.CapStream, guestwire.CapShutdown, guestwire.CapIdle,
 		guestwire.CapStatus, guestwire.CapMount, guestwire.CapFile, guestwire.CapHostname,
+		guestwire.CapTimeZone, guestwire.CapClock, guestwire.CapDNS, guestwire.CapRegional, guestwire.CapNotify, guestwire.CapLock,
+		guestwire.CapSignOn, guestwire.CapDrives, guestwire.CapJoin, guestwire.CapConnect, guestwire.CapAutoSign, guestwire.CapCheck,
+		guestwire.CapSecret, guestwire.CapCount,
 	}
 }
 
@@ -53,7 +56,7 @@ func (g *Guest) account(name string) (account, error) {
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return account{}, fmt.Errorf("user %s: %w in the guest", name, dormer.ErrNotFound)
+		return domainAccount(name)
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
@@ -109,9 +112,12 @@ func (g *Guest) defaultUser() string {
 }
 
 func (a account) environment() []string {
-	env := []string{"PATH=" + defaultPath, "HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "SHELL=/bin/sh", "LANG=C.UTF-8"}
+	env := []string{"PATH=" + defaultPath, "HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "SHELL=/bin/sh", "LANG=" + locale()}
 	if dir := fmt.Sprintf("/run/user/%d", a.uid); isDir(dir) {
 		env = append(env, "XDG_RUNTIME_DIR="+dir)
+	}
+	if cache := ticketFile(a.uid); isFile(cache) {
+		env = append(env, "KRB5CCNAME=FILE:"+cache)
 	}
 	return env
 }
@@ -119,6 +125,11 @@ func (a account) environment() []string {
 func isDir(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.IsDir()
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
 }
 
 // apply makes a command run as the user, in a session of its own.
@@ -186,10 +197,12 @@ func (g *Guest) status() (guestwire.Status, error) {
 	}
 	g.mu.Lock()
 	mounted := slices.Clone(g.mounted)
+	applications, account, locked := g.applications, g.signed.account, g.locked
 	g.mu.Unlock()
 	return guestwire.Status{
 		Hostname: hostname, System: systemName(), Users: signedOn(), Uptime: time.Duration(info.Uptime) * time.Second,
 		Idle: g.input.idle(), DefaultUser: g.defaultUser(), Mounted: mounted,
+		Applications: applications, SignedOn: account, Locked: locked,
 	}, nil
 }
 
@@ -272,10 +285,9 @@ func lastTerminalUse() time.Time {
 	return last
 }
 
-var hostnamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
-
 // setHostname renames the computer now and for later starts.
-func setHostname(name string) error {
+func (*Guest) setHostname(_ context.Context, r guestwire.HostnameRequest) error {
+	name := r.Name
 	if !hostnamePattern.MatchString(name) {
 		return dormer.Invalidf("name", "must be letters, digits and hyphens, at most 63")
 	}

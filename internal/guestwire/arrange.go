@@ -63,6 +63,8 @@ type SignOnResult struct {
 	// Kerberos ticket.
 	Made   bool `json:"made,omitempty"`
 	Ticket bool `json:"ticket,omitempty"`
+	// Problem says why there is no ticket although there is a realm.
+	Problem string `json:"problem,omitempty"`
 }
 
 // DrivesRequest maps network drives, and unmaps those that are mapped and not

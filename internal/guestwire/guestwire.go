@@ -109,7 +109,7 @@ const (
 	CapDNS      Capability = "dns"          // MethodDNS
 	CapRegional Capability = "regional"     // MethodRegional
 	CapNotify   Capability = "notify"       // MethodNotify
-	CapLock     Capability = "lock"         // MethodLock
+	CapLock     Capability = "lock"         // MethodLock, MethodUnlock
 	CapSignOn   Capability = "sign-on"      // MethodSignOn, MethodSignOff
 	CapDrives   Capability = "drives"       // MethodDrives
 	CapJoin     Capability = "join"         // MethodJoin
@@ -117,6 +117,7 @@ const (
 	CapAutoSign Capability = "auto-sign-on" // MethodNoAutoSignOn
 	CapCheck    Capability = "check"        // MethodCheck
 	CapSecret   Capability = "secret"       // ExecRequest.SecretFile
+	CapOnce     Capability = "once"         // ExecRequest.Once
 	CapCount    Capability = "count"        // Status.Applications
 	CapChannels Capability = "channels"     // MethodReopen; the ports of Channel
 	CapFolders  Capability = "folders"      // MethodFolders

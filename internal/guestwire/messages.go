@@ -1,6 +1,7 @@
 package guestwire
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ const (
 	MethodRegional     Method = "regional"        // RegionalRequest -> nothing
 	MethodNotify       Method = "notify"          // NotifyRequest -> nothing
 	MethodLock         Method = "lock"            // nothing -> nothing; locks the sessions of the guest
+	MethodUnlock       Method = "unlock"          // nothing -> nothing; the user has proved to the host who they are
 	MethodSignOn       Method = "sign-on"         // SignOnRequest -> SignOnResult
 	MethodSignOff      Method = "sign-off"        // nothing -> nothing
 	MethodDrives       Method = "drives"          // DrivesRequest -> DrivesResult
@@ -80,7 +82,13 @@ type ExecRequest struct {
 	Interactive bool `json:"interactive,omitempty"`
 	// Application counts a detached command among Status.Applications until it ends.
 	Application bool `json:"application,omitempty"`
+	// Once names a command that is never begun a second time in this guest: the
+	// name is kept, durable, before it begins, and ErrExists answers whoever asks
+	// again. At most 64 letters, digits and hyphens.
+	Once string `json:"once,omitempty"`
 }
+
+var onceForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
 
 // String hides what the command reads.
 func (r ExecRequest) String() string {
@@ -108,6 +116,8 @@ func (r ExecRequest) Validate() error {
 		return dormer.Invalidf("secret_file", "is longer than %d bytes", MaxFile)
 	case r.Detach && len(r.SecretFile) > 0:
 		return dormer.Invalidf("secret_file", "is not for a command that is detached: nobody would remove it")
+	case r.Once != "" && !onceForm.MatchString(r.Once):
+		return dormer.Invalidf("once", "must be at most 64 letters, digits and hyphens")
 	}
 	for _, s := range append([]string{r.Dir, r.User}, r.Args...) {
 		if strings.ContainsRune(s, 0) {
@@ -166,6 +176,9 @@ type Status struct {
 	Applications int `json:"applications,omitempty"`
 	// SignedOn is the guest's account of the user whom MethodSignOn signed on.
 	SignedOn string `json:"signed_on,omitempty"`
+	// Locked says that MethodLock has locked the guest and nobody has unlocked
+	// it since.
+	Locked bool `json:"locked,omitempty"`
 }
 
 // MountRequest mounts a disk of the machine. It is harmless to repeat.
