@@ -35,6 +35,11 @@ const (
 	USBOther     USBClass = "other"
 )
 
+// USBClasses lists all classes.
+var USBClasses = []USBClass{
+	USBStorage, USBPrinter, USBSmartCard, USBInput, USBImaging, USBVideo, USBAudio, USBPhone, USBOther,
+}
+
 // Part names what Apply could not change while the machine runs.
 type Part string
 
@@ -78,6 +83,24 @@ func DeviceNetwork(number int) string { return fmt.Sprintf("net-%d", number) }
 
 // DeviceChannel is the name of a channel's port.
 func DeviceChannel(c guestwire.Channel) string { return "channel-" + string(c) }
+
+// USBSlots is how many USB devices can be redirected to a machine at once.
+const USBSlots = 4
+
+// USBSlot is the channel by which a USB device is redirected, from 0. Its bytes
+// are those of usbredir, and whoever opens it is the host of the device; there is
+// no handshake. ErrNotFound of Open means that no USB is allowed.
+func USBSlot(number int) guestwire.Channel { return guestwire.Channel(DeviceUSBSlot(number)) }
+
+// USBSlotNumber is the number of such a channel; false for another one.
+func USBSlotNumber(c guestwire.Channel) (int, bool) {
+	for i := range USBSlots {
+		if c == USBSlot(i) {
+			return i, true
+		}
+	}
+	return 0, false
+}
 
 // DeviceUSBSlot is the name of one of the places for redirected devices, from 0.
 func DeviceUSBSlot(number int) string { return fmt.Sprintf("usb-%d", number) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dormer-project/dormer"
@@ -179,9 +180,13 @@ const (
 	MaxMemory     = 1 << 20 // MiB
 	MaxProcessors = 255
 	MaxBase       = 8
+	MaxBridges    = 6
 	MinData       = 1 << 20  // bytes
 	MaxData       = 16 << 40 // bytes
 )
+
+// maxAdapterName is the longest name of an adapter of the host, in bytes.
+const maxAdapterName = 15
 
 var (
 	layerPattern        = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -238,6 +243,7 @@ func (s Spec) Validate() error {
 	default:
 		bad("network", "must be nat, bridged or none")
 	}
+	s.checkDevices(bad)
 	if !layerPattern.MatchString(s.Layer) {
 		bad("layer", "must be lower-case letters, digits and hyphens, at most 32")
 	}
@@ -271,6 +277,36 @@ func (s Spec) Validate() error {
 		return &errs
 	}
 	return nil
+}
+
+// checkDevices checks what a policy may allow beside disks and network.
+func (s Spec) checkDevices(bad func(path, message string)) {
+	for i, b := range s.Bridges {
+		if b == "" || len(b) > maxAdapterName || strings.ContainsAny(b, "/\x00\n ") || slices.Contains(s.Bridges[:i], b) {
+			bad("bridges", "must be names of adapters of the host, each once")
+		}
+	}
+	if len(s.Bridges) > MaxBridges {
+		bad("bridges", "must be at most 6")
+	}
+	for i, c := range s.Channels {
+		if !slices.Contains(guestwire.Channels, c) || slices.Contains(s.Channels[:i], c) {
+			bad("channels", "must be known channels, each once")
+		}
+	}
+	switch s.Sound {
+	case SoundNone, SoundOutput, SoundDuplex, SoundInput:
+	default:
+		bad("sound", "must be output, duplex, input or nothing")
+	}
+	for i, c := range s.USB {
+		if !slices.Contains(USBClasses, c) || slices.Contains(s.USB[:i], c) {
+			bad("usb", "must be known classes, each once")
+		}
+	}
+	if s.Optical != "" && !cleanAbsolute(s.Optical) {
+		bad("optical", "must be an absolute path")
+	}
 }
 
 // Supported refuses what no driver can give yet: ErrUnsupported, naming it.

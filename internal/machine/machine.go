@@ -167,6 +167,7 @@ func (p *process) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asked := spec
 	if err := p.openDisks(ctx, &spec, secrets); err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (p *process) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.machine, p.spec = m, spec
+	p.machine, p.spec = served{Machine: m, asked: asked, given: spec}, spec
 	if p.control, err = control.Listen(spec.Dir, hypervisor.FileControl); err != nil {
 		return errors.Join(err, m.Kill(ctx))
 	}

@@ -58,6 +58,7 @@ func (h Harness) Run(t *testing.T) {
 	t.Run("Two", h.two)
 	t.Run("Life", h.life)
 	t.Run("Disks", h.disks)
+	t.Run("Devices", h.devices)
 	t.Run("Power", h.power)
 }
 

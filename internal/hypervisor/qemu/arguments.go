@@ -20,11 +20,14 @@ import (
 type descriptors struct {
 	monitor, guest, console, network int
 	dataKey, layerKey                int
+	channels                         map[guestwire.Channel]int
 }
 
 // plan is everything that goes into the arguments.
 type plan struct {
 	spec        hypervisor.Spec
+	wanted      hypervisor.Spec // as it was asked for
+	missing     []string        // what of that the host cannot give
 	accelerator accelerator
 	machineType string
 	firmware    string // file of a UEFI firmware, empty for the built-in BIOS
@@ -65,7 +68,7 @@ func (p plan) openedFiles() []string {
 func (p plan) arguments() []string {
 	var args []string
 	for _, part := range [][]string{
-		p.platform(), p.monitor(), p.keys(), p.openedFiles(), p.disks(), p.dataDisk(),
+		p.platform(), p.monitor(), p.keys(), p.openedFiles(), p.ports(), p.disks(), p.dataDisk(),
 		p.guestPort(), p.console(), p.network(), p.devices(), p.boot(), p.display(), p.incoming(),
 	} {
 		args = append(args, part...)
@@ -85,7 +88,7 @@ func (p plan) platform() []string {
 		// Whoever owns the machine starts it again: a throw-away layer has to go first.
 		"-action", "reboot=shutdown,panic=shutdown",
 		"-msg", "timestamp=on",
-		"-device", "virtio-rng-pci",
+		"-device", "virtio-rng-pci,id=rng",
 	}
 	if p.firmware != "" {
 		args = append(args, "-bios", p.firmware)
@@ -121,7 +124,7 @@ func (p plan) disks() []string {
 	for i, source := range p.spec.Base {
 		base, layer := fmt.Sprintf("base%d", i), fmt.Sprintf("layer%d", i)
 		cache := node{"no-flush": p.spec.Overlay == hypervisor.OverlayDiscard}
-		device := diskDevice(layer, serial(i))
+		device := diskDevice(hypervisor.DeviceDisk(i), layer, serial(i))
 		if p.spec.Boot == nil {
 			device += fmt.Sprintf(",bootindex=%d", i)
 		}
@@ -148,26 +151,26 @@ func (p plan) dataDisk() []string {
 	}
 	return []string{
 		"-blockdev", encryptedNode("data", p.open(hypervisor.FileData), secretData).text(),
-		"-device", diskDevice("data", hypervisor.SerialData),
+		"-device", diskDevice(hypervisor.DeviceData, "data", hypervisor.SerialData),
 	}
 }
 
 // diskDevice stops the machine when a disk fails, so that it can go on when
 // the cause has gone.
-func diskDevice(drive, serial string) string {
-	return fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,rerror=stop,werror=stop", drive, serial)
+func diskDevice(id, drive, serial string) string {
+	return fmt.Sprintf("virtio-blk-pci,id=%s,drive=%s,serial=%s,rerror=stop,werror=stop", id, drive, serial)
 }
 
 func (p plan) guestPort() []string {
 	return []string{
-		"-device", "virtio-serial-pci",
+		"-device", "virtio-serial-pci,id=" + busSerial,
 		"-chardev", fmt.Sprintf("socket,id=guest,fd=%d", p.fds.guest),
-		"-device", "virtserialport,id=" + guestPortID + ",chardev=guest,name=" + guestwire.PortName,
+		"-device", "virtserialport,id=" + guestPortID + ",bus=" + busSerial + ".0,nr=1,chardev=guest,name=" + guestwire.PortName,
 	}
 }
 
 func (p plan) console() []string {
-	return []string{"-chardev", fmt.Sprintf("socket,id=console,fd=%d", p.fds.console), "-device", "isa-serial,chardev=console"}
+	return []string{"-chardev", fmt.Sprintf("socket,id=console,fd=%d", p.fds.console), "-device", "isa-serial,id=console,chardev=console"}
 }
 
 func (p plan) network() []string {
@@ -176,7 +179,7 @@ func (p plan) network() []string {
 	}
 	return []string{
 		"-netdev", fmt.Sprintf("stream,id=net,server=off,addr.type=fd,addr.str=%d", p.fds.network),
-		"-device", "virtio-net-pci,netdev=net,romfile=,mac=" + p.mac,
+		"-device", "virtio-net-pci,id=" + hypervisor.DeviceNetwork(0) + ",netdev=net,romfile=,mac=" + p.mac,
 	}
 }
 
@@ -199,7 +202,11 @@ func (p plan) display() []string {
 	if !p.spec.Display {
 		return []string{"-display", "none", "-vga", "none"}
 	}
-	return []string{"-display", "none", "-vga", "std", "-vnc", "unix:" + hypervisor.FileDisplay}
+	screen := "unix:" + hypervisor.FileDisplay
+	if p.heard() {
+		screen += ",audiodev=" + audioID
+	}
+	return []string{"-display", "none", "-device", "VGA,id=" + hypervisor.DeviceDisplay, "-vnc", screen}
 }
 
 // node is a block device node, written as JSON so that no character of a path

@@ -70,6 +70,7 @@ func (m *machine) setUp(ctx context.Context) error {
 // ask takes what the guest says of itself into the status.
 func (m *machine) ask(ctx context.Context, ready bool, problem error) {
 	hello, up := m.port.Hello()
+	session := m.port.Session()
 	var st guestwire.Status
 	var err error
 	if up && hello.Has(guestwire.CapStatus) {
@@ -107,4 +108,5 @@ func (m *machine) ask(ctx context.Context, ready bool, problem error) {
 		g.System = st.System
 	}
 	g.Hostname, g.Users, g.Idle, g.Uptime = st.Hostname, slices.Clone(st.Users), st.Idle, st.Uptime
+	g.Applications, g.Session = st.Applications, session
 }

@@ -47,6 +47,8 @@ type Config struct {
 	// Accounts are the users that machines run as when the calling process is
 	// root. As any other user they run as that.
 	Accounts account.Range
+	// HostMemory is this computer's memory in MiB; 0 looks.
+	HostMemory int
 	// Software is how the host introduces itself to guests.
 	Software string
 	Log      *slog.Logger
@@ -194,10 +196,15 @@ func (d *Driver) start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 	if err != nil {
 		return nil, err
 	}
-	p, err := d.plan(spec, a)
+	fitted, missing, err := d.fit(spec)
 	if err != nil {
 		return nil, err
 	}
+	p, err := d.plan(fitted, a)
+	if err != nil {
+		return nil, err
+	}
+	p.wanted, p.missing = spec, missing
 	layerKey, err := d.prepareDisks(ctx, &p, secrets)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/guestport"
 )
@@ -73,6 +74,16 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 		return nil, err
 	}
 	p.fds.console = fd
+	sockets := map[guestwire.Channel]net.Conn{}
+	p.fds.channels = map[guestwire.Channel]int{}
+	for _, c := range p.channels() {
+		if sockets[c], p.fds.channels[c], err = pair(string(c)); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.openOptical(&inherit); err != nil {
+		return nil, err
+	}
 	var network *nat
 	if p.spec.Network == hypervisor.NetworkNAT {
 		adapter, fd, err := pair("network")
@@ -165,14 +176,21 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 	m := &machine{
 		spec: p.spec, log: d.cfg.Log.With(slog.String("machine", string(p.spec.Machine))), now: d.cfg.Now,
 		process: process, said: said, monitor: mon, network: network, lock: lock, done: make(chan struct{}),
+		wanted: p.wanted, channels: map[guestwire.Channel]*channel{}, slots: map[int]*slot{}, unplugging: map[string]chan struct{}{},
 		status: hypervisor.Status{
-			State: hypervisor.StateRunning, Started: d.cfg.Now().UTC(), PIDs: []int{cmd.Process.Pid},
+			State: hypervisor.StateRunning, Started: d.cfg.Now().UTC(), PIDs: []int{cmd.Process.Pid}, Missing: p.missing,
 			Hardware: hypervisor.Hardware{
 				Hypervisor: "QEMU " + version, Accelerator: p.accelerator.name, MachineType: p.machineType, CPU: p.accelerator.cpu,
 			},
 		},
 	}
 	m.port = guestport.New(guestConn, d.cfg.Software, nil, m.log)
+	for c, conn := range sockets {
+		m.channels[c] = newChannel(conn)
+	}
+	if p.spec.Optical != "" {
+		m.medium = mediumID
+	}
 	m.run()
 	return m, nil
 }

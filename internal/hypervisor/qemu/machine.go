@@ -32,7 +32,7 @@ const (
 	// to come back, or to power itself off, before it counts as lost.
 	awayTime = 30 * time.Second
 	// guestPortID is the name of the guest port's device.
-	guestPortID = "dormer-guest"
+	guestPortID = hypervisor.DeviceGuestPort
 )
 
 // machine is one running QEMU.
@@ -48,9 +48,22 @@ type machine struct {
 	lock    *os.File
 	done    chan struct{}
 	holding holding
+	// media counts the discs that were inserted while it runs; medium names the
+	// present one, empty for none. noUSB says that USB is not allowed although the
+	// guest has not let go of the controller. holding.changing guards them.
+	media  int
+	medium string
+	noUSB  bool
 
-	mu     sync.Mutex // guards the fields below
+	mu     sync.Mutex // guards the fields below, and spec
 	status hypervisor.Status
+	wanted hypervisor.Spec // as it was asked for, with what Apply has changed
+	// channels are those that are attached, slots the redirected USB devices;
+	// unplugging are the devices whose end is waited for.
+	channels   map[guestwire.Channel]*channel
+	slots      map[int]*slot
+	unplugging map[string]chan struct{}
+
 	killed bool
 	held   bool              // Suspend or Save holds it
 	saved  bool              // it ends because it was saved
@@ -73,6 +86,7 @@ func (m *machine) run() {
 		cancel()
 		_ = m.port.Close()
 		_ = m.monitor.close()
+		m.closeChannels()
 		beside.Wait()
 		m.finish()
 	}()
@@ -146,11 +160,17 @@ func (m *machine) takeEvent(e event) {
 			m.log.Info("machine goes on")
 			m.status.State, m.status.Reason, m.status.Detail = hypervisor.StateRunning, "", ""
 		}
+	case "DEVICE_DELETED":
+		m.takeDeleted(e.Data)
 	case "GUEST_PANICKED":
 		m.ending = hypervisor.ReasonCrashed
 	case "VSERPORT_CHANGE":
 		var d eventPort
-		if json.Unmarshal(e.Data, &d) != nil || d.ID != guestPortID {
+		if json.Unmarshal(e.Data, &d) != nil {
+			return
+		}
+		if d.ID != guestPortID {
+			m.channelChanged(d)
 			return
 		}
 		if d.Open {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/guestport"
 )
@@ -33,7 +34,7 @@ func testPlan() plan {
 		},
 		accelerator: accelerator{name: "tcg", option: "tcg,thread=multi", cpu: "Nehalem-v1"},
 		machineType: "pc-q35-7.2", uuid: "u", mac: "52:54:00:00:00:01", layers: []string{"layer-v1-0.qcow2"},
-		fds: descriptors{monitor: 3, guest: 4, console: 5, network: 6, layerKey: 7, dataKey: 8},
+		fds: descriptors{monitor: 3, guest: 4, console: 5, network: 6, layerKey: 7, dataKey: 8, channels: map[guestwire.Channel]int{guestwire.ChannelFolders: 9}},
 	}
 }
 
@@ -45,15 +46,23 @@ func TestArgumentsOfTheSmallestMachine(t *testing.T) {
 		"-machine", "pc-q35-7.2,usb=off,vmport=off,dump-guest-core=off", "-accel", "tcg,thread=multi", "-cpu", "Nehalem-v1",
 		"-m", "512M", "-smp", "2", "-rtc", "base=utc",
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-		"-action", "reboot=shutdown,panic=shutdown", "-msg", "timestamp=on", "-device", "virtio-rng-pci",
+		"-action", "reboot=shutdown,panic=shutdown", "-msg", "timestamp=on", "-device", "virtio-rng-pci,id=rng",
 		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
 		"-object", "secret,id=key-layer,format=raw,file=/dev/fd/7",
+		"-device", `{"addr":"0x10.0","bus":"pcie.0","chassis":1,"driver":"pcie-root-port","id":"hotplug-0","multifunction":true}`,
+		"-device", `{"addr":"0x10.1","bus":"pcie.0","chassis":2,"driver":"pcie-root-port","id":"hotplug-1"}`,
+		"-device", `{"addr":"0x10.2","bus":"pcie.0","chassis":3,"driver":"pcie-root-port","id":"hotplug-2"}`,
+		"-device", `{"addr":"0x10.3","bus":"pcie.0","chassis":4,"driver":"pcie-root-port","id":"hotplug-3"}`,
+		"-device", `{"addr":"0x10.4","bus":"pcie.0","chassis":5,"driver":"pcie-root-port","id":"hotplug-4"}`,
+		"-device", `{"addr":"0x10.5","bus":"pcie.0","chassis":6,"driver":"pcie-root-port","id":"hotplug-5"}`,
+		"-device", `{"addr":"0x10.6","bus":"pcie.0","chassis":7,"driver":"pcie-root-port","id":"hotplug-6"}`,
+		"-device", `{"addr":"0x10.7","bus":"pcie.0","chassis":8,"driver":"pcie-root-port","id":"hotplug-7"}`,
 		"-blockdev", `{"driver":"raw","file":{"driver":"nbd","read-only":true,"reconnect-delay":60,"server":{"path":"base-0.nbd","type":"unix"}},"node-name":"base0","read-only":true}`,
 		"-blockdev", `{"backing":"base0","cache":{"no-flush":false},"discard":"unmap","driver":"qcow2","encrypt":{"format":"luks","key-secret":"key-layer"},"file":{"discard":"unmap","driver":"file","filename":"layer-v1-0.qcow2"},"node-name":"layer0"}`,
-		"-device", "virtio-blk-pci,drive=layer0,serial=dormer-system,rerror=stop,werror=stop,bootindex=0",
-		"-device", "virtio-serial-pci", "-chardev", "socket,id=guest,fd=4",
-		"-device", "virtserialport,id=dormer-guest,chardev=guest,name=org.dormer.guest.0",
-		"-chardev", "socket,id=console,fd=5", "-device", "isa-serial,chardev=console",
+		"-device", "virtio-blk-pci,id=disk-0,drive=layer0,serial=dormer-system,rerror=stop,werror=stop,bootindex=0",
+		"-device", "virtio-serial-pci,id=serial", "-chardev", "socket,id=guest,fd=4",
+		"-device", "virtserialport,id=dormer-guest,bus=serial.0,nr=1,chardev=guest,name=org.dormer.guest.0",
+		"-chardev", "socket,id=console,fd=5", "-device", "isa-serial,id=console,chardev=console",
 		"-display", "none", "-vga", "none",
 	}
 	if diff := cmp.Diff(want, p.arguments()); diff != "" {
@@ -69,24 +78,44 @@ func TestArgumentsFollowTheSpec(t *testing.T) {
 		want   []string // parts that must appear then, and not without the change
 	}{
 		{"network", func(p *plan) { p.spec.Network = hypervisor.NetworkNAT }, []string{
-			"stream,id=net,server=off,addr.type=fd,addr.str=6", "virtio-net-pci,netdev=net,romfile=,mac=52:54:00:00:00:01",
+			"stream,id=net,server=off,addr.type=fd,addr.str=6", "virtio-net-pci,id=net-0,netdev=net,romfile=,mac=52:54:00:00:00:01",
 		}},
-		{"display", func(p *plan) { p.spec.Display = true }, []string{"-vnc", "unix:display.sock", "std"}},
+		{"display", func(p *plan) { p.spec.Display = true }, []string{"-vnc", "unix:display.sock", "VGA,id=display"}},
 		{"data disk", func(p *plan) {
 			p.spec.Data = &hypervisor.DataDisk{Size: 1 << 20, Label: "d", MountPoint: "/d"}
-		}, []string{"virtio-blk-pci,drive=data,serial=dormer-data,rerror=stop,werror=stop"}},
+		}, []string{"virtio-blk-pci,id=data,drive=data,serial=dormer-data,rerror=stop,werror=stop"}},
 		{"kernel", func(p *plan) {
 			p.spec.Boot = &hypervisor.Boot{
 				Kernel: hypervisor.DiskSource{File: "/k,x=y"}, Initrd: hypervisor.DiskSource{File: "/i"}, Append: "quiet a=b,c",
 			}
 		}, []string{"-kernel", "/k,x=y", "-initrd", "/i", "-append", "quiet a=b,c"}},
 		{"firmware", func(p *plan) { p.firmware = "/ovmf" }, []string{"-bios", "/ovmf"}},
+		{"channel", func(p *plan) { p.spec.Channels = []guestwire.Channel{guestwire.ChannelFolders} }, []string{
+			"socket,id=char-folders,fd=9",
+			`{"bus":"serial.0","chardev":"char-folders","driver":"virtserialport","id":"channel-folders","name":"org.dormer.folders.0","nr":4}`,
+		}},
+		{"sound to the display", func(p *plan) { p.spec.Sound, p.spec.Display = hypervisor.SoundOutput, true }, []string{
+			"none,id=audio", `{"audiodev":"audio","bus":"sound.0","driver":"hda-output","id":"sound-codec"}`, "unix:display.sock,audiodev=audio",
+		}},
+		{"sound that may not be played", func(p *plan) { p.spec.Sound, p.spec.Display = hypervisor.SoundInput, true }, []string{
+			`{"audiodev":"audio","bus":"sound.0","driver":"hda-micro","id":"sound-codec"}`, "unix:display.sock",
+		}},
+		{"USB", func(p *plan) { p.spec.USB = []hypervisor.USBClass{hypervisor.USBStorage} }, []string{
+			`{"bus":"hotplug-7","driver":"qemu-xhci","id":"usb"}`,
+		}},
+		{"disc image", func(p *plan) { p.spec.Optical = "/discs/a, b.iso" }, []string{
+			`{"driver":"raw","file":{"driver":"file","filename":"/discs/a, b.iso","read-only":true},"node-name":"medium","read-only":true}`,
+			`{"bus":"ide.0","drive":"medium","driver":"ide-cd","id":"optical"}`,
+		}},
+		{"drive", func(p *plan) { p.spec.Optical = "/dev/sr0" }, []string{
+			`{"driver":"raw","file":{"driver":"host_cdrom","filename":"/dev/sr0","read-only":true},"node-name":"medium","read-only":true}`,
+		}},
 		{"second disk", func(p *plan) {
 			p.spec.Base = append(p.spec.Base, hypervisor.DiskSource{File: `/a "b",c`, Format: hypervisor.FormatQcow2})
 			p.layers = append(p.layers, "layer-v1-1.qcow2")
 		}, []string{
 			`{"backing":null,"driver":"qcow2","file":{"driver":"file","filename":"/a \"b\",c","read-only":true},"node-name":"base1","read-only":true}`,
-			"virtio-blk-pci,drive=layer1,serial=dormer-system-1,rerror=stop,werror=stop,bootindex=1",
+			"virtio-blk-pci,id=disk-1,drive=layer1,serial=dormer-system-1,rerror=stop,werror=stop,bootindex=1",
 		}},
 	}
 	plain := testPlan().arguments()

@@ -126,6 +126,10 @@ func (m *machine) Save(ctx context.Context) error {
 	}
 	m.holding.changing.Lock()
 	defer m.holding.changing.Unlock()
+	// Devices of the user's computer do not wait for the next start.
+	if err := m.dropSlots(ctx); err != nil {
+		return fmt.Errorf("save machine: %w", err)
+	}
 	was, err := m.hold(ctx)
 	if err != nil {
 		return fmt.Errorf("save machine: %w", err)
