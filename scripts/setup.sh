@@ -12,6 +12,8 @@ packages=(
   ca-certificates curl gcc git jq libc6-dev make shellcheck
   # machines: the emulator, disks, network
   libnbd-bin passt qemu-system-x86 qemu-utils
+  # what tests of a desktop's bus talk to
+  dbus-daemon
   # the test guest is built from Debian packages
   busybox-static cpio debian-archive-keyring e2fsprogs mmdebstrap xz-utils zstd
   # databases for the tests
