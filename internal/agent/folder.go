@@ -35,6 +35,9 @@ const (
 	FileKeys = "keys.json"
 	// FileOrders are the orders that were carried out.
 	FileOrders = "orders.json"
+	// FileSettings is what the server lets clients do, and the passwords that are
+	// saved because it does, sealed to the client's key.
+	FileSettings = "settings.json"
 	// FileProbe is what the hypervisor's probe found.
 	FileProbe = "probe.json"
 	// DirJournal is the journal of events.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -196,6 +197,47 @@ func (a *Agent) prove(ctx context.Context, uid uint32, user, secret string) erro
 		})
 	}
 	return a.refuseProof(s, tried)
+}
+
+// proveUser checks that somebody at the computer is the user of the machine: by
+// what stands in for the sign-in, off-line too. On-line a password that it does
+// not know is tried at the server as well: it may be new, and is then the
+// user's sign-in. Errors are those of prove.
+func (m *machine) proveUser(ctx context.Context, secret string) error {
+	a := m.agent
+	m.mu.Lock()
+	user := m.record.User
+	m.mu.Unlock()
+	a.mu.Lock()
+	s, signedIn := a.users.find(user.ID())
+	online := a.poll.answered && a.poll.problem == ""
+	a.mu.Unlock()
+	var err error
+	switch {
+	case !signedIn || s.UID != m.uid:
+		return fmt.Errorf("%s is not signed in any more; run 'dormer sign-in': %w", user.Name, dormer.ErrUnauthenticated)
+	case s.Proof == nil && online:
+		err = &deniedError{"the password is wrong"}
+		if secret == "" || len(secret) > wire.MaxPasswordLength {
+			return dormer.Invalidf("secret", "must be there and have at most %d bytes", wire.MaxPasswordLength)
+		}
+	default:
+		err = a.prove(ctx, m.uid, string(user.ID()), secret)
+	}
+	if err == nil {
+		if s.Proof.Kind == agentapi.ProofPassword {
+			a.proved(user.ID(), secret)
+		}
+		return nil
+	}
+	if _, denied := errors.AsType[*deniedError](err); !denied || !online || s.Proof != nil && s.Proof.Kind != agentapi.ProofPassword || a.entitled(s) != nil {
+		return err
+	}
+	_, e := a.SignIn(ctx, agentapi.Peer{UID: m.uid}, agentapi.SignInRequest{User: user.Qualified(), Password: secret})
+	if e == nil || s.Proof == nil {
+		return e
+	}
+	return err
 }
 
 // refuseProof says what a wrong attempt leaves.

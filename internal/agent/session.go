@@ -36,7 +36,7 @@ type sessionProcess struct {
 const (
 	deskAnswers = 3 * time.Second  // one that is alive answers a ping
 	deskTime    = 15 * time.Second // short requests
-	keptNotices  = 20               // for one user
+	keptNotices = 20               // for one user
 	noticeAge   = 24 * time.Hour
 )
 

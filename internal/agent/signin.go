@@ -40,6 +40,8 @@ func checkSignIn(r agentapi.SignInRequest) error {
 		return dormer.Invalidf("code", "is longer than %d bytes", wire.MaxSignInCode)
 	case r.Code == "" && r.User == "":
 		return dormer.Invalidf("user", "is missing")
+	case r.Save && r.Password == "":
+		return dormer.Invalidf("save", "is for a sign-in with a password: there is none that could be saved")
 	case len(r.Password) > wire.MaxPasswordLength:
 		return dormer.Invalidf("password", "is longer than %d bytes", wire.MaxPasswordLength)
 	}
@@ -89,8 +91,16 @@ func (a *Agent) SignIn(ctx context.Context, peer agentapi.Peer, r agentapi.SignI
 	e := event.New(event.SignedIn, a.now(), "")
 	e.User = answer.User.Name
 	a.tell(e, nil)
+	a.proved(answer.User.ID(), r.Password)
 	_ = a.pollNow(ctx) // the status says how it went
-	return userOf(s), nil
+	u := userOf(s)
+	if u.Saved, err = a.keepSaved(answer.User.ID(), r.Password, r.Save); err != nil {
+		u.NotSaved = err.Error() // the sign-in counts
+	}
+	for _, m := range a.machinesOf(answer.User.ID()) {
+		m.sessionBegan()
+	}
+	return u, nil
 }
 
 // knownUser returns the name of a user who works here already, or "": what else
@@ -150,6 +160,7 @@ func (a *Agent) SignOut(ctx context.Context, peer agentapi.Peer, r agentapi.Sign
 	if err != nil {
 		return err
 	}
+	a.forgetPassword(s.User.ID())
 	_, all := a.all()
 	for _, m := range all {
 		if m.uid == peer.UID && m.owns(s.User.ID()) {

@@ -84,6 +84,12 @@ func (c *Client) SignIn(ctx context.Context, user, password string) (User, error
 	return ask[User](ctx, c, http.MethodPost, pathSignIn, SignInRequest{User: user, Password: password})
 }
 
+// SignInSaving is SignIn that has the password saved too, where that is
+// allowed: User.NotSaved says why it was not.
+func (c *Client) SignInSaving(ctx context.Context, user, password string) (User, error) {
+	return ask[User](ctx, c, http.MethodPost, pathSignIn, SignInRequest{User: user, Password: password, Save: true})
+}
+
 // SignInCode signs in whoever the one-time code stands for.
 func (c *Client) SignInCode(ctx context.Context, code string) (User, error) {
 	return ask[User](ctx, c, http.MethodPost, pathSignIn, SignInRequest{Code: code})

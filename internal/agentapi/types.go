@@ -89,6 +89,10 @@ type User struct {
 	// Proof is what proves off-line that it is the user: "password", "pin" or
 	// "" for nothing yet.
 	Proof string `json:"proof,omitempty"`
+	// Saved says that the password is saved on this computer, NotSaved why that
+	// was wanted and not done.
+	Saved    bool   `json:"saved,omitempty"`
+	NotSaved string `json:"not_saved,omitempty"`
 }
 
 // What proves off-line that it is the user.
@@ -143,6 +147,11 @@ type Workspace struct {
 	// Update is the NAME/NUMBER of a new version of the image that the user may
 	// take.
 	Update string `json:"update,omitempty"`
+	// UpdateAtNextStart is the version that the next start takes, UpdateProblem why
+	// a new one cannot be taken, Earlier the one that the user may go back to.
+	UpdateAtNextStart string `json:"update_at_next_start,omitempty"`
+	UpdateProblem     string `json:"update_problem,omitempty"`
+	Earlier           string `json:"earlier,omitempty"`
 	// Setup says how first-time setup goes, or why it does not; empty when it is
 	// finished or there is none.
 	Setup string `json:"setup,omitempty"`
@@ -190,6 +199,8 @@ type SignInRequest struct {
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
 	Code     string `json:"code,omitempty"`
+	// Save keeps the password on this computer, where policy and server allow it.
+	Save bool `json:"save,omitempty"`
 }
 
 // PINRequest sets or removes the PIN that stands in for the password of a user
