@@ -57,6 +57,9 @@ type Config struct {
 	LookEvery time.Duration
 	// LimitsEvery is how often leases are held against the clock.
 	LimitsEvery time.Duration
+	// Optical is the drive, or the file with the image of a disc, that guests get
+	// where their policy allows it; "" for none.
+	Optical string
 	// Cost is what checking a password or PIN off-line takes; zero:
 	// access.DefaultCost.
 	Cost access.Cost
@@ -80,6 +83,14 @@ type Deps struct {
 	Host func() wire.Host
 	// OwnUID is the user the agent runs as.
 	OwnUID uint32
+	// Zone names the host's time zone, "" when it cannot be known; nil: HostZone.
+	Zone func() string
+	// WatchNetwork calls changed with the host's network, at once and whenever it
+	// has changed, until ctx ends; nil: it is not followed.
+	WatchNetwork func(ctx context.Context, changed func(HostNetwork)) error
+	// WatchSleep calls with true before the computer goes to sleep, which waits for
+	// it to return, and with false after; nil: it is not followed.
+	WatchSleep func(ctx context.Context, changed func(sleeping bool)) error
 }
 
 // Agent is one client. Its methods may be called by several goroutines.
@@ -95,6 +106,8 @@ type Agent struct {
 	log     *slog.Logger
 	host    func() wire.Host
 	ownUID  uint32
+	zone    func() string
+	watches []func(context.Context)
 	state   folder
 	lock    *os.File
 	journal *event.Journal
@@ -122,6 +135,8 @@ type Agent struct {
 	orders   orders
 	turns    turns
 	poll     pollState
+	network  HostNetwork
+	hostZone string                  // as of the last look
 	able     hypervisor.Capabilities // what the hypervisor can do, once probed
 	unable   string                  // why it cannot
 }
@@ -153,6 +168,7 @@ func New(cfg Config, d Deps) (_ *Agent, err error) {
 		state: state, lock: lock, ctx: ctx, stop: stop, polls: make(chan chan error),
 		machines: map[dormer.MachineID]*machine{}, turns: turns{busy: map[dormer.ImageID]chan struct{}{}},
 	}
+	a.follows(d)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -162,6 +178,32 @@ func New(cfg Config, d Deps) (_ *Agent, err error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// follows notes what of the host the agent follows while it runs.
+func (a *Agent) follows(d Deps) {
+	a.zone = d.Zone
+	if a.zone == nil {
+		a.zone = HostZone
+	}
+	a.hostZone = a.zone()
+	if d.WatchNetwork != nil {
+		a.watches = append(a.watches, func(ctx context.Context) {
+			a.logWatch(ctx, "network", d.WatchNetwork(ctx, a.networkChanged))
+		})
+	}
+	if d.WatchSleep != nil {
+		a.watches = append(a.watches, func(ctx context.Context) {
+			a.logWatch(ctx, "sleep", d.WatchSleep(ctx, a.hostSleepsOrWakes))
+		})
+	}
+}
+
+// logWatch logs that something of the host cannot be followed any more.
+func (a *Agent) logWatch(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "something of the host cannot be followed", slog.String("what", what), slog.Any("error", err))
+	}
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
@@ -186,7 +228,7 @@ func (a *Agent) load(d Deps) error {
 	if a.key, a.trust, err = loadIdentity(a.state); err != nil {
 		return err
 	}
-	for name, into := range map[string]any{FileUsers: &a.users, FileKeys: &a.sealed, FileOrders: &a.orders} {
+	for name, into := range map[string]any{FileUsers: &a.users, FileKeys: &a.sealed, FileOrders: &a.orders, FileSettings: &a.words.settings} {
 		if err := a.state.readJSON(name, into); err != nil {
 			return err
 		}
@@ -248,6 +290,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.running.Go(func() { a.pollLoop(a.ctx) })
 	a.running.Go(func() { a.limitsLoop(a.ctx) })
 	a.running.Go(func() { a.probe(a.ctx) })
+	for _, w := range a.watches {
+		a.running.Go(func() { w(a.ctx) })
+	}
 	<-ctx.Done()
 	a.tell(event.New(event.AgentStopped, a.now(), ""), nil)
 	return a.Close()
@@ -305,6 +350,8 @@ func (a *Agent) limitsLoop(ctx context.Context) {
 		case <-t.C:
 		}
 		r := a.enforceAll()
+		a.maintain()
+		a.followHost()
 		back := a.clock.SetBack()
 		if back > 0 {
 			a.tell(event.New(event.ClockSetBack, r.Now, "by "+back.Round(time.Second).String()), nil)

@@ -109,9 +109,11 @@ func (a *Agent) apply(ctx context.Context, t *trust, answer wire.PollAnswer, rep
 	a.withdraw(ctx, answer.Withdrawn, ended)
 	a.logError(ctx, "orders", a.takeOrders(ctx, t, answer.Orders, reported))
 	a.enforceAll()
+	a.logError(ctx, "settings", a.takeSettings(answer))
 	_, all := a.all()
 	for _, m := range all {
 		m.rec.Nudge()
+		m.prepareUpdate()
 	}
 	if now := a.now(); now.Sub(a.collected) >= collectEvery {
 		a.collected = now
@@ -183,26 +185,21 @@ func (a *Agent) endSessions(list []wire.EndedSession) (map[dormer.UserID]string,
 	ended := map[dormer.UserID]string{}
 	for _, e := range list {
 		a.mu.Lock()
-		var user dormer.Principal
-		rest := a.users.without(func(s session) bool {
-			if s.ID == e.ID {
-				user = s.User
-			}
-			return s.ID == e.ID
-		})
+		s, found := a.users.byID(e.ID)
 		var err error
-		if user.Name != "" {
-			err = a.setUsers(rest)
+		if found {
+			err = a.setUsers(a.users.without(func(o session) bool { return o.ID == e.ID }))
 		}
 		a.mu.Unlock()
 		if err != nil {
 			return ended, err
 		}
-		if user.Name != "" {
-			ended[user.ID()] = e.Reason
+		if found {
+			ended[s.User.ID()] = e.Reason
 			ev := event.New(event.SessionEnded, a.now(), e.Reason)
-			ev.User = user.Name
+			ev.User = s.User.Name
 			a.tell(ev, nil)
+			a.signInSaved(s)
 		}
 	}
 	return ended, nil
@@ -234,8 +231,10 @@ func (a *Agent) takeLease(ctx context.Context, t *trust, e seal.Envelope) error 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.machines[m.id] = m
 	delete(a.poll.notices, l.Machine)
+	if !m.gone { // it may have been deleted meanwhile
+		a.machines[m.id] = m
+	}
 	return nil
 }
 
@@ -279,7 +278,7 @@ func (a *Agent) machineFor(l lease.Lease) (*machine, error) {
 	}
 	return &machine{
 		agent: a, folder: f, id: l.Machine, uid: s.UID,
-		record: record{Machine: l.Machine, UID: s.UID, User: l.User, Name: l.WorkspaceName},
+		record: record{Machine: l.Machine, UID: s.UID, User: l.User, Name: l.WorkspaceName}, arranger: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -412,7 +411,7 @@ func (a *Agent) collect(ctx context.Context, all []*machine) error {
 			return nil
 		}
 		policies[l.PolicyHash] = true
-		keep = append(append(keep, l.Image), r.Old...)
+		keep = append(append(keep, l.Image), m.oldImages()...)
 		if r.Base != "" {
 			keep = append(keep, r.Base)
 		}

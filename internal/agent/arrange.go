@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
@@ -47,25 +49,207 @@ var arrangements = []arrangement{
 	{name: "applications that start with the workspace", do: arrangeApplications},
 }
 
-// arrange makes a guest as its policy says and returns nil when the workspace
-// can be used. What fails is told once; what may fail does not keep the rest
-// from being done.
-func (g guest) arrange(ctx context.Context) error {
+// arranged is how far the guest of a running machine is arranged.
+type arranged struct {
+	// passed says that a pass has come to its end, and waits what it still waits
+	// for before the workspace can be used, nil for nothing.
+	passed bool
+	waits  error
+	// resumed says that the guest goes on from being suspended and was not
+	// arranged since.
+	resumed bool
+	// told are the problems that events told of.
+	told map[string]bool
+	// opened are the applications that were started with the workspace.
+	opened map[string]bool
+	// drives says that network drives were mapped.
+	drives bool
+}
+
+// rearrange arranges the guest again soon: the policy, the host or the user's
+// credentials have changed. It returns at once.
+func (m *machine) rearrange() {
+	select {
+	case m.arranger <- struct{}{}:
+	default: // it is asked for already
+	}
+}
+
+// rearrangeResumed arranges the guest again after it was suspended.
+func (m *machine) rearrangeResumed() {
+	m.mu.Lock()
+	m.arranged.resumed = true
+	m.mu.Unlock()
+	m.rearrange()
+}
+
+// longestArrange is the longest pause before what failed in a guest is tried
+// again.
+const longestArrange = 5 * time.Minute
+
+// keepArranged arranges the guest of a machine that runs, one pass at a time,
+// and again what has failed after a pause that grows.
+func (m *machine) keepArranged(ctx context.Context, vm hypervisor.Machine) {
+	retry := time.NewTimer(longestArrange)
+	retry.Stop()
+	defer retry.Stop()
+	pause := m.agent.cfg.LookEvery
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-vm.Done():
+			return
+		case <-m.arranger:
+			pause = m.agent.cfg.LookEvery
+		case <-retry.C:
+		}
+		retry.Stop()
+		if done := m.arrangeOnce(ctx, vm); !done {
+			pause = min(2*pause, longestArrange)
+			retry.Reset(pause)
+		}
+	}
+}
+
+// arrangeOnce arranges the guest if it is ready, and reports whether nothing is
+// left to be tried again.
+func (m *machine) arrangeOnce(ctx context.Context, vm hypervisor.Machine) (done bool) {
+	m.mu.Lock()
+	st, p := m.status, m.policy
+	ready := m.vm == vm && p != nil && st.Guest.Ready && st.State == hypervisor.StateRunning && !m.held
+	anew := ready && !m.record.Opened.Equal(st.Started)
+	g := guest{m: m, vm: vm, p: p, first: anew && !st.Resumed, resumed: anew && st.Resumed || m.arranged.resumed}
+	m.arranged.resumed = false
+	m.mu.Unlock()
+	if !ready {
+		return true // it is asked for again when it is
+	}
+	done, waits := g.arrange(ctx)
+	if ctx.Err() != nil {
+		return true
+	}
+	m.mu.Lock()
+	if m.vm == vm {
+		m.arranged.passed, m.arranged.waits = true, waits
+		if anew && waits == nil {
+			m.record.Opened = st.Started
+			m.agent.logError(ctx, "record", m.save())
+		}
+		if !done && g.resumed {
+			m.arranged.resumed = true
+		}
+	}
+	m.mu.Unlock()
+	m.tellPassed()
+	if waits == nil {
+		m.agent.logError(ctx, "layers", m.dropLayers())
+	}
+	return done
+}
+
+// arrange makes a guest as its policy says. It reports whether nothing has to be
+// tried again, and what the workspace waits for before it can be used. What
+// fails is told once; what may fail does not keep the rest from being done.
+func (g guest) arrange(ctx context.Context) (done bool, waits error) {
+	done = true
 	for _, a := range arrangements {
 		err := a.do(ctx, g)
 		switch {
 		case err == nil:
+			g.m.arrangeWorks(a.name)
 			continue
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return false, ctx.Err()
 		case a.must:
-			return err
+			return false, err
 		}
-		g.m.agent.log.LogAttrs(ctx, slog.LevelWarn, "a guest cannot be arranged",
-			slog.String("machine", string(g.m.id)), slog.String("what", a.name), slog.Any("error", err))
-		if !errors.Is(err, dormer.ErrUnsupported) || g.first {
+		unsupported := errors.Is(err, dormer.ErrUnsupported)
+		done = done && unsupported
+		if g.m.arrangeFails(a.name, err) {
+			g.m.agent.log.LogAttrs(ctx, slog.LevelWarn, "a guest cannot be arranged",
+				slog.String("machine", string(g.m.id)), slog.String("what", a.name), slog.Any("error", err))
 			g.m.agent.tell(event.New(event.ArrangeFailed, g.m.agent.now(), a.name+": "+err.Error()), g.m)
 		}
 	}
-	return nil
+	return done, nil
+}
+
+// arrangeFails notes a problem and reports whether it has to be told.
+func (m *machine) arrangeFails(what string, err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.arranged.told == nil {
+		m.arranged.told = map[string]bool{}
+	}
+	key := what + ": " + err.Error()
+	told := m.arranged.told[key]
+	m.arranged.told[key] = true
+	return !told
+}
+
+// arrangeWorks forgets what was told of a thing that works now.
+func (m *machine) arrangeWorks(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key := range m.arranged.told {
+		if len(key) > len(what) && key[:len(what)] == what {
+			delete(m.arranged.told, key)
+		}
+	}
+}
+
+// setUp returns nil when the first-time setup of the guest is finished, or there
+// is none.
+func (m *machine) setUp() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.policy == nil || len(m.policy.Setup.Actions) == 0 || m.vm == nil {
+		return nil
+	}
+	switch {
+	case !m.arranged.passed:
+		return fmt.Errorf("the workspace is being prepared; try again in a moment: %w", dormer.ErrUnavailable)
+	case m.arranged.waits != nil:
+		return fmt.Errorf("the first-time setup of the workspace is not finished: %w", m.arranged.waits)
+	default:
+		return nil
+	}
+}
+
+// tellPassed wakes who waits for a pass.
+func (m *machine) tellPassed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.passed != nil {
+		close(m.passed)
+		m.passed = nil
+	}
+}
+
+// awaitArranged waits until the guest is arranged for the first time, where the
+// policy has something that applications may need.
+func (m *machine) awaitArranged(ctx context.Context, vm hypervisor.Machine) error {
+	for {
+		m.mu.Lock()
+		is, done := m.vm == vm, m.arranged.passed
+		if m.passed == nil {
+			m.passed = make(chan struct{})
+		}
+		next := m.passed
+		m.mu.Unlock()
+		switch {
+		case !is:
+			return fmt.Errorf("the workspace was stopped meanwhile: %w", dormer.ErrConflict)
+		case done:
+			return nil
+		}
+		select {
+		case <-next:
+		case <-vm.Done():
+			return fmt.Errorf("the workspace has ended meanwhile: %w", dormer.ErrConflict)
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the guest: %w", ctx.Err())
+		}
+	}
 }

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/lease"
-	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/workspace"
 )
 
@@ -98,6 +96,10 @@ func (m *machine) Start(ctx context.Context) error {
 	if err := m.judge(t, a.clock.Read()).Err(); err != nil {
 		return err
 	}
+	if err := a.hostCommand(ctx, m); err != nil {
+		return err
+	}
+	m.examineUpdate(ctx)
 	if err := m.settle(); err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func (m *machine) launch(ctx context.Context) error {
 	key, sealed := a.key, a.sealed
 	a.mu.Unlock()
 	m.mu.Lock()
-	l, p, id, name, overlay := m.lease, m.policy, m.image(), m.imageName(), m.record.Overlay
+	l, p, id, name := m.lease, m.policy, m.image(), m.imageName()
 	m.mu.Unlock()
 	if l == nil || p == nil {
 		return fmt.Errorf("the workspace's lease or policy is not here: %w", dormer.ErrUnavailable)
@@ -133,16 +135,18 @@ func (m *machine) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open image %s: %w", name, err)
 	}
-	vm, err := a.driver.Start(ctx, m.spec(l, p, id, overlay, hw), secrets)
+	spec := m.spec(l, p, hw)
+	vm, err := a.driver.Start(ctx, spec, secrets)
 	if errors.Is(err, dormer.ErrExists) {
 		vm, err = a.driver.Adopt(ctx, m.disks())
 	}
 	if err != nil {
+		if spec.Strict && errors.Is(err, dormer.ErrUnsupported) {
+			a.tell(event.New(event.HostLacks, a.now(), err.Error()), m)
+		}
 		return err
 	}
-	m.mu.Lock()
-	m.vm, m.status = vm, hypervisor.Status{}
-	m.mu.Unlock()
+	m.launched(vm, spec, p)
 	a.running.Go(func() { m.watch(a.ctx, vm) })
 	return nil
 }
@@ -197,52 +201,29 @@ func (m *machine) mendRunning(ctx context.Context) {
 	})
 }
 
-// settle decides at the first start what stays for the life of the machine:
-// whether its changes are kept, and over which image.
-func (m *machine) settle() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.policy == nil || m.lease == nil || m.record.Overlay != "" {
-		return nil
-	}
-	m.record.Overlay = hypervisor.OverlayKeep
-	if m.policy.Machine.Revertible {
-		m.record.Overlay = hypervisor.OverlayDiscard
-	} else {
-		m.record.Base, m.record.BaseName = m.lease.Image, m.lease.ImageName
-	}
-	return m.save()
-}
-
-// layerDigits is how much of an image's hash names the machine layer over it.
-const layerDigits = 16
-
-// spec puts lease, policy, image and host together. What the policy does not
-// allow is not in it.
-func (m *machine) spec(l *lease.Lease, p *policy.Effective, id dormer.ImageID, overlay hypervisor.Overlay, hw Hardware) hypervisor.Spec {
-	host := m.agent.host()
-	digits := strings.TrimPrefix(string(id), "sha256:")
-	s := hypervisor.Spec{
-		Machine: l.Machine, Dir: m.disks(), Name: l.WorkspaceName, ComputerName: l.ComputerName,
-		Memory: p.GuestMemory(host.MemoryMiB), Processors: p.GuestProcessors(host.Processors),
-		Firmware: hw.Firmware, Base: hw.Base, Boot: hw.Boot, DiskBus: hw.DiskBus, TPM: hw.TPM,
-		Layer: digits[:min(len(digits), layerDigits)], Overlay: overlay,
-		Network: hypervisor.NetworkNone, Display: true,
-	}
-	if p.Network.Mode == policy.NetworkNAT {
-		s.Network = hypervisor.NetworkNAT
-	}
-	if hw.Data != nil {
-		s.Data = &hypervisor.DataDisk{Size: int64(p.Machine.DataDisk.Size), Label: hw.Data.Label, MountPoint: hw.Data.MountPoint}
-	}
-	return s
-}
-
-// Stop implements workspace.Body.
+// Stop implements workspace.Body. What may not run any more is kept as its policy
+// says for a stop.
 func (m *machine) Stop(ctx context.Context) error {
+	if m.rec.Snapshot().Desired == workspace.Halted && m.keepsState() {
+		return m.Save(ctx)
+	}
+	return m.shutDown(ctx)
+}
+
+// shutDown lets the guest power off, and ends it after a while. One that is
+// suspended goes on for that.
+func (m *machine) shutDown(ctx context.Context) error {
 	vm := m.machineNow()
 	if vm == nil {
 		return nil
+	}
+	m.mu.Lock()
+	held := m.held
+	m.mu.Unlock()
+	if held {
+		if err := m.goOn(ctx, vm); err != nil {
+			return m.Kill(ctx)
+		}
 	}
 	short, cancel := context.WithTimeout(ctx, m.agent.cfg.StopTime)
 	defer cancel()
@@ -283,7 +264,8 @@ func (m *machine) ended(vm hypervisor.Machine) bool {
 	if m.vm != vm {
 		return false
 	}
-	m.vm, m.status = nil, hypervisor.Status{}
+	m.vm, m.status, m.held, m.windows, m.empty = nil, hypervisor.Status{}, false, 0, 0
+	m.waiting, m.arranged, m.warned = nil, arranged{}, warning{}
 	return true
 }
 
@@ -307,87 +289,4 @@ func (m *machine) Remove(ctx context.Context) error {
 		return fmt.Errorf("delete machine: %w", err)
 	}
 	return syncDir(m.agent.state.path(DirMachines))
-}
-
-// statusTime bounds one look at a machine.
-const statusTime = 5 * time.Second
-
-// watch follows a running machine until it ends.
-func (m *machine) watch(ctx context.Context, vm hypervisor.Machine) {
-	t := time.NewTicker(m.agent.cfg.LookEvery)
-	defer t.Stop()
-	m.look(ctx, vm)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			m.look(ctx, vm)
-		case <-vm.Done():
-			m.over(ctx, vm)
-			return
-		}
-	}
-}
-
-// look takes a machine's status. One that does not answer is looked at again.
-func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
-	short, cancel := context.WithTimeout(ctx, statusTime)
-	defer cancel()
-	st, err := vm.Status(short)
-	if err != nil {
-		return
-	}
-	m.mu.Lock()
-	if m.vm != vm {
-		m.mu.Unlock()
-		return
-	}
-	was := m.status
-	m.status = st
-	m.mu.Unlock()
-	switch {
-	case st.Guest.Up && !was.Guest.Up:
-		m.agent.tell(event.New(event.GuestConnected, m.agent.now(), st.Guest.Hostname), m)
-	case was.Guest.Up && !st.Guest.Up && st.State == hypervisor.StateRunning:
-		m.agent.tell(event.New(event.GuestLost, m.agent.now(), ""), m)
-	}
-	switch st.State {
-	case hypervisor.StatePaused:
-		m.rec.Paused(strings.TrimSpace(string(st.Reason) + " " + st.Detail))
-		if st.Reason == hypervisor.ReasonDisk {
-			m.mendRunning(ctx)
-		}
-	case hypervisor.StateRunning:
-		if was.State == hypervisor.StatePaused {
-			m.rec.Paused("")
-		}
-	case hypervisor.StateStarting, hypervisor.StateStopped:
-	}
-}
-
-// over handles the end of a machine that nobody here asked for.
-func (m *machine) over(ctx context.Context, vm hypervisor.Machine) {
-	// The reconciler may not have noted yet that it runs.
-	if _, err := m.rec.Await(ctx, func(s workspace.Snapshot) bool { return s.State != workspace.Starting }); err != nil {
-		return
-	}
-	short, cancel := context.WithTimeout(ctx, statusTime)
-	defer cancel()
-	st, err := vm.Status(short)
-	if !m.ended(vm) {
-		return // who stopped it tells
-	}
-	reason := st.Reason
-	if err != nil {
-		reason = hypervisor.ReasonCrashed
-	}
-	switch reason {
-	case hypervisor.ReasonShutdown, hypervisor.ReasonKilled:
-		m.rec.Ended(false, nil)
-	case hypervisor.ReasonRestart:
-		m.rec.Ended(true, nil)
-	default:
-		m.rec.Ended(false, fmt.Errorf("the machine ended by itself (%s) %s: %w", reason, st.Detail, dormer.ErrUnavailable))
-	}
 }

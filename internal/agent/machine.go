@@ -36,18 +36,52 @@ type record struct {
 	// Earlier says that it is of an earlier enrolment: it is kept and gets no
 	// leases any more.
 	Earlier bool `json:"earlier,omitempty"`
-	// Overlay and Base are settled at the first start: whether changes are
-	// kept, and over which image, as long as they are.
-	Overlay hypervisor.Overlay `json:"overlay,omitempty"`
-	Base    dormer.ImageID     `json:"base,omitempty"`
-	// BaseName is the NAME/NUMBER of Base.
-	BaseName string `json:"base_name,omitempty"`
+	// Overlay is settled at the first start: whether changes are kept. Base is the
+	// image in use from then on, BaseName its NAME/NUMBER; updates change them.
+	Overlay  hypervisor.Overlay `json:"overlay,omitempty"`
+	Base     dormer.ImageID     `json:"base,omitempty"`
+	BaseName string             `json:"base_name,omitempty"`
+	// Layer names the machine layer over Base, "" the first that a machine has;
+	// Made is how many there were after it. Layers are earlier ones that are still
+	// here, newest first.
+	Layer  string  `json:"layer,omitempty"`
+	Made   int     `json:"made,omitempty"`
+	Layers []layer `json:"layers,omitempty"`
+	// Take is the version that the user chose to take at the next start, Skip one
+	// that they went back from; Back says that the next start goes back.
+	Take dormer.ImageID `json:"take,omitempty"`
+	Skip dormer.ImageID `json:"skip,omitempty"`
+	Back bool           `json:"back,omitempty"`
+	// Offered is the version that an event told of last.
+	Offered dormer.ImageID `json:"offered,omitempty"`
 	// Old are the images of earlier leases, newest first: a new version is
 	// fetched with their help, and the policy says how many stay.
 	Old []dormer.ImageID `json:"old,omitempty"`
-	// Removing is the order that deletes it; it is carried out even when the
-	// agent is killed meanwhile.
-	Removing string `json:"removing,omitempty"`
+	// Ending is how it is going to end, while its user is given time.
+	Ending *ending `json:"ending,omitempty"`
+	// Removing is the order, or the limit, that deletes it, and RemovingWhy the
+	// reason; it is carried out even when the agent is killed meanwhile.
+	Removing    string `json:"removing,omitempty"`
+	RemovingWhy string `json:"removing_why,omitempty"`
+	// Lock is there while it is locked.
+	Lock *lockState `json:"lock,omitempty"`
+	// Saved says that its memory is kept for the next start.
+	Saved bool `json:"saved,omitempty"`
+	// Woken is when the window ends for which it was started; see guestUpdates.
+	// LastWindow is when the last such window opened.
+	Woken      time.Time `json:"woken,omitzero"`
+	LastWindow time.Time `json:"last_window,omitzero"`
+	// ZoneGiven is the first run of a layer, whose guest is given the server's time
+	// zone; DNSGiven says that the guest was given name servers.
+	ZoneGiven zoneGiven `json:"zone_given,omitzero"`
+	DNSGiven  bool      `json:"dns_given,omitempty"`
+	// Opened is the start of the hardware after which the applications that start
+	// with the workspace were started.
+	Opened time.Time `json:"opened,omitzero"`
+	// Adapters are those of the host that it was bridged to at its first start.
+	Adapters []string `json:"adapters,omitempty"`
+	// NotEnforced is the revision whose fields without effect an event told of.
+	NotEnforced dormer.Revision `json:"not_enforced,omitempty"`
 }
 
 // machine is one machine of this client. No method of rec is called while mu
@@ -58,6 +92,7 @@ type machine struct {
 	id     dormer.MachineID
 	uid    uint32 // whose it is
 	rec    *workspace.Reconciler
+	gone   bool // it was deleted; guarded by Agent.mu
 
 	mu     sync.Mutex // guards the fields below
 	record record
@@ -71,12 +106,37 @@ type machine struct {
 	fetchOf   dormer.ImageID
 	fetchTold []event.Code
 	mended    time.Time // when the image was last looked through, by the wall clock
+
+	warned   warning
+	signedOn signedOn
+	update   update
+	fresh    bool          // the next start does not go on from saved memory
+	held     bool          // vm is suspended
+	used     time.Duration // when somebody used it last, by the boot clock
+	windows  int           // published applications that ran at the last look
+	empty    int           // looks in a row since the last of them has ended
+	// applied is the Spec that vm was started with or changed to, as far as it took
+	// it over; startedWith the policy of its start.
+	applied     hypervisor.Spec
+	startedWith *policy.Effective
+	waiting     []string // fields of the policy that wait for the next start
+	arranged    arranged
+	arranger    chan struct{} // a token in it asks to arrange the guest again
+	passed      chan struct{} // closed after the next pass of it; nil when nobody waits
+
+	applying sync.Mutex // held while what is attached is changed; taken before mu
+}
+
+// zoneGiven is a layer and a start of its machine.
+type zoneGiven struct {
+	Layer string    `json:"layer,omitempty"`
+	Start time.Time `json:"start,omitzero"`
 }
 
 // loadMachine reads a machine's folder. A lease that does not verify is
 // dropped and told of; the machine is kept.
 func (a *Agent) loadMachine(f folder, t *trust) (*machine, error) {
-	m := &machine{agent: a, folder: f}
+	m := &machine{agent: a, folder: f, arranger: make(chan struct{}, 1)}
 	if err := f.readJSON(FileMachine, &m.record); err != nil {
 		return nil, err
 	}
@@ -124,7 +184,10 @@ func (m *machine) begin(ctx context.Context) {
 	switch {
 	case err == nil:
 		desired, state = workspace.Run, workspace.Running
-		m.adopted(vm)
+		if m.suspendedNow(ctx, vm) {
+			desired, state = workspace.Held, workspace.Suspended
+		}
+		m.adopted(vm, state)
 		m.agent.tell(event.New(event.MachineAdopted, m.agent.now(), ""), m)
 	case errors.Is(err, dormer.ErrNotFound):
 	default:
@@ -137,6 +200,9 @@ func (m *machine) begin(ctx context.Context) {
 	}
 	if state == workspace.Absent && m.Fetched() {
 		state = workspace.Ready
+		if m.findSaved(); m.Saved() {
+			state = workspace.Saved
+		}
 	}
 	m.rec = workspace.New(m, desired, state, m.changed)
 	m.agent.running.Go(func() { m.rec.Run(ctx) })
@@ -166,7 +232,7 @@ func (m *machine) seek(ctx context.Context) {
 		if errors.Is(err, dormer.ErrNotFound) {
 			return
 		}
-		if err != nil || !m.rec.Found(func() { m.adopted(vm) }) {
+		if err != nil || !m.rec.Found(func() { m.adopted(vm, workspace.Running) }) {
 			continue
 		}
 		m.agent.tell(event.New(event.MachineAdopted, m.agent.now(), ""), m)
@@ -176,10 +242,10 @@ func (m *machine) seek(ctx context.Context) {
 }
 
 // adopted takes over a machine that runs; no event tells that it started.
-func (m *machine) adopted(vm hypervisor.Machine) {
+func (m *machine) adopted(vm hypervisor.Machine, s workspace.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.vm, m.told = vm, workspace.Running
+	m.vm, m.told, m.held, m.used = vm, s, s == workspace.Suspended, m.agent.time.Boot()
 }
 
 // disks is the folder that belongs to the hypervisor.
@@ -194,145 +260,12 @@ func (m *machine) save() error {
 	return err
 }
 
-// image is the image that the next start uses; "" when it is not known, for
-// want of a lease. The caller holds mu.
-func (m *machine) image() dormer.ImageID {
-	switch {
-	case m.settled():
-		return m.record.Base
-	case m.lease == nil:
-		return ""
-	default:
-		return m.lease.Image
-	}
-}
-
-// imageName is the name of that image. The caller holds mu.
-func (m *machine) imageName() string {
-	switch {
-	case m.settled() && m.record.BaseName != "":
-		return m.record.BaseName
-	case m.lease == nil:
-		return ""
-	default:
-		return m.lease.ImageName
-	}
-}
-
-// settled reports whether the machine keeps changes to an image, and so the
-// image. The caller holds mu.
-func (m *machine) settled() bool {
-	return m.record.Overlay == hypervisor.OverlayKeep && m.record.Base != ""
-}
-
 // Fetched implements workspace.Body.
 func (m *machine) Fetched() bool {
 	m.mu.Lock()
 	id := m.image()
 	m.mu.Unlock()
 	return id != "" && m.agent.images.Has(id)
-}
-
-// judge applies the lease to the clock.
-func (m *machine) judge(t *trust, r lease.Reading) lease.Judgement {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := lease.Facts{Lease: m.lease, WithdrawnReason: m.record.Withdrawn, Enforces: enforces, Clock: r}
-	if t != nil {
-		f.Holder = t.holder()
-	}
-	m.judged = lease.Judge(f)
-	if m.judged.Verdict == lease.Withdrawn && !m.record.WithdrawnAt.IsZero() {
-		m.judged.Over = r.Now.Sub(m.record.WithdrawnAt)
-	}
-	return m.judged
-}
-
-// enforce stops a machine that may not run, and lets go of one that may again.
-func (m *machine) enforce(t *trust, r lease.Reading) {
-	j := m.judge(t, r)
-	now := m.rec.Snapshot()
-	switch {
-	case now.Desired == workspace.Removed:
-	case j.Verdict == lease.Allowed:
-		if now.Desired == workspace.Halted {
-			m.rec.Want(workspace.Stopped)
-		}
-	case now.Desired == workspace.Halted || now.State.Live() && m.grace(j):
-	default:
-		if now.State.Live() || now.State == workspace.Starting {
-			m.tellLimit(j, r.Now)
-		}
-		m.rec.Want(workspace.Halted)
-	}
-}
-
-// tellLimit tells why a machine is stopped. What was withdrawn was told when it
-// was, but for machines of an earlier enrolment.
-func (m *machine) tellLimit(j lease.Judgement, now time.Time) {
-	m.mu.Lock()
-	told := j.Verdict == lease.Withdrawn && !m.record.Earlier
-	m.mu.Unlock()
-	if told {
-		return
-	}
-	detail := j.Detail
-	if detail == "" {
-		detail = j.String()
-	}
-	m.agent.tell(event.New(limitEvents[j.Verdict], now, detail), m)
-}
-
-// limitEvents say why a machine is stopped.
-var limitEvents = map[lease.Verdict]event.Code{
-	lease.NoLease: event.LeaseWithdrawn, lease.Withdrawn: event.LeaseWithdrawn, lease.WrongInstance: event.LeaseRefused,
-	lease.WrongClient: event.LeaseRefused, lease.ClientTooOld: event.WorkspaceTooOld, lease.NotYet: event.WorkspaceRefused,
-	lease.Expired: event.WorkspaceExpired, lease.OfflineTooLong: event.WorkspaceLimit,
-}
-
-// refusalEvents say why a start is refused.
-var refusalEvents = map[lease.Verdict]event.Code{
-	lease.NoLease: event.WorkspaceNotReady, lease.Withdrawn: event.WorkspaceRefused, lease.WrongInstance: event.WorkspaceRefused,
-	lease.WrongClient: event.WorkspaceRefused, lease.ClientTooOld: event.WorkspaceTooOld, lease.NotYet: event.WorkspaceRefused,
-	lease.Expired: event.WorkspaceExpired, lease.OfflineTooLong: event.WorkspaceOffline,
-}
-
-// grace reports whether a machine that runs may go on for now although the
-// verdict is against it: what the policy says happens at the limit.
-func (m *machine) grace(j lease.Judgement) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	left, endless := m.graceLeft(j)
-	return endless || left > 0
-}
-
-// graceLeft is for how long a machine that runs may go on. The caller holds mu.
-func (m *machine) graceLeft(j lease.Judgement) (left time.Duration, endless bool) {
-	if m.policy == nil {
-		return 0, false
-	}
-	switch j.Verdict {
-	case lease.Withdrawn:
-		if m.record.WithdrawnAt.IsZero() {
-			return 0, false
-		}
-	case lease.Expired:
-	case lease.OfflineTooLong:
-		if m.policy.Deployment.Offline.Allow == policy.OfflineNone {
-			return 0, false
-		}
-	case lease.Allowed, lease.NoLease, lease.WrongInstance, lease.WrongClient, lease.ClientTooOld, lease.NotYet:
-		return 0, false
-	}
-	at := m.policy.Deployment.AtLimit
-	switch at.Action {
-	case policy.LimitRefuseStart:
-		return 0, true
-	case policy.LimitStop:
-		return at.Grace.Duration() - j.Over, false
-	case policy.LimitLock, policy.LimitDelete: // not enforced yet, so never allowed
-	}
-	return 0, false
 }
 
 // accept takes a verified lease with its policy.
@@ -342,7 +275,7 @@ func (m *machine) accept(e seal.Envelope, l lease.Lease, p *policy.Effective) er
 		m.mu.Unlock()
 		return nil
 	}
-	before, was, revision := m.image(), m.record, dormer.Revision(0)
+	before, was, revision, running := m.image(), m.record, dormer.Revision(0), m.policy
 	if m.lease != nil {
 		revision = m.lease.PolicyRevision
 	}
@@ -351,6 +284,7 @@ func (m *machine) accept(e seal.Envelope, l lease.Lease, p *policy.Effective) er
 	if m.lease != nil && m.lease.Image != l.Image {
 		old := slices.DeleteFunc(slices.Clone(was.Old), func(i dormer.ImageID) bool { return i == l.Image || i == m.lease.Image })
 		old = slices.Insert(old, 0, m.lease.Image)
+		// One at least helps to fetch the new one.
 		m.record.Old = old[:min(len(old), max(p.Machine.KeepOldVersions, 1))]
 	}
 	if err := m.save(); err != nil {
@@ -363,10 +297,12 @@ func (m *machine) accept(e seal.Envelope, l lease.Lease, p *policy.Effective) er
 	m.mu.Unlock()
 	if l.PolicyRevision != revision {
 		m.agent.tell(event.New(event.PolicyReceived, m.agent.now(), fmt.Sprintf("revision %d", l.PolicyRevision)), m)
+		m.tellNotEnforced()
 	}
 	if m.rec != nil && after != before {
 		m.rec.Changed()
 	}
+	m.changeRunning(running)
 	return nil
 }
 
@@ -395,6 +331,9 @@ func (m *machine) withdraw(reason string, at time.Time) error {
 
 // changed is called by the reconciler, with its lock held, after each change.
 func (m *machine) changed(s workspace.Snapshot) {
+	if s.State == workspace.Switching {
+		return // what it is switching to tells
+	}
 	m.mu.Lock()
 	from := m.told
 	if s.State == from {
@@ -408,14 +347,24 @@ func (m *machine) changed(s workspace.Snapshot) {
 	case workspace.Starting:
 		code = event.WorkspaceStarting
 	case workspace.Running:
-		code = event.WorkspaceStarted
-		if from == workspace.Paused {
+		switch from {
+		case workspace.Paused:
 			code = event.DiskFullResumed
+		case workspace.Suspended:
+			code = event.WorkspaceResumed
+		default:
+			code = event.WorkspaceStarted
 		}
+	case workspace.Suspended:
+		code, detail = event.WorkspaceSuspended, m.idleDetail()
 	case workspace.Paused:
 		code, detail = event.DiskFullPaused, s.Detail
 	case workspace.Stopping:
 		code = event.WorkspaceStopping
+	case workspace.Saved:
+		if from == workspace.Stopping || from.Live() {
+			code = event.WorkspaceSaved
+		}
 	case workspace.Ready, workspace.Absent:
 		if from == workspace.Stopping || from.Live() {
 			code = event.WorkspaceStopped
@@ -425,8 +374,9 @@ func (m *machine) changed(s workspace.Snapshot) {
 			code, detail = event.WorkspaceFailed, s.Detail
 		}
 	case workspace.Gone:
-		code = event.WorkspaceDeleted
-	case workspace.Downloading, workspace.Removing:
+		code, detail = event.WorkspaceDeleted, m.removingWhy()
+		m.agent.forget(m)
+	case workspace.Downloading, workspace.Removing, workspace.Switching:
 	}
 	if code != 0 {
 		m.agent.tell(event.New(code, m.agent.now(), detail), m)

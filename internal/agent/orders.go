@@ -110,18 +110,17 @@ func (a *Agent) takeOrder(ctx context.Context, o lease.Order) error {
 	switch o.Kind {
 	case lease.OrderRefresh:
 		a.running.Go(func() { _ = a.pollNow(a.ctx) }) // the poll reports its own problems
-	case lease.OrderStop:
+	case lease.OrderLock:
 		for _, m := range targets {
-			m.rec.Want(workspace.Stopped)
+			err = errors.Join(err, m.lock("order: "+o.Reason, false))
 		}
-	case lease.OrderDelete:
-		if o.Machine == "" {
+	case lease.OrderStop, lease.OrderDelete:
+		if o.Kind == lease.OrderDelete && o.Machine == "" {
 			err = fmt.Errorf("an order to delete names one machine: %w", dormer.ErrInvalid)
+			break
 		}
 		for _, m := range targets {
-			if err == nil {
-				err = m.remove(o.ID)
-			}
+			err = errors.Join(err, m.end(o, a.now()))
 		}
 	default:
 		err = fmt.Errorf("order of a kind that this agent does not know: %w", dormer.ErrUnsupported)
@@ -130,45 +129,45 @@ func (a *Agent) takeOrder(ctx context.Context, o lease.Order) error {
 	return nil
 }
 
-// remove marks the machine as being deleted before it is.
-func (m *machine) remove(order string) error {
-	m.mu.Lock()
-	var err error
-	if m.record.Removing == "" { // else it is being deleted, or is already
-		m.record.Removing = order
-		if err = m.save(); err != nil {
-			m.record.Removing = ""
-		}
-	}
-	m.mu.Unlock()
-	if err == nil {
-		m.rec.Want(workspace.Removed)
-	}
-	return err
-}
-
-// orderTime bounds the wait for the effect of an order.
+// orderTime bounds the wait for the effect of an order, after its grace.
 const orderTime = 10 * time.Minute
+
+// done reports whether an order has had its effect on the machine, and the grace
+// that it still gives, 0 for none.
+func (m *machine) done(o lease.Order, s workspace.Snapshot) (is bool, left time.Duration) {
+	if o.Kind == lease.OrderDelete && s.State == workspace.Gone {
+		return true, 0
+	}
+	if o.Kind == lease.OrderStop && !s.State.Live() && (!s.State.Busy() || s.State == workspace.Downloading) {
+		return true, 0
+	}
+	m.mu.Lock()
+	e := m.record.Ending
+	m.mu.Unlock()
+	if e != nil && e.Order == o.ID {
+		left = max(0, e.At.Sub(m.agent.now()))
+	}
+	return false, left
+}
 
 // finishOrder waits for the effect of an order and keeps the result.
 func (a *Agent) finishOrder(ctx context.Context, o lease.Order, targets []*machine, err error) {
-	short, cancel := context.WithTimeout(ctx, orderTime)
-	defer cancel()
 	for _, m := range targets {
-		if err != nil || o.Kind == lease.OrderRefresh {
+		if err != nil || o.Kind == lease.OrderRefresh || o.Kind == lease.OrderLock {
 			break
 		}
+		_, left := m.done(o, m.rec.Snapshot())
+		short, cancel := context.WithTimeout(ctx, left+orderTime)
 		_, waited := m.rec.Await(short, func(s workspace.Snapshot) bool {
-			if o.Kind == lease.OrderDelete {
-				return s.State == workspace.Gone
-			}
-			return !s.State.Live() && s.State != workspace.Starting && s.State != workspace.Stopping
+			is, _ := m.done(o, s)
+			return is
 		})
+		cancel()
 		if waited != nil && ctx.Err() != nil {
 			return // the agent stops; the order comes again
 		}
 		if waited != nil {
-			err = fmt.Errorf("machine %s did not follow within %s: %w", m.id, orderTime, dormer.ErrUnavailable)
+			err = fmt.Errorf("machine %s did not follow within %s: %w", m.id, left+orderTime, dormer.ErrUnavailable)
 		}
 	}
 	d := doneOrder{ID: o.ID}
@@ -188,9 +187,6 @@ func (a *Agent) finishOrder(ctx context.Context, o lease.Order, targets []*machi
 		a.orders.Done = slices.Clone(a.orders.Done[n:])
 	}
 	kept := a.state.writeJSON(FileOrders, &a.orders)
-	if o.Kind == lease.OrderDelete && err == nil {
-		delete(a.machines, o.Machine)
-	}
 	a.mu.Unlock()
 	a.logError(ctx, "orders", kept)
 	a.tell(event.New(code, a.now(), detail), about)

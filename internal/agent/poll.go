@@ -29,6 +29,7 @@ type pollState struct {
 	refused  []string  // why the last leases and orders, at most maxRefused, did not count
 	answered bool      // since the start
 	interval time.Duration
+	zone     string // of the instance
 	failures int
 	// superseded says that the last answer was of an epoch that is over.
 	superseded bool
@@ -206,6 +207,13 @@ func (m *machine) report(r lease.Reading) wire.MachineState {
 	if m.judged.Verdict != lease.Allowed && s.Detail == "" {
 		s.Detail = m.judged.String()
 	}
+	s.Locked, s.AtNextStart = m.record.Lock != nil, m.waiting
+	if m.lease != nil {
+		s.PolicyRevision = m.lease.PolicyRevision
+	}
+	if m.policy != nil {
+		s.NotEnforced = m.policy.NotEnforced()
+	}
 	if m.record.Lease != nil && m.lease != nil {
 		s.Serial = m.lease.Serial
 		s.BudgetUsed = int64(lease.BudgetUsed(*m.lease, r) / time.Second)
@@ -296,6 +304,7 @@ func (a *Agent) succeeded(answer wire.PollAnswer, sent int) time.Duration {
 	}
 	p.take = wire.MaxEventsPerPoll
 	p.interval = time.Duration(answer.IntervalMillis) * time.Millisecond
+	p.zone = answer.TimeZone
 	delay := min(max(time.Duration(answer.NextPollMillis)*time.Millisecond, minDelay), maxDelay)
 	if full && answer.Journal != "" {
 		delay = min(delay, moreDelay)

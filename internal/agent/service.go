@@ -12,7 +12,6 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/event"
-	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/name"
@@ -52,7 +51,9 @@ func (a *Agent) Status(_ context.Context, peer agentapi.Peer) (agentapi.Status, 
 	}
 	mine := a.users.of(peer.UID)
 	for _, u := range mine {
-		s.Users = append(s.Users, userOf(u))
+		user := userOf(u)
+		user.Saved = a.savedOf(u.User.ID())
+		s.Users = append(s.Users, user)
 	}
 	if len(mine) > 0 && len(mine) == len(a.users.Sessions) {
 		// With others signed in it is not known whom a notice is about.
@@ -165,7 +166,9 @@ func setApart(all []agentapi.Workspace) {
 // describe is what its user sees of a machine.
 func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 	j := m.judge(t, r)
+	c := m.consequence(j)
 	now := m.rec.Snapshot()
+	setup := m.setUp()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := agentapi.Workspace{
@@ -174,7 +177,7 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 		Permitted: j.Verdict == lease.Allowed, Verdict: j.String(), Image: m.imageName(), Applications: []agentapi.Application{},
 	}
 	if !w.Permitted {
-		w.Verdict = m.refusal(j, now.State, r)
+		w.Verdict = m.refusal(j, c, now.State, r)
 		if w.Detail == "" {
 			w.Detail = w.Verdict
 		}
@@ -192,6 +195,7 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 			w.Guest = l.ComputerName
 		}
 	}
+	m.showLife(&w, now.State, setup, r)
 	if p := m.policy; p != nil {
 		w.Support = p.General.SupportContact
 		if m.record.Overlay == "" {
@@ -204,24 +208,52 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 	return w
 }
 
+// showLife tells its user what of the machine is out of the ordinary. The caller
+// holds mu.
+func (m *machine) showLife(w *agentapi.Workspace, now workspace.State, setup error, r lease.Reading) {
+	w.Suspended, w.Saved = now == workspace.Suspended, m.record.Saved
+	w.AtNextStart, w.Missing = m.waiting, m.status.Missing
+	if l := m.record.Lock; l != nil {
+		w.Locked = l.Reason
+	}
+	if setup != nil {
+		w.Setup = setup.Error()
+	}
+	if p := m.policy; p != nil {
+		w.NotEnforced = p.NotEnforced()
+		w.NeedsSession = needsSession(p)
+	}
+	if e := m.record.Ending; e != nil {
+		what := "stops at "
+		if e.Delete {
+			what = "is deleted at "
+		}
+		w.Warnings = append(w.Warnings, what+clockText(e.At, e.At.Sub(r.Now))+": "+e.Reason)
+	}
+	if now == workspace.Running && m.status.Guest.Problem != "" {
+		w.Warnings = append(w.Warnings, m.status.Guest.Problem)
+	}
+	m.showUpdate(w)
+}
+
 // refusal says why a machine may not run, and what comes of it. The caller holds
 // mu.
-func (m *machine) refusal(j lease.Judgement, now workspace.State, r lease.Reading) string {
-	left, endless := m.graceLeft(j)
+func (m *machine) refusal(j lease.Judgement, c consequence, now workspace.State, r lease.Reading) string {
 	switch {
 	case m.record.Earlier && !now.Live():
 		return "kept from an earlier enrolment of this client, and does not start; its data is in " + m.disks()
+	case m.record.Removing != "" || c.deletes && !now.Live():
+		return j.String() + "; it is being deleted from this computer"
 	case !now.Live():
 		return j.String() + "; it may not start, its data is kept"
-	case endless:
+	case c.endless && c.do == policy.LimitLock:
+		return j.String() + "; it is locked until the server permits it again"
+	case c.endless:
 		return j.String() + "; it runs on until it is stopped, and does not start again"
-	case left > 0:
-		at := r.Now.Add(left).Local()
-		form := "15:04"
-		if left >= 12*time.Hour {
-			form = "2006-01-02 15:04"
-		}
-		return j.String() + "; stops at " + at.Format(form) + ", save your work"
+	case c.left > 0 && c.do == policy.LimitDelete:
+		return j.String() + "; it is stopped and deleted at " + clockText(r.Now.Add(c.left), c.left) + ", save your work elsewhere"
+	case c.left > 0:
+		return j.String() + "; stops at " + clockText(r.Now.Add(c.left), c.left) + ", save your work"
 	default:
 		return j.String() + "; it is being stopped"
 	}
@@ -299,26 +331,6 @@ func (a *Agent) Act(_ context.Context, peer agentapi.Peer, which string, c agent
 	return m.describe(t, a.clock.Read()), nil
 }
 
-// want starts or restarts a machine if its lease allows it.
-func (m *machine) want(d workspace.Desired) error {
-	a := m.agent
-	t, _ := a.all()
-	j := m.judge(t, a.clock.Read())
-	if err := j.Err(); err != nil {
-		a.tell(event.New(refusalEvents[j.Verdict], a.now(), j.Detail), m)
-		return err
-	}
-	m.rec.Want(d)
-	return nil
-}
-
-// stop stops a machine unless it may not run anyway.
-func (m *machine) stop() {
-	if m.rec.Snapshot().Desired != workspace.Halted {
-		m.rec.Want(workspace.Stopped)
-	}
-}
-
 // RunApplication implements agentapi.Machines.
 func (a *Agent) RunApplication(ctx context.Context, peer agentapi.Peer, which string, r agentapi.RunRequest) (agentapi.RunResult, error) {
 	m, err := a.machineOf(peer, which)
@@ -329,19 +341,19 @@ func (a *Agent) RunApplication(ctx context.Context, peer agentapi.Peer, which st
 	if err != nil {
 		return agentapi.RunResult{}, err
 	}
-	args, err := policy.SplitCommand(app.Command)
-	if err != nil || len(args) == 0 {
-		return agentapi.RunResult{}, fmt.Errorf("the command of application %s is empty or not as it must be: %w", app.Name, dormer.ErrInvalid)
-	}
 	vm, err := m.up(ctx)
 	if err != nil {
 		return agentapi.RunResult{}, err
 	}
-	result, err := vm.Exec(ctx, guestwire.ExecRequest{Args: args, Dir: app.StartIn, Detach: r.Detach})
+	if err := m.readyFor(ctx, vm, app); err != nil {
+		return agentapi.RunResult{}, err
+	}
+	result, err := m.execute(ctx, vm, app, r.Detach)
 	if err != nil {
 		a.tell(event.New(event.ApplicationFailed, a.now(), app.Name+": "+err.Error()), m)
 		return agentapi.RunResult{}, fmt.Errorf("run application %s: %w", app.Name, err)
 	}
+	m.touch()
 	a.tell(event.New(event.ApplicationRun, a.now(), app.Name), m)
 	return agentapi.RunResult{Stdout: result.Stdout, Stderr: result.Stderr, ExitStatus: result.ExitCode, Truncated: result.Truncated}, nil
 }
@@ -361,18 +373,35 @@ func (m *machine) application(which string) (policy.EffectiveApplication, error)
 	return app, nil
 }
 
-// up starts the machine if it does not run, and returns it once it does. The
-// image may have to come first.
+// readyFor waits for what an application needs of the guest's arrangement, and
+// returns why the workspace cannot be used.
+func (m *machine) readyFor(ctx context.Context, vm hypervisor.Machine, app policy.EffectiveApplication) error {
+	m.mu.Lock()
+	needs := app.UserCredentials || m.policy != nil && (len(m.policy.Setup.Actions) > 0 || len(m.policy.Applications.NetworkDrives) > 0)
+	m.mu.Unlock()
+	if needs {
+		if err := m.awaitArranged(ctx, vm); err != nil {
+			return err
+		}
+	}
+	return m.usable()
+}
+
+// up starts the machine if it does not run, lets it go on if it is suspended, and
+// returns it once it runs. The image may have to come first.
 func (m *machine) up(ctx context.Context) (hypervisor.Machine, error) {
 	if vm := m.machineNow(); vm != nil && m.rec.Snapshot().State.Live() {
-		t, _ := m.agent.all()
-		j := m.judge(t, m.agent.clock.Read())
-		if j.Verdict == lease.Allowed || m.grace(j) {
+		if err := m.open(); err != nil {
+			return nil, err
+		}
+		if s := m.rec.Snapshot(); s.State != workspace.Suspended && s.Desired != workspace.Held {
 			return vm, nil
 		}
-		return nil, j.Err()
 	}
-	if err := m.want(workspace.Run); err != nil {
+	if err := m.open(); m.locked() && err != nil {
+		return nil, err
+	}
+	if err := m.use(); err != nil {
 		return nil, err
 	}
 	s, err := m.rec.Await(ctx, func(s workspace.Snapshot) bool {

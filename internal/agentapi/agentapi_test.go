@@ -97,6 +97,18 @@ func (a *recorder) RunApplication(_ context.Context, p Peer, machine string, r R
 	return RunResult{Stdout: []byte("out"), ExitStatus: 3}, a.note(p, "run %s %s", machine, r.Application)
 }
 
+func (a *recorder) Lock(_ context.Context, p Peer, machine string) (Workspace, error) {
+	return Workspace{Locked: "by its user"}, a.note(p, "lock %s", machine)
+}
+
+func (a *recorder) Unlock(_ context.Context, p Peer, machine string, r UnlockRequest) (Workspace, error) {
+	return Workspace{}, a.note(p, "unlock %s %s", machine, r.Secret)
+}
+
+func (a *recorder) Update(_ context.Context, p Peer, machine string, r UpdateRequest) (Workspace, error) {
+	return Workspace{Earlier: "office/1"}, a.note(p, "update %s back %t now %t", machine, r.Back, r.Now)
+}
+
 func serve(t *testing.T, a Agent) *Client {
 	t.Helper()
 	// A path of its own: names of sockets are short.

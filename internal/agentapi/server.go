@@ -68,6 +68,7 @@ type Agent interface {
 	Proofs
 	Machines
 	Desks
+	Life
 }
 
 type peerKey struct{}

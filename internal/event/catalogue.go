@@ -66,6 +66,7 @@ const (
 	WorkspaceSaved     Code = 534
 	SavedStateDropped  Code = 535
 	WorkspaceWarned    Code = 536
+	WorkspaceNotSaved  Code = 537
 	UpdateOffered      Code = 540
 	UpdateTaken        Code = 541
 	GuestUpdateTime    Code = 542
@@ -176,6 +177,7 @@ var catalogue = []Kind{
 	{WorkspaceSaved, dormer.Information, CategoryWorkspace, "The state of the workspace was saved", "Its memory and devices are kept, encrypted, for the next start.", ""},
 	{SavedStateDropped, dormer.Warning, CategoryWorkspace, "The saved state could not be used", "The machine has changed since, by its image, policy or hypervisor, or the state was damaged. The workspace started anew; what was not saved to its disks is lost.", "Look at the reason."},
 	{WorkspaceWarned, dormer.Warning, CategoryWorkspace, "The user was warned", "The workspace will be stopped, or deleted, at the time that the description names.", ""},
+	{WorkspaceNotSaved, dormer.Warning, CategoryWorkspace, "The state of the workspace could not be saved", "It was shut down instead, so that nothing on its disks is lost.", "Look at the reason: mostly the host's disk is full."},
 	{UpdateOffered, dormer.Information, CategoryWorkspace, "A new version of the image is offered", "The user chooses when the workspace takes it.", ""},
 	{UpdateTaken, dormer.Information, CategoryWorkspace, "The workspace took a new version of its image", "It starts from the new version; the earlier layer is kept for as long as the policy says.", ""},
 	{GuestUpdateTime, dormer.Information, CategoryWorkspace, "The workspace was started for its own updates", "In the daily window that its policy names; it stops when the window closes, unless its user came meanwhile.", ""},

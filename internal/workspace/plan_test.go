@@ -7,11 +7,13 @@ import (
 
 // goals says where each desired state ends, from every state.
 var goals = map[Desired][]State{
-	Stopped: {Ready, Failed, Gone},
+	Stopped: {Ready, Saved, Failed, Gone},
 	Run:     {Running, Paused, Gone},
 	Restart: {Running, Paused, Gone},
-	Halted:  {Absent, Ready, Failed, Gone},
+	Halted:  {Absent, Ready, Saved, Failed, Gone},
 	Removed: {Gone},
+	Kept:    {Ready, Saved, Failed, Gone},
+	Held:    {Suspended, Paused, Ready, Saved, Failed, Gone},
 }
 
 // results are the states that an action may lead to.
@@ -22,13 +24,19 @@ func results(a Action, from State) []State {
 	case Start:
 		return []State{Running, Failed}
 	case Stop, Kill:
-		return []State{Ready}
+		return []State{Ready, Saved}
+	case Save:
+		return []State{Ready, Saved}
+	case Suspend:
+		return []State{Suspended, Ready}
+	case Resume:
+		return []State{Running}
 	case Remove:
 		return []State{Gone}
 	case Cancel:
 		return map[State][]State{Downloading: {Absent}, Starting: {Ready, Running}, Stopping: {Running, Paused, Ready}}[from]
 	case Nothing:
-		return map[State][]State{Downloading: {Ready, Failed}, Starting: {Running, Failed}, Stopping: {Ready}, Removing: {Gone}}[from]
+		return map[State][]State{Downloading: {Ready, Failed}, Starting: {Running, Failed}, Stopping: {Ready, Saved}, Switching: {Running, Suspended}, Removing: {Gone}}[from]
 	}
 	return nil
 }
@@ -89,6 +97,9 @@ func TestPlanNeverDeletesUnasked(t *testing.T) {
 			}
 			if a := Plan(d, s); d == Halted && (a == Start || a == Fetch) {
 				t.Errorf("halted x %s does %s", s, a)
+			}
+			if a := Plan(d, s); (a == Save || a == Suspend) && d != Kept && d != Held {
+				t.Errorf("%s x %s does %s", d, s, a)
 			}
 			if Plan(d, s) == Cancel && !s.Busy() {
 				t.Errorf("%s x %s cancels what is not under way", d, s)

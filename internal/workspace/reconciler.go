@@ -14,11 +14,20 @@ type Body interface {
 	// Fetch gets the image. It calls progress with a few words for people now
 	// and then. Repeating it goes on where it ended.
 	Fetch(ctx context.Context, progress func(string)) error
+	// Saved reports whether Start would go on from memory that was saved.
+	Saved() bool
 	// Start returns when the machine runs. After an error it does not.
 	Start(ctx context.Context) error
 	// Stop shuts the guest down, in the end by force, and returns when the
 	// machine has ended. After an error it may still run.
 	Stop(ctx context.Context) error
+	// Save keeps the memory of the machine and ends it; where that cannot be it
+	// does as Stop. Errors as those of Stop.
+	Save(ctx context.Context) error
+	// Suspend holds the machine in memory, Resume lets it go on. After an error it
+	// is as before.
+	Suspend(ctx context.Context) error
+	Resume(ctx context.Context) error
 	// Kill ends the machine at once; errors as those of Stop.
 	Kill(ctx context.Context) error
 	// Remove deletes everything of a machine that does not run. Repeating it
@@ -113,7 +122,7 @@ func (r *Reconciler) Changed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.now.State {
-	case Ready, Absent, Failed:
+	case Ready, Saved, Absent, Failed:
 		r.held = false
 		r.now.State = r.rest()
 		r.tell()
@@ -134,8 +143,20 @@ func (r *Reconciler) Paused(why string) {
 	if why != "" {
 		want = Paused
 	}
-	if r.now.State.Live() && r.now.State != want {
+	if (r.now.State == Running || r.now.State == Paused) && r.now.State != want {
 		r.now.State, r.now.Detail = want, why
+		r.tell()
+	}
+	r.step()
+}
+
+// Suspended tells that the machine is found suspended though nobody here asked
+// for it: who did is gone. It goes on if it is wanted to run.
+func (r *Reconciler) Suspended() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now.State == Running || r.now.State == Paused {
+		r.now.State, r.now.Detail = Suspended, ""
 		r.tell()
 	}
 	r.step()
@@ -148,13 +169,13 @@ func (r *Reconciler) Found(take func()) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.now.State {
-	case Ready, Absent, Failed:
+	case Ready, Saved, Absent, Failed:
 	default:
 		return false
 	}
 	take()
 	r.now.State, r.now.Detail, r.now.Err = Running, "", nil
-	if r.now.Desired == Stopped {
+	if r.now.Desired == Stopped || r.now.Desired == Kept || r.now.Desired == Held {
 		r.now.Desired = Run
 	}
 	r.tell()
@@ -174,7 +195,7 @@ func (r *Reconciler) Ended(again bool, err error) {
 	if err != nil {
 		r.now.State, r.now.Detail, r.now.Err = Failed, err.Error(), err
 	}
-	if !again && r.now.Desired == Run {
+	if !again && r.now.Desired == Run || r.now.Desired == Held {
 		r.now.Desired = Stopped
 	}
 	r.tell()
@@ -200,10 +221,14 @@ func (r *Reconciler) Await(ctx context.Context, ok func(Snapshot) bool) (Snapsho
 
 // rest is the state of a machine for which nothing is under way.
 func (r *Reconciler) rest() State {
-	if r.body.Fetched() {
+	switch {
+	case !r.body.Fetched():
+		return Absent
+	case r.body.Saved():
+		return Saved
+	default:
 		return Ready
 	}
-	return Absent
 }
 
 // tell needs r.mu.
@@ -216,7 +241,9 @@ func (r *Reconciler) tell() {
 }
 
 // underWay is the state in which a machine is during an action.
-var underWay = map[Action]State{Fetch: Downloading, Start: Starting, Stop: Stopping, Kill: Stopping, Remove: Removing}
+var underWay = map[Action]State{
+	Fetch: Downloading, Start: Starting, Stop: Stopping, Save: Stopping, Suspend: Switching, Resume: Switching, Kill: Stopping, Remove: Removing,
+}
 
 // step does what the table says; it needs r.mu.
 func (r *Reconciler) step() {
@@ -236,7 +263,7 @@ func (r *Reconciler) step() {
 			r.cancel()
 		}
 		return
-	case Fetch, Start, Stop, Kill, Remove:
+	case Fetch, Start, Stop, Save, Suspend, Resume, Kill, Remove:
 	}
 	if action == Start && r.now.Desired == Restart {
 		r.now.Desired = Run
@@ -262,6 +289,12 @@ func (r *Reconciler) do(ctx context.Context, a Action) error {
 		return r.body.Start(ctx)
 	case Stop:
 		return r.body.Stop(ctx)
+	case Save:
+		return r.body.Save(ctx)
+	case Suspend:
+		return r.body.Suspend(ctx)
+	case Resume:
+		return r.body.Resume(ctx)
 	case Kill:
 		return r.body.Kill(ctx)
 	case Remove:
@@ -304,23 +337,31 @@ func (r *Reconciler) finished(a Action, before State, cancelled bool, err error)
 // after is the state that a successful action leads to; it needs r.mu.
 func (r *Reconciler) after(a Action) State {
 	switch a {
-	case Start:
+	case Start, Resume:
 		return Running
+	case Suspend:
+		return Suspended
 	case Remove:
 		return Gone
-	case Fetch, Stop, Kill, Nothing, Cancel:
+	case Fetch, Stop, Save, Kill, Nothing, Cancel:
 	}
 	return r.rest()
 }
 
-// failed needs r.mu. What could not be fetched or started is not tried again by
-// itself; what could not be stopped or removed is.
+// failed needs r.mu. What could not be fetched, started or suspended is not
+// tried again by itself; the rest is.
 func (r *Reconciler) failed(a Action, before State, err error) {
 	r.now.Err, r.now.Detail = err, err.Error()
 	switch a {
 	case Fetch, Start:
 		r.now.State, r.held = Failed, true
-	case Stop, Kill, Remove, Nothing, Cancel:
+	case Suspend:
+		r.now.State = before
+		if r.now.Desired == Held {
+			r.now.Desired = Run
+		}
+		return
+	case Stop, Save, Resume, Kill, Remove, Nothing, Cancel:
 		r.now.State, r.waiting = before, true
 		time.AfterFunc(retryDelay, func() {
 			r.mu.Lock()

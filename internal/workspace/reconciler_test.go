@@ -15,6 +15,8 @@ type body struct {
 	fetched bool
 	running bool
 	gone    bool
+	saved   bool
+	held    bool
 	fail    map[Action]error // the next time
 	done    []Action
 }
@@ -47,8 +49,26 @@ func (b *body) Fetch(ctx context.Context, progress func(string)) error {
 	return b.act(ctx, Fetch, func() { b.fetched = true })
 }
 
+func (b *body) Saved() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.saved
+}
+
 func (b *body) Start(ctx context.Context) error {
-	return b.act(ctx, Start, func() { b.running = true })
+	return b.act(ctx, Start, func() { b.running, b.saved = true, false })
+}
+
+func (b *body) Save(ctx context.Context) error {
+	return b.act(ctx, Save, func() { b.running, b.saved = false, true })
+}
+
+func (b *body) Suspend(ctx context.Context) error {
+	return b.act(ctx, Suspend, func() { b.held = true })
+}
+
+func (b *body) Resume(ctx context.Context) error {
+	return b.act(ctx, Resume, func() { b.held = false })
 }
 
 func (b *body) Stop(ctx context.Context) error { return b.act(ctx, Stop, func() { b.running = false }) }
@@ -175,6 +195,65 @@ func TestReconciler(t *testing.T) {
 			r.Want(Halted)
 			r.Found(func() { b.running = true })
 		}, Snapshot{Halted, Ready, "", nil}, []Action{Fetch, Stop}},
+		{"saved, and run again", nil, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Kept)
+			pass(5 * time.Second)
+			if got := r.Snapshot(); got.State != Saved {
+				panic("not saved")
+			}
+			r.Want(Run)
+		}, Snapshot{Run, Running, "", nil}, []Action{Fetch, Start, Save, Start}},
+		{"suspended, and used again", nil, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Held)
+			pass(5 * time.Second)
+			if got := r.Snapshot(); got.State != Suspended {
+				panic("not suspended")
+			}
+			r.Paused("")
+			r.Want(Run)
+		}, Snapshot{Run, Running, "", nil}, []Action{Fetch, Start, Suspend, Resume}},
+		{"suspended, and may not run any more", nil, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Held)
+			pass(5 * time.Second)
+			r.Want(Halted)
+		}, Snapshot{Halted, Ready, "", nil}, []Action{Fetch, Start, Suspend, Stop}},
+		{"suspending fails and is left", map[Action]error{Suspend: broken}, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Held)
+		}, Snapshot{Run, Running, "broken", broken}, []Action{Fetch, Start, Suspend}},
+		{"resuming fails and is tried again", map[Action]error{Resume: broken}, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Held)
+			pass(5 * time.Second)
+			r.Want(Run)
+		}, Snapshot{Run, Running, "", nil}, []Action{Fetch, Start, Suspend, Resume, Resume}},
+		{"found suspended", nil, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Suspended()
+		}, Snapshot{Run, Running, "", nil}, []Action{Fetch, Start, Resume}},
+		{"ends while suspended", nil, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Held)
+			pass(5 * time.Second)
+			r.Ended(false, nil)
+		}, Snapshot{Stopped, Ready, "", nil}, []Action{Fetch, Start, Suspend}},
+		{"kept and deleted", nil, func(r *Reconciler, _ *body) {
+			r.Want(Run)
+			pass(5 * time.Second)
+			r.Want(Kept)
+			pass(5 * time.Second)
+			r.Want(Removed)
+		}, Snapshot{Removed, Gone, "", nil}, []Action{Fetch, Start, Save, Remove}},
 		{"another image", nil, func(r *Reconciler, b *body) {
 			pass(5 * time.Second)
 			b.drop()
