@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/fake"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/lease"
@@ -42,6 +44,8 @@ type house struct {
 	codes     map[string]string // user by code
 	budget    time.Duration     // off-line
 	none      bool              // nobody gets a lease
+	saving    bool              // passwords may be saved
+	ended     []string          // sessions that are over
 	away      bool
 	sessions  map[string]string // user by session
 	runs      []string          // of polls
@@ -174,8 +178,14 @@ func (h *house) poll(r *http.Request) any {
 	a := wire.PollAnswer{
 		Protocol: q.Protocol, Instance: houseInstance, Client: houseClient, Nonce: q.Nonce, Time: h.now(),
 		NextPollMillis: time.Hour.Milliseconds(), IntervalMillis: time.Minute.Milliseconds(),
+		SavePasswords: h.saving, Domains: []wire.Domain{{Directory: "local", Name: "corp.example.test", NetBIOSName: "CORP", Realm: "CORP.EXAMPLE.TEST"}},
+		Keys: &wire.SealedKeys{Tag: "1"},
 	}
 	for _, s := range q.Sessions {
+		if slices.Contains(h.ended, s.ID) {
+			a.EndedSessions = append(a.EndedSessions, wire.EndedSession{ID: s.ID, Reason: "it was too old"})
+			continue
+		}
 		if h.none {
 			continue
 		}
@@ -189,6 +199,10 @@ func (h *house) poll(r *http.Request) any {
 		}.Sign(h.key)
 		if err == nil {
 			a.Leases = append(a.Leases, l)
+		}
+		key := wire.DiskKeyName(dormer.MachineID(machine))
+		if sealed, err := h.public.Seal(wire.KeyInfo(key), make([]byte, 32)); err == nil {
+			a.Keys.Keys = append(a.Keys.Keys, wire.SealedKey{Name: key, Sealed: sealed})
 		}
 	}
 	payload, err := json.Marshal(a)
@@ -211,6 +225,14 @@ func (noImages) Describe(context.Context, dormer.ImageID, *imageformat.Repositor
 	return Hardware{}, errNoImage
 }
 
+// allImages is a store that has every image.
+type allImages struct{ noImages }
+
+func (allImages) Has(dormer.ImageID) bool { return true }
+func (allImages) Describe(_ context.Context, id dormer.ImageID, _ *imageformat.RepositoryKey, _ string) (Hardware, error) {
+	return Hardware{Base: []hypervisor.DiskSource{{Image: &hypervisor.ImageDisk{Store: "/store", Image: id}}}}, nil
+}
+
 // desk is a computer whose clocks a test moves, with an agent in it.
 type desk struct {
 	t     *testing.T
@@ -218,6 +240,11 @@ type desk struct {
 	dir   string
 	agent *Agent
 	stop  func()
+	// host is where machines run, images what is on its disk; managed says that
+	// the agent is the system's.
+	host    *fake.Host
+	images  Images
+	managed bool
 
 	mu sync.Mutex // guards the fields below
 	// passed is added to the wall clock, booted is the boot clock at began.
@@ -228,7 +255,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, dir: t.TempDir(), began: time.Now(), booted: time.Hour}
+	d := &desk{t: t, dir: t.TempDir(), began: time.Now(), booted: time.Hour, host: fake.NewHost(time.Now), images: noImages{}, managed: true}
 	d.house = newHouse(t, d.now)
 	d.start()
 	t.Cleanup(func() { d.stop() })
@@ -267,9 +294,9 @@ func (d *desk) clocks() lease.TimeSources {
 // start runs the agent on what is in its folder.
 func (d *desk) start() {
 	d.t.Helper()
-	a, err := New(Config{StateDir: d.dir, Managed: true, Version: "1", Cost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}}, Deps{
-		Driver: fake.NewHost(time.Now).Driver(), Images: noImages{}, Time: d.clocks(), Random: rand.Reader,
-		Logger: slog.New(slog.DiscardHandler), Host: func() wire.Host { return wire.Host{Name: "desk"} },
+	a, err := New(Config{StateDir: d.dir, Managed: d.managed, Version: "1", Cost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}}, Deps{
+		Driver: d.host.Driver(), Images: d.images, Time: d.clocks(), Random: rand.Reader,
+		Logger: slog.New(slog.DiscardHandler), Host: func() wire.Host { return wire.Host{Name: "desk", MemoryMiB: 8192, Processors: 2} },
 	})
 	if err != nil {
 		d.t.Fatal(err)
