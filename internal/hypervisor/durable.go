@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/dormer-project/dormer/internal/hypervisor/hostlink"
 )
 
 // WriteFile replaces a small file as a whole, with mode 0600, and returns when
@@ -52,13 +54,14 @@ func LastEnd(dir string) (Status, bool) {
 }
 
 // CleanUp removes what a machine that no longer runs has left behind in its
-// directory: sockets, throw-away disks, half-made files.
+// directory: sockets, throw-away disks, half-made files, and links to adapters
+// of the host.
 func CleanUp(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("look for leftovers: %w", err)
 	}
-	var errs []error
+	errs := []error{hostlink.CleanUp(dir)}
 	for _, e := range entries {
 		if Leftover(e.Name()) && (!e.IsDir() || e.Name() == DirQEMU) {
 			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))

@@ -120,15 +120,3 @@ func (m *machine) applyOptical(ctx context.Context, spec hypervisor.Spec) error 
 	m.wanted.Optical = m.spec.Optical
 	return nil
 }
-
-// applyNetwork pulls the cable of a machine that may not have a network any
-// more, and plugs it in again. The adapter itself stays until the next start.
-func (m *machine) applyNetwork(ctx context.Context, spec hypervisor.Spec) error {
-	m.mu.Lock()
-	now := m.spec.Network
-	m.mu.Unlock()
-	if now != hypervisor.NetworkNAT {
-		return nil
-	}
-	return m.monitor.execute(ctx, "set_link", map[string]any{"name": hypervisor.DeviceNetwork(0), "up": spec.Network == hypervisor.NetworkNAT}, nil)
-}

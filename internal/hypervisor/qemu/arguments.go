@@ -37,6 +37,8 @@ type plan struct {
 	fds         descriptors
 	account     *account.Account // whom QEMU runs as, nil for the calling process's user
 	opened      []openedFile     // what QEMU may not open itself
+	nics        []nic            // the adapters of a bridged network
+	unbridged   []string         // why it has not others, a sentence each
 	saved       *savedState      // what the machine goes on from, nil for a fresh start
 }
 
@@ -174,12 +176,16 @@ func (p plan) console() []string {
 }
 
 func (p plan) network() []string {
-	if p.spec.Network != hypervisor.NetworkNAT {
+	switch p.spec.Network {
+	case hypervisor.NetworkNAT:
+		return []string{
+			"-netdev", fmt.Sprintf("stream,id=%s,server=off,addr.type=fd,addr.str=%d", natNetdev, p.fds.network),
+			"-device", "virtio-net-pci,id=" + hypervisor.DeviceNetwork(0) + ",netdev=" + natNetdev + ",romfile=,mac=" + p.mac,
+		}
+	case hypervisor.NetworkBridged:
+		return p.bridged()
+	default:
 		return nil
-	}
-	return []string{
-		"-netdev", fmt.Sprintf("stream,id=net,server=off,addr.type=fd,addr.str=%d", p.fds.network),
-		"-device", "virtio-net-pci,id=" + hypervisor.DeviceNetwork(0) + ",netdev=net,romfile=,mac=" + p.mac,
 	}
 }
 

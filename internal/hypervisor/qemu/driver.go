@@ -30,6 +30,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/account"
+	"github.com/dormer-project/dormer/internal/hypervisor/hostlink"
 )
 
 // Config is what the driver is told. Default fills in what is empty.
@@ -47,6 +48,9 @@ type Config struct {
 	// Accounts are the users that machines run as when the calling process is
 	// root. As any other user they run as that.
 	Accounts account.Range
+	// Bridges are patterns of the names of the host's adapters that machines may be
+	// bridged to; empty allows none.
+	Bridges []string
 	// HostMemory is this computer's memory in MiB; 0 looks.
 	HostMemory int
 	// Software is how the host introduces itself to guests.
@@ -121,6 +125,9 @@ func (d *Driver) Probe(ctx context.Context) (hypervisor.Capabilities, error) {
 	} else {
 		caps.Notes = append(caps.Notes, "The program passt is not installed: machines have no network.")
 	}
+	if caps.Bridges = d.bridgeable(); len(caps.Bridges) > 0 {
+		caps.Networks = append(caps.Networks, hypervisor.NetworkBridged)
+	}
 	if _, err := os.Stat(d.cfg.UEFI); err == nil {
 		caps.Firmwares = append(caps.Firmwares, hypervisor.FirmwareUEFI)
 	} else {
@@ -189,7 +196,7 @@ func (d *Driver) start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 	if err := hypervisor.EndLeftBehind(spec.Dir); err != nil {
 		return nil, err
 	}
-	if err := keepSockets(spec); err != nil {
+	if err := errors.Join(keepSockets(spec), hostlink.CleanUp(spec.Dir)); err != nil {
 		return nil, err
 	}
 	version, a, err := d.choose(ctx)
@@ -205,6 +212,9 @@ func (d *Driver) start(ctx context.Context, spec hypervisor.Spec, secrets hyperv
 		return nil, err
 	}
 	p.wanted, p.missing = spec, missing
+	if err := d.planBridges(&p); err != nil {
+		return nil, err
+	}
 	layerKey, err := d.prepareDisks(ctx, &p, secrets)
 	if err != nil {
 		return nil, err

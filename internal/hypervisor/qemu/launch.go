@@ -95,6 +95,14 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 			return nil, err
 		}
 	}
+	if err := p.openLinks(&inherit); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeLinks(p.nics))
+		}
+	}()
 	if p.fds.layerKey, err = inherit.key(layerKey); err != nil {
 		return nil, err
 	}
@@ -178,12 +186,13 @@ func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, la
 		process: process, said: said, monitor: mon, network: network, lock: lock, done: make(chan struct{}),
 		wanted: p.wanted, channels: map[guestwire.Channel]*channel{}, slots: map[int]*slot{}, unplugging: map[string]chan struct{}{},
 		status: hypervisor.Status{
-			State: hypervisor.StateRunning, Started: d.cfg.Now().UTC(), PIDs: []int{cmd.Process.Pid}, Missing: p.missing,
+			State: hypervisor.StateRunning, Started: d.cfg.Now().UTC(), PIDs: []int{cmd.Process.Pid}, Missing: slices.Concat(p.missing, p.unbridged),
 			Hardware: hypervisor.Hardware{
 				Hypervisor: "QEMU " + version, Accelerator: p.accelerator.name, MachineType: p.machineType, CPU: p.accelerator.cpu,
 			},
 		},
 	}
+	m.nics, m.refuseBridge = p.nics, d.refuseBridge
 	m.port = guestport.New(guestConn, d.cfg.Software, nil, m.log)
 	for c, conn := range sockets {
 		m.channels[c] = newChannel(conn)

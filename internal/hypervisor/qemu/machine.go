@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/guestport"
+	"github.com/dormer-project/dormer/internal/hypervisor/hostlink"
 )
 
 const (
@@ -48,6 +49,8 @@ type machine struct {
 	lock    *os.File
 	done    chan struct{}
 	holding holding
+	// refuseBridge says why an adapter of the host cannot be had.
+	refuseBridge func(adapter string) string
 	// media counts the discs that were inserted while it runs; medium names the
 	// present one, empty for none. noUSB says that USB is not allowed although the
 	// guest has not let go of the controller. holding.changing guards them.
@@ -63,6 +66,7 @@ type machine struct {
 	channels   map[guestwire.Channel]*channel
 	slots      map[int]*slot
 	unplugging map[string]chan struct{}
+	nics       []nic
 
 	killed bool
 	held   bool              // Suspend or Save holds it
@@ -246,7 +250,7 @@ func (m *machine) finish() {
 	m.mu.Unlock()
 	m.log.Info("machine has ended", slog.String("reason", string(reason)), slog.String("qemu", m.said.last()))
 	// The sockets of base disks are their server's to remove.
-	if err := errors.Join(keepSockets(m.spec), m.lock.Close()); err != nil {
+	if err := errors.Join(keepSockets(m.spec), closeLinks(m.nicsNow()), hostlink.CleanUp(m.spec.Dir), m.lock.Close()); err != nil {
 		m.log.Warn("cannot clean up after machine", slog.Any("error", err))
 	}
 	close(m.done)

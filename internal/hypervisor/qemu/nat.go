@@ -34,6 +34,9 @@ const (
 	natLongest = 30 * time.Second
 )
 
+// natNetdev is the name of the network of a machine that has one of its own.
+const natNetdev = "net"
+
 // nat connects a machine's network adapter to a passt process of its own. It
 // stands between the two: passt turns what the guest sends into the host's
 // sockets, and whatever its version, packets for the host's loopback never
@@ -47,9 +50,10 @@ type nat struct {
 
 	toAdapter sync.Mutex // held while a frame is written to adapter
 
-	mu     sync.Mutex // guards the field below
+	mu     sync.Mutex // guards the fields below
 	outer  net.Conn   // to passt; nil while there is none
 	closed bool
+	silent bool // nothing passes
 }
 
 func newNAT(program string, user *account.Account, log *slog.Logger, adapter net.Conn) (*nat, error) {
@@ -163,12 +167,19 @@ func (n *nat) fromAdapter() {
 			continue
 		}
 		n.mu.Lock()
-		outer := n.outer
+		outer, silent := n.outer, n.silent
 		n.mu.Unlock()
-		if outer != nil {
+		if outer != nil && !silent {
 			_, _ = outer.Write(frame) // a broken one is noticed by its reader
 		}
 	}
+}
+
+// cut lets nothing pass, or everything again.
+func (n *nat) cut(cut bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.silent = cut
 }
 
 func (n *nat) toGuest(outer net.Conn) error {
@@ -177,6 +188,12 @@ func (n *nat) toGuest(outer net.Conn) error {
 		frame, err := readFrame(outer, buf)
 		if err != nil {
 			return err
+		}
+		n.mu.Lock()
+		silent := n.silent
+		n.mu.Unlock()
+		if silent {
+			continue
 		}
 		n.toAdapter.Lock()
 		_, err = n.adapter.Write(frame)

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -171,7 +172,7 @@ func (m *machine) quit(ctx context.Context) {
 // long the file is. The description comes last: without it there is no saved
 // state.
 func (m *machine) save(ctx context.Context) (int64, error) {
-	bound, err := m.holding.made.changed(m.spec).bound(m.holding.version)
+	bound, err := m.holding.made.changed(m.spec, m.nicsNow()).bound(m.holding.version)
 	if err != nil {
 		return 0, err
 	}
@@ -326,7 +327,8 @@ func settle(ctx context.Context, mon *monitor) (migration, error) {
 }
 
 // changed is the plan of a machine that was changed while it ran.
-func (p plan) changed(spec hypervisor.Spec) plan {
+func (p plan) changed(spec hypervisor.Spec, nics []nic) plan {
+	p.nics = nics
 	p.spec.Network, p.spec.Bridges, p.spec.Channels = spec.Network, spec.Bridges, spec.Channels
 	p.spec.Sound, p.spec.USB, p.spec.Optical = spec.Sound, spec.USB, spec.Optical
 	return p
@@ -349,8 +351,13 @@ func (p plan) bound(version string) (hypervisor.SavedState, error) {
 		bound.Base = append(bound.Base, id)
 	}
 	p.fds, p.opened, p.account, p.saved = descriptors{}, nil, nil, nil
+	p.nics = slices.Clone(p.nics)
+	for i := range p.nics {
+		p.nics[i].fd = 0
+	}
+	slices.SortFunc(p.nics, func(a, b nic) int { return a.port - b.port })
 	h := sha256.New()
-	for _, part := range [][]string{p.platform(), p.dataDisk(), p.guestPort(), p.console(), p.network(), p.devices(), p.display()} {
+	for _, part := range [][]string{p.platform(), p.ports(), p.dataDisk(), p.guestPort(), p.console(), p.network(), p.devices(), p.display()} {
 		text, err := json.Marshal(part)
 		if err != nil {
 			return bound, fmt.Errorf("digest of devices: %w", err)

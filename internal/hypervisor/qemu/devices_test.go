@@ -1,0 +1,341 @@
+package qemu
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/guestwire"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
+	"github.com/dormer-project/dormer/internal/policymatrix"
+)
+
+// hardware starts the tiny guest's machine, changed, and returns it with the
+// Spec it has. It does not wait for the guest.
+func hardware(t *testing.T, cfg Config, change func(*hypervisor.Spec)) (*machine, hypervisor.Spec) {
+	t.Helper()
+	spec := hypervisortest.FindGuest(t, "tiny").Spec(t, hypervisortest.Dir(t))
+	change(&spec)
+	m, err := startHardware(t, cfg, spec)
+	if err != nil {
+		t.Fatalf("start: %v%s", err, hypervisortest.Logs(spec.Dir))
+	}
+	return m, spec
+}
+
+func startHardware(t *testing.T, cfg Config, spec hypervisor.Spec) (*machine, error) {
+	t.Helper()
+	cfg.Accelerator = "tcg"
+	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	started, err := New(cfg).Start(t.Context(), spec, hypervisortest.Secrets())
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		if err := started.Kill(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return started.(*machine), nil
+}
+
+// disc is the image of a disc with a text on it.
+func disc(t *testing.T, text string) string {
+	t.Helper()
+	content := make([]byte, 64<<10)
+	copy(content, text)
+	path := filepath.Join(t.TempDir(), "disc, one.iso")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// attached is what the monitor says of a device; the zero Device when it is not there.
+func attached(t *testing.T, m *machine, id string) hypervisor.Device {
+	t.Helper()
+	list, err := m.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		if d.ID == id {
+			return d
+		}
+	}
+	return hypervisor.Device{}
+}
+
+// Each device is there when the Spec grants it, and only then.
+func TestDevicesFollowTheSpec(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].clipboard", "grants[].fileTransfer", "grants[].printing",
+		"grants[].cdDvd", "grants[].usb", "grants[].audio", "grants[].microphone", "grants[].sharedFolders")
+	iso := disc(t, "x")
+	tests := []struct {
+		name   string
+		change func(*hypervisor.Spec)
+		id     string
+		want   hypervisor.Device
+	}{
+		{"files", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelFiles} }, "channel-files",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.files.0"}},
+		{"clipboard", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelClipboard} }, "channel-clipboard",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.clipboard.0"}},
+		{"folders", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelFolders} }, "channel-folders",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.folders.0"}},
+		{"print", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelPrint} }, "channel-print",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.print.0"}},
+		{"sound", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundOutput }, "sound-codec", hypervisor.Device{Type: "hda-output", Detail: "audio"}},
+		{"sound with microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundDuplex }, "sound-codec", hypervisor.Device{Type: "hda-duplex", Detail: "audio"}},
+		{"microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundInput }, "sound-codec", hypervisor.Device{Type: "hda-micro", Detail: "audio"}},
+		{"USB", func(s *hypervisor.Spec) { s.USB = []hypervisor.USBClass{hypervisor.USBPhone} }, "usb", hypervisor.Device{Type: "qemu-xhci"}},
+		{"disc", func(s *hypervisor.Spec) { s.Optical = iso }, "optical", hypervisor.Device{Type: "ide-cd", Detail: iso}},
+		{"data disk", func(*hypervisor.Spec) {}, "data", hypervisor.Device{Type: "virtio-blk-pci", Detail: hypervisor.SerialData}},
+		{"network", func(s *hypervisor.Spec) { s.Network = hypervisor.NetworkNAT }, "net-0", hypervisor.Device{Type: "virtio-net-pci", Detail: "net"}},
+	}
+	none := func(s *hypervisor.Spec) { s.Data = nil }
+	bare, spec := hardware(t, Config{}, none)
+	if got := hypervisortest.Attached(t, bare); len(got) != 0 {
+		t.Errorf("a machine that is granted nothing has %q", got)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := attached(t, bare, tt.id); got.ID != "" {
+				t.Errorf("without being granted: %+v", got)
+			}
+			m, spec := hardware(t, Config{}, tt.change)
+			tt.want.ID = tt.id
+			if got := attached(t, m, tt.id); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+			if got := hypervisortest.Attached(t, m); !slices.Equal(got, hypervisortest.Granted(spec)) {
+				t.Errorf("%q is attached, and not %q", got, hypervisortest.Granted(spec))
+			}
+			if err := m.Kill(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// All of it again, as far as it comes while the machine runs.
+	spec.Channels = slices.Clone(guestwire.Channels)
+	spec.USB = []hypervisor.USBClass{hypervisor.USBPhone}
+	if parts, err := bare.Apply(t.Context(), spec); err != nil || len(parts) != 0 {
+		t.Fatalf("apply: %q, %v", parts, err)
+	}
+	if got := hypervisortest.Attached(t, bare); !slices.Equal(got, hypervisortest.Granted(spec)) {
+		t.Errorf("plugged in: %q, and not %q", got, hypervisortest.Granted(spec))
+	}
+}
+
+// What the host cannot give is told in a sentence, or refused with all of it.
+func TestHostThatLacksThings(t *testing.T) {
+	cfg := Config{Passt: "no-such-passt", HostMemory: 128}
+	spec := hypervisortest.FindGuest(t, "tiny").Spec(t, hypervisortest.Dir(t))
+	spec.Memory, spec.Network, spec.Sound, spec.Optical = 512, hypervisor.NetworkNAT, hypervisor.SoundDuplex, "/dev/no-such-drive"
+	spec.Strict = true
+	wants := []string{"96 MiB of memory", "passt", "microphone", "/dev/no-such-drive"}
+	_, err := startHardware(t, cfg, spec)
+	if !errors.Is(err, dormer.ErrUnsupported) {
+		t.Fatalf("strict: %v", err)
+	}
+	for _, want := range wants {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in %q", want, err)
+		}
+	}
+	spec.Strict = false
+	m, err := startHardware(t, cfg, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := m.Status(t.Context())
+	if err != nil || len(st.Missing) != len(wants) {
+		t.Fatalf("missing: %q, %v", st.Missing, err)
+	}
+	for i, want := range wants {
+		if !strings.Contains(st.Missing[i], want) {
+			t.Errorf("%q is not about %s", st.Missing[i], want)
+		}
+	}
+	if got := hypervisortest.Attached(t, m); slices.Contains(got, hypervisor.DeviceOptical) || slices.Contains(got, hypervisor.DeviceNetwork(0)) {
+		t.Errorf("attached: %q", got)
+	}
+	var memory struct {
+		Base int64 `json:"base-memory"`
+	}
+	if err := m.monitor.execute(t.Context(), "query-memory-size-summary", nil, &memory); err != nil || memory.Base != 96<<20 {
+		t.Errorf("memory of %d bytes, %v", memory.Base, err)
+	}
+	// What cannot be given waits for no start.
+	if parts, err := m.Apply(t.Context(), spec); err != nil || len(parts) != 0 {
+		t.Errorf("apply of the same: %q, %v", parts, err)
+	}
+}
+
+func TestOpticalMedium(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].cdDvd")
+	one, two := disc(t, "one"), disc(t, "two")
+	m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) { s.Optical = one })
+	change := func(path string, want string, waits ...hypervisor.Part) {
+		t.Helper()
+		spec.Optical = path
+		parts, err := m.Apply(t.Context(), spec)
+		if err != nil || !slices.Equal(parts, waits) {
+			t.Fatalf("insert %q: %q waits, %v", path, parts, err)
+		}
+		if got := attached(t, m, hypervisor.DeviceOptical); got.Detail != want {
+			t.Errorf("the drive has %q, and not %q", got.Detail, want)
+		}
+	}
+	change(two, two)
+	change("", "", hypervisor.PartOptical)
+	change("", "", hypervisor.PartOptical)
+	change(one, one)
+	change(two, two)
+	spec.Optical = filepath.Join(t.TempDir(), "none")
+	if _, err := m.Apply(t.Context(), spec); err == nil {
+		t.Error("a disc that is not there must be an error")
+	}
+	if got := attached(t, m, hypervisor.DeviceOptical); got.Detail != two {
+		t.Errorf("after that the drive has %q", got.Detail)
+	}
+}
+
+// The types of messages of usbredir.
+const (
+	redirHello        = 0
+	redirConnect      = 1
+	redirInterfaces   = 4
+	redirEndpoints    = 5
+	redirFilterReject = 22
+)
+
+// redirect is a USB device of one interface: it says hello and that it is
+// connected, and returns the type of the first message about it that comes
+// back: a rejection, or a request of a guest or controller that has it.
+func redirect(t *testing.T, conn io.ReadWriter, class byte) uint32 {
+	t.Helper()
+	send := func(kind uint32, body []byte) {
+		t.Helper()
+		head := binary.LittleEndian.AppendUint32(nil, kind)
+		head = binary.LittleEndian.AppendUint32(head, uint32(len(body)))
+		head = binary.LittleEndian.AppendUint32(head, 0)
+		if _, err := conn.Write(append(head, body...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hello := make([]byte, 64, 68)
+	copy(hello, "test device")
+	send(redirHello, binary.LittleEndian.AppendUint32(hello, 1<<1|1<<2)) // says its version, takes rejections
+	interfaces := binary.LittleEndian.AppendUint32(nil, 1)
+	interfaces = append(interfaces, make([]byte, 4*32)...)
+	interfaces[4+32] = class
+	send(redirInterfaces, interfaces)
+	endpoints := make([]byte, 3*32)
+	for i := range 32 {
+		endpoints[i] = 255 // none
+	}
+	endpoints[0], endpoints[16] = 0, 0
+	send(redirEndpoints, endpoints)
+	connect := []byte{2, 0, 0, 0} // high speed, classes are the interfaces'
+	connect = binary.LittleEndian.AppendUint16(connect, 0x1234)
+	connect = binary.LittleEndian.AppendUint16(connect, 0x5678)
+	connect = binary.LittleEndian.AppendUint16(connect, 0x0100)
+	send(redirConnect, connect)
+	for {
+		var head [12]byte
+		if _, err := io.ReadFull(conn, head[:]); err != nil {
+			t.Fatalf("answer to the device: %v", err)
+		}
+		kind, length := binary.LittleEndian.Uint32(head[:]), binary.LittleEndian.Uint32(head[4:])
+		if _, err := io.CopyN(io.Discard, conn, int64(length)); err != nil {
+			t.Fatal(err)
+		}
+		if kind != redirHello {
+			return kind
+		}
+	}
+}
+
+// QEMU lets devices of allowed classes through and refuses the others.
+func TestUSBFilter(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].usb")
+	m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) {
+		s.USB = []hypervisor.USBClass{hypervisor.USBStorage, hypervisor.USBPhone}
+	})
+	const storage, printer, input, phone, vendor = 0x08, 0x07, 0x03, 0x02, 0xff
+	check := func(class byte, allowed bool) {
+		t.Helper()
+		conn, err := m.Open(t.Context(), hypervisor.USBSlot(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if d := attached(t, m, hypervisor.DeviceUSBSlot(1)); d.Type != "usb-redir" || d.Detail != usbFilter(spec.USB) {
+			t.Errorf("slot: %+v", d)
+		}
+		deadline := time.AfterFunc(30*time.Second, func() { _ = conn.Close() })
+		defer deadline.Stop()
+		if got := redirect(t, conn, class); (got != redirFilterReject) != allowed {
+			t.Errorf("class %#02x: message %d came back; allowed must be %t", class, got, allowed)
+		}
+	}
+	check(storage, true)
+	check(phone, true)
+	check(printer, false)
+	check(input, false)
+	check(vendor, false)
+
+	conn, err := m.Open(t.Context(), hypervisor.USBSlot(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.USB = []hypervisor.USBClass{hypervisor.USBPrinter, hypervisor.USBOther}
+	if parts, err := m.Apply(t.Context(), spec); err != nil || len(parts) != 0 {
+		t.Fatalf("apply: %q, %v", parts, err)
+	}
+	if d := attached(t, m, hypervisor.DeviceUSBSlot(0)); d.ID != "" {
+		t.Errorf("a device stays although the classes have changed: %+v", d)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, os.ErrClosed) && !strings.Contains(err.Error(), "closed") {
+		t.Errorf("end of the connection: %v", err)
+	}
+	check(printer, true)
+	check(vendor, true)
+	check(storage, false)
+
+	spec.USB = nil
+	if _, err := m.Apply(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Open(t.Context(), hypervisor.USBSlot(0)); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("USB that was taken away: %v", err)
+	}
+}
+
+func TestUSBFilterText(t *testing.T) {
+	for _, tt := range []struct {
+		classes []hypervisor.USBClass
+		want    string
+	}{
+		{nil, "0x01:-1:-1:-1:0|0x02:-1:-1:-1:0|0x0a:-1:-1:-1:0|0x03:-1:-1:-1:0|0x06:-1:-1:-1:0|0x07:-1:-1:-1:0|0x08:-1:-1:-1:0|0x0b:-1:-1:-1:0|0x0e:-1:-1:-1:0|-1:-1:-1:-1:0"},
+		{[]hypervisor.USBClass{hypervisor.USBOther, hypervisor.USBPhone}, "0x01:-1:-1:-1:0|0x02:-1:-1:-1:1|0x0a:-1:-1:-1:1|0x03:-1:-1:-1:0|0x06:-1:-1:-1:0|0x07:-1:-1:-1:0|0x08:-1:-1:-1:0|0x0b:-1:-1:-1:0|0x0e:-1:-1:-1:0|-1:-1:-1:-1:1"},
+	} {
+		if got := usbFilter(tt.classes); got != tt.want {
+			t.Errorf("%q: %s", tt.classes, got)
+		}
+	}
+	if len(usbOrder) != len(usbCodes) || len(usbOrder)+1 != len(hypervisor.USBClasses) {
+		t.Error("a class has no codes")
+	}
+}
