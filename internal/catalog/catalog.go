@@ -15,6 +15,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/vault"
 )
 
 // Images finds the images that workspaces name. The composition root makes it
@@ -24,6 +25,12 @@ type Images interface {
 	// identity of the key that its objects are encrypted under ("" when they
 	// are not). ErrNotFound when there is no such image or version.
 	Resolve(ctx context.Context, image string, number int) (Image, error)
+}
+
+// Secrets knows which secrets the server has: vault.Vault.
+type Secrets interface {
+	// List says which secrets there are.
+	List(ctx context.Context) ([]vault.Secret, error)
 }
 
 // Image is a version of an image.
@@ -40,6 +47,8 @@ type Config struct {
 	// Directories resolve the principals of grants, by the names they have.
 	Directories []access.Mount
 	Images      Images
+	// Secrets are those of the server, which documents name; nil: there are none.
+	Secrets Secrets
 	// Zone is the instance's time zone, in which dates end that name none; nil
 	// is UTC.
 	Zone   *time.Location
@@ -362,6 +371,9 @@ func (c *Catalog) prepare(ctx context.Context, doc, current *policy.Document) ([
 	warnings = append(warnings, gone...)
 	// With the identities that were filled in.
 	if err := policy.Validate(doc); err != nil {
+		return nil, err
+	}
+	if err := c.checkSecrets(ctx, doc); err != nil {
 		return nil, err
 	}
 	if image := doc.Spec.Machine.Image; image.Source == "" || image.Source == policy.SourceServer {

@@ -110,6 +110,7 @@ type Config struct {
 	People     People
 	Events     Events
 	Objects    Objects
+	Joins      Joins
 	Audit      audit.Log
 
 	// Interval is the poll interval; 0 is one minute. The issuer has the same.
@@ -159,6 +160,7 @@ type API struct {
 	joins  *throttle.Limit // attempts to enrol
 	proofs *throttle.Limit // attempts to get a token
 	codes  *throttle.Limit // one-time codes, by client
+	joined *throttle.Limit // joins of domains, by machine
 	fenced atomic.Uint64
 	bodies sync.Pool // of *bytes.Buffer
 }
@@ -189,6 +191,7 @@ func New(cfg Config) (*API, error) {
 		joins:  throttle.New(joinRate, cfg.Now),
 		proofs: throttle.New(proofRate, cfg.Now),
 		codes:  throttle.New(codeRate, cfg.Now),
+		joined: throttle.New(joinedRate, cfg.Now),
 	}
 	a.users = newUsers(cfg.People, cfg.Catalog, cfg.DirectoryAge, cfg.Now, cfg.Logger)
 	a.bodies.New = func() any { return new(bytes.Buffer) }
@@ -217,6 +220,8 @@ func (a *API) routes() []struct {
 		{http.MethodPost, wire.PathSignIn, a.forClient(a.signIn)},
 		{http.MethodPost, wire.PathSignOut, a.forClient(a.signOut)},
 		{http.MethodPost, wire.PathPoll, a.forClient(a.poll)},
+		{http.MethodPost, wire.PathJoin, a.forClient(a.join)},
+		{http.MethodPost, wire.PathOverride, a.forClient(a.override)},
 		{http.MethodGet, wire.PathPolicy + "{hash}", a.forClient(a.policy)},
 		{http.MethodGet, wire.PathObject + "{object...}", a.object},
 	}

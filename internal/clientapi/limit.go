@@ -15,6 +15,8 @@ var (
 	joinRate  = throttle.Rate{Every: 3 * time.Second, Burst: 20}
 	proofRate = throttle.Rate{Every: 200 * time.Millisecond, Burst: 200}
 	codeRate  = throttle.Rate{Every: 5 * time.Second, Burst: 20}
+	// Of joins every attempt counts: each changes an account of the domain.
+	joinedRate = throttle.Rate{Every: 2 * time.Minute, Burst: 5}
 )
 
 // attempt runs f unless whoever key stands for failed too often. Failures that

@@ -23,6 +23,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/report"
+	"github.com/dormer-project/dormer/internal/vault"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -55,6 +56,7 @@ type Config struct {
 	// ImageKey encrypts the objects of images.
 	ImageKey   *imageformat.RepositoryKey
 	Publishers Publishers
+	Secrets    *vault.Vault
 	Reports    *report.Reporter
 	// PublicURL and Authority go into join tokens: where clients find the
 	// server, and the fingerprint of its authority (or enroll.SystemAuthority).

@@ -160,6 +160,12 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{route: "POST /join-tokens", action: "join-token.create", body: rest.NewJoinToken{Name: "x", Unmanaged: true}, out: &join},
 		{route: "DELETE /join-tokens/{id}", action: "join-token.revoke", path: func() string { return "/join-tokens/" + join.ID }},
 		{route: "POST /clients/{id}/orders", action: "client.order", body: rest.NewOrder{Kind: "refresh"}, path: func() string { return "/clients/" + client + "/orders" }},
+		{route: "PUT /secrets/{name}", action: "secret.set", body: rest.NewSecret{Value: "open sesame"}, path: func() string { return "/secrets/join.corp" }},
+		{route: "DELETE /secrets/{name}", action: "secret.delete", path: func() string { return "/secrets/join.corp" }},
+		{route: "POST /deletions/confirm", action: "deletions.confirm", body: rest.ConfirmDeletions{Count: 1}, path: func() string {
+			haltDeletion(t, h)
+			return "/deletions/confirm"
+		}},
 		{route: "POST /clients/{id}/revoke", action: "client.revoke", path: func() string { return "/clients/" + client + "/revoke" }},
 		{route: "POST /image-pushes", action: "image.push", body: rest.NewPush{Name: "third", Manifest: envelope}, out: &push},
 		{route: "POST /image-pushes/{push}/commit", action: "image.commit", body: rest.CommitPush{}, path: func() string {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -133,15 +134,25 @@ func (a *API) orderClient(c *call, in rest.NewOrder) (rest.Order, error) {
 	if err != nil {
 		return rest.Order{}, err
 	}
-	o, err := a.Orders.Order(c.ctx(), lease.OrderRequest{
+	r := lease.OrderRequest{
 		Client: one.ID, Machine: in.Machine, Kind: lease.OrderKind(in.Kind), Reason: in.Reason, By: c.who(), Confirmed: in.Confirm,
-	})
+	}
+	if in.Grace != nil {
+		if most := int64(lease.MaxGrace / time.Second); *in.Grace < 0 || *in.Grace > most {
+			return rest.Order{}, dormer.Invalidf("grace_seconds", "must be from 0 to %d", most)
+		}
+		r.Grace = new(time.Duration(*in.Grace) * time.Second)
+	}
+	o, err := a.Orders.Order(c.ctx(), r)
 	if err != nil {
 		return rest.Order{}, err
 	}
 	detail := string(o.Kind)
 	if o.Machine != "" {
 		detail += " machine " + string(o.Machine)
+	}
+	if in.Grace != nil {
+		detail += fmt.Sprintf(" after %s", *r.Grace)
 	}
 	return rest.Order{ID: o.ID}, c.audit("client.order", named(one.Host.Name, id), detail)
 }
@@ -156,6 +167,7 @@ func (a *API) listMachines(c *call, _ rest.None) (rest.List[rest.Machine], error
 		items[i] = rest.Machine{
 			ID: m.ID, Client: m.Client, User: m.User, Workspace: m.Workspace, ComputerName: m.ComputerName, Created: m.Created,
 			State: m.State, Detail: m.Detail, Image: m.Image, Guest: m.Guest, Reported: m.Reported,
+			PolicyRevision: m.Follows.Revision, Locked: m.Follows.Locked, AtNextStart: m.Follows.AtNextStart, NotEnforced: m.Follows.NotEnforced,
 		}
 	}
 	return rest.List[rest.Machine]{Items: items}, nil

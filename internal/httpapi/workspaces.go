@@ -41,6 +41,9 @@ type WorkspaceWriter interface {
 
 // Workspaces is what the API needs of the catalog.
 type Workspaces interface {
+	// NameSecret returns the names of the workspaces that name a secret of the
+	// server.
+	NameSecret(ctx context.Context, secret string) ([]string, error)
 	WorkspaceReader
 	WorkspaceWriter
 	WorkspaceExplainer

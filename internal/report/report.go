@@ -136,8 +136,14 @@ type StatusRow struct {
 	LastConnected *time.Time `json:"last_connected,omitempty"`
 	ClientVersion string     `json:"client_version,omitempty"`
 	// PolicyRevision is the revision of the workspace that is current on the
-	// server.
+	// server, HeldRevision the one whose policy the client holds.
 	PolicyRevision dormer.Revision `json:"policy_revision,omitempty"`
+	HeldRevision   dormer.Revision `json:"held_revision,omitempty"`
+	Locked         bool            `json:"locked,omitempty"`
+	// AtNextStart are the fields of the policy that the machine takes over when it
+	// starts next, NotEnforced those that its client does nothing for.
+	AtNextStart []string `json:"at_next_start,omitempty"`
+	NotEnforced []string `json:"not_enforced,omitempty"`
 	// Image is NAME/NUMBER, or UnknownImage.
 	Image   string `json:"image,omitempty"`
 	Revoked bool   `json:"revoked,omitempty"`
@@ -233,6 +239,8 @@ func (r *Reporter) machineRow(row StatusRow, m lease.Machine, workspaces map[dor
 	if w, ok := workspaces[m.Workspace]; ok {
 		row.Workspace, row.PolicyRevision = w.Name, w.Number
 	}
+	row.HeldRevision, row.Locked = m.Follows.Revision, m.Follows.Locked
+	row.AtNextStart, row.NotEnforced = m.Follows.AtNextStart, m.Follows.NotEnforced
 	row.Image = UnknownImage
 	if m.Image != "" {
 		row.Image = cmp.Or(r.c.ImageName(m.Image), string(m.Image))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/directory/join"
 	"github.com/dormer-project/dormer/internal/directory/ldap"
 	"github.com/dormer-project/dormer/internal/directory/openid"
 	"github.com/dormer-project/dormer/internal/name"
@@ -37,6 +38,16 @@ type DirectoryConfig struct {
 	GuardAttempts    int       `toml:"guard_attempts" doc:"How many wrong passwords must be left before the domain locks an account: with fewer none is tried, so that nobody is locked out by way of this server. -1: the guard is off."`
 
 	Schema SchemaConfig `toml:"schema"`
+	Join   JoinConfig   `toml:"join"`
+}
+
+// JoinConfig is the section [directories.join], of domains that machines of
+// workspaces join.
+type JoinConfig struct {
+	BindUser         string `toml:"bind_user" doc:"Account that prepares computers for one join each, as \"svc-join@corp.example.com\", with the few rights that docs/directories.md names. Empty: this server prepares none. This section is for type \"active-directory\" alone."`
+	BindPasswordFile string `toml:"bind_password_file" doc:"File with its password, readable by the server's user alone."`
+	Keytab           string `toml:"keytab" doc:"Its keytab instead of a password. Windows guests need a password."`
+	OU               string `toml:"ou" doc:"Distinguished name of where computers are placed whose workspace names no place, as \"OU=Guests,DC=corp,DC=example,DC=com\". Empty: the container Computers."`
 }
 
 // SchemaConfig is the section [directories.schema], for LDAP servers other
@@ -263,6 +274,7 @@ func (c *Config) checkDirectory(add complain, i int, d DirectoryConfig) {
 	} else if len(d.Trusts) > 0 {
 		add(at("trusts"), `counts only with type "active-directory"`)
 	}
+	d.checkJoin(add, at)
 	for j, other := range c.Directories[:i] {
 		for key, same := range map[string]bool{
 			"domain":  d.Domain != "" && (strings.EqualFold(d.Domain, other.Domain) || containsFold(other.UPNSuffixes, d.Domain)),
@@ -277,6 +289,41 @@ func (c *Config) checkDirectory(add complain, i int, d DirectoryConfig) {
 			}
 		}
 	}
+}
+
+// checkJoin checks the section [directories.join].
+func (d DirectoryConfig) checkJoin(add complain, at func(key string) string) {
+	j := d.Join
+	if j == (JoinConfig{}) {
+		return
+	}
+	checkFile(add, at("join.bind_password_file"), j.BindPasswordFile, false)
+	checkFile(add, at("join.keytab"), j.Keytab, false)
+	switch {
+	case d.Type != ldap.ActiveDirectory:
+		add(at("join"), `counts only with type "active-directory"`)
+		return
+	case j.BindUser == "":
+		add(at("join.bind_user"), "is missing: the account that prepares computers")
+		return
+	}
+	config := d.joins("")
+	if j.BindPasswordFile != "" {
+		config.Directory.Password = func() (string, error) { return "", nil } // it is only asked whether there is one
+	}
+	tried, err := join.New(config)
+	add.fields(err, func(called string) string { return at("join." + called) })
+	if err == nil {
+		add.fields(tried.Close(), at)
+	}
+}
+
+// joins returns the configuration of what prepares computers, without what is
+// read from files.
+func (d DirectoryConfig) joins(instance dormer.InstanceID) join.Config {
+	c := d.ldap()
+	c.BindUser, c.Keytab = d.Join.BindUser, d.Join.Keytab
+	return join.Config{Directory: c, OU: d.Join.OU, Instance: instance}
 }
 
 func containsFold(all []string, s string) bool {

@@ -140,6 +140,7 @@ func (s *Server) Background(ctx context.Context) error {
 		every("ended sessions on clients", usersInterval, s.access.FollowUsers),
 		every("images", sweepInterval, s.sweepImages),
 		every("retention", sweepInterval, s.retain),
+		every("prepared computers", refreshInterval, s.joins.TakeBack),
 		every("first operator", sweepInterval, s.first.tidy),
 		{name: "directories", run: s.examinePeople},
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/clientapi"
 	"github.com/dormer-project/dormer/internal/directory"
+	"github.com/dormer-project/dormer/internal/domainjoin"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/httpapi"
@@ -34,6 +35,7 @@ import (
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/vault"
 )
 
 // Deps are what the server takes from its surroundings. All fields are needed
@@ -79,6 +81,8 @@ type Server struct {
 	issuer    *lease.Issuer
 	ingester  *event.Ingester
 	reports   *report.Reporter
+	vault     *vault.Vault
+	joins     *domainjoin.Service
 	clients   *clientapi.API
 
 	publicURLs []string
@@ -105,7 +109,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openStores, s.makeAccess, s.makeTLS, s.makeServices, s.makeHandler, s.firstStart,
+		s.openData, s.openStores, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeJoins, s.makeClients, s.makeHandler, s.firstStart,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -260,8 +264,8 @@ func (s *Server) makeServices(ctx context.Context) error {
 	}
 	s.catalog, err = catalog.New(ctx, catalog.Config{
 		Store: s.state, Policies: s.state, Directories: s.people.mounts,
-		Images: catalogImages{images: s.images},
-		Zone:   zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
+		Images: catalogImages{images: s.images}, Secrets: s.vault,
+		Zone: zone, Now: s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("load workspaces: %w", err)
@@ -287,10 +291,10 @@ func (s *Server) makeServices(ctx context.Context) error {
 		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}, Events: s.events, ImageName: names.name,
 		ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
 	})
-	return s.makeClients()
+	return nil
 }
 
-func (s *Server) makeClients() error {
+func (s *Server) makeClients(context.Context) error {
 	var err error
 	s.clients, err = clientapi.New(clientapi.Config{
 		Instance: s.instance, Epoch: s.epoch, RootKey: s.keys.root.Public(), Answers: s.keys.instance,
@@ -299,12 +303,12 @@ func (s *Server) makeClients() error {
 			return clientapi.KeySet{Version: version, Signed: signed}
 		},
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
-		Objects: s.images, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		Objects: s.images, Joins: s.joins, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
 		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge), TimeZone: s.cfg.TimeZone, SavePasswords: s.cfg.Clients.SavePasswords, Domains: s.cfg.domains(),
-		Replicas:     !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
-		Address:      func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
-		Fenced:       s.fence,
-		Now:          s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
+		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
+		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
+		Fenced:   s.fence,
+		Now:      s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	return err
 }

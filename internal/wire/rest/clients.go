@@ -65,10 +65,11 @@ type ClientRun struct {
 
 // NewOrder makes a client do something at its next poll.
 type NewOrder struct {
-	Kind    string           `json:"kind" doc:"stop, delete or refresh"`
-	Machine dormer.MachineID `json:"machine,omitempty" doc:"needed for stop and delete"`
+	Kind    string           `json:"kind" doc:"lock, stop, delete or refresh"`
+	Machine dormer.MachineID `json:"machine,omitempty" doc:"needed for delete; absent: all of the client's"`
 	Reason  string           `json:"reason" doc:"shown to the user"`
 	Confirm bool             `json:"confirm,omitempty" doc:"also if many machines are being deleted"`
+	Grace   *int64           `json:"grace_seconds,omitempty" doc:"for how many seconds a machine that runs goes on after the warning, for stop and delete; absent: at once for stop, what the policy says for delete"`
 }
 
 // Order is an order that waits for its client.
@@ -89,4 +90,27 @@ type Machine struct {
 	Image        dormer.ImageID     `json:"image,omitempty"`
 	Guest        string             `json:"guest,omitempty"`
 	Reported     *time.Time         `json:"reported,omitempty"`
+	// What follows is as the client reports it.
+	PolicyRevision dormer.Revision `json:"policy_revision,omitempty" doc:"revision of the workspace whose policy the client holds"`
+	Locked         bool            `json:"locked,omitempty"`
+	AtNextStart    []string        `json:"at_next_start,omitempty" doc:"fields of the policy that the machine takes over when it starts next"`
+	NotEnforced    []string        `json:"not_enforced,omitempty" doc:"fields of the policy that the client does nothing for"`
+}
+
+// Deletion is a machine that its policy wants deleted, and that waits.
+type Deletion struct {
+	Machine     dormer.MachineID   `json:"machine"`
+	Client      dormer.ClientID    `json:"client"`
+	User        string             `json:"user"`
+	Workspace   dormer.WorkspaceID `json:"workspace"`
+	Revision    dormer.Revision    `json:"revision" doc:"of the workspace, that says so"`
+	Reason      string             `json:"reason"`
+	State       string             `json:"state" doc:"halted until it is confirmed; confirmed until the client polls"`
+	Since       time.Time          `json:"since"`
+	ConfirmedBy string             `json:"confirmed_by,omitempty"`
+}
+
+// ConfirmDeletions lets deletions go on that were halted.
+type ConfirmDeletions struct {
+	Count int `json:"count" doc:"how many are halted; refused when that has changed"`
 }

@@ -23,7 +23,11 @@ type StatusRow struct {
 	Connected      bool             `json:"connected"`
 	LastConnected  *time.Time       `json:"last_connected,omitempty"`
 	ClientVersion  string           `json:"client_version,omitempty"`
-	PolicyRevision dormer.Revision  `json:"policy_revision,omitempty"`
+	PolicyRevision dormer.Revision  `json:"policy_revision,omitempty" doc:"of the workspace, that is current on the server"`
+	HeldRevision   dormer.Revision  `json:"held_revision,omitempty" doc:"whose policy the client holds"`
+	Locked         bool             `json:"locked,omitempty"`
+	AtNextStart    []string         `json:"at_next_start,omitempty" doc:"fields of the policy that the machine takes over when it starts next"`
+	NotEnforced    []string         `json:"not_enforced,omitempty" doc:"fields of the policy that the client does nothing for"`
 	Image          string           `json:"image,omitempty" doc:"NAME/NUMBER"`
 	Revoked        bool             `json:"revoked,omitempty"`
 }
