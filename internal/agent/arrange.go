@@ -202,6 +202,9 @@ func (m *machine) arrangeWorks(what string) {
 // setUp returns nil when the first-time setup of the guest is finished, or there
 // is none.
 func (m *machine) setUp() error {
+	if err := m.setupPending(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.policy == nil || len(m.policy.Setup.Actions) == 0 || m.vm == nil {

@@ -51,6 +51,8 @@ const (
 
 	// FileMachine, in a machine's folder, is its record with its lease.
 	FileMachine = "machine.json"
+	// FileSetup, in a machine's folder, is how far its first-time setup has come.
+	FileSetup = "setup.json"
 	// DirDisks, in a machine's folder, belongs to the hypervisor.
 	DirDisks = "vm"
 	// DirBoot, in a machine's folder, holds what its image boots directly.

@@ -16,6 +16,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/setup"
 	"github.com/dormer-project/dormer/internal/workspace"
 )
 
@@ -107,6 +108,7 @@ type machine struct {
 	fetchTold []event.Code
 	mended    time.Time // when the image was last looked through, by the wall clock
 
+	setup    *setup.Runner // of setup.go; nil until it is asked for
 	warned   warning
 	signedOn signedOn
 	update   update

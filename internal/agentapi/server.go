@@ -69,6 +69,7 @@ type Agent interface {
 	Machines
 	Desks
 	Life
+	Setups
 }
 
 type peerKey struct{}

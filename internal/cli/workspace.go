@@ -27,7 +27,7 @@ func newWorkspace(a *app) *cobra.Command {
 	return group(cmd,
 		newWorkspaceList(a), newWorkspaceShow(a), newWorkspaceCreate(a), newWorkspaceEdit(a),
 		newWorkspaceClone(a), newWorkspaceRename(a), newWorkspaceDelete(a),
-		newWorkspaceExport(a), newWorkspaceImport(a), newWorkspaceHistory(a), newWorkspaceValidate(a),
+		newWorkspaceExport(a), newWorkspaceImport(a), newWorkspaceHistory(a), newWorkspaceValidate(a), newWorkspaceNamePreview(a),
 		newWorkspaceWhy(a), newWorkspacePrincipals(a),
 	)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -16,6 +17,13 @@ const maxComputerName = 15
 // machinePart is how many characters of a machine's identity a name carries:
 // 30 bits.
 const machinePart = 6
+
+// reservedNames are names that domains keep for themselves, as far as they can
+// be made of letters, digits and hyphens.
+var reservedNames = []string{
+	"ANONYMOUS", "BATCH", "BUILTIN", "DIALUP", "DOMAIN", "ENTERPRISE", "GATEWAY", "GW", "INTERACTIVE", "INTERNET", "LOCAL", "LOCALHOST",
+	"NETWORK", "NULL", "PROXY", "RESTRICTED", "SELF", "SERVER", "SERVICE", "SYSTEM", "TAC", "USERS", "WORLD",
+}
 
 // randomLetters are what # stands for: no letter that is read as a digit.
 const randomLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -112,6 +120,15 @@ func CheckComputerName(pattern string) error {
 	return nil
 }
 
+// ComputerNameWarning says what is allowed in a pattern but probably not meant, or
+// nothing.
+func ComputerNameWarning(pattern string) string {
+	if uniqueByChance(pattern) {
+		return "has fewer than 3 random characters, which give too few names for many machines"
+	}
+	return ""
+}
+
 // uniqueByChance reports whether a pattern relies on fewer than 3 random
 // characters alone.
 func uniqueByChance(pattern string) bool {
@@ -129,6 +146,20 @@ func ExpandComputerName(pattern string, vars NameVars, random io.Reader) (string
 	if err != nil {
 		return "", fmt.Errorf("computer name: pattern %w", err)
 	}
+	// Chance may give a name that no computer may have.
+	for range nameDraws {
+		var name string
+		if name, err = expandPieces(pieces, vars, random); err == nil || !strings.Contains(pattern, "#") {
+			return name, err
+		}
+	}
+	return "", err
+}
+
+// nameDraws is how often random characters are drawn for one name.
+const nameDraws = 20
+
+func expandPieces(pieces []piece, vars NameVars, random io.Reader) (string, error) {
 	values := map[string]string{
 		"user": vars.User, "domain": vars.Domain, "host": vars.Host, "workspace": vars.Workspace, "machine": vars.Machine,
 	}
@@ -166,6 +197,8 @@ func ExpandComputerName(pattern string, vars NameVars, random io.Reader) (string
 		return "", errors.New("computer name: nothing is left of it that a computer name may contain")
 	case strings.Trim(out, "0123456789") == "":
 		return "", errors.New("computer name: would be all digits, which a computer name must not be")
+	case slices.Contains(reservedNames, out):
+		return "", fmt.Errorf("computer name: would be %s, which is reserved", out)
 	}
 	return out, nil
 }

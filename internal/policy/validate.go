@@ -42,8 +42,8 @@ func Warnings(d *Document) []dormer.FieldError {
 		c.add("spec.machine.image.source", "a local packed image is valid only on the computer of the administrator who has it, or in a deployment package; clients cannot fetch it")
 	default:
 	}
-	if pattern := d.Spec.Setup.ComputerName; pattern != "" && uniqueByChance(pattern) {
-		c.add("spec.setup.computerName", "has fewer than 3 random characters, which give too few names for many machines")
+	if warning := ComputerNameWarning(d.Spec.Setup.ComputerName); warning != "" {
+		c.add("spec.setup.computerName", "%s", warning)
 	}
 	if len(d.Grants) == 0 {
 		c.add("grants", "nobody is granted this workspace")
