@@ -31,6 +31,9 @@ const FileLinks = "links"
 // maxLinks is the longest FileLinks, in bytes.
 const maxLinks = 4 << 10
 
+// queueLength is how many frames wait in a macvtap for the machine.
+const queueLength = 1000
+
 // linkPattern is what our own links are called. Nothing else is ever removed.
 var linkPattern = regexp.MustCompile(`^dm[tv][0-9a-f]{10}$`)
 
@@ -198,10 +201,10 @@ func openMacvtap(dir, name string, parent netlink.Link, mac net.HardwareAddr) (_
 		return nil, err
 	}
 	adapter := parent.Attrs().Name
-	macvtap := &netlink.Macvtap{Macvlan: netlink.Macvlan{
-		LinkAttrs: netlink.LinkAttrs{Name: name, ParentIndex: parent.Attrs().Index, HardwareAddr: mac, MTU: parent.Attrs().MTU},
-		Mode:      netlink.MACVLAN_MODE_BRIDGE,
-	}}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex, attrs.HardwareAddr, attrs.MTU = name, parent.Attrs().Index, mac, parent.Attrs().MTU
+	attrs.TxQLen = queueLength
+	macvtap := &netlink.Macvtap{Macvlan: netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}}
 	if err := netlink.LinkAdd(macvtap); err != nil {
 		return nil, fmt.Errorf("make macvtap on %s: %w", adapter, err)
 	}
