@@ -113,6 +113,7 @@ spec:
       - {name: off, command: x, enabled: false}
       - {name: hello, command: echo hello, shortcut: true}
   setup:
+    computerName: VM-####
     actions:
       - restart: {}
       - joinDomain: {domain: corp.example.test, credentials: given, account: joiner, passwordSecret: join-password}

@@ -77,6 +77,7 @@ func checkDocument(d *Document) []dormer.FieldError {
 	c.web(&d.Spec.Web)
 	c.setup(&d.Spec)
 	c.network(&d.Spec.Network)
+	c.acrossTabs(&d.Spec)
 	c.performance(&d.Spec.Performance)
 	c.grants(d.Grants)
 	if len(c.fields) == 0 && tooLarge(d) {

@@ -93,6 +93,9 @@ func (c *checker) offline(at string, g *Grant) {
 	if is(g.DeleteWhen.Offline) && o.Allow == OfflineNone {
 		c.add(at+".deleteWhen.offline", "contradicts %s.offline.allow, which is none: every loss of the server would delete the machine", at)
 	}
+	if g.AtLimit.Action == LimitDelete && o.Allow == OfflineNone {
+		c.add(at+".atLimit.action", "delete contradicts %s.offline.allow, which is none: every loss of the server would delete the machine", at)
+	}
 	if is(g.DeleteWhen.Expired) && g.Expires == nil {
 		c.add(at+".deleteWhen.expired", "is given without %s.expires", at)
 	}

@@ -98,6 +98,25 @@ func (c *checker) network(n *Network) {
 	c.distinct(at+".suffixes.list", n.Suffixes.List)
 }
 
+// acrossTabs checks what contradicts a field of another tab.
+func (c *checker) acrossTabs(s *Spec) {
+	if s.Network.Mode == NetworkBridged && s.General.UnmanagedClients != UnmanagedRefuse {
+		c.add("spec.network.mode", "bridged contradicts spec.general.unmanagedClients, which is allow (the default): an agent that belongs to its user must not open the host's network to a guest; set that to refuse")
+	}
+	if s.Network.Mode == NetworkNone && len(s.Applications.NetworkDrives) > 0 {
+		c.add("spec.applications.networkDrives", "contradict spec.network.mode, which is none")
+	}
+	m := &s.Machine
+	if m.Lock.Idle != nil && m.SuspendIdle != nil && *m.SuspendIdle <= *m.Lock.Idle {
+		c.add("spec.machine.lock.idle", "must be shorter than spec.machine.suspendIdle: a machine that is suspended does not lock any more")
+	}
+	for i, a := range s.Setup.Actions {
+		if a.JoinDomain != nil && s.Setup.ComputerName == "" {
+			c.add(index("spec.setup.actions", i)+".joinDomain", "needs a name of its own for each machine: give spec.setup.computerName")
+		}
+	}
+}
+
 func (c *checker) dns(d *DNS) {
 	const at = "spec.network.dns"
 	switch {

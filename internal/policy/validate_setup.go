@@ -57,6 +57,18 @@ func (c *checker) action(at string, s *Spec, i int) {
 	if !off(s.Machine.Revertible) && (set > 1 || set == 1 && a.RenameComputer == nil) {
 		c.add(at, "contradicts spec.machine.revertible, which is true (the default): a revertible workspace may only rename the computer")
 	}
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"renameComputer", a.RenameComputer != nil},
+		{"joinDomain", a.JoinDomain != nil},
+		{"disableAutomaticSignOn", a.DisableAutomaticSignOn != nil},
+	} {
+		if f.set && a.Once == OnceWorkspace {
+			c.add(at+".once", "workspace contradicts %s.%s: what that changes is in the system, which an update of the image replaces", at, f.name)
+		}
+	}
 	if a.RenameComputer != nil && s.Setup.ComputerName == "" {
 		c.add(at+".renameComputer", "needs a name: give spec.setup.computerName")
 	}
@@ -150,6 +162,9 @@ func (c *checker) runCommand(at string, r *RunCommand, mode SetupMode) {
 	c.number(at+".successStatus", r.SuccessStatus, -1<<31, 1<<32-1)
 	c.text(at+".progress", r.Progress)
 	c.text(at+".failure", r.Failure)
+	if off(r.Wait) && r.Password != "" && r.Password != PasswordNone {
+		c.add(at+".password", "contradicts %s.wait, which is false: the password would outlive the step", at)
+	}
 	if off(r.Wait) {
 		for _, f := range []struct {
 			name string

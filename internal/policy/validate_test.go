@@ -15,7 +15,13 @@ func TestValidateRefuses(t *testing.T) {
 	grant := func(s string) string {
 		return "grants:\n  - principal: {kind: user, name: alice}\n    " + strings.ReplaceAll(s, "\n", "\n    ") + "\n"
 	}
-	action := func(s string) string { return persistent + "  setup:\n    actions:\n      - " + s + "\n" }
+	action := func(s string) string {
+		name := "    computerName: VM-####\n"
+		if strings.Contains(s, "renameComputer: {}}") {
+			name = ""
+		}
+		return persistent + "  setup:\n" + name + "    actions:\n      - " + s + "\n"
+	}
 	app := func(s string) string {
 		return "  applications:\n    published:\n      - {name: a, command: /bin/a" + s + "}\n"
 	}
@@ -31,10 +37,19 @@ func TestValidateRefuses(t *testing.T) {
 		"window without a beginning":   {persistent + "    guestUpdates: {length: 1h}\n", "spec.machine.guestUpdates.from", ""},
 		"window too long":              {persistent + "    guestUpdates: {from: \"02:00\", length: 13h}\n", "spec.machine.guestUpdates.length", ""},
 		"idle too short":               {"    lock: {idle: 5s}\n", "spec.machine.lock.idle", ""},
-		"join domain, revertible":      {"  setup:\n    actions:\n      - joinDomain: {domain: corp.example.test}\n", "spec.setup.actions[0]", "spec.machine.revertible"},
+		"join domain, revertible":      {"  setup:\n    computerName: VM-####\n    actions:\n      - joinDomain: {domain: corp.example.test}\n", "spec.setup.actions[0]", "spec.machine.revertible"},
+		"join without a name":          {persistent + "  setup:\n    actions:\n      - joinDomain: {domain: corp.example.test}\n", "spec.setup.actions[0].joinDomain", "spec.setup.computerName"},
+		"join without a network":       {action("joinDomain: {userDomain: true}") + "  network: {mode: none}\n", "spec.setup.actions[0].joinDomain", "spec.network.mode"},
+		"check without a network":      {action("checkConnectivity: {address: a.test, port: 1}") + "  network: {mode: none}\n", "spec.setup.actions[0].checkConnectivity", "spec.network.mode"},
+		"join once for all images":     {action("{once: workspace, joinDomain: {userDomain: true}}"), "spec.setup.actions[0].once", "spec.setup.actions[0].joinDomain"},
+		"password outlives its step":   {action("runCommand: {path: /a, wait: false, password: stdin}"), "spec.setup.actions[0].runCommand.password", "spec.setup.actions[0].runCommand.wait"},
+		"bridged on users' agents":     {"  network: {mode: bridged}\n", "spec.network.mode", "spec.general.unmanagedClients"},
+		"drives without a network":     {"  network: {mode: none}\n  applications: {networkDrives: [{letter: H, path: '\\\\s\\d'}]}\n", "spec.applications.networkDrives", "spec.network.mode"},
+		"suspended before it locks":    {"    suspendIdle: 10m\n    lock: {idle: 10m}\n", "spec.machine.lock.idle", "spec.machine.suspendIdle"},
+		"delete at every loss, limit":  {grant("atLimit: {action: delete}\noffline: {allow: none}"), "grants[0].atLimit.action", "grants[0].offline.allow"},
 		"two actions in one":           {action("{restart: {}, disableAutomaticSignOn: {}}"), "spec.setup.actions[0]", "exactly one"},
 		"no action":                    {action("{name: x}"), "spec.setup.actions[0]", "exactly one"},
-		"rename without a name":        {action("renameComputer: {}"), "spec.setup.actions[0].renameComputer", "spec.setup.computerName"},
+		"rename without a name":        {action("{renameComputer: {}}"), "spec.setup.actions[0].renameComputer", "spec.setup.computerName"},
 		"join without a domain":        {action("joinDomain: {}"), "spec.setup.actions[0].joinDomain.domain", "userDomain"},
 		"join both":                    {action("joinDomain: {userDomain: true, domain: a.test}"), "spec.setup.actions[0].joinDomain.userDomain", "domain"},
 		"bad organizational unit":      {action("joinDomain: {userDomain: true, organizationalUnit: Guests}"), "spec.setup.actions[0].joinDomain.organizationalUnit", "OU="},
