@@ -81,50 +81,59 @@ func TestDevicesFollowTheSpec(t *testing.T) {
 	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].clipboard", "grants[].fileTransfer", "grants[].printing",
 		"grants[].cdDvd", "grants[].usb", "grants[].audio", "grants[].microphone", "grants[].sharedFolders")
 	iso := disc(t, "x")
-	tests := []struct {
+	type row struct {
 		name   string
 		change func(*hypervisor.Spec)
 		id     string
 		want   hypervisor.Device
-	}{
-		{"files", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelFiles} }, "channel-files",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.files.0"}},
-		{"clipboard", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelClipboard} }, "channel-clipboard",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.clipboard.0"}},
-		{"folders", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelFolders} }, "channel-folders",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.folders.0"}},
-		{"print", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{guestwire.ChannelPrint} }, "channel-print",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.print.0"}},
-		{"sound", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundOutput }, "sound-codec", hypervisor.Device{Type: "hda-output", Detail: "audio"}},
-		{"sound with microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundDuplex }, "sound-codec", hypervisor.Device{Type: "hda-duplex", Detail: "audio"}},
-		{"microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundInput }, "sound-codec", hypervisor.Device{Type: "hda-micro", Detail: "audio"}},
-		{"USB", func(s *hypervisor.Spec) { s.USB = []hypervisor.USBClass{hypervisor.USBPhone} }, "usb", hypervisor.Device{Type: "qemu-xhci"}},
-		{"disc", func(s *hypervisor.Spec) { s.Optical = iso }, "optical", hypervisor.Device{Type: "ide-cd", Detail: iso}},
-		{"data disk", func(*hypervisor.Spec) {}, "data", hypervisor.Device{Type: "virtio-blk-pci", Detail: hypervisor.SerialData}},
-		{"network", func(s *hypervisor.Spec) { s.Network = hypervisor.NetworkNAT }, "net-0", hypervisor.Device{Type: "virtio-net-pci", Detail: "net"}},
 	}
-	none := func(s *hypervisor.Spec) { s.Data = nil }
-	bare, spec := hardware(t, Config{}, none)
+	// Each group is one machine, since a start takes seconds.
+	groups := [][]row{{
+		{"files", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelFiles) }, "channel-files",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.files.0"}},
+		{"sound", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundOutput }, "sound-codec", hypervisor.Device{Type: "hda-output", Detail: "audio"}},
+		{"network", func(s *hypervisor.Spec) { s.Network = hypervisor.NetworkNAT }, "net-0", hypervisor.Device{Type: "virtio-net-pci", Detail: "net"}},
+	}, {
+		{"clipboard", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelClipboard) }, "channel-clipboard",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.clipboard.0"}},
+		{"sound with microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundDuplex }, "sound-codec", hypervisor.Device{Type: "hda-duplex", Detail: "audio"}},
+		{"USB", func(s *hypervisor.Spec) { s.USB = []hypervisor.USBClass{hypervisor.USBPhone} }, "usb", hypervisor.Device{Type: "qemu-xhci"}},
+		{"data disk", func(s *hypervisor.Spec) { s.Data = &hypervisor.DataDisk{Size: 1 << 20, Label: "d", MountPoint: "/d"} }, "data",
+			hypervisor.Device{Type: "virtio-blk-pci", Detail: hypervisor.SerialData}},
+	}, {
+		{"folders", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelFolders) }, "channel-folders",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.folders.0"}},
+		{"print", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelPrint) }, "channel-print",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.print.0"}},
+		{"microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundInput }, "sound-codec", hypervisor.Device{Type: "hda-micro", Detail: "audio"}},
+		{"disc", func(s *hypervisor.Spec) { s.Optical = iso }, "optical", hypervisor.Device{Type: "ide-cd", Detail: iso}},
+	}}
+	bare, spec := hardware(t, Config{}, func(s *hypervisor.Spec) { s.Data = nil })
 	if got := hypervisortest.Attached(t, bare); len(got) != 0 {
 		t.Errorf("a machine that is granted nothing has %q", got)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := attached(t, bare, tt.id); got.ID != "" {
-				t.Errorf("without being granted: %+v", got)
-			}
-			m, spec := hardware(t, Config{}, tt.change)
-			tt.want.ID = tt.id
-			if got := attached(t, m, tt.id); got != tt.want {
-				t.Errorf("got %+v, want %+v", got, tt.want)
-			}
-			if got := hypervisortest.Attached(t, m); !slices.Equal(got, hypervisortest.Granted(spec)) {
-				t.Errorf("%q is attached, and not %q", got, hypervisortest.Granted(spec))
-			}
-			if err := m.Kill(t.Context()); err != nil {
-				t.Error(err)
+	for _, group := range groups {
+		m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) {
+			s.Data = nil
+			for _, r := range group {
+				r.change(s)
 			}
 		})
+		for _, r := range group {
+			r.want.ID = r.id
+			if got := attached(t, m, r.id); got != r.want {
+				t.Errorf("%s: got %+v, want %+v", r.name, got, r.want)
+			}
+			if got := attached(t, bare, r.id); got.ID != "" {
+				t.Errorf("%s without being granted: %+v", r.name, got)
+			}
+		}
+		if got := hypervisortest.Attached(t, m); !slices.Equal(got, hypervisortest.Granted(spec)) {
+			t.Errorf("%q is attached, and not %q", got, hypervisortest.Granted(spec))
+		}
+		if err := m.Kill(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	// All of it again, as far as it comes while the machine runs.
 	spec.Channels = slices.Clone(guestwire.Channels)
@@ -221,48 +230,89 @@ const (
 )
 
 // redirect is a USB device of one interface: it says hello and that it is
-// connected, and returns the type of the first message about it that comes
-// back: a rejection, or a request of a guest or controller that has it.
-func redirect(t *testing.T, conn io.ReadWriter, class byte) uint32 {
+// connected, and returns a channel that is closed when it is rejected.
+func redirect(t *testing.T, conn io.ReadWriter, class byte) <-chan struct{} {
 	t.Helper()
+	identity := make([]byte, 4) // of a message; it has 8 bytes once both have said hello
 	send := func(kind uint32, body []byte) {
 		t.Helper()
 		head := binary.LittleEndian.AppendUint32(nil, kind)
 		head = binary.LittleEndian.AppendUint32(head, uint32(len(body)))
-		head = binary.LittleEndian.AppendUint32(head, 0)
-		if _, err := conn.Write(append(head, body...)); err != nil {
+		if _, err := conn.Write(slices.Concat(head, identity, body)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	receive := func() (uint32, error) {
+		head := make([]byte, 8+len(identity))
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return 0, err
+		}
+		_, err := io.CopyN(io.Discard, conn, int64(binary.LittleEndian.Uint32(head[4:])))
+		return binary.LittleEndian.Uint32(head), err
+	}
 	hello := make([]byte, 64, 68)
 	copy(hello, "test device")
-	send(redirHello, binary.LittleEndian.AppendUint32(hello, 1<<1|1<<2)) // says its version, takes rejections
+	// It says its version, takes rejections, knows the size of packets, and has long identities and lengths.
+	send(redirHello, binary.LittleEndian.AppendUint32(hello, 1<<1|1<<2|1<<4|1<<5|1<<6))
+	if kind, err := receive(); err != nil || kind != redirHello {
+		t.Fatalf("QEMU begins with message %d, %v", kind, err)
+	}
+	identity = make([]byte, 8)
 	interfaces := binary.LittleEndian.AppendUint32(nil, 1)
 	interfaces = append(interfaces, make([]byte, 4*32)...)
 	interfaces[4+32] = class
 	send(redirInterfaces, interfaces)
-	endpoints := make([]byte, 3*32)
+	endpoints := make([]byte, 3*32+2*32)
 	for i := range 32 {
 		endpoints[i] = 255 // none
 	}
-	endpoints[0], endpoints[16] = 0, 0
+	for _, i := range []int{0, 16} { // the control endpoint, both ways
+		endpoints[i] = 0
+		endpoints[3*32+2*i] = 64
+	}
 	send(redirEndpoints, endpoints)
 	connect := []byte{2, 0, 0, 0} // high speed, classes are the interfaces'
 	connect = binary.LittleEndian.AppendUint16(connect, 0x1234)
 	connect = binary.LittleEndian.AppendUint16(connect, 0x5678)
 	connect = binary.LittleEndian.AppendUint16(connect, 0x0100)
 	send(redirConnect, connect)
-	for {
-		var head [12]byte
-		if _, err := io.ReadFull(conn, head[:]); err != nil {
-			t.Fatalf("answer to the device: %v", err)
+	rejected := make(chan struct{})
+	go func() {
+		for {
+			switch kind, err := receive(); {
+			case err != nil:
+				return
+			case kind == redirFilterReject:
+				close(rejected)
+				return
+			}
 		}
-		kind, length := binary.LittleEndian.Uint32(head[:]), binary.LittleEndian.Uint32(head[4:])
-		if _, err := io.CopyN(io.Discard, conn, int64(length)); err != nil {
+	}()
+	return rejected
+}
+
+// accepted reports whether a slot has taken the device that is redirected to it.
+func accepted(t *testing.T, m *machine, slot int, rejected <-chan struct{}) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var is bool
+		path := treeNamed + "/" + hypervisor.DeviceUSBSlot(slot)
+		if err := m.monitor.execute(ctx, "qom-get", map[string]any{"path": path, "property": "attached"}, &is); err != nil {
 			t.Fatal(err)
 		}
-		if kind != redirHello {
-			return kind
+		if is {
+			return true
+		}
+		select {
+		case <-rejected:
+			return false
+		case <-ctx.Done():
+			t.Fatal("the device is neither taken nor rejected")
+		case <-tick.C:
 		}
 	}
 }
@@ -284,10 +334,8 @@ func TestUSBFilter(t *testing.T) {
 		if d := attached(t, m, hypervisor.DeviceUSBSlot(1)); d.Type != "usb-redir" || d.Detail != usbFilter(spec.USB) {
 			t.Errorf("slot: %+v", d)
 		}
-		deadline := time.AfterFunc(30*time.Second, func() { _ = conn.Close() })
-		defer deadline.Stop()
-		if got := redirect(t, conn, class); (got != redirFilterReject) != allowed {
-			t.Errorf("class %#02x: message %d came back; allowed must be %t", class, got, allowed)
+		if got := accepted(t, m, 1, redirect(t, conn, class)); got != allowed {
+			t.Errorf("class %#02x: it is let through: %t", class, got)
 		}
 	}
 	check(storage, true)

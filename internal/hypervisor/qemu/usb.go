@@ -83,11 +83,8 @@ func (m *machine) dropSlot(ctx context.Context, s *slot) error {
 		return nil
 	}
 	_ = s.Conn.Close() // ends who reads from it; QEMU may have closed its end already
-	id := hypervisor.DeviceUSBSlot(s.number)
-	if err := m.unplug(ctx, id, unplugTime); err != nil {
-		return err
-	}
-	return m.dropSocket(ctx, charPrefix+id)
+	// Its character device goes with it.
+	return m.unplug(ctx, hypervisor.DeviceUSBSlot(s.number), unplugTime)
 }
 
 // dropSlots ends all redirections. m.holding.changing is held.
