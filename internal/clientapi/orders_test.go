@@ -2,10 +2,15 @@ package clientapi_test
 
 import (
 	"errors"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/wire"
 )
@@ -168,4 +173,121 @@ func TestComputerNamesAreUnique(t *testing.T) {
 		}
 		names[name] = true
 	}
+}
+
+// TestNoNameIsLeft: a machine whose pattern gives no free name is not given
+// until one is free; one that exists keeps what it is called.
+func TestNoNameIsLeft(t *testing.T) {
+	s := newServer(t)
+	s.user("alice")
+	raw := "apiVersion: dormer/v1\nkind: Workspace\nmetadata: {name: Office}\nspec:\n  machine: {image: {name: office}, revertible: false}\n" +
+		"  setup: {computerName: '{host}-VM'}\ngrants:\n  - principal: {kind: user, name: alice}\n"
+	w := must2(s.catalog.Create(t.Context(), []byte(raw), "admin", ""))(t)
+	first, second := s.client(true), s.client(true) // both on hosts called pc-1
+	for _, c := range []*client{first, second} {
+		if err := c.signIn("alice", password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.poll()
+	if name := first.one().ComputerName; name != "PC-1-VM" {
+		t.Fatalf("computer name %q", name)
+	}
+	for range 2 {
+		a := second.poll()
+		if len(a.Leases) > 0 || len(a.Withdrawn) != 1 || !strings.Contains(a.Withdrawn[0].Reason, "setup.computerName") {
+			t.Fatalf("answer to a client without a name for its machine: %+v", a)
+		}
+		s.restart() // the refusal holds
+	}
+	o := must(s.issuer.Order(t.Context(), lease.OrderRequest{Client: first.id, Machine: first.one().Machine, Kind: lease.OrderDelete, Reason: "x"}))(t)
+	first.sessions = nil
+	first.report(wire.OrderResult{Order: o.ID})
+	second.poll()
+	if name := second.one().ComputerName; name != "PC-1-VM" {
+		t.Errorf("computer name %q", name)
+	}
+	// Neither another image nor another pattern renames it.
+	s.images.set("office", catalog.Image{ID: imageID("b"), Number: 2, KeyID: repositoryKey})
+	if err := s.catalog.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	must2(s.catalog.Commit(t.Context(), w.Workspace, []byte(strings.Replace(raw, "{host}-VM", "NEW-###", 1)), w.ETag, "admin", ""))(t)
+	second.poll()
+	if l := second.one(); l.ComputerName != "PC-1-VM" || l.Image != imageID("b") {
+		t.Errorf("after an update: %q on %s", l.ComputerName, l.Image)
+	}
+}
+
+// TestPatternForAMachineThatIsThere: it keeps its image's name.
+func TestPatternForAMachineThatIsThere(t *testing.T) {
+	s, c, w := ready(t)
+	raw := strings.Replace(string(document("Office", "office", "alice")), "grants:", "  setup: {computerName: 'PC-####'}\ngrants:", 1)
+	must2(s.catalog.Commit(t.Context(), w.Workspace, []byte(raw), w.ETag, "admin", ""))(t)
+	c.poll()
+	if l := c.one(); l.ComputerName != "" {
+		t.Errorf("the machine is called %q now", l.ComputerName)
+	}
+}
+
+// TestComputerNamesOnTwoServers: two servers that do not know of each other's
+// machines give no name twice.
+func TestComputerNamesOnTwoServers(t *testing.T) {
+	s := newServer(t)
+	s.user("alice")
+	raw := "apiVersion: dormer/v1\nkind: Workspace\nmetadata: {name: Office}\nspec:\n  machine: {image: {name: office}, revertible: false}\n" +
+		"  setup: {computerName: 'PC-#'}\ngrants:\n  - principal: {kind: user, name: alice}\n"
+	must2(s.catalog.Create(t.Context(), []byte(raw), "admin", ""))(t)
+	var clients []*client
+	for range 12 {
+		c := s.client(true)
+		if err := c.signIn("alice", password); err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, c)
+	}
+	other := s.replica()
+	var polls sync.WaitGroup
+	for i, c := range clients {
+		if i%2 == 1 {
+			c.s = other
+		}
+		polls.Go(func() {
+			if _, err := c.send(c.request()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	polls.Wait()
+	names := map[string]bool{}
+	for _, c := range clients {
+		name := c.one().ComputerName
+		if name == "" || names[name] {
+			t.Errorf("computer name %q", name)
+		}
+		names[name] = true
+	}
+}
+
+// TestWhatMachinesFollow: what clients report of their policies is kept.
+func TestWhatMachinesFollow(t *testing.T) {
+	s, c, _ := ready(t)
+	q := c.request()
+	q.Machines[0].PolicyRevision, q.Machines[0].Locked = 7, true
+	q.Machines[0].AtNextStart, q.Machines[0].NotEnforced = []string{"network.mode"}, []string{"web.rules", "general.frame"}
+	a := must(c.send(q))(t)
+	if a.TimeZone != "Europe/Berlin" {
+		t.Errorf("the instance's zone is told as %q", a.TimeZone)
+	}
+	if err := s.api.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web.rules", "general.frame"}}
+	if diff := cmp.Diff(want, must(s.state.Machines(t.Context()))(t)[0].Follows); diff != "" {
+		t.Error(diff)
+	}
+	q = c.request()
+	q.Machines[0].AtNextStart = make([]string, 201)
+	_, err := c.send(q)
+	wantKind(t, err, dormer.ErrInvalid)
 }

@@ -154,6 +154,7 @@ type server struct {
 	images   *images
 	submit   *eventsOf
 	groups   *peopleOf
+	joins    *joins
 	api      *clientapi.API
 	http     http.Handler
 
@@ -261,11 +262,12 @@ func (s *server) start() {
 	t.Cleanup(func() { stop(); <-done })
 	s.submit = &eventsOf{Events: ingester}
 	s.groups = &peopleOf{People: s.people}
+	s.joins = &joins{}
 	signed := must(s.keySet.Sign(s.root))(t)
 	s.api = must(clientapi.New(clientapi.Config{
 		Instance: s.instance, Epoch: s.epoch, RootKey: s.root.Public(), KeySet: func() clientapi.KeySet { return clientapi.KeySet{Version: s.keySet.Version, Signed: signed} },
 		Answers: s.key, Enrollment: s.enroll, Catalog: s.catalog, Issuer: s.issuer, People: s.groups, Events: s.submit,
-		Objects: objects{"pack/abc": []byte("0123456789")}, Audit: state, Fenced: func(e dormer.Epoch) { s.heard = append(s.heard, e) },
+		Objects: objects{"pack/abc": []byte("0123456789")}, Joins: s.joins, TimeZone: "Europe/Berlin", Audit: state, Fenced: func(e dormer.Epoch) { s.heard = append(s.heard, e) },
 		Now: s.clock.Now, Random: rand.Reader, Logger: logger,
 	}))(t)
 	s.http = s.api
