@@ -44,6 +44,7 @@ type Guest struct {
 	cfg   Config
 	input *activity
 
+	channels  channels
 	arranging sync.Mutex // held while who is signed on, and what is theirs, changes
 
 	mu           sync.Mutex // guards the fields below
@@ -77,6 +78,7 @@ func (g *Guest) path(name string) string { return filepath.Join(g.cfg.Root, name
 func (g *Guest) Run(ctx context.Context) error {
 	go g.input.watch(ctx, g.cfg.Log)
 	go g.care(ctx)
+	go g.serveChannels(ctx)
 	tick := time.NewTicker(reopen)
 	defer tick.Stop()
 	var last string

@@ -18,6 +18,9 @@ const usage = `dormer-guest is Dormer's agent inside a virtual machine.
   dormer-guest uninstall                           remove it
   dormer-guest check [--json]                      say what keeps the system from becoming an image
   dormer-guest prepare [--yes] [--json]            make that good; the last step before the system is packed
+  dormer-guest copy                                put standard input where the host takes it as the clipboard
+  dormer-guest paste                               print what the host has put on the clipboard
+  dormer-guest print [--printer NAME] FILE         print on a printer of the host
   dormer-guest version                             print the version
 `
 
@@ -58,6 +61,8 @@ func Main(ctx context.Context, version string, args []string, stdout, stderr io.
 		return Uninstall("/")
 	case "check", "prepare":
 		return checkOrPrepare(ctx, version, flags, args, stdout)
+	case "copy", "paste", "print", filesCommand:
+		return channelCommand(ctx, flags, args, stdout)
 	case "version":
 		_, err := fmt.Fprintln(stdout, "dormer-guest", version)
 		return err

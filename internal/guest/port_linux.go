@@ -12,20 +12,22 @@ import (
 	"github.com/dormer-project/dormer/internal/guestwire"
 )
 
-// findPort finds the device of the port. Links by name are udev's work and may
+func findPort() (string, error) { return findPortNamed(guestwire.PortName) }
+
+// findPortNamed finds the device of a port. Links by name are udev's work and may
 // come later than the device or never.
-func findPort() (string, error) {
+func findPortNamed(port string) (string, error) {
 	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
 	if err != nil {
 		return "", err
 	}
 	for _, file := range names {
 		name, err := os.ReadFile(file)
-		if err == nil && strings.TrimSpace(string(name)) == guestwire.PortName {
+		if err == nil && strings.TrimSpace(string(name)) == port {
 			return filepath.Join("/dev", filepath.Base(filepath.Dir(file))), nil
 		}
 	}
-	return "", fmt.Errorf("port %s: %w", guestwire.PortName, dormer.ErrNotFound)
+	return "", fmt.Errorf("port %s: %w", port, dormer.ErrNotFound)
 }
 
 // virtioPort is a character device that reads as ended while the host's end is

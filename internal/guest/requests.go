@@ -44,6 +44,10 @@ var requests = map[guestwire.Method]request{
 	guestwire.MethodJoin:     answers((*Guest).join),
 	guestwire.MethodConnect:  does((*Guest).connect),
 
+	guestwire.MethodReopen:   does((*Guest).reopenChannels),
+	guestwire.MethodFolders:  answers((*Guest).mountFolders),
+	guestwire.MethodPrinters: does((*Guest).setPrinters),
+
 	guestwire.MethodNoAutoSignOn: plain((*Guest).noAutoSignOn),
 	guestwire.MethodCheck: func(ctx context.Context, g *Guest, _ *conversation, _ guestwire.Frame) (any, func() error, error) {
 		return guestwire.CheckResult{Findings: g.check(ctx)}, nil, nil

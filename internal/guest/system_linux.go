@@ -30,7 +30,7 @@ func capabilities() []guestwire.Capability {
 		guestwire.CapStatus, guestwire.CapMount, guestwire.CapFile, guestwire.CapHostname,
 		guestwire.CapTimeZone, guestwire.CapClock, guestwire.CapDNS, guestwire.CapRegional, guestwire.CapNotify, guestwire.CapLock,
 		guestwire.CapSignOn, guestwire.CapDrives, guestwire.CapJoin, guestwire.CapConnect, guestwire.CapAutoSign, guestwire.CapCheck,
-		guestwire.CapSecret, guestwire.CapCount,
+		guestwire.CapSecret, guestwire.CapCount, guestwire.CapOnce, guestwire.CapChannels, guestwire.CapFolders, guestwire.CapPrinters,
 	}
 }
 

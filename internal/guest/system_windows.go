@@ -26,7 +26,9 @@ func capabilities() []guestwire.Capability {
 	}
 }
 
-func findPort() (string, error) { return `\\.\Global\` + guestwire.PortName, nil }
+func findPort() (string, error) { return findPortNamed(guestwire.PortName) }
+
+func findPortNamed(port string) (string, error) { return `\\.\Global\` + port, nil }
 
 func openPort(path string) (io.ReadWriteCloser, error) { return os.OpenFile(path, os.O_RDWR, 0) }
 
