@@ -146,10 +146,11 @@ func (p *program) serve(ctx context.Context, f File, log *slog.Logger) (err erro
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
 	driver := process.New(process.Config{
-		Command: []string{executable, machineCommand}, ProbeFile: filepath.Join(f.State, FileProbe), Log: log, Now: time.Now,
+		Command: []string{executable, machineCommand}, ProbeFile: filepath.Join(f.State, FileProbe), Bridges: f.Bridges, Log: log, Now: time.Now,
 	})
 	a, err := New(Config{StateDir: filepath.Clean(f.State), Managed: !p.user, Version: p.version, Built: built()}, Deps{
-		Driver: driver, Images: images, Time: clocks, Random: rand.Reader, Logger: log, Host: ThisHost, OwnUID: uint32(os.Getuid()),
+		WatchNetwork: watchNetwork(f.Bridges),
+		Driver:       driver, Images: images, Time: clocks, Random: rand.Reader, Logger: log, Host: ThisHost, OwnUID: uint32(os.Getuid()),
 	})
 	if err != nil {
 		return err

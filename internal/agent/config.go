@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -25,6 +27,9 @@ type File struct {
 	Images string `toml:"images"`
 	// Socket is where local users reach the agent.
 	Socket string `toml:"socket"`
+	// Bridges are patterns of the names of the host's adapters that workspaces may
+	// be bridged to, where their policy wants it.
+	Bridges []string `toml:"bridges"`
 	// LogLevel is debug, info, warn or error; LogFormat text or json.
 	LogLevel  string `toml:"log_level"`
 	LogFormat string `toml:"log_format"`
@@ -44,6 +49,10 @@ const explanation = `# Configuration of dormer-agent. What is not set has the de
 # Unix socket on which users of the computer reach the agent.
 #socket = %q
 
+# Network adapters of this computer that workspaces may be bridged to where their
+# policy says so: names or patterns, as ["eth0", "br*"]. [] allows none.
+#bridges = %s
+
 # How much is logged: "debug", "info", "warn" or "error"; and as "text" or "json".
 #log_level = %q
 #log_format = %q
@@ -51,8 +60,17 @@ const explanation = `# Configuration of dormer-agent. What is not set has the de
 
 // Explain writes a configuration file in which every setting is explained.
 func (f File) Explain(w io.Writer) error {
-	_, err := fmt.Fprintf(w, explanation, f.State, f.Images, f.Socket, f.LogLevel, f.LogFormat)
+	_, err := fmt.Fprintf(w, explanation, f.State, f.Images, f.Socket, list(f.Bridges), f.LogLevel, f.LogFormat)
 	return err
+}
+
+// list is a list as TOML has it.
+func list(values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(v)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // DefaultFile returns the defaults: of the system service, or of an agent that
@@ -60,9 +78,10 @@ func (f File) Explain(w io.Writer) error {
 func DefaultFile(user bool, env func(string) string) File {
 	f := File{
 		State: "/var/lib/dormer-agent/state", Images: "/var/lib/dormer-agent/images", Socket: agentapi.SystemSocket,
-		LogLevel: "info", LogFormat: "text",
+		Bridges: []string{"*"}, LogLevel: "info", LogFormat: "text",
 	}
 	if user {
+		f.Bridges = nil
 		or := func(name, below string) string {
 			if dir := env(name); filepath.IsAbs(dir) {
 				return dir
@@ -151,6 +170,11 @@ func (f File) Validate() error {
 				message = "must be set, since XDG_RUNTIME_DIR is not"
 			}
 			invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: s.path, Message: message})
+		}
+	}
+	for i, pattern := range f.Bridges {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: fmt.Sprintf("bridges[%d]", i), Message: "must be an adapter's name or a pattern, as br*"})
 		}
 	}
 	if _, err := f.logger(io.Discard); err != nil {

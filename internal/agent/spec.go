@@ -111,7 +111,7 @@ func (m *machine) network(p *policy.Effective) (hypervisor.Network, []string) {
 	default:
 		out = slices.DeleteFunc(out, func(n string) bool { return !slices.Contains(m.record.Adapters, n) })
 	}
-	return hypervisor.NetworkBridged, out
+	return hypervisor.NetworkBridged, out[:min(len(out), hypervisor.MaxBridges)]
 }
 
 // literal leaves only * with a meaning in the patterns of package path.

@@ -196,8 +196,8 @@ func TestConfigFile(t *testing.T) {
 		State: "/s/dormer/agent", Images: "/home/anna/.local/share/dormer/images", Socket: "/run/user/7/dormer/agent.sock",
 		LogLevel: "info", LogFormat: "text",
 	}
-	if got != want {
-		t.Errorf("%+v", got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 	var b strings.Builder
 	if err := got.Explain(&b); err != nil {
@@ -210,7 +210,7 @@ func TestConfigFile(t *testing.T) {
 			lines[i] = l[1:]
 		}
 	}
-	if again, err := ParseFile([]byte(strings.Join(lines, "\n")), DefaultFile(false, env)); err != nil || again != want {
+	if again, err := ParseFile([]byte(strings.Join(lines, "\n")), DefaultFile(false, env)); err != nil || !cmp.Equal(again, want) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for _, tt := range []struct {

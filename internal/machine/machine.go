@@ -70,13 +70,17 @@ type Config struct {
 
 // Main runs the process with the arguments that driver process gives it, without
 // the program's name and "machine": --dir DIR [--probe-file FILE]
-// [--uids FIRST-LAST] [--uid-registry DIR].
+// [--uids FIRST-LAST] [--uid-registry DIR] [--bridge PATTERN]...
 func Main(ctx context.Context, cfg Config, args []string) error {
 	flags := flag.NewFlagSet("machine", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&cfg.Dir, "dir", "", "directory of the machine")
 	flags.StringVar(&cfg.QEMU.ProbeFile, "probe-file", "", "file that remembers which accelerator boots")
 	flags.StringVar(&cfg.QEMU.Accounts.Registry, "uid-registry", cfg.QEMU.Accounts.Registry, "folder that says which machine has which user id")
+	flags.Func("bridge", "adapters of the host that the machine may be bridged to", func(pattern string) error {
+		cfg.QEMU.Bridges = append(cfg.QEMU.Bridges, pattern)
+		return nil
+	})
 	flags.Func("uids", "user ids of machines", func(text string) (err error) {
 		cfg.QEMU.Accounts.First, cfg.QEMU.Accounts.Count, err = account.Parse(text)
 		return err

@@ -104,7 +104,7 @@ func TestKilledWhileSaving(t *testing.T) {
 	if err := m.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, delay := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond} {
+	for _, delay := range []time.Duration{0, 40 * time.Millisecond, 80 * time.Millisecond, 150 * time.Millisecond, 300 * time.Millisecond} {
 		if !exists(hypervisor.FileSavedState) {
 			break
 		}

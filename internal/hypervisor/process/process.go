@@ -42,7 +42,7 @@ const (
 type Config struct {
 	// Command is the machine process's program with its first arguments; the
 	// driver adds "--dir DIR" and, if they are set, "--probe-file FILE",
-	// "--uids FIRST-LAST" and "--uid-registry DIR".
+	// "--uids FIRST-LAST", "--uid-registry DIR" and "--bridge PATTERN" for each.
 	Command []string
 	// Env are variables beside the few that every machine process gets.
 	Env []string
@@ -51,8 +51,11 @@ type Config struct {
 	// Accounts are the users that machines run as when the agent is root; what
 	// is empty is the default of package account.
 	Accounts account.Range
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Bridges are patterns of the names of the host's adapters that machines may be
+	// bridged to; empty allows none.
+	Bridges []string
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Driver implements hypervisor.Driver.
@@ -76,7 +79,7 @@ func New(cfg Config) *Driver {
 	}
 	return &Driver{
 		cfg:      cfg,
-		probe:    qemu.New(qemu.Config{ProbeFile: cfg.ProbeFile, Accounts: cfg.Accounts, Log: cfg.Log, Now: cfg.Now}),
+		probe:    qemu.New(qemu.Config{ProbeFile: cfg.ProbeFile, Accounts: cfg.Accounts, Bridges: cfg.Bridges, Log: cfg.Log, Now: cfg.Now}),
 		starting: map[string]bool{},
 	}
 }
@@ -184,6 +187,9 @@ func (d *Driver) spawn(ctx context.Context, dir string, secrets hypervisor.Secre
 	}
 	if d.cfg.Accounts.Registry != "" {
 		args = append(args, "--uid-registry", d.cfg.Accounts.Registry)
+	}
+	for _, pattern := range d.cfg.Bridges {
+		args = append(args, "--bridge", pattern)
 	}
 	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // outlives ctx and this process
 	cmd.Env = environment(d.cfg.Env)
