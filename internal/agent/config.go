@@ -81,7 +81,7 @@ func DefaultFile(user bool, env func(string) string) File {
 		Bridges: []string{"*"}, LogLevel: "info", LogFormat: "text",
 	}
 	if user {
-		f.Bridges = nil
+		f.Bridges = []string{}
 		or := func(name, below string) string {
 			if dir := env(name); filepath.IsAbs(dir) {
 				return dir
