@@ -17,7 +17,11 @@ export DORMER_TEST_ALL=1
 tools=$(scripts/tools.sh) || exit 1
 mkdir -p build
 record=build/suites.jsonl
-rm -f "$record" build/summary.txt
+rm -f "$record" build/summary.txt build/policy-matrix*.jsonl
+# What the tests exercise of the workspace document, for policy-matrix.sh --from. A
+# name of its own for each run: results from Go's cache would record nothing.
+export DORMER_POLICY_MATRIX=$PWD/build/policy-matrix.$$.jsonl
+: >"$DORMER_POLICY_MATRIX"
 failed=0
 
 # suite NAME BUDGET [-plain] -- COMMAND...
@@ -68,5 +72,6 @@ if [[ ${#in_machines[@]} -gt 0 ]]; then
   suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
 fi
 
+mv "$DORMER_POLICY_MATRIX" build/policy-matrix.jsonl
 "$tools/testrun" -record "$record" -report | tee build/summary.txt
 exit "$failed"

@@ -6,7 +6,10 @@ package policymatrix
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
+
+	"github.com/dormer-project/dormer/internal/policy"
 )
 
 // How says how a field was exercised.
@@ -37,10 +40,21 @@ type Record struct {
 	Pass  bool   `json:"pass"`
 }
 
+// known reports whether a workspace document has that field.
+func known(field string) bool {
+	return slices.ContainsFunc(policy.Enforcements(), func(e policy.Enforcement) bool { return e.Path == field })
+}
+
 // Exercised notes, when the test ends, that it exercised these fields, written
-// as in docs/policy.md: "spec.machine.onStop", "grants[].clipboard".
+// as in docs/policy.md: "spec.machine.onStop", "grants[].clipboard". A field that
+// does not exist fails the test.
 func Exercised(t testing.TB, how How, fields ...string) {
 	t.Helper()
+	for _, field := range fields {
+		if !known(field) {
+			t.Errorf("policy matrix: %s is no field of the workspace document that does not divide into others; docs/policy.md lists them", field)
+		}
+	}
 	path := os.Getenv(Variable)
 	if path == "" {
 		return
