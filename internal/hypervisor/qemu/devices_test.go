@@ -79,7 +79,7 @@ func attached(t *testing.T, m *machine, id string) hypervisor.Device {
 // Each device is there when the Spec grants it, and only then.
 func TestDevicesFollowTheSpec(t *testing.T) {
 	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].clipboard", "grants[].fileTransfer", "grants[].printing",
-		"grants[].cdDvd", "grants[].usb", "grants[].audio", "grants[].microphone", "grants[].sharedFolders")
+		"grants[].opticalDrive", "grants[].usb", "grants[].audio", "grants[].microphone", "grants[].sharedFolders")
 	iso := disc(t, "x")
 	type row struct {
 		name   string
@@ -192,7 +192,7 @@ func TestHostThatLacksThings(t *testing.T) {
 }
 
 func TestOpticalMedium(t *testing.T) {
-	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].cdDvd")
+	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].opticalDrive")
 	one, two := disc(t, "one"), disc(t, "two")
 	m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) { s.Optical = one })
 	change := func(path string, want string, waits ...hypervisor.Part) {
