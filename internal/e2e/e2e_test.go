@@ -26,22 +26,9 @@ type suite struct {
 // TestEndToEnd runs the product. Its parts share one server and its images; each
 // has a client of its own and may be run alone.
 func TestEndToEnd(t *testing.T) {
-	guest := os.Getenv("DORMER_TEST_GUEST")
-	if guest == "" {
-		const missing = "DORMER_TEST_GUEST is not set: the folder that scripts/testguest.sh prints"
-		if os.Getenv("DORMER_TEST_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	s := &suite{guest: guest}
-	s.makeFolder(t)
-	s.buildPrograms(t)
-	s.instance = s.newInstance(t)
-	tests := []struct {
-		name string
-		run  func(*suite, *testing.T)
-	}{
+	s := newSuite(t)
+	s.instance = s.newInstance(t, "")
+	s.run(t, []part{
 		{"journey", (*suite).journey},
 		{"agent killed", (*suite).agentKilled},
 		{"server killed", (*suite).serverKilled},
@@ -56,12 +43,34 @@ func TestEndToEnd(t *testing.T) {
 		{"damaged client", (*suite).damagedClient},
 		{"damaged repository", (*suite).damagedRepository},
 		{"other authority", (*suite).otherAuthority},
+	})
+}
+
+// part is one test of a suite.
+type part struct {
+	name string
+	run  func(*suite, *testing.T)
+}
+
+// newSuite skips the test where there are no test guests.
+func newSuite(t *testing.T) *suite {
+	t.Helper()
+	s := &suite{guest: os.Getenv("DORMER_TEST_GUEST")}
+	if s.guest == "" {
+		missing(t, "DORMER_TEST_GUEST: the folder that scripts/testguest.sh prints")
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+	s.makeFolder(t)
+	s.buildPrograms(t)
+	return s
+}
+
+func (s *suite) run(t *testing.T, parts []part) {
+	t.Helper()
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) {
 			began := time.Now()
 			t.Cleanup(func() { t.Logf("took %.1f s", time.Since(began).Seconds()) })
-			test.run(s, t)
+			p.run(s, t)
 		})
 	}
 }

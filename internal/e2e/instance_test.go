@@ -35,7 +35,8 @@ type packed struct {
 	New   int64  `json:"new"`
 }
 
-func (s *suite) newInstance(t *testing.T) *instance {
+// newInstance starts a server; more is added to its settings.
+func (s *suite) newInstance(t *testing.T, more string) *instance {
 	t.Helper()
 	began := time.Now()
 	i := &instance{s: s, admin: s.newPerson(t, "admin"), packed: map[string]packed{}, password: "a long enough password"}
@@ -44,7 +45,7 @@ func (s *suite) newInstance(t *testing.T) *instance {
 	i.config = filepath.Join(i.admin.dir, "dormerd.toml")
 	i.url = "https://localhost:" + port(address)
 	i.wire = newWire(t, address)
-	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n\n[clients]\npoll_interval = \"1s\"\n", i.dir, address, i.wire.url)
+	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n\n[clients]\npoll_interval = \"1s\"\n%s", i.dir, address, i.wire.url, more)
 	write(t, i.config, text)
 	logged(t, i.log)
 	i.start(t)
@@ -101,7 +102,7 @@ func (i *instance) probe(ctx context.Context) string {
 func (i *instance) image(t *testing.T, version string) string {
 	t.Helper()
 	if _, ok := i.packed[version]; !ok {
-		guest := map[string]string{"tiny/1": "tiny", "system/1": "v1", "system/2": "v2"}[version]
+		guest := map[string]string{"tiny/1": "tiny", "system/1": "v1", "system/2": "v2", "desk/1": "desk"}[version]
 		i.packed[version] = i.push(t, version, filepath.Join(i.s.guest, guest))
 	}
 	name, _, _ := strings.Cut(version, "/")
