@@ -64,8 +64,17 @@ func (g *Guest) exec(ctx context.Context, r guestwire.ExecRequest, stream func(g
 		cmd.Stdout, cmd.Stderr = stdout, stderr
 		cmd.Stdin = bytes.NewReader(r.Stdin)
 	}
+	if r.Once != "" {
+		if err := g.begin(r.Once); err != nil {
+			return guestwire.ExecResult{}, err
+		}
+	}
 	if err := cmd.Start(); err != nil {
-		return guestwire.ExecResult{}, startError(cmd.Path, err)
+		err = startError(cmd.Path, err)
+		if r.Once != "" {
+			err = errors.Join(err, g.unbegun(r.Once))
+		}
+		return guestwire.ExecResult{}, err
 	}
 	pid := cmd.Process.Pid
 	if r.Detach {
