@@ -30,7 +30,7 @@ var capabilities = []guestwire.Capability{
 	guestwire.CapFile, guestwire.CapHostname, guestwire.CapTimeZone, guestwire.CapClock, guestwire.CapDNS, guestwire.CapRegional,
 	guestwire.CapNotify, guestwire.CapLock, guestwire.CapSignOn, guestwire.CapDrives, guestwire.CapJoin, guestwire.CapConnect,
 	guestwire.CapAutoSign, guestwire.CapCheck, guestwire.CapSecret, guestwire.CapCount, guestwire.CapChannels, guestwire.CapFolders,
-	guestwire.CapPrinters,
+	guestwire.CapPrinters, guestwire.CapOnce,
 }
 
 // Ask implements hypervisor.Machine.

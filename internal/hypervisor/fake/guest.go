@@ -23,6 +23,8 @@ type Guest struct {
 	Accounts   []string
 	Joined     *guestwire.JoinRequest
 	AutoSignOn bool
+	// Once are the commands that are never begun a second time.
+	Once []string
 
 	// Of this run:
 
@@ -55,7 +57,7 @@ func newGuest(spec hypervisor.Spec, before *Guest) *Guest {
 	if before != nil {
 		g = &Guest{
 			Hostname: before.Hostname, TimeZone: before.TimeZone, DNS: before.DNS, Regional: before.Regional,
-			Accounts: before.Accounts, Joined: before.Joined, AutoSignOn: before.AutoSignOn,
+			Accounts: before.Accounts, Joined: before.Joined, AutoSignOn: before.AutoSignOn, Once: before.Once,
 		}
 	}
 	if spec.ComputerName != "" {
@@ -71,6 +73,7 @@ func newGuest(spec hypervisor.Spec, before *Guest) *Guest {
 // clone returns a copy that nobody else changes.
 func (g *Guest) clone() Guest {
 	c := *g
+	c.Once = slices.Clone(g.Once)
 	c.Accounts, c.Notes, c.Printers = slices.Clone(g.Accounts), slices.Clone(g.Notes), slices.Clone(g.Printers)
 	c.Connects, c.Reopened, c.Mounted = slices.Clone(g.Connects), slices.Clone(g.Reopened), slices.Clone(g.Mounted)
 	c.Applications, c.Asked, c.Findings = slices.Clone(g.Applications), slices.Clone(g.Asked), slices.Clone(g.Findings)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +107,13 @@ func (m *machine) Exec(ctx context.Context, request guestwire.ExecRequest) (gues
 		return guestwire.ExecResult{}, fmt.Errorf("run command in machine: %w", err)
 	}
 	m.host.mu.Lock()
+	if request.Once != "" && slices.Contains(m.guest.Once, request.Once) {
+		m.host.mu.Unlock()
+		return guestwire.ExecResult{}, fmt.Errorf("run command in machine: it was begun before: %w", dormer.ErrExists)
+	}
+	if request.Once != "" {
+		m.guest.Once = append(m.guest.Once, request.Once)
+	}
 	m.used = m.host.now()
 	m.pid++
 	pid, answer := m.pid, m.host.answer
