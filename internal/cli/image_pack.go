@@ -19,6 +19,7 @@ import (
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/imagepack"
 	"github.com/dormer-project/dormer/internal/imagesync"
+	"github.com/dormer-project/dormer/internal/preparation"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -120,7 +121,10 @@ computer: zero blocks are left out, blocks that the newest version on the server
 holds are not stored again, the rest is compressed, encrypted with the
 repository's key and signed with yours. What was cut short goes on where it
 stopped when the command is repeated. A description names several disks, a
-kernel to boot directly, and where the user's data disk belongs.`,
+kernel to boot directly, and where the user's data disk belongs.
+
+What keeps the system on the disk from being a good image is told as warnings:
+'dormer-guest prepare', run in the guest before, sets most of it.`,
 		Example: "  dormer image pack office office.qcow2\n  dormer image pack demo-guest guest.json",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			out, err := a.packedDir(dir, args[0])
@@ -135,7 +139,13 @@ kernel to boot directly, and where the user's data disk belongs.`,
 			if err != nil {
 				return err
 			}
-			return a.say(packedImage{args[0], p.Image, p.Manifest.Sizes, p.NewBytes(), out},
+			unprepared := preparation.Warnings(p.Preparation)
+			if !a.json {
+				for _, w := range unprepared {
+					a.warn("%s", printable(w))
+				}
+			}
+			return a.say(packedImage{args[0], p.Image, p.Manifest.Sizes, p.NewBytes(), out, unprepared},
 				"Packed %s: %s full, %s packed, %s of it new. Upload it with 'dormer image push %s'.",
 				args[0], size(p.Manifest.Sizes.Full), size(p.Manifest.Sizes.Packed), size(p.NewBytes()), args[0])
 		}),
@@ -153,6 +163,8 @@ type packedImage struct {
 	Sizes imageformat.Sizes `json:"sizes"`
 	New   int64             `json:"new"`
 	Dir   string            `json:"dir"`
+	// Unprepared says in sentences what the guest lacks to be an image.
+	Unprepared []string `json:"unprepared"`
 }
 
 func (a *app) pack(ctx context.Context, c *apiclient.Client, name string, d description, out string, plain bool) (*imagepack.Packed, error) {

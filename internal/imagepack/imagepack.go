@@ -17,6 +17,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/durable"
 	"github.com/dormer-project/dormer/internal/imageformat"
+	"github.com/dormer-project/dormer/internal/preparation"
 	"github.com/dormer-project/dormer/internal/seal"
 )
 
@@ -105,6 +106,9 @@ type Packed struct {
 	Manifest *imageformat.Manifest
 	// Objects are those that lie in the folder, beside the manifest.
 	Objects []imageformat.Object
+	// Preparation is what the guest noted on its disks when it was prepared to
+	// become an image, the newest if there are several; nil when it has not.
+	Preparation *preparation.Record
 }
 
 // File names in the folder of a packed image. Objects lie under their own names.
@@ -116,6 +120,8 @@ const (
 type record struct {
 	Image   dormer.ImageID       `json:"image"`
 	Objects []imageformat.Object `json:"objects"`
+	// Preparation is of the packed disks.
+	Preparation *preparation.Record `json:"preparation,omitempty"`
 }
 
 // OpenPacked opens what Pack made. It reads the manifest, not the packs;
@@ -146,7 +152,7 @@ func OpenPacked(dir string) (*Packed, error) {
 			return nil, fmt.Errorf("open packed image: %s lists an object that the manifest does not: %w", recordFile, dormer.ErrCorrupt)
 		}
 	}
-	return &Packed{Dir: dir, Image: r.Image, Envelope: envelope, Manifest: m, Objects: r.Objects}, nil
+	return &Packed{Dir: dir, Image: r.Image, Envelope: envelope, Manifest: m, Objects: r.Objects, Preparation: r.Preparation}, nil
 }
 
 // Open opens an object of the folder. The caller closes it.

@@ -264,7 +264,7 @@ func (o *Options) finish(p *planner, work string) (*Packed, error) {
 	if err != nil {
 		return nil, err
 	}
-	packed := &Packed{Dir: o.Dir, Image: imageformat.IDOf(payload), Manifest: man, Objects: out.added()}
+	packed := &Packed{Dir: o.Dir, Image: imageformat.IDOf(payload), Manifest: man, Objects: out.added(), Preparation: p.prepared.newest}
 	packed.Envelope = o.Signer.Sign(seal.TypeManifest, payload).Bytes()
 	name, err := imageformat.ManifestName(packed.Image)
 	if err != nil {
@@ -273,7 +273,7 @@ func (o *Options) finish(p *planner, work string) (*Packed, error) {
 	if err := out.put(name, packed.Envelope); err != nil {
 		return nil, err
 	}
-	rec, err := json.Marshal(record{Image: packed.Image, Objects: packed.Objects})
+	rec, err := json.Marshal(record{Image: packed.Image, Objects: packed.Objects, Preparation: packed.Preparation})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", recordFile, err)
 	}

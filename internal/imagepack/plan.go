@@ -56,7 +56,8 @@ type planner struct {
 	prevAt   []int64
 	full     int64
 	// read is how far the planner came, in bytes of all streams.
-	read atomic.Int64
+	read     atomic.Int64
+	prepared prepared
 
 	// building is the frame that is filled; contents hashes its keys.
 	building *newFrame
@@ -94,7 +95,9 @@ func (o *Options) pack(ctx context.Context, p *planner, parallel int) error {
 		g.Go(func() error {
 			for c := range toHash {
 				for i := range c.keys {
-					c.keys[i] = imageformat.KeyOf(c.data[i*imageformat.BlockSize : (i+1)*imageformat.BlockSize])
+					block := c.data[i*imageformat.BlockSize : (i+1)*imageformat.BlockSize]
+					c.keys[i] = imageformat.KeyOf(block)
+					p.prepared.look(block)
 				}
 				close(c.done)
 			}

@@ -163,7 +163,7 @@ func Warnings(r *Record) []string {
 	if r == nil {
 		return []string{"The disk has no preparation record: run 'dormer-guest prepare' in the guest and shut it down."}
 	}
-	var out []string
+	out := []string{}
 	if r.State == StateUsed {
 		out = append(out, "The guest was started again after it was prepared: run 'dormer-guest prepare' in it and shut it down.")
 	}
