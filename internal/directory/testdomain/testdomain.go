@@ -64,6 +64,9 @@ type Options struct {
 	Second bool
 	// Certificate is what it shows on LDAPS and StartTLS.
 	Certificate Certificate
+	// Address is where it serves, for guests that reach no loopback; empty is a
+	// loopback address of its own. The caller has made it, and uses it alone.
+	Address string
 }
 
 // Domain is a running domain controller. It ends with the test.
@@ -104,7 +107,10 @@ func StartDomain(t testing.TB, o Options) *Domain {
 	folder := shortDir(t)
 	d.dir = filepath.Join(folder, "dc")
 	d.AuthorityFile = filepath.Join(d.dir, "ca.pem")
-	d.Address, d.lock = takeAddress(t, "samba-dc", first, "636")
+	d.Address = o.Address
+	if d.Address == "" {
+		d.Address, d.lock = takeAddress(t, "samba-dc", first, "636")
+	}
 
 	arguments := []string{"run", "--address", d.Address}
 	if o.Certificate != CertificateGood {
@@ -133,7 +139,9 @@ func (d *Domain) run(t testing.TB, arguments []string, verify bool) {
 	// Not of the test's context: that ends before the clean-up functions run.
 	cmd := exec.Command(script(t, "samba-dc.sh"), arguments...) //nolint:noctx // ended by kill
 	cmd.Stdout, cmd.Stderr = d.log, d.log
-	cmd.ExtraFiles = []*os.File{d.lock}
+	if d.lock != nil {
+		cmd.ExtraFiles = []*os.File{d.lock}
+	}
 	var err error
 	if d.server, err = startProcess(cmd); err != nil {
 		t.Fatal(err)
