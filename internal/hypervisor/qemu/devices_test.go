@@ -78,8 +78,8 @@ func attached(t *testing.T, m *machine, id string) hypervisor.Device {
 
 // Each device is there when the Spec grants it, and only then.
 func TestDevicesFollowTheSpec(t *testing.T) {
-	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].clipboard", "grants[].fileTransfer", "grants[].printing",
-		"grants[].opticalDrive", "grants[].usb", "grants[].audio", "grants[].microphone", "grants[].sharedFolders")
+	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].clipboard", "grants[].fileTransfer.direction", "grants[].printing",
+		"grants[].opticalDrive", "grants[].usb", "grants[].audio", "grants[].microphone")
 	iso := disc(t, "x")
 	type row struct {
 		name   string
