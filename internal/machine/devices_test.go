@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,5 +91,46 @@ func TestDevicesInsideGuest(t *testing.T) {
 		all = append(all, port(c))
 	}
 	check("all is granted", m, all...)
+	h.Shutdown(t, m)
+}
+
+// A machine that was changed while it ran goes on from saved state as it was,
+// and its channel too, although nobody at the host's end remembers it.
+func TestChangedMachineGoesOn(t *testing.T) {
+	t.Parallel()
+	d := driver(t)
+	h := harness(t, nil)
+	spec, keys := h.Spec(t, hypervisortest.Dir(t)), secrets()
+	m := h.Start(t, d, spec, keys)
+	h.Ready(t, m)
+	spec.Channels = []guestwire.Channel{guestwire.ChannelClipboard, guestwire.ChannelFolders}
+	spec.USB = []hypervisor.USBClass{hypervisor.USBStorage}
+	if parts, err := m.Apply(t.Context(), spec); err != nil || len(parts) != 0 {
+		t.Fatalf("apply: %q, %v", parts, err)
+	}
+	if _, err := openClipboard(t, m).ask(t, http.MethodPut, "before"); err != nil {
+		t.Fatal(err)
+	}
+	slot, err := m.Open(t.Context(), hypervisor.USBSlot(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slot.Close()
+	if err := m.Save(t.Context()); err != nil {
+		t.Fatalf("save: %v", err)
+	}
+	h.Ended(t, m, hypervisor.ReasonSaved)
+
+	spec.Resume = true
+	m = h.Start(t, d, spec, keys)
+	if st, err := m.Status(t.Context()); err != nil || !st.Resumed || st.Notice != "" {
+		t.Fatalf("it did not go on: %+v, %v", st, err)
+	}
+	if got, err := openClipboard(t, m).ask(t, http.MethodGet, ""); err != nil || got != "before" {
+		t.Errorf("the clipboard has %q, %v", got, err)
+	}
+	if got := hypervisortest.Attached(t, m); !slices.Equal(got, hypervisortest.Granted(spec)) {
+		t.Errorf("%q is attached, and not %q", got, hypervisortest.Granted(spec))
+	}
 	h.Shutdown(t, m)
 }
