@@ -38,7 +38,7 @@ if [[ $(id -u) -ne 0 ]]; then
   as_root=(-exec "sudo -E env PATH=$PATH")
 fi
 
-machines='/internal/(e2e|hypervisor|machine)(/|$)'
+machines='/internal/(e2e|guesttest|hypervisor|machine)(/|$)'
 directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
