@@ -209,7 +209,12 @@ func (d Date) End(instance *time.Location) (time.Time, error) {
 			return time.Time{}, fmt.Errorf("end of a date: %w", err)
 		}
 	}
-	return time.Date(d.Year, d.Month, d.Day+1, 0, 0, 0, 0, zone), nil
+	end := time.Date(d.Year, d.Month, d.Day+1, 0, 0, 0, 0, zone)
+	if end.Day() == d.Day {
+		// Clocks skip midnight there, and an hour before it was taken.
+		_, end = end.ZoneBounds()
+	}
+	return end, nil
 }
 
 // MarshalText writes the form that ParseDate reads.
