@@ -89,22 +89,32 @@ func TestDevicesFollowTheSpec(t *testing.T) {
 	}
 	// Each group is one machine, since a start takes seconds.
 	groups := [][]row{{
-		{"files", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelFiles) }, "channel-files",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.files.0"}},
+		{
+			"files", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelFiles) }, "channel-files",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.files.0"},
+		},
 		{"sound", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundOutput }, "sound-codec", hypervisor.Device{Type: "hda-output", Detail: "audio"}},
 		{"network", func(s *hypervisor.Spec) { s.Network = hypervisor.NetworkNAT }, "net-0", hypervisor.Device{Type: "virtio-net-pci", Detail: "net"}},
 	}, {
-		{"clipboard", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelClipboard) }, "channel-clipboard",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.clipboard.0"}},
+		{
+			"clipboard", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelClipboard) }, "channel-clipboard",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.clipboard.0"},
+		},
 		{"sound with microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundDuplex }, "sound-codec", hypervisor.Device{Type: "hda-duplex", Detail: "audio"}},
 		{"USB", func(s *hypervisor.Spec) { s.USB = []hypervisor.USBClass{hypervisor.USBPhone} }, "usb", hypervisor.Device{Type: "qemu-xhci"}},
-		{"data disk", func(s *hypervisor.Spec) { s.Data = &hypervisor.DataDisk{Size: 1 << 20, Label: "d", MountPoint: "/d"} }, "data",
-			hypervisor.Device{Type: "virtio-blk-pci", Detail: hypervisor.SerialData}},
+		{
+			"data disk", func(s *hypervisor.Spec) { s.Data = &hypervisor.DataDisk{Size: 1 << 20, Label: "d", MountPoint: "/d"} }, "data",
+			hypervisor.Device{Type: "virtio-blk-pci", Detail: hypervisor.SerialData},
+		},
 	}, {
-		{"folders", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelFolders) }, "channel-folders",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.folders.0"}},
-		{"print", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelPrint) }, "channel-print",
-			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.print.0"}},
+		{
+			"folders", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelFolders) }, "channel-folders",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.folders.0"},
+		},
+		{
+			"print", func(s *hypervisor.Spec) { s.Channels = append(s.Channels, guestwire.ChannelPrint) }, "channel-print",
+			hypervisor.Device{Type: "virtserialport", Detail: "org.dormer.print.0"},
+		},
 		{"microphone", func(s *hypervisor.Spec) { s.Sound = hypervisor.SoundInput }, "sound-codec", hypervisor.Device{Type: "hda-micro", Detail: "audio"}},
 		{"disc", func(s *hypervisor.Spec) { s.Optical = iso }, "optical", hypervisor.Device{Type: "ide-cd", Detail: iso}},
 	}}
@@ -195,7 +205,7 @@ func TestOpticalMedium(t *testing.T) {
 	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].opticalDrive")
 	one, two := disc(t, "one"), disc(t, "two")
 	m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) { s.Optical = one })
-	change := func(path string, want string, waits ...hypervisor.Part) {
+	change := func(path, want string, waits ...hypervisor.Part) {
 		t.Helper()
 		spec.Optical = path
 		parts, err := m.Apply(t.Context(), spec)
