@@ -125,6 +125,8 @@ type Agent struct {
 	changing  sync.Mutex
 	collected time.Time
 
+	links links
+
 	mu       sync.Mutex // guards the fields below
 	key      *seal.FileKey
 	trust    *trust // nil before enrolment

@@ -23,6 +23,8 @@ import (
 
 // recorder is an agent that answers with what it was asked.
 type recorder struct {
+	Files    // asked in tests of channels
+	Exchange // these too
 	err   error
 	peer  Peer
 	asked []string

@@ -70,6 +70,8 @@ type Agent interface {
 	Desks
 	Life
 	Setups
+	Files
+	Exchange
 }
 
 type peerKey struct{}
