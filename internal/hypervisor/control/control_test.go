@@ -104,6 +104,9 @@ func TestBadRequests(t *testing.T) {
 		`{"protocol":0,"method":"status"}` + "\n": `"kind":"unsupported"`,
 		`{"protocol":1,"method":"fly"}` + "\n":    `"kind":"unsupported"`,
 		`{"protocol":1,"method":"exec"}` + "\n":   `"kind":"invalid"`,
+		`{"protocol":1,"method":"ask"}` + "\n":    `"kind":"invalid"`,
+		`{"protocol":1,"method":"open"}` + "\n":   `"kind":"invalid"`,
+		`{"protocol":1,"method":"apply"}` + "\n":  `"kind":"invalid"`,
 	} {
 		conn, err := Dial(t.Context(), dir, hypervisor.FileControl)
 		if err != nil {
@@ -125,10 +128,14 @@ func TestBadRequests(t *testing.T) {
 func FuzzDecodeRequest(f *testing.F) {
 	f.Add([]byte(`{"protocol":1,"method":"exec","timeout_ns":5,"exec":{"args":["a"]}}`))
 	f.Add([]byte(`{"protocol":1,"method":"status"}`))
+	f.Add([]byte(`{"protocol":1,"method":"ask","ask":{"need":"status","method":"status","body":{}}}`))
+	f.Add([]byte(`{"protocol":1,"method":"open","channel":"files"}`))
+	f.Add([]byte(`{"protocol":1,"method":"apply","spec":{"memory":64}}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := decodeRequest(line)
-		if err == nil && (r.Method == MethodExec && r.Exec == nil || r.Timeout < 0) {
+		bad := r.Method == MethodExec && r.Exec == nil || r.Method == MethodAsk && r.Ask == nil || r.Method == MethodApply && r.Spec == nil
+		if err == nil && (bad || r.Method == MethodOpen && r.Channel == "" || r.Timeout < 0) {
 			t.Errorf("accepted %q", line)
 		}
 	})

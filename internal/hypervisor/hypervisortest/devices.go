@@ -86,6 +86,12 @@ func (h Harness) devices(t *testing.T) {
 	}
 	h.asks(t, m)
 
+	// An application counts until it ends.
+	if _, err := m.Exec(h.context(t), guestwire.ExecRequest{Args: h.Sleep, Detach: true, Application: true}); err != nil {
+		t.Errorf("start an application: %v", err)
+	}
+	h.WaitStatus(t, m, "running an application", func(st hypervisor.Status) bool { return st.Guest.Applications == 1 })
+
 	apply("nothing new", spec)
 	check("nothing new", spec)
 	other := spec

@@ -72,19 +72,21 @@ func (m *machine) applyUSB(ctx context.Context, spec hypervisor.Spec) error {
 	if err := m.dropSlots(ctx); err != nil {
 		return err
 	}
+	there, err := m.plugged(ctx, busUSB)
+	if err != nil {
+		return err
+	}
 	switch {
 	case len(spec.USB) == 0:
 		m.noUSB = true
-		if len(now) > 0 {
-			err := m.unplug(ctx, busUSB, guestUnplugTime)
-			if errors.Is(err, dormer.ErrUnavailable) && ctx.Err() == nil {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+		err := m.unplug(ctx, busUSB, guestUnplugTime)
+		if errors.Is(err, dormer.ErrUnavailable) && ctx.Err() == nil {
+			return nil
 		}
-	case len(now) == 0:
+		if err != nil {
+			return err
+		}
+	case !there:
 		if err := m.monitor.execute(ctx, "device_add", usbController(), nil); err != nil {
 			return err
 		}
