@@ -19,11 +19,12 @@ import (
 func newImage(a *app) *cobra.Command {
 	return group(&cobra.Command{
 		Use: "image", Short: "Pack, upload, list and fetch images",
-		Long: `Images are virtual machine disks in numbered versions. 'pack' makes a packed
-image on this computer from a disk file, 'push' uploads what the repository
-lacks of it as the next version. A version is named NAME/NUMBER.`,
+		Long: `Images are virtual machine disks in numbered versions. 'test' runs a disk file
+under a policy, 'pack' makes a packed image on this computer from it, 'push'
+uploads what the repository lacks of it as the next version. A version is named
+NAME/NUMBER.`,
 	},
-		newImagePack(a), newImagePush(a), newImageList(a), newImageShow(a),
+		newImageTest(a), newImagePack(a), newImagePush(a), newImageList(a), newImageShow(a),
 		newImagePull(a), newImageExtract(a), newImageVerify(a), newImageDelete(a))
 }
 

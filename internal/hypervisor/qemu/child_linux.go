@@ -29,6 +29,8 @@ func startChild(cmd *exec.Cmd, user *account.Account) (*child, error) {
 		cmd.SysProcAttr.Credential = user.Credential()
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	// Ctrl-C in a terminal is for who owns the machine, not for it.
+	cmd.SysProcAttr.Setpgid = true
 	c := &child{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
