@@ -52,3 +52,16 @@ func (c *Client) Machines(ctx context.Context) ([]rest.Machine, error) {
 	l, err := ask[rest.List[rest.Machine]](ctx, c, http.MethodGet, "/machines", nil, nil)
 	return l.Items, err
 }
+
+// Deletions lists the machines that their policies want deleted, and that wait.
+func (c *Client) Deletions(ctx context.Context) ([]rest.Deletion, error) {
+	l, err := ask[rest.List[rest.Deletion]](ctx, c, http.MethodGet, "/deletions", nil, nil)
+	return l.Items, err
+}
+
+// ConfirmDeletions lets the deletions go on that are halted; ErrConflict when
+// there are others than count.
+func (c *Client) ConfirmDeletions(ctx context.Context, count int) error {
+	_, err := ask[rest.None](ctx, c, http.MethodPost, "/deletions/confirm", nil, rest.ConfirmDeletions{Count: count})
+	return err
+}

@@ -48,3 +48,12 @@ func group(cmd *cobra.Command, inside ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(inside...)
 	return cmd
 }
+
+func rangeArgs(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+		}
+		return nil
+	}
+}

@@ -67,7 +67,7 @@ func (a *app) root() *cobra.Command {
 
 Administrators pack images, write workspaces and grant them:
   dormer login, image, workspace, apply, diff, directory, operator,
-  token, client, publisher, report, audit
+  token, secret, client, deletions, publisher, report, audit
 
 Users of a computer with the agent work with their workspaces:
   dormer sign-in, pin, status, start, run, stop, restart, refresh, session,
@@ -98,7 +98,7 @@ Users of a computer with the agent work with their workspaces:
 		newLogin(a), newLogout(a), newWhoami(a),
 		newWorkspace(a), newApply(a), newDiff(a),
 		newImage(a), newPublisher(a),
-		newDirectory(a), newOperator(a), tokens, newClient(a),
+		newDirectory(a), newOperator(a), tokens, newSecret(a), newClient(a), newDeletions(a),
 		newReport(a), newAudit(a),
 	} {
 		c.GroupID = "admin"
@@ -106,7 +106,7 @@ Users of a computer with the agent work with their workspaces:
 	}
 	for _, c := range []*cobra.Command{
 		newEnrol(a), newSignIn(a), newSignOut(a), newPIN(a), newStatus(a), newSession(a),
-		newStart(a), newStop(a), newRestart(a), newRunApplication(a), newSetup(a), newRefresh(a),
+		newStart(a), newStop(a), newRestart(a), newLock(a), newUnlock(a), newUpdate(a), newRunApplication(a), newSetup(a), newRefresh(a),
 	} {
 		c.GroupID = "user"
 		root.AddCommand(c)

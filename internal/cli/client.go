@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -149,9 +151,10 @@ func tokenByName(ctx context.Context, c *apiclient.Client, called string) (strin
 func newClient(a *app) *cobra.Command {
 	return group(&cobra.Command{Use: "client", Short: "Clients, their machines, and orders to them"},
 		newClientList(a), newClientShow(a), newClientRevoke(a),
-		newClientOrder(a, "refresh CLIENT", "Make a client ask for everything anew", "refresh"),
-		newClientOrder(a, "stop CLIENT MACHINE", "Stop a machine at the client's next poll", "stop"),
-		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", "delete"))
+		newClientOrder(a, "refresh CLIENT", "Make a client ask for everything anew", lease.OrderRefresh),
+		newClientOrder(a, "lock CLIENT [MACHINE]", "Lock a machine, or all, until their users prove who they are", lease.OrderLock),
+		newClientOrder(a, "stop CLIENT [MACHINE]", "Stop a machine, or all, at the client's next poll", lease.OrderStop),
+		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", lease.OrderDelete))
 }
 
 // clientByName finds a client by its identity or the name of its host; revoked
@@ -242,20 +245,22 @@ func newClientShow(a *app) *cobra.Command {
 			if err != nil || len(machines) == 0 {
 				return err
 			}
-			workspaces, err := c.Workspaces(ctx, "")
+			names, err := workspaceNames(ctx, c)
 			if err != nil {
 				return err
-			}
-			names := map[dormer.WorkspaceID]string{}
-			for _, w := range workspaces {
-				names[w.ID] = w.Name
 			}
 			fmt.Fprintln(a.Out)
 			rows := make([][]string, len(machines))
 			for i, m := range machines {
 				rows[i] = machineRow(m, names)
 			}
-			return a.print(machines, []string{"MACHINE", "WORKSPACE", "USER", "COMPUTER", "STATE", "DETAIL"}, rows)
+			if err := a.print(machines, []string{"MACHINE", "WORKSPACE", "USER", "COMPUTER", "STATE", "POLICY", "DETAIL"}, rows); err != nil {
+				return err
+			}
+			for _, m := range machines {
+				a.noteFollows(m, called(names, m.Workspace))
+			}
+			return nil
 		}),
 	}
 }
@@ -301,15 +306,31 @@ func (a *app) clientRows(x rest.Client, tokens []rest.JoinToken) [][]string {
 
 // machineRow shows a machine; workspaces that were deleted have no name.
 func machineRow(m rest.Machine, workspaces map[dormer.WorkspaceID]string) []string {
-	called, ok := workspaces[m.Workspace]
-	if !ok {
-		called = "(deleted) " + string(m.Workspace)
+	state, revision := m.State, "-"
+	if m.Locked {
+		state += ", locked"
+	}
+	if m.PolicyRevision > 0 {
+		revision = strconv.Itoa(int(m.PolicyRevision))
 	}
 	detail := m.Detail
 	if detail == "" && m.Image == "" {
 		detail = "no image on the client yet"
 	}
-	return []string{string(m.ID), called, m.User.Shown(), m.ComputerName, m.State, detail}
+	return []string{string(m.ID), called(workspaces, m.Workspace), m.User.Shown(), m.ComputerName, state, revision, detail}
+}
+
+// noteFollows tells what of its policy a machine does not follow, or not yet.
+func (a *app) noteFollows(m rest.Machine, workspace string) {
+	if a.quiet {
+		return
+	}
+	if len(m.AtNextStart) > 0 {
+		a.note("Workspace %s takes over when it starts next: %s.", workspace, strings.Join(m.AtNextStart, ", "))
+	}
+	if len(m.NotEnforced) > 0 {
+		a.note("For workspace %s this client does nothing yet for: %s.", workspace, strings.Join(m.NotEnforced, ", "))
+	}
 }
 
 func newClientRevoke(a *app) *cobra.Command {
@@ -335,40 +356,51 @@ func newClientRevoke(a *app) *cobra.Command {
 	return cmd
 }
 
-func newClientOrder(a *app, use, short, kind string) *cobra.Command {
+func newClientOrder(a *app, use, short string, kind lease.OrderKind) *cobra.Command {
 	var reason string
 	var yes bool
-	args := exactArgs(strings.Count(use, " "))
+	var grace time.Duration
+	most := strings.Count(use, " ")
+	least := most - strings.Count(use, "[")
+	example := strings.NewReplacer("CLIENT", "laptop7", "[MACHINE]", "c2k7qv5xa3m4zt6hd5r2wn7bye", "MACHINE", "c2k7qv5xa3m4zt6hd5r2wn7bye").Replace(use)
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: args,
-		Example: "  dormer client " + strings.NewReplacer("CLIENT", "laptop7", "MACHINE", "c2k7qv5xa3m4zt6hd5r2wn7bye").Replace(use) + " --reason 'asked for by phone'",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			if reason == "" {
-				return usageError{errors.New("say why with --reason; the user is shown it")}
-			}
-			x, err := clientByName(ctx, c, args[0])
-			if err != nil {
-				return err
-			}
-			o := rest.NewOrder{Kind: kind, Reason: reason}
-			if len(args) == 2 {
-				o.Machine = dormer.MachineID(args[1])
-			}
-			if kind == "delete" {
-				if err := a.confirm("Machine "+args[1]+" with its data", "deleted", args[1], yes); err != nil {
-					return err
-				}
-			}
-			r, err := c.Order(ctx, x.ID, o)
-			if err != nil {
-				return err
-			}
-			return a.say(r, "Ordered; %s carries it out at its next poll.", x.Host.Name)
-		}),
+		Use: use, Short: short, Args: rangeArgs(least, most),
+		Example: "  dormer client " + example + " --reason 'asked for by phone'",
 	}
+	cmd.RunE = a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+		if reason == "" {
+			return usageError{errors.New("say why with --reason; the user is shown it")}
+		}
+		x, err := clientByName(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		o := rest.NewOrder{Kind: string(kind), Reason: reason}
+		if len(args) == 2 {
+			o.Machine = dormer.MachineID(args[1])
+		}
+		if cmd.Flags().Changed("grace") {
+			o.Grace = new(int64(grace / time.Second))
+		}
+		if kind == lease.OrderDelete {
+			if err := a.confirm("Machine "+args[1]+" with its data", "deleted", args[1], yes); err != nil {
+				return err
+			}
+		}
+		r, err := c.Order(ctx, x.ID, o)
+		if err != nil {
+			return err
+		}
+		return a.say(r, "Ordered; %s carries it out at its next poll.", x.Host.Name)
+	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why; the user sees it")
-	if kind == "delete" {
+	switch kind {
+	case lease.OrderDelete:
 		cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+		cmd.Flags().DurationVar(&grace, "grace", 0, "how long a machine that runs goes on after the warning (default: what the policy says)")
+	case lease.OrderStop:
+		cmd.Flags().DurationVar(&grace, "grace", 0, "how long a machine that runs goes on after the warning (default: not at all)")
+	case lease.OrderLock, lease.OrderRefresh:
 	}
 	return cmd
 }

@@ -26,7 +26,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/server"
+	"github.com/dormer-project/dormer/internal/store"
 )
 
 // commands are the words of scripts beside those of testscript.
@@ -37,6 +39,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"disk":   disk,
 	"server": serverCommand,
 	"signin": signIn,
+	"halt":   halt,
 	"get":    get,
 
 	"waitfor": waitFor,
@@ -245,6 +248,25 @@ func serverCommand(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("usage: server start|stop")
 	}
+}
+
+// halt puts a deletion that waits for a confirmation into the server's database.
+func halt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: halt")
+	}
+	ctx := context.Background()
+	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(serverOf(ts).data, "state.db"), store.Options{})
+	ts.Check(err)
+	d := lease.Deletion{
+		Machine: "mmmmmmmmmmmmmmmmmmmmmmmmmm", Client: "cccccccccccccccccccccccccc", User: "alice", Workspace: "wwwwwwwwwwwwwwwwwwwwwwwwww", Revision: 3,
+		Reason: "workspace Office was disabled for you, and its machine is deleted then", Since: time.Now(),
+	}
+	_, err = state.PlanDeletion(ctx, d, lease.PendingOrder{}, d.Since, func(lease.DeletionFacts, lease.Deletion) (lease.DeletionState, bool) {
+		return lease.DeletionHalted, false
+	})
+	ts.Check(err)
+	ts.Check(state.Close())
 }
 
 // serverOf returns the server of a script.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,20 @@ func statusRow(r rest.StatusRow, now time.Time) []string {
 	if r.PolicyRevision > 0 {
 		revision = strconv.Itoa(int(r.PolicyRevision))
 	}
-	return []string{when(r.Time), r.User, r.Host, r.Workspace, r.Guest, r.State, at, connected, r.ClientVersion, revision, r.Image}
+	if r.HeldRevision > 0 && r.HeldRevision != r.PolicyRevision {
+		revision = fmt.Sprintf("%d (holds %d)", r.PolicyRevision, r.HeldRevision)
+	}
+	if len(r.AtNextStart) > 0 {
+		revision += ", rest at next start"
+	}
+	if len(r.NotEnforced) > 0 {
+		revision += fmt.Sprintf(", %d fields without effect", len(r.NotEnforced))
+	}
+	state := r.State
+	if r.Locked {
+		state += ", locked"
+	}
+	return []string{when(r.Time), r.User, r.Host, r.Workspace, r.Guest, state, at, connected, r.ClientVersion, revision, r.Image}
 }
 
 type eventReport func(*apiclient.Client, context.Context, apiclient.ReportQuery) (rest.List[rest.EventRow], error)
