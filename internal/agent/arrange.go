@@ -51,10 +51,8 @@ var arrangements = []arrangement{
 
 // arranged is how far the guest of a running machine is arranged.
 type arranged struct {
-	// passed says that a pass has come to its end, and waits what it still waits
-	// for before the workspace can be used, nil for nothing.
+	// passed says that a pass has come to its end.
 	passed bool
-	waits  error
 	// resumed says that the guest goes on from being suspended and was not
 	// arranged since.
 	resumed bool
@@ -120,7 +118,9 @@ func (m *machine) arrangeOnce(ctx context.Context, vm hypervisor.Machine) (done 
 	ready := m.vm == vm && p != nil && st.Guest.Ready && st.State == hypervisor.StateRunning && !m.held
 	anew := ready && !m.record.Opened.Equal(st.Started)
 	g := guest{m: m, vm: vm, p: p, first: anew && !st.Resumed, resumed: anew && st.Resumed || m.arranged.resumed}
-	m.arranged.resumed = false
+	if ready {
+		m.arranged.resumed = false
+	}
 	m.mu.Unlock()
 	if !ready {
 		return true // it is asked for again when it is
@@ -131,7 +131,7 @@ func (m *machine) arrangeOnce(ctx context.Context, vm hypervisor.Machine) (done 
 	}
 	m.mu.Lock()
 	if m.vm == vm {
-		m.arranged.passed, m.arranged.waits = true, waits
+		m.arranged.passed = true
 		if anew && waits == nil {
 			m.record.Opened = st.Started
 			m.agent.logError(ctx, "record", m.save())
@@ -196,27 +196,6 @@ func (m *machine) arrangeWorks(what string) {
 		if len(key) > len(what) && key[:len(what)] == what {
 			delete(m.arranged.told, key)
 		}
-	}
-}
-
-// setUp returns nil when the first-time setup of the guest is finished, or there
-// is none.
-func (m *machine) setUp() error {
-	if err := m.setupPending(); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.policy == nil || len(m.policy.Setup.Actions) == 0 || m.vm == nil {
-		return nil
-	}
-	switch {
-	case !m.arranged.passed:
-		return fmt.Errorf("the workspace is being prepared; try again in a moment: %w", dormer.ErrUnavailable)
-	case m.arranged.waits != nil:
-		return fmt.Errorf("the first-time setup of the workspace is not finished: %w", m.arranged.waits)
-	default:
-		return nil
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/hostpower"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/process"
 	"github.com/dormer-project/dormer/internal/hypervisor/qemu"
@@ -148,9 +149,9 @@ func (p *program) serve(ctx context.Context, f File, log *slog.Logger) (err erro
 	driver := process.New(process.Config{
 		Command: []string{executable, machineCommand}, ProbeFile: filepath.Join(f.State, FileProbe), Bridges: f.Bridges, Log: log, Now: time.Now,
 	})
-	a, err := New(Config{StateDir: filepath.Clean(f.State), Managed: !p.user, Version: p.version, Built: built()}, Deps{
-		WatchNetwork: watchNetwork(f.Bridges),
-		Driver:       driver, Images: images, Time: clocks, Random: rand.Reader, Logger: log, Host: ThisHost, OwnUID: uint32(os.Getuid()),
+	a, err := New(Config{StateDir: filepath.Clean(f.State), Managed: !p.user, Version: p.version, Built: built(), Optical: f.OpticalDrive}, Deps{
+		WatchNetwork: watchNetwork(f.Bridges), WatchSleep: hostpower.Watcher{Logger: log}.Watch,
+		Driver: driver, Images: images, Time: clocks, Random: rand.Reader, Logger: log, Host: ThisHost, OwnUID: uint32(os.Getuid()),
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ type File struct {
 	// Bridges are patterns of the names of the host's adapters that workspaces may
 	// be bridged to, where their policy wants it.
 	Bridges []string `toml:"bridges"`
+	// OpticalDrive is the drive, or the file with the image of a disc, that
+	// workspaces get where their policy allows it; "" for none.
+	OpticalDrive string `toml:"optical_drive"`
 	// LogLevel is debug, info, warn or error; LogFormat text or json.
 	LogLevel  string `toml:"log_level"`
 	LogFormat string `toml:"log_format"`
@@ -53,6 +56,10 @@ const explanation = `# Configuration of dormer-agent. What is not set has the de
 # policy says so: names or patterns, as ["eth0", "br*"]. [] allows none.
 #bridges = %s
 
+# Drive for CDs and DVDs, or a file with the image of a disc, that workspaces get
+# where their policy allows it; "" gives none.
+#optical_drive = %q
+
 # How much is logged: "debug", "info", "warn" or "error"; and as "text" or "json".
 #log_level = %q
 #log_format = %q
@@ -60,7 +67,7 @@ const explanation = `# Configuration of dormer-agent. What is not set has the de
 
 // Explain writes a configuration file in which every setting is explained.
 func (f File) Explain(w io.Writer) error {
-	_, err := fmt.Fprintf(w, explanation, f.State, f.Images, f.Socket, list(f.Bridges), f.LogLevel, f.LogFormat)
+	_, err := fmt.Fprintf(w, explanation, f.State, f.Images, f.Socket, list(f.Bridges), f.OpticalDrive, f.LogLevel, f.LogFormat)
 	return err
 }
 
@@ -78,7 +85,7 @@ func list(values []string) string {
 func DefaultFile(user bool, env func(string) string) File {
 	f := File{
 		State: "/var/lib/dormer-agent/state", Images: "/var/lib/dormer-agent/images", Socket: agentapi.SystemSocket,
-		Bridges: []string{"*"}, LogLevel: "info", LogFormat: "text",
+		Bridges: []string{"*"}, OpticalDrive: "/dev/sr0", LogLevel: "info", LogFormat: "text",
 	}
 	if user {
 		f.Bridges = []string{}
@@ -171,6 +178,9 @@ func (f File) Validate() error {
 			}
 			invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: s.path, Message: message})
 		}
+	}
+	if f.OpticalDrive != "" && !filepath.IsAbs(f.OpticalDrive) {
+		invalid.Fields = append(invalid.Fields, dormer.FieldError{Path: "optical_drive", Message: "must be an absolute path, or empty for none"})
 	}
 	for i, pattern := range f.Bridges {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {

@@ -19,7 +19,6 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/enroll"
-	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/fake"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/lease"
@@ -50,6 +49,12 @@ type house struct {
 	sessions  map[string]string // user by session
 	runs      []string          // of polls
 	told      []int             // codes of events
+	texts     []string          // of those events
+	// terms changes the leases, answer the answers before they are signed; nil: as
+	// they are.
+	terms  func(*lease.Lease)
+	answer func(wire.PollRequest, *wire.PollAnswer)
+	states []wire.MachineState // of the last poll
 }
 
 const (
@@ -155,7 +160,8 @@ func (h *house) signIn(r *http.Request) any {
 	user, ok := h.codes[q.Code]
 	delete(h.codes, q.Code)
 	if q.Code == "" {
-		user, ok = q.User, q.Password != "" && h.passwords[q.User] == q.Password
+		user = strings.TrimPrefix(q.User, `local\`)
+		ok = q.Password != "" && h.passwords[user] == q.Password
 	}
 	if !ok {
 		return nil
@@ -174,7 +180,9 @@ func (h *house) poll(r *http.Request) any {
 	h.runs = append(h.runs, q.Run)
 	for _, e := range q.Events {
 		h.told = append(h.told, e.Event.Code)
+		h.texts = append(h.texts, e.Event.Description)
 	}
+	h.states = q.Machines
 	a := wire.PollAnswer{
 		Protocol: q.Protocol, Instance: houseInstance, Client: houseClient, Nonce: q.Nonce, Time: h.now(),
 		NextPollMillis: time.Hour.Milliseconds(), IntervalMillis: time.Minute.Milliseconds(),
@@ -192,11 +200,15 @@ func (h *house) poll(r *http.Request) any {
 		user := h.sessions[s.ID]
 		budget := int64(h.budget / time.Second)
 		machine := strings.Repeat(user[:1], 26)
-		l, err := lease.Lease{
+		terms := lease.Lease{
 			Version: lease.Version, Instance: houseInstance, Serial: uint64(h.now().UnixMicro()), Client: houseClient,
 			Machine: dormer.MachineID(machine), User: personOf(user), Workspace: "w", WorkspaceName: "Office",
 			IssuedAt: h.now(), OfflineBudget: &budget, PolicyHash: h.policy.Hash(), PolicyRevision: 1, Image: "sha256:0", ImageName: "office/1",
-		}.Sign(h.key)
+		}
+		if h.terms != nil {
+			h.terms(&terms)
+		}
+		l, err := terms.Sign(h.key)
 		if err == nil {
 			a.Leases = append(a.Leases, l)
 		}
@@ -204,6 +216,9 @@ func (h *house) poll(r *http.Request) any {
 		if sealed, err := h.public.Seal(wire.KeyInfo(key), make([]byte, 32)); err == nil {
 			a.Keys.Keys = append(a.Keys.Keys, wire.SealedKey{Name: key, Sealed: sealed})
 		}
+	}
+	if h.answer != nil {
+		h.answer(q, &a)
 	}
 	payload, err := json.Marshal(a)
 	if err != nil {
@@ -225,14 +240,6 @@ func (noImages) Describe(context.Context, dormer.ImageID, *imageformat.Repositor
 	return Hardware{}, errNoImage
 }
 
-// allImages is a store that has every image.
-type allImages struct{ noImages }
-
-func (allImages) Has(dormer.ImageID) bool { return true }
-func (allImages) Describe(_ context.Context, id dormer.ImageID, _ *imageformat.RepositoryKey, _ string) (Hardware, error) {
-	return Hardware{Base: []hypervisor.DiskSource{{Image: &hypervisor.ImageDisk{Store: "/store", Image: id}}}}, nil
-}
-
 // desk is a computer whose clocks a test moves, with an agent in it.
 type desk struct {
 	t     *testing.T
@@ -245,6 +252,11 @@ type desk struct {
 	host    *fake.Host
 	images  Images
 	managed bool
+	// quick makes it look at its machines often; deps changes what it works with.
+	quick bool
+	deps  func(*Deps)
+	// network tells the agent of a change to the host's.
+	network func(HostNetwork)
 
 	mu sync.Mutex // guards the fields below
 	// passed is added to the wall clock, booted is the boot clock at began.
@@ -259,11 +271,16 @@ func newDesk(t *testing.T) *desk {
 	d.house = newHouse(t, d.now)
 	d.start()
 	t.Cleanup(func() { d.stop() })
-	token := enroll.Invitation{URL: d.house.url, Authority: enroll.SystemAuthority, Secret: strings.Repeat("A", 43)}.String()
-	if err := d.agent.Enrol(t.Context(), agentapi.Peer{}, agentapi.EnrolRequest{JoinToken: token}); err != nil {
-		t.Fatal(err)
-	}
+	d.enrol()
 	return d
+}
+
+func (d *desk) enrol() {
+	d.t.Helper()
+	token := enroll.Invitation{URL: d.house.url, Authority: enroll.SystemAuthority, Secret: strings.Repeat("A", 43)}.String()
+	if err := d.agent.Enrol(d.t.Context(), agentapi.Peer{}, agentapi.EnrolRequest{JoinToken: token}); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 func (d *desk) now() time.Time {
@@ -294,10 +311,18 @@ func (d *desk) clocks() lease.TimeSources {
 // start runs the agent on what is in its folder.
 func (d *desk) start() {
 	d.t.Helper()
-	a, err := New(Config{StateDir: d.dir, Managed: d.managed, Version: "1", Cost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}}, Deps{
+	config := Config{StateDir: d.dir, Managed: d.managed, Version: "1", Cost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}}
+	if d.quick {
+		config.StopTime, config.LookEvery, config.LimitsEvery, config.Optical = time.Second, 10*time.Millisecond, 10*time.Millisecond, "/dev/sr0"
+	}
+	deps := Deps{
 		Driver: d.host.Driver(), Images: d.images, Time: d.clocks(), Random: rand.Reader,
 		Logger: slog.New(slog.DiscardHandler), Host: func() wire.Host { return wire.Host{Name: "desk", MemoryMiB: 8192, Processors: 2} },
-	})
+	}
+	if d.deps != nil {
+		d.deps(&deps)
+	}
+	a, err := New(config, deps)
 	if err != nil {
 		d.t.Fatal(err)
 	}

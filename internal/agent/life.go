@@ -72,6 +72,7 @@ func (m *machine) want(d workspace.Desired) error {
 		return err
 	}
 	m.touch()
+	m.stoppedAsOrdered()
 	m.mu.Lock()
 	m.fresh = d == workspace.Restart
 	m.mu.Unlock()
@@ -181,6 +182,7 @@ func (m *machine) setHeld(vm hypervisor.Machine, held bool) {
 	defer m.mu.Unlock()
 	if m.vm == vm {
 		m.held = held
+		m.holds++
 	}
 }
 
@@ -225,7 +227,7 @@ func (m *machine) follow() {
 	if p == nil || !st.Guest.Up || st.State != hypervisor.StateRunning {
 		return
 	}
-	m.lockIdle(idle)
+	m.lockIdle()
 	if now := m.rec.Snapshot(); now.Desired != workspace.Run || now.State != workspace.Running {
 		return
 	}

@@ -104,8 +104,11 @@ func (m *machine) enforce(t *trust, r lease.Reading) {
 	if now.Desired == workspace.Removed || m.carryOut(r, now) {
 		return
 	}
+	ending := m.isEnding()
 	if j.Verdict == lease.Allowed {
-		m.endWarning()
+		if !ending {
+			m.endWarning()
+		}
 		if now.Desired == workspace.Halted {
 			m.rec.Want(workspace.Stopped)
 		}
@@ -123,7 +126,9 @@ func (m *machine) enforce(t *trust, r lease.Reading) {
 	case now.Desired == workspace.Halted:
 	case live && c.endless:
 	case live && c.left > 0:
-		m.warn(c, j.String(), r.Now)
+		if !ending { // of which its user is warned already
+			m.warn(c, j.String(), r.Now)
+		}
 	default:
 		if live || now.State == workspace.Starting {
 			m.tellLimit(j, r.Now)
@@ -298,6 +303,24 @@ func (m *machine) carryOut(r lease.Reading, now workspace.Snapshot) bool {
 	}
 	m.endWarning()
 	return false
+}
+
+// isEnding reports whether an order has set an end to the machine.
+func (m *machine) isEnding() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.record.Ending != nil
+}
+
+// stoppedAsOrdered forgets the end that an order set to a machine that has
+// stopped before it: the next start is another matter.
+func (m *machine) stoppedAsOrdered() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.record.Ending; e != nil && !e.Delete && m.vm == nil {
+		m.record.Ending = nil
+		m.agent.logError(m.agent.ctx, "order", m.save())
+	}
 }
 
 // remove deletes the machine, after it is marked so that it is deleted even when

@@ -33,7 +33,7 @@ func (m *machine) usable() error {
 	if err := m.open(); err != nil {
 		return err
 	}
-	if err := m.setUp(); err != nil {
+	if err := m.setupPending(); err != nil {
 		return err
 	}
 	m.touch()
@@ -109,16 +109,15 @@ func (m *machine) lockAtLimit(j lease.Judgement) {
 	m.agent.logError(m.agent.ctx, "lock", m.lock(j.String(), true))
 }
 
-// lockIdle locks the machine after its guest was idle for as long as its policy
-// says. idle is since when nobody has used it.
-func (m *machine) lockIdle(idle time.Duration) {
+// lockIdle locks the machine after it was idle for as long as its policy says.
+func (m *machine) lockIdle() {
 	m.mu.Lock()
 	p := m.policy
+	due := p != nil && p.Machine.Lock.Idle > 0 && m.idle() >= p.Machine.Lock.Idle.Duration() && m.record.Lock == nil
 	m.mu.Unlock()
-	if p == nil || p.Machine.Lock.Idle == 0 || idle < p.Machine.Lock.Idle.Duration() || m.locked() {
-		return
+	if due {
+		m.agent.logError(m.agent.ctx, "lock", m.lock("idle for "+p.Machine.Lock.Idle.String(), false))
 	}
-	m.agent.logError(m.agent.ctx, "lock", m.lock("idle for "+p.Machine.Lock.Idle.String(), false))
 }
 
 // hostSleeps is called before the computer goes to sleep, and returns when it
@@ -174,7 +173,7 @@ func (a *Agent) Unlock(ctx context.Context, peer agentapi.Peer, which string, r 
 	}
 	m.mu.Lock()
 	was := m.record.Lock
-	m.record.Lock = nil
+	m.record.Lock, m.used = nil, a.time.Boot()
 	if err := m.save(); err != nil {
 		m.record.Lock = was
 		m.mu.Unlock()

@@ -114,6 +114,7 @@ type machine struct {
 	update   update
 	fresh    bool          // the next start does not go on from saved memory
 	held     bool          // vm is suspended
+	holds    int           // how often that has changed
 	used     time.Duration // when somebody used it last, by the boot clock
 	windows  int           // published applications that ran at the last look
 	empty    int           // looks in a row since the last of them has ended

@@ -168,7 +168,7 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 	j := m.judge(t, r)
 	c := m.consequence(j)
 	now := m.rec.Snapshot()
-	setup := m.setUp()
+	setup := m.setupPending()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := agentapi.Workspace{

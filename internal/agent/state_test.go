@@ -194,7 +194,7 @@ func TestConfigFile(t *testing.T) {
 	got := DefaultFile(true, env)
 	want := File{
 		State: "/s/dormer/agent", Images: "/home/anna/.local/share/dormer/images", Socket: "/run/user/7/dormer/agent.sock",
-		Bridges: []string{}, LogLevel: "info", LogFormat: "text",
+		Bridges: []string{}, OpticalDrive: "/dev/sr0", LogLevel: "info", LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -38,15 +38,20 @@ func (m *machine) watch(ctx context.Context, vm hypervisor.Machine) {
 func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
 	short, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
+	m.mu.Lock()
+	holds := m.holds
+	m.mu.Unlock()
 	st, err := vm.Status(short)
 	if err != nil {
 		return
 	}
 	m.mu.Lock()
-	if m.vm != vm {
+	if m.vm != vm || m.holds != holds { // what was seen may be over
 		m.mu.Unlock()
 		return
 	}
+	held := st.State == hypervisor.StatePaused && st.Reason == hypervisor.ReasonSuspended
+	m.held = m.held || held
 	was := m.status
 	m.status = st
 	m.mu.Unlock()
@@ -62,8 +67,7 @@ func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
 	}
 	switch st.State {
 	case hypervisor.StatePaused:
-		if st.Reason == hypervisor.ReasonSuspended {
-			m.setHeld(vm, true)
+		if held {
 			m.rec.Suspended()
 			break
 		}
@@ -74,6 +78,7 @@ func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
 	case hypervisor.StateRunning:
 		if was.State == hypervisor.StatePaused {
 			m.rec.Paused("")
+			m.rearrange()
 		}
 	case hypervisor.StateStarting, hypervisor.StateStopped:
 	}

@@ -166,7 +166,11 @@ func (a *app) printStatus(s agentapi.Status) error {
 		rows = append(rows, []string{"Problem", s.Problem})
 	}
 	for _, u := range s.Users {
-		rows = append(rows, []string{"Signed in", u.Name + " until " + when(u.Expires)})
+		line := u.Name + " until " + when(u.Expires)
+		if u.Saved {
+			line += ", password saved"
+		}
+		rows = append(rows, []string{"Signed in", line})
 	}
 	if s.Enrolled && len(s.Users) == 0 {
 		rows = append(rows, []string{"Signed in", "nobody; 'dormer sign-in' does it, and on a computer of a domain so does 'dormer start'"})
@@ -177,6 +181,9 @@ func (a *app) printStatus(s agentapi.Status) error {
 	for _, n := range s.Notes {
 		rows = append(rows, []string{"Note", n})
 	}
+	for _, n := range s.Notices {
+		rows = append(rows, []string{"Message", when(n.Time) + " " + tidy(strings.TrimSpace(n.Title+": "+n.Text))})
+	}
 	if err := a.print(nil, nil, rows); err != nil {
 		return err
 	}
@@ -184,7 +191,60 @@ func (a *app) printStatus(s agentapi.Status) error {
 		return nil
 	}
 	fmt.Fprintln(a.Out)
-	return a.printWorkspaces(s.Workspaces)
+	if err := a.printWorkspaces(s.Workspaces); err != nil {
+		return err
+	}
+	return a.printRemarks(s.Workspaces)
+}
+
+// printRemarks says below the table what users should know of workspaces.
+func (a *app) printRemarks(ws []agentapi.Workspace) error {
+	var rows [][]string
+	for _, w := range ws {
+		for _, r := range remarks(w) {
+			rows = append(rows, []string{w.Name, r})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.Out)
+	return a.print(nil, nil, rows)
+}
+
+// remarks are what the user should know of a workspace beside its state.
+func remarks(w agentapi.Workspace) []string {
+	var out []string
+	say := func(when bool, format string, args ...any) {
+		if when {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	out = append(out, w.Warnings...)
+	say(w.Locked != "", "locked %s; 'dormer unlock %s' asks for your password or PIN", w.Locked, w.Name)
+	say(w.Setup != "", "first-time setup: %s", w.Setup)
+	say(w.Update != "", "a new version of its image is offered, %s; 'dormer update %s' takes it", w.Update, w.Name)
+	say(w.UpdateAtNextStart != "", "starts from %s next time", w.UpdateAtNextStart)
+	say(w.UpdateProblem != "", "a new version of its image cannot be taken: %s", w.UpdateProblem)
+	say(w.Earlier != "" && w.UpdateAtNextStart == "", "the version before is kept, %s; 'dormer update --back %s' goes back to it", w.Earlier, w.Name)
+	say(len(w.Missing) > 0, "this computer does not have: %s", strings.Join(w.Missing, "; "))
+	say(len(w.AtNextStart) > 0, "changed, and counts from the next start: %s", strings.Join(w.AtNextStart, ", "))
+	say(len(w.NotEnforced) > 0, "not done by this version of the agent: %s", strings.Join(w.NotEnforced, ", "))
+	return out
+}
+
+// heldState is the state of a workspace and how it is held.
+func heldState(w agentapi.Workspace) string {
+	out := w.State
+	for _, s := range []struct {
+		is   bool
+		word string
+	}{{w.Suspended, "suspended"}, {w.Saved, "saved"}, {w.Locked != "", "locked"}} {
+		if s.is && w.State != s.word {
+			out += ", " + s.word
+		}
+	}
+	return out
 }
 
 func (a *app) printWorkspaces(ws []agentapi.Workspace) error {
@@ -201,7 +261,7 @@ func (a *app) printWorkspaces(ws []agentapi.Workspace) error {
 		if len(w.Applications) > 0 {
 			published = applications(w)
 		}
-		rows[i] = []string{w.Name, w.User, w.State, w.Image, offlineLeft(w), published, detail}
+		rows[i] = []string{w.Name, w.User, heldState(w), w.Image, offlineLeft(w), published, detail}
 	}
 	return a.print(ws, []string{"WORKSPACE", "USER", "STATE", "IMAGE", "OFF-LINE LEFT", "APPLICATIONS", "DETAIL"}, rows)
 }

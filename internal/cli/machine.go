@@ -65,7 +65,7 @@ func newStop(a *app) *cobra.Command {
 
 func stopped(w agentapi.Workspace) (bool, error) {
 	switch workspace.State(w.State) {
-	case workspace.Ready, workspace.Absent, workspace.Failed, workspace.Downloading:
+	case workspace.Ready, workspace.Saved, workspace.Absent, workspace.Failed, workspace.Downloading:
 		return true, nil
 	default:
 		return false, nil
