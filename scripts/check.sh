@@ -16,6 +16,7 @@ fi
 failed=0
 echo 'check: Go'
 "$tools/golangci-lint" run ./... || failed=1
+GOOS=windows go vet ./internal/guest ./cmd/dormer-guest || failed=1
 (cd tools && "$tools/golangci-lint" run --config ../.golangci.yml ./...) || failed=1
 
 echo 'check: shell scripts'

@@ -2,8 +2,8 @@ package guest
 
 import "net"
 
-// itself says that the agent already is that user: here it is nobody else.
-func (account) itself() bool { return true }
+// itself says that the agent already is that user.
+func (a account) itself() bool { return a.token == 0 }
 
 func ownProgram() string { return "dormer-guest.exe" }
 

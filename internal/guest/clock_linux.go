@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,15 +15,7 @@ import (
 	"github.com/dormer-project/dormer/internal/guestwire"
 )
 
-const (
-	zones = "/usr/share/zoneinfo"
-	// closeEnough is a difference of clocks that is not worth a step.
-	closeEnough = 200 * time.Millisecond
-)
-
-// zonePattern is the form of names in the IANA database: no dots, so that none
-// leads out of its folder.
-var zonePattern = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}$`)
+const zones = "/usr/share/zoneinfo"
 
 // setTimeZone sets the time zone as timedatectl does, and as Debian keeps it.
 func (g *Guest) setTimeZone(_ context.Context, r guestwire.TimeZoneRequest) error {
@@ -77,19 +67,6 @@ func replaceLink(target, path string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
-}
-
-// Clocks that are set to outside of these years are wrong.
-const (
-	firstYear = 2020
-	lastYear  = 2200
-)
-
-func checkClock(t time.Time) error {
-	if y := t.UTC().Year(); y < firstYear || y > lastYear {
-		return dormer.Invalidf("time", "must be between the years %d and %d", firstYear, lastYear)
-	}
-	return nil
 }
 
 // setClock sets the clock, unless it is right.

@@ -52,6 +52,7 @@ type Guest struct {
 	applications int
 	locked       bool
 	signed       signed
+	ofSystem
 }
 
 // signed is the user whom the host has signed on. The zero value is nobody.

@@ -34,12 +34,6 @@ func (g *Guest) unlock(ctx context.Context) error {
 	return nil
 }
 
-func (g *Guest) setLocked(locked bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.locked = locked
-}
-
 // sessions asks systemd-logind to do something to all sessions, if there are any.
 func sessions(ctx context.Context, what string) error {
 	found, err := filepath.Glob("/run/systemd/sessions/*")

@@ -43,6 +43,9 @@ func Main(ctx context.Context, version string, args []string, stdout, stderr io.
 		if err != nil {
 			return err
 		}
+		if was, err := runService(ctx, g.Run); was || err != nil {
+			return err
+		}
 		return g.Run(ctx)
 	case "install":
 		root := flags.String("root", "/", "root of the system to install into")

@@ -9,28 +9,17 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/guestwire"
-)
-
-// Limits of messages, in bytes.
-const (
-	maxTitle = 256
-	maxText  = 4 << 10
 )
 
 // notify shows a message on the desktops and terminals of who is signed on.
 // Nobody being there is no error.
 func (g *Guest) notify(ctx context.Context, r guestwire.NotifyRequest) error {
-	if r.Title == "" && r.Text == "" {
-		return dormer.Invalidf("text", "is missing")
-	}
-	if len(r.Title) > maxTitle || len(r.Text) > maxText {
-		return dormer.Invalidf("text", "is longer than %d bytes", maxText)
+	if err := checkNote(r); err != nil {
+		return err
 	}
 	title, text := printable(r.Title), printable(r.Text)
 	var showing sync.WaitGroup
@@ -50,16 +39,6 @@ func (g *Guest) notify(ctx context.Context, r guestwire.NotifyRequest) error {
 	}
 	showing.Wait()
 	return nil
-}
-
-// printable takes out what could steer a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && (!unicode.IsPrint(r) || r == unicode.ReplacementChar) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // desktopUsers are the users with a session bus.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/dormer-project/dormer"
@@ -23,23 +22,11 @@ const (
 	defaultLocale = "C.UTF-8"
 )
 
-var (
-	localePattern = regexp.MustCompile(`^[A-Za-z]{1,8}(_[A-Za-z]{2,8})?(\.[A-Za-z0-9-]{1,16})?(@[A-Za-z]{1,16})?$`)
-	layoutPattern = regexp.MustCompile(`^[a-z0-9_,()-]{1,64}$`)
-)
-
 // setRegional sets language and keyboard for later sign-ons and for commands.
 // What the guest can do of it is done, also when the rest cannot be.
 func (g *Guest) setRegional(ctx context.Context, r guestwire.RegionalRequest) error {
-	switch {
-	case r.Locale != "" && !localePattern.MatchString(r.Locale):
-		return dormer.Invalidf("locale", "must be as in $LANG, as de_DE.UTF-8")
-	case r.Layout != "" && !layoutPattern.MatchString(r.Layout):
-		return dormer.Invalidf("layout", "must be a layout of XKB, as de")
-	case r.Variant != "" && !layoutPattern.MatchString(r.Variant):
-		return dormer.Invalidf("variant", "must be a variant of XKB, as nodeadkeys")
-	case r.Variant != "" && r.Layout == "":
-		return dormer.Invalidf("variant", "needs a layout")
+	if err := checkRegional(r); err != nil {
+		return err
 	}
 	var keys, language error
 	if r.Layout != "" {

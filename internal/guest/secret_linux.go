@@ -78,3 +78,6 @@ func forgetSecrets() error { return os.RemoveAll(secretsFolder) }
 func ticketFile(uid uint32) string {
 	return filepath.Join(ticketsFolder, strconv.FormatUint(uint64(uid), 10), "cc")
 }
+
+// ofSystem is what the agent of this system keeps: nothing more.
+type ofSystem struct{}

@@ -1,6 +1,8 @@
 package guest
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"strings"
 	"unicode"
 
@@ -13,6 +15,19 @@ const (
 	maxUser     = 104
 	maxPassword = 512
 )
+
+// hashKey makes hashes of passwords useless to anybody who sees them.
+var hashKey = rand.Text()
+
+func passwordHash(password string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(hashKey + password))
+}
+
+func (g *Guest) setLocked(locked bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.locked = locked
+}
 
 // checkUser checks a name without a domain.
 func checkUser(field, name string) error {

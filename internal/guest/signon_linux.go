@@ -2,8 +2,6 @@ package guest
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,13 +24,6 @@ const (
 	// loginNameLimit is the longest name of a Linux account.
 	loginNameLimit = 32
 )
-
-// hashKey makes hashes of passwords useless to anybody who sees them.
-var hashKey = rand.Text()
-
-func passwordHash(password string) [sha256.Size]byte {
-	return sha256.Sum256([]byte(hashKey + password))
-}
 
 // signOn finds or makes the account of a user, gives it the password, and gets
 // a ticket where there is a realm.

@@ -229,6 +229,9 @@ func signedOn() []string {
 	}
 	var users []string
 	for _, file := range files {
+		if !isFile(file) {
+			continue // a pipe by which systemd-logind sees the session's end
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue

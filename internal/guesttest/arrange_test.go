@@ -70,7 +70,7 @@ func (g guest) clock(t *testing.T) {
 }
 
 func (g guest) dns(t *testing.T) {
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.network.dns")
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.network.dns.servers", "spec.network.suffixes.list")
 	before := g.root(t, "cat /etc/resolv.conf")
 	set := func(r guestwire.DNSRequest) string {
 		t.Helper()
@@ -96,7 +96,7 @@ func (g guest) dns(t *testing.T) {
 
 // resolved does the same where systemd-resolved has the say.
 func (g guest) resolved(t *testing.T) {
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.network.dns")
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.network.dns.servers", "spec.network.suffixes.list")
 	own := g.root(t, "cat /etc/resolv.conf; systemctl start systemd-resolved; ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf")
 	g.ask(t, guestwire.CapDNS, guestwire.MethodDNS, guestwire.DNSRequest{Servers: []string{"192.0.2.53"}, Suffixes: []string{"corp.example.test"}}, nil)
 	got := g.root(t, "resolvectl dns; resolvectl domain; cat /etc/resolv.conf")
@@ -113,7 +113,7 @@ func (g guest) resolved(t *testing.T) {
 }
 
 func (g guest) regional(t *testing.T) {
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.machine.regional")
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.setup.regional.formats", "spec.setup.regional.keyboard")
 	g.ask(t, guestwire.CapRegional, guestwire.MethodRegional, guestwire.RegionalRequest{Locale: "de_DE.UTF-8", Layout: "de", Variant: "nodeadkeys"}, nil)
 	if got := g.run(t, "", "echo $LANG; date -d 2026-03-01 +%B; ls /missing 2>&1 || true"); !strings.HasPrefix(got, "de_DE.UTF-8\nMärz\n") {
 		t.Errorf("language of commands: %q", got)
@@ -138,11 +138,10 @@ func (g guest) notify(t *testing.T) {
 	g.await(t, "terminal of the user", "ls -l /dev/pts | grep -q ' user '")
 	g.ask(t, guestwire.CapNotify, guestwire.MethodNotify, guestwire.NotifyRequest{Title: "Update", Text: "Version 7 is \x1b[31mthere"}, nil)
 	g.await(t, "message on the terminal", `grep -q 'Update: Version 7 is  \[31mthere' /tmp/terminal`)
-	g.root(t, "pkill -f 'sleep 600'; rm /tmp/terminal")
+	g.root(t, "pkill -f '[s]leep 600'; rm /tmp/terminal")
 }
 
 func (g guest) lock(t *testing.T) {
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.machine.lockOnIdle")
 	// A session of the user's, as a sign-on at a console makes one.
 	g.exec(t, guestwire.ExecRequest{Args: []string{"systemd-run", "--quiet", "--unit=seat", "--setenv=XDG_SESSION_CLASS=user", "-p", "PAMName=login", "-p", "User=user", "sleep", "600"}, User: "root"})
 	g.await(t, "session of the user", "loginctl list-sessions --no-legend | grep -q user")
@@ -240,6 +239,8 @@ func (g guest) applications(t *testing.T) {
 }
 
 func (g guest) connect(t *testing.T) {
+	const check = "spec.setup.actions[].checkConnectivity."
+	policymatrix.Exercised(t, policymatrix.RealGuest, check+"address", check+"port", check+"timeout")
 	g.exec(t, guestwire.ExecRequest{Args: []string{"systemd-socket-activate", "--inetd", "--accept", "-l", "127.0.0.1:4711", "cat"}, Detach: true})
 	g.ask(t, guestwire.CapConnect, guestwire.MethodConnect, guestwire.ConnectRequest{Address: "127.0.0.1", Port: 4711, Timeout: time.Minute}, nil)
 	err := g.try(t, guestwire.CapConnect, guestwire.MethodConnect, guestwire.ConnectRequest{Address: "127.0.0.1", Port: 4712, Timeout: time.Second}, nil)
@@ -249,6 +250,7 @@ func (g guest) connect(t *testing.T) {
 }
 
 func (g guest) autoSignOn(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.setup.actions[].disableAutomaticSignOn")
 	g.root(t, `mkdir -p /etc/systemd/system/getty@tty1.service.d /etc/lightdm
 printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin user --noclear %%I $TERM\n' >/etc/systemd/system/getty@tty1.service.d/auto.conf
 printf '[Seat:*]\nautologin-user=user\nuser-session=xfce\n' >/etc/lightdm/lightdm.conf`)

@@ -143,7 +143,7 @@ func write(t *testing.T, path, text string) {
 }
 
 func (g guest) join(t *testing.T, d *testdomain.Domain) {
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.setup.steps[].joinDomain")
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.setup.actions[].joinDomain.domain")
 	addComputer := func(name string) {
 		d.LDIF(t, fmt.Sprintf("dn: CN=%[1]s,CN=Computers,%[2]s\nobjectClass: computer\nsAMAccountName: %[1]s$\nuserAccountControl: 4096\ndNSHostName: %[3]s.%[4]s\nunicodePwd:: %[5]s\n",
 			name, d.BaseDN, strings.ToLower(name), d.Name, unicodePassword(oneTime)))
@@ -207,7 +207,7 @@ func (g guest) domainSignOn(t *testing.T, d *testdomain.Domain) {
 }
 
 func (g guest) drives(t *testing.T, address, folder string) {
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.applications.drives")
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.applications.networkDrives[].letter", "spec.applications.networkDrives[].path", "spec.applications.networkDrives[].label")
 	team := guestwire.Drive{Letter: "T", Path: `\\` + address + `\team`, Label: "Team files"}
 	plans := guestwire.Drive{Letter: "P", Path: `\\` + address + `\team\plans`}
 	request := guestwire.DrivesRequest{Drives: []guestwire.Drive{team, plans}, Account: "alice", User: "drive", Password: sharePassword}
