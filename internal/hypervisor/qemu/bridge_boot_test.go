@@ -18,6 +18,7 @@ import (
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
 	"github.com/dormer-project/dormer/internal/hypervisor/qemu"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 )
 
 // inside says that the test runs in a network of its own.
@@ -104,6 +105,7 @@ func ownLinks(t *testing.T) []string {
 }
 
 func bridgedInside(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.network.mode", "spec.network.adapters", "spec.network.newAdapters")
 	wires(t)
 	d := qemu.New(qemu.Config{ProbeFile: filepath.Join(t.TempDir(), "probe.json"), Accelerator: "tcg", Bridges: []string{"br*", "wire0", "late0"}})
 	h := hypervisortest.TinyHarness(t, func(*testing.T) hypervisor.Driver { return d }, false, nil)
