@@ -9,7 +9,9 @@
 #                                  standard input ends if that is a pipe. When DIR is
 #                                  there it is served again as it is
 #     --address A                  on this address, for which the caller holds the lock;
-#                                  else on the first free one, noted in DIR/address
+#                                  else on the first free one, noted in DIR/address.
+#                                  For virtual machines to reach it, one that is not
+#                                  127.*: ip address add 10.53.0.11/32 dev lo
 #     --tls FOLDER                 with cert.pem and key.pem of FOLDER as certificate
 #   samba-dc.sh ready DIR          wait until it answers; prints the address
 #   samba-dc.sh tool DIR ARG...    samba-tool on its database, while it runs or not

@@ -11,7 +11,7 @@ packages=(
   # build and check: the race detector needs a C compiler
   ca-certificates curl gcc git jq libc6-dev make shellcheck
   # machines: the emulator, disks, network
-  libnbd-bin passt qemu-system-x86 qemu-utils
+  iproute2 libnbd-bin passt qemu-system-x86 qemu-utils
   # what tests of a desktop's bus talk to
   dbus-daemon
   # the test guest is built from Debian packages

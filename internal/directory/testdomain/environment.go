@@ -1,6 +1,7 @@
 package testdomain
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -79,21 +80,32 @@ func shortDir(t testing.TB) string {
 	return dir
 }
 
-// takeAddress returns 127.0.0.first or the next free one, in steps of ten, and
-// the file whose lock holds it. One where something listens on port is not free,
-// locked or not: what a test would talk to then is not what it started.
-func takeAddress(t testing.TB, kind string, first int, port string) (string, *os.File) {
+// loopback is where servers of tests listen that nobody else needs to reach;
+// reachable are addresses that virtual machines of this computer reach, too.
+const (
+	loopback  = "127.0.0."
+	reachable = "10.53.0."
+)
+
+// takeAddress returns the address network+first or the next free one, in steps
+// of ten, and the file whose lock holds it. One where something listens on port is
+// not free, locked or not: what a test would talk to then is not what it started.
+func takeAddress(t testing.TB, kind, network string, first int, port string) (string, *os.File) {
 	t.Helper()
 	dir := filepath.Join(output(t, exec.CommandContext(t.Context(), script(t, "cache.sh"))), kind)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for last := first; last < 250; last += 10 {
-		f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("address-%d.lock", last)), os.O_RDWR|os.O_CREATE, 0o600)
+		address, lock := fmt.Sprint(network, last), fmt.Sprintf("address-%d.lock", last)
+		if network != loopback {
+			lock = "address-" + address + ".lock"
+		}
+		f, err := os.OpenFile(filepath.Join(dir, lock), os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if address := fmt.Sprintf("127.0.0.%d", last); tryLock(f) && unused(t, net.JoinHostPort(address, port)) {
+		if tryLock(f) && haveAddress(t, network, address) && unused(t, net.JoinHostPort(address, port)) {
 			t.Cleanup(func() { _ = f.Close() })
 			return address, f
 		}
@@ -101,6 +113,22 @@ func takeAddress(t testing.TB, kind string, first int, port string) (string, *os
 	}
 	t.Fatalf("all addresses of %s are taken", kind)
 	return "", nil
+}
+
+// haveAddress gives this computer an address until the test ends, unless it is
+// of the loopback network, where all are its own.
+func haveAddress(t testing.TB, network, address string) bool {
+	t.Helper()
+	if network == loopback {
+		return true
+	}
+	require(t, "ip")
+	output(t, exec.CommandContext(t.Context(), "ip", "address", "replace", address+"/32", "dev", "lo"))
+	t.Cleanup(func() {
+		// The test's own context is over by now.
+		_ = exec.CommandContext(context.WithoutCancel(t.Context()), "ip", "address", "delete", address+"/32", "dev", "lo").Run()
+	})
+	return true
 }
 
 // unused reports whether nothing listens at an address.

@@ -47,7 +47,7 @@ func StartOpenLDAP(t testing.TB) *OpenLDAP {
 		missing(t, "slapd is not installed: run scripts/setup.sh")
 	}
 	require(t, "ldapmodify")
-	address, _ := takeAddress(t, "slapd", 13, "1636")
+	address, _ := takeAddress(t, "slapd", loopback, 13, "1636")
 	dir := shortDir(t)
 	o := &OpenLDAP{
 		LDAPS: "ldaps://" + address + ":1636", LDAP: "ldap://" + address + ":1389", BaseDN: openldapBase,

@@ -64,6 +64,11 @@ type Options struct {
 	Second bool
 	// Certificate is what it shows on LDAPS and StartTLS.
 	Certificate Certificate
+	// Reachable puts it on an address that virtual machines with a network of
+	// their own reach: 10.53.0.11, or .21 and so on, which this computer has on its
+	// loopback interface until the test ends. A guest asks it for names, too: its
+	// resolver is Domain.Address.
+	Reachable bool
 	// Address is where it serves, for guests that reach no loopback; empty is a
 	// loopback address of its own. The caller has made it, and uses it alone.
 	Address string
@@ -73,7 +78,7 @@ type Options struct {
 type Domain struct {
 	// Name is the domain, corp.example.test.
 	Name, NetBIOS, Realm string
-	// Address is the loopback address that it serves LDAP, LDAPS, Kerberos and
+	// Address is the address that it serves LDAP, LDAPS, Kerberos and
 	// DNS on. The certificate is for it and for Host.
 	Address, Host string
 	BaseDN        string
@@ -109,7 +114,11 @@ func StartDomain(t testing.TB, o Options) *Domain {
 	d.AuthorityFile = filepath.Join(d.dir, "ca.pem")
 	d.Address = o.Address
 	if d.Address == "" {
-		d.Address, d.lock = takeAddress(t, "samba-dc", first, "636")
+		network := loopback
+		if o.Reachable {
+			network = reachable
+		}
+		d.Address, d.lock = takeAddress(t, "samba-dc", network, first, "636")
 	}
 
 	arguments := []string{"run", "--address", d.Address}

@@ -177,3 +177,26 @@ func dialTo(address string) func(ctx context.Context, network, _ string) (net.Co
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address+":53")
 	}
 }
+
+// TestReachable: on an address that is not of the loopback network it serves
+// LDAP, Kerberos and names, and its names lead there.
+func TestReachable(t *testing.T) {
+	d := StartDomain(t, Options{Reachable: true})
+	if !strings.HasPrefix(d.Address, "10.53.0.") {
+		t.Fatalf("it listens on %s", d.Address)
+	}
+	d.Kinit(t, "alice", d.Password(t, "alice"))
+	var dialer net.Dialer
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, net.JoinHostPort(d.Address, "53"))
+	}}
+	_, services, err := resolver.LookupSRV(t.Context(), "ldap", "tcp", d.Name)
+	if err != nil || len(services) != 1 || services[0].Target != d.Host+"." {
+		t.Errorf("services: %v, %v", services, err)
+	}
+	for _, name := range []string{d.Host, d.Name} {
+		if got, err := resolver.LookupHost(t.Context(), name); err != nil || len(got) != 1 || got[0] != d.Address {
+			t.Errorf("%s is %v, %v", name, got, err)
+		}
+	}
+}
