@@ -48,7 +48,8 @@ type SignOnRequest struct {
 	User   string `json:"user"`
 	Domain string `json:"domain,omitempty"`
 	Realm  string `json:"realm,omitempty"`
-	// Password is what the user signed in with.
+	// Password is what the user signed in with; empty when it is not known: the
+	// account is found or made all the same, and nobody gets a ticket.
 	Password string `json:"password"`
 }
 
