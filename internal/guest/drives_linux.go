@@ -97,9 +97,10 @@ func mapDrive(ctx context.Context, who account, path sharePath, where string, r 
 		if r.Domain != "" {
 			options += ",domain=" + r.Domain
 		}
+		// mount.cifs takes all of its input for the password.
 		_, err := tool{
 			args: []string{"mount.cifs", path.slashes(), where, "-o", options},
-			env:  []string{"PASSWD_FD=0"}, stdin: []byte(r.Password + "\n"),
+			env:  []string{"PASSWD_FD=0"}, stdin: []byte(r.Password),
 		}.run(ctx)
 		if err == nil {
 			return nil
