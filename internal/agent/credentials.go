@@ -110,9 +110,7 @@ func (a *Agent) proved(u dormer.UserID, password string) {
 // keepSaved saves a password that the user wants saved, or that takes the place
 // of one that is.
 func (a *Agent) keepSaved(u dormer.UserID, password string, wanted bool) (saved bool, err error) {
-	a.words.mu.Lock()
-	_, before := a.words.settings.Saved[u]
-	a.words.mu.Unlock()
+	before := a.savedOf(u)
 	if !wanted && (!before || password == "") {
 		return before, nil
 	}
@@ -205,9 +203,8 @@ func (a *Agent) savePassword(u dormer.UserID, password string) error {
 func (a *Agent) forgetPassword(u dormer.UserID) {
 	a.words.mu.Lock()
 	delete(a.words.of, u)
-	_, saved := a.words.settings.Saved[u]
 	a.words.mu.Unlock()
-	if !saved {
+	if !a.savedOf(u) {
 		return
 	}
 	if err := a.changeSettings(func(s *settings) { delete(s.Saved, u) }); err != nil {
@@ -254,6 +251,13 @@ func (a *Agent) takeSettings(answer wire.PollAnswer) error {
 		}
 	}
 	return err
+}
+
+// savedOf reports whether the password of a user is saved.
+func (a *Agent) savedOf(u dormer.UserID) bool {
+	a.words.mu.Lock()
+	defer a.words.mu.Unlock()
+	return len(a.words.settings.Saved[u]) > 0
 }
 
 func (a *Agent) signedIn(u dormer.UserID) bool {

@@ -188,7 +188,7 @@ func (m *machine) sessionBegan() {
 	if p == nil || p.Machine.Start != policy.StartSignOn || m.rec == nil {
 		return
 	}
-	if s := m.rec.Snapshot(); s.State.Live() || s.State.Busy() || s.Desired == workspace.Removed {
+	if s := m.rec.Snapshot(); s.State.Live() || s.Desired == workspace.Run || s.Desired == workspace.Removed {
 		return
 	}
 	if err := m.want(workspace.Run); err != nil {

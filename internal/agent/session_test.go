@@ -38,7 +38,7 @@ func readyDesk(t *testing.T, change func(*policy.Effective)) *desk {
 // anna signs anna in for the user who runs the tests.
 func (d *desk) anna(word string) agentapi.User {
 	d.t.Helper()
-	d.house.set(func(h *house) { h.passwords["anna"], h.passwords[`local\anna`] = word, word })
+	d.house.set(func(h *house) { h.passwords["anna"] = word })
 	u, err := d.agent.SignIn(d.t.Context(), here(), agentapi.SignInRequest{User: "anna", Password: word})
 	if err != nil {
 		d.t.Fatal(err)

@@ -21,12 +21,13 @@ type signedOn struct {
 	problem string // the last that an event told of
 }
 
-// noPassword says what stands in for single sign-on where there is no password
-// to sign on with.
-const noPassword = "the password is not known here, as after a sign-in by ticket or provider, or a restart of the agent; the guest goes on with the account of its image. 'dormer sign-in NAME' or 'dormer unlock' with the password gives it"
+// noPassword says what stands in for the user's credentials where there is no
+// password.
+const noPassword = "the password is not known here, as after a sign-in by ticket or provider, or a restart of the agent; the user's account of the guest is used without it, which opens nothing on the network. 'dormer sign-in NAME' or 'dormer unlock' with the password gives it"
 
 // arrangeSignOn signs the user on to the guest where something runs there as the
-// user, with the password that the user has signed in with last.
+// user, with the password that the user has signed in with last. Without one it
+// is the user's account all the same, for what needs no password.
 func arrangeSignOn(ctx context.Context, g guest) error {
 	m, a := g.m, g.m.agent
 	m.mu.Lock()
@@ -38,13 +39,7 @@ func arrangeSignOn(ctx context.Context, g guest) error {
 	if !needsAccount(g.p) {
 		return m.signOff(ctx, g.vm, was)
 	}
-	w, ok := a.word(user.ID())
-	if !ok {
-		if was.account == "" {
-			m.tellSignOn(g.vm, noPassword)
-		}
-		return nil
-	}
+	w, known := a.word(user.ID())
 	if was.account != "" && was.serial == w.serial && !g.first && !g.resumed {
 		return nil
 	}
@@ -68,12 +63,18 @@ func arrangeSignOn(ctx context.Context, g guest) error {
 	}
 	m.mu.Lock()
 	if m.signedOn.vm == g.vm {
-		m.signedOn.account, m.signedOn.serial, m.signedOn.problem = result.Account, w.serial, ""
+		m.signedOn.account, m.signedOn.serial = result.Account, w.serial
 	}
 	m.mu.Unlock()
 	detail := "as " + cut(result.Account, maxGuestText)
-	if result.Ticket {
+	switch {
+	case !known:
+		m.tellSignOn(g.vm, noPassword)
+		return nil
+	case result.Ticket:
 		detail += ", with a Kerberos ticket"
+	case result.Problem != "":
+		detail += ", without a Kerberos ticket: " + cut(result.Problem, maxDetailText)
 	}
 	a.tell(event.New(event.GuestSignedOn, a.now(), detail), m)
 	return nil
@@ -95,7 +96,7 @@ func (m *machine) signOff(ctx context.Context, vm hypervisor.Machine, was signed
 	return nil
 }
 
-// tellSignOn tells once for each run of a machine why nobody is signed on.
+// tellSignOn tells once for each run of a machine what is wrong with signing on.
 func (m *machine) tellSignOn(vm hypervisor.Machine, problem string) {
 	m.mu.Lock()
 	again := m.signedOn.vm != vm || m.signedOn.problem == problem
@@ -128,6 +129,6 @@ func (m *machine) account() (string, error) {
 func needsSession(p *policy.Effective) bool {
 	d := &p.Deployment
 	return p.General.HostCommand.Command != "" || len(d.SharedFolders) > 0 || d.Printing ||
-		p.Setup.Regional.Formats || p.Setup.Regional.Keyboard || p.Machine.Lock.OnHostSleep ||
+		p.Setup.Regional.Formats || p.Setup.Regional.Keyboard ||
 		d.FileTransfer.GuestToHost.Allowed && len(d.FileTransfer.GuestToHost.Commands) > 0
 }
