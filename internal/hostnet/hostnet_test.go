@@ -23,10 +23,14 @@ func TestResolver(t *testing.T) {
 		upstream string
 		want     DNS
 	}{
-		{"plain", "# made by hand\nnameserver 192.0.2.1\nnameserver 2001:db8::1 ; second\nsearch corp.example.test example.com.\n", "",
-			DNS{Servers: []string{"192.0.2.1", "2001:db8::1"}, Suffixes: []string{"corp.example.test", "example.com"}}},
-		{"stub with upstream", "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n", "nameserver 192.0.2.9\nsearch corp.example.test\n",
-			DNS{Servers: []string{"192.0.2.9"}, Suffixes: []string{"corp.example.test"}}},
+		{
+			"plain", "# made by hand\nnameserver 192.0.2.1\nnameserver 2001:db8::1 ; second\nsearch corp.example.test example.com.\n", "",
+			DNS{Servers: []string{"192.0.2.1", "2001:db8::1"}, Suffixes: []string{"corp.example.test", "example.com"}},
+		},
+		{
+			"stub with upstream", "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n", "nameserver 192.0.2.9\nsearch corp.example.test\n",
+			DNS{Servers: []string{"192.0.2.9"}, Suffixes: []string{"corp.example.test"}},
+		},
 		{"stub without upstream", "nameserver 127.0.0.1\nnameserver ::1\n", "", DNS{Local: true}},
 		{"stub of a stub", "nameserver 127.0.0.53\n", "nameserver 127.0.0.1\n", DNS{Local: true}},
 		{"both", "nameserver 127.0.0.1\nnameserver 192.0.2.1\nnameserver 192.0.2.1\n", "nameserver 192.0.2.9\n", DNS{Servers: []string{"192.0.2.1"}}},

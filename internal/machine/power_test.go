@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 )
 
 // guestRoot runs a script as the guest's administrator.
@@ -182,6 +183,72 @@ func TestNoRoomToSave(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "saved.*")); err != nil || len(left) > 0 {
 		t.Errorf("left: %s, %v", strings.Join(left, " "), err)
+	}
+	h.Shutdown(t, m)
+}
+
+// The Debian guest, with a network and what a policy may allow, goes on where
+// it was: its programs, its network and its channels.
+func TestSystemGuestSaved(t *testing.T) {
+	t.Parallel()
+	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.machine.onStop")
+	d := driver(t)
+	h := hypervisortest.Harness{Patience: 5 * time.Minute}
+	spec := hypervisortest.FindGuest(t, "v1").Spec(t, hypervisortest.Dir(t))
+	spec.ComputerName, spec.Processors, spec.Network, spec.Resume = "desk-17", 2, hypervisor.NetworkNAT, true
+	spec.Channels = []guestwire.Channel{guestwire.ChannelClipboard, guestwire.ChannelFiles}
+	spec.Sound, spec.USB, spec.Display = hypervisor.SoundOutput, []hypervisor.USBClass{hypervisor.USBStorage}, true
+	spec.Data.Size = 256 << 20
+	keys := secrets()
+	clicked := time.Now()
+	m := h.Start(t, d, spec, keys)
+	h.Ready(t, m)
+	t.Logf("a fresh start takes %s until the guest is ready", time.Since(clicked).Round(10*time.Millisecond))
+	guestRoot(t, m, `nohup sh -c 'i=0; while :; do i=$((i+1)); echo $i >/run/count.new; mv /run/count.new /run/count; sleep 0.1; done' >/dev/null 2>&1 & echo $! >/run/counter
+head -c 5000000 /dev/urandom >/data/big && sha256sum /data/big >/data/sum`)
+	open := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		conn, err := m.Open(ctx, guestwire.ChannelFiles)
+		if err != nil {
+			t.Errorf("open channel: %v", err)
+			return
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	open()
+	before := guestRoot(t, m, "while ! cat /run/count; do sleep 0.1; done 2>/dev/null; uptime -s")
+	// Applied while it runs, a change is part of what is saved.
+	spec.Channels = []guestwire.Channel{guestwire.ChannelFiles, guestwire.ChannelPrint}
+	if waits, err := m.Apply(t.Context(), spec); err != nil {
+		t.Errorf("apply: %v, %v", waits, err)
+	}
+	for range 2 {
+		started := time.Now()
+		if err := m.Save(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(started)
+		info, err := os.Stat(filepath.Join(spec.Dir, hypervisor.FileSaved))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("saved %d MiB in %s", info.Size()>>20, took.Round(10*time.Millisecond))
+		clicked = time.Now()
+		m = h.Start(t, d, spec, keys)
+		running := time.Since(clicked)
+		st := h.Ready(t, m)
+		t.Logf("saved state runs after %s, its guest is ready after %s", running.Round(10*time.Millisecond), time.Since(clicked).Round(10*time.Millisecond))
+		if !st.Resumed || st.Notice != "" {
+			t.Fatalf("after saving: %+v", st)
+		}
+		if out := guestRoot(t, m, "kill -0 $(cat /run/counter) && a=$(cat /run/count) && sleep 1 && [ $(cat /run/count) -gt $a ] && echo counts; sha256sum -c /data/sum; ip -4 addr show scope global | grep -c inet"); out != "counts\n/data/big: OK\n1\n" {
+			t.Errorf("after saving: %q, before %q", out, before)
+		}
+		open()
 	}
 	h.Shutdown(t, m)
 }

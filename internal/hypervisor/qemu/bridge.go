@@ -108,8 +108,7 @@ func (p *plan) openLinks(inherit *inherited) error {
 		link, err := hostlink.Open(p.spec.Dir, p.spec.Machine, n.adapter, bridgeMAC(p.spec.Machine, n.adapter))
 		if err != nil {
 			if err := p.lack(fmt.Sprintf("The machine is not bridged to %s: %v.", n.adapter, err)); err != nil {
-				closeLinks(open)
-				return err
+				return errors.Join(err, closeLinks(open))
 			}
 			continue
 		}
