@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -174,9 +175,7 @@ func sendGuest(ctx context.Context, c *http.Client, method, path string, header 
 	if err != nil {
 		return nil, fmt.Errorf("ask the guest: %w", err)
 	}
-	for k, v := range header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, header)
 	resp, err := c.Do(r)
 	switch {
 	case err != nil && ctx.Err() != nil:

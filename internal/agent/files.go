@@ -309,6 +309,15 @@ func (a *Agent) ReceiveFile(ctx context.Context, peer agentapi.Peer, which strin
 	if err != nil {
 		return nil, 0, err
 	}
+	if r.Offset > 0 {
+		there, err := askGuest[guestwire.StagedFile](ctx, c, guestwire.FilesHash, guestwire.FileRequest{Path: r.Path, Offset: r.Offset})
+		if err != nil {
+			return nil, 0, err
+		}
+		if there.SHA256 != r.SHA256 {
+			return nil, 0, fmt.Errorf("what has come of the file is not how it begins: %w", dormer.ErrConflict)
+		}
+	}
 	question, err := json.Marshal(guestwire.FileRequest{Path: r.Path, Offset: r.Offset})
 	if err != nil {
 		return nil, 0, fmt.Errorf("encode request: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -84,6 +85,9 @@ type SendRequest struct {
 type ReceiveRequest struct {
 	Path   string `json:"path"`
 	Offset int64  `json:"offset,omitempty"`
+	// SHA256 is that of the bytes before Offset, in hexadecimal digits: ErrConflict
+	// when the guest's are others.
+	SHA256 string `json:"sha256,omitempty"`
 	// Target is what it is called here.
 	Target   string `json:"target"`
 	Override string `json:"override,omitempty"`
@@ -339,9 +343,7 @@ func (c *Client) stream(ctx context.Context, method, path string, header http.He
 	if err != nil {
 		return nil, fmt.Errorf("ask the agent: %w", err)
 	}
-	for k, v := range header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, header)
 	resp, err := c.http.Do(r)
 	switch {
 	case err == nil:

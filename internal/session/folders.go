@@ -252,5 +252,5 @@ func (f sharedFile) Readdir(count int) ([]fs.FileInfo, error) {
 	if errors.Is(err, os.ErrClosed) {
 		return nil, err
 	}
-	return nil, nil //nolint:nilerr // the end of a folder is no error here
+	return nil, nil
 }
