@@ -64,27 +64,30 @@ func arrangeSetup(ctx context.Context, g guest) error {
 }
 
 // setupRunner returns what runs the first-time setup of the machine, with the
-// policy and layer of now.
+// policy and layer of now. The runner tells and shows with its own lock held, so
+// none of its methods is called while mu is.
 func (m *machine) setupRunner() (*setup.Runner, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.setup == nil {
+	runner, p, layer, fresh, name := m.setup, m.policy, m.layer(), m.record.Overlay == hypervisor.OverlayDiscard, m.record.Name
+	if runner == nil {
 		var r setup.Record
 		if err := m.folder.readJSON(FileSetup, &r); err != nil {
+			m.mu.Unlock()
 			return nil, fmt.Errorf("state of the first-time setup: %w", err)
 		}
-		name := m.record.Name
-		m.setup = setup.NewRunner(r, setup.Config{
+		runner = setup.NewRunner(r, setup.Config{
 			Save: func(r setup.Record) error { return m.folder.writeJSON(FileSetup, r) },
 			Now:  m.agent.now,
 			Tell: m.tellSetup,
 			Show: func(title, text string) { m.agent.notifyUser(m, name+": "+title, text) },
 		})
+		m.setup = runner
 	}
-	if m.policy != nil {
-		m.setup.Follow(setup.New(m.policy), m.layer(), m.record.Overlay == hypervisor.OverlayDiscard)
+	m.mu.Unlock()
+	if p != nil {
+		runner.Follow(setup.New(p), layer, fresh)
 	}
-	return m.setup, nil
+	return runner, nil
 }
 
 // setupEvents are the events of what is told of a script.
