@@ -68,7 +68,11 @@ func (m *machine) look(ctx context.Context, vm hypervisor.Machine) {
 	switch st.State {
 	case hypervisor.StatePaused:
 		if held {
-			m.rec.Suspended()
+			m.rec.Suspended(func() bool {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return m.vm == vm && m.holds == holds
+			})
 			break
 		}
 		m.rec.Paused(strings.TrimSpace(string(st.Reason) + " " + st.Detail))

@@ -71,7 +71,8 @@ func TestRevertibleFollowsTheImage(t *testing.T) {
 	i := newInstance(t)
 	i.push("office")
 	i.user("alice")
-	i.workspace("Office", strings.Replace(office, "revertible: false", "revertible: true", 1), grant("alice"))
+	spec := strings.Replace(office, "revertible: false", "revertible: true", 1)
+	w := i.workspace("Office", spec, grant("alice"))
 	c := newComputer(t, "desk")
 	c.enrol(i.joinToken())
 	c.signIn(alice, "alice")
@@ -81,16 +82,27 @@ func TestRevertibleFollowsTheImage(t *testing.T) {
 	if first.Overlay != hypervisor.OverlayDiscard {
 		t.Errorf("a revertible machine keeps its changes: %+v", first)
 	}
-	i.push("office")
-	eventually(t, "the lease of the new version", func() bool {
-		return c.refresh() == nil && c.only(alice).Image == "office/2"
-	})
-	if err := c.act(alice, agentapi.CommandStop); err != nil {
-		t.Fatal(err)
+	again := func() string {
+		t.Helper()
+		if err := c.act(alice, agentapi.CommandStop); err != nil {
+			t.Fatal(err)
+		}
+		c.await(alice, "ready")
+		c.mustStart(alice)
+		return c.host.Running()[0].Layer
 	}
-	c.await(alice, "ready") // fetched by then
-	c.mustStart(alice)
-	if layer := c.host.Running()[0].Layer; layer == first.Layer {
+	i.push("office")
+	eventually(t, "the new version is offered", func() bool {
+		return c.refresh() == nil && c.only(alice).Update == "office/2"
+	})
+	if again() != first.Layer {
+		t.Error("the version that is suggested was taken unasked")
+	}
+	i.change(w.ID, "Office", strings.Replace(spec, "revertible: true", "revertible: true\n  updates: {mode: force}", 1), grant("alice"))
+	eventually(t, "the new version is forced", func() bool {
+		return c.refresh() == nil && c.only(alice).UpdateAtNextStart == "office/2"
+	})
+	if again() == first.Layer {
 		t.Error("the revertible machine still starts from the old image")
 	}
 }
@@ -378,31 +390,6 @@ func TestJoinTokens(t *testing.T) {
 	other := newComputer(t, "other")
 	if err := other.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("a used token: %v", err)
-	}
-}
-
-func TestClientTooOld(t *testing.T) {
-	t.Parallel()
-	i := newInstance(t)
-	i.push("office")
-	i.user("alice")
-	i.workspace("Office", office, grant("alice", "  usb: [storage]\n"))
-	c := newComputer(t, "desk")
-	c.enrol(i.joinToken())
-	c.signIn(alice, "alice")
-	w := c.only(alice)
-	if w.Permitted || !strings.Contains(w.Verdict, "client too old") || !strings.Contains(w.Verdict, "usb") {
-		t.Errorf("what this agent cannot enforce: %+v", w)
-	}
-	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrUnsupported) {
-		t.Errorf("start: %v", err)
-	}
-	if c.host.Starts() != 0 {
-		t.Error("it was started")
-	}
-	c.mustRefresh()
-	if i.count("desk", event.WorkspaceTooOld) == 0 {
-		t.Error("nobody was told")
 	}
 }
 

@@ -150,7 +150,7 @@ type StatusRow struct {
 }
 
 // running are the states (workspace.State) in which a machine is up.
-var running = map[string]bool{"running": true, "paused": true}
+var running = map[string]bool{"running": true, "paused": true, "suspended": true, "switching": true}
 
 // Status returns the state of every user's workspaces on every client heard of
 // within the days of the query, newest first.

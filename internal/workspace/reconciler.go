@@ -151,10 +151,14 @@ func (r *Reconciler) Paused(why string) {
 }
 
 // Suspended tells that the machine is found suspended though nobody here asked
-// for it: who did is gone. It goes on if it is wanted to run.
-func (r *Reconciler) Suspended() {
+// for it: who did is gone. It goes on if it is wanted to run. still is asked, with
+// the reconciler locked, whether what was seen still holds.
+func (r *Reconciler) Suspended(still func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !still() {
+		return
+	}
 	if r.now.State == Running || r.now.State == Paused {
 		r.now.State, r.now.Detail = Suspended, ""
 		r.tell()

@@ -238,7 +238,8 @@ func TestReconciler(t *testing.T) {
 		{"found suspended", nil, func(r *Reconciler, _ *body) {
 			r.Want(Run)
 			pass(5 * time.Second)
-			r.Suspended()
+			r.Suspended(func() bool { return false })
+			r.Suspended(func() bool { return true })
 		}, Snapshot{Run, Running, "", nil}, []Action{Fetch, Start, Resume}},
 		{"ends while suspended", nil, func(r *Reconciler, _ *body) {
 			r.Want(Run)
