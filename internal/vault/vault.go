@@ -20,9 +20,9 @@ import (
 const (
 	// KeySize is the length of the key that secrets are encrypted under, in bytes.
 	KeySize = 32
-	// MaxName is the longest name of a secret, MaxValue the longest secret, in
-	// bytes.
-	MaxName  = 100
+	// MaxName is the longest name of a secret, in bytes.
+	MaxName = 100
+	// MaxValue is the longest secret, in bytes.
 	MaxValue = 4 << 10
 	// MaxSecrets is how many an instance keeps.
 	MaxSecrets = 1000

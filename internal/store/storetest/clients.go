@@ -180,8 +180,10 @@ func testReports(t *testing.T, s State) {
 	ctx := t.Context()
 	a := must[lease.Machine](t)(s.EnsureMachine(ctx, machine(1, "c", 1, "w")))
 	report := func(state string, d time.Duration) lease.Report {
-		return lease.Report{Machine: a.ID, State: state, Detail: "62 %", Image: "sha256:x", Guest: "g\x00", Time: at(d),
-			Follows: lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\x00", "x"}}}
+		return lease.Report{
+			Machine: a.ID, State: state, Detail: "62 %", Image: "sha256:x", Guest: "g\x00", Time: at(d),
+			Follows: lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\x00", "x"}},
+		}
 	}
 	ok(t, s.FlushReports(ctx, nil))
 	ok(t, s.FlushReports(ctx, []lease.Report{report("running", time.Minute), report("starting", 0), {Machine: "nobody", Time: at(0)}}))
