@@ -22,14 +22,16 @@ func (m *machine) care(ctx context.Context) {
 		if err := m.port.WaitUp(ctx); err != nil {
 			return
 		}
-		session := m.port.Session()
-		err := error(nil)
-		if ready != session {
-			if err = m.setUp(ctx); err == nil {
-				ready = session
+		if !m.isHeld() {
+			session := m.port.Session()
+			err := error(nil)
+			if ready != session {
+				if err = m.setUp(ctx); err == nil {
+					ready = session
+				}
 			}
+			m.ask(ctx, ready == session, err)
 		}
-		m.ask(ctx, ready == session, err)
 		select {
 		case <-ctx.Done():
 			return

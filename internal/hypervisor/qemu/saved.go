@@ -90,6 +90,13 @@ func (m *machine) hold(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// isHeld reports whether the machine is held: its guest answers nothing.
+func (m *machine) isHeld() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held
+}
+
 // letGo lets the machine go on. When what has paused it before still lasts, it
 // pauses again.
 func (m *machine) letGo(ctx context.Context) error {
