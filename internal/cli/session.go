@@ -100,7 +100,7 @@ func (a *app) runSession(ctx context.Context, c *agentapi.Client) error {
 			return
 		}
 		told = true
-		if _, err := fmt.Fprintln(a.Out, connectedLine); err != nil {
+		if err := a.say(agentapi.DeskStatus{Connected: true}, connectedLine); err != nil {
 			log.LogAttrs(ctx, slog.LevelDebug, "nobody waits for the session to connect", slog.Any("error", err))
 		}
 	})

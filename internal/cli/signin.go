@@ -22,10 +22,15 @@ const unaskedTime = 15 * time.Second
 
 func newSignIn(a *app) *cobra.Command {
 	var by proof
+	var save bool
 	cmd := &cobra.Command{
 		Use:   "sign-in [USER]",
 		Short: "Sign in to get your workspaces",
 		Long: `Signs you in on this computer. With a name, the password is asked for.
+
+--save also keeps the password on this computer, sealed to its key, where the
+server and one of your workspaces allow that: after a restart nobody is asked for
+it. It is deleted when you sign out and when they do not allow it any more.
 
 --kerberos presents the ticket that you have from your desktop or from kinit.
 --provider NAME opens the browser for you to sign in there, and with --device
@@ -44,8 +49,10 @@ in: on a computer of a domain nobody is asked.`,
 			switch {
 			case len(args) == 1 && by.given():
 				return usageError{errors.New("a name goes with a password; --kerberos and --provider say by themselves who you are")}
+			case save && len(args) == 0:
+				return usageError{errors.New("--save goes with a name and its password")}
 			case len(args) == 1:
-				u, err = a.signInByPassword(ctx, c, args[0])
+				u, err = a.signInByPassword(ctx, c, args[0], save)
 			case by.given():
 				u, err = a.signInBy(ctx, c, by)
 			default:
@@ -57,14 +64,21 @@ in: on a computer of a domain nobody is asked.`,
 			if u.Proof == "" && !a.quiet && !a.json {
 				a.note("Nothing proves off-line that it is you; 'dormer pin set' sets a PIN for that.")
 			}
-			return a.say(u, "Signed in as %s until %s.", u.Name, when(u.Expires))
+			if err := a.say(u, "Signed in as %s until %s.", u.Name, when(u.Expires)); err != nil {
+				return err
+			}
+			if u.NotSaved != "" {
+				return fmt.Errorf("the password was not saved: %s: %w", u.NotSaved, dormer.ErrDenied)
+			}
+			return nil
 		}),
 	}
 	by.flags(cmd)
+	cmd.Flags().BoolVar(&save, "save", false, "save the password on this computer, where that is allowed")
 	return cmd
 }
 
-func (a *app) signInByPassword(ctx context.Context, c *agentapi.Client, user string) (agentapi.User, error) {
+func (a *app) signInByPassword(ctx context.Context, c *agentapi.Client, user string, save bool) (agentapi.User, error) {
 	// Where nobody can sign in no password is asked for.
 	if _, err := c.SignInInfo(ctx); err != nil {
 		return agentapi.User{}, err
@@ -73,7 +87,11 @@ func (a *app) signInByPassword(ctx context.Context, c *agentapi.Client, user str
 	if err != nil {
 		return agentapi.User{}, err
 	}
-	u, err := c.SignIn(ctx, user, password)
+	signIn := c.SignIn
+	if save {
+		signIn = c.SignInSaving
+	}
+	u, err := signIn(ctx, user, password)
 	if errors.Is(err, dormer.ErrDenied) {
 		err = proofError{err}
 	}
