@@ -39,7 +39,7 @@ func domainAccount(name string) (account, error) {
 	if err != nil {
 		groups = nil // the user has the group of the line above at least
 	}
-	for _, id := range bytes.Fields(groups) {
+	for id := range bytes.FieldsSeq(groups) {
 		if n, err := strconv.ParseUint(string(id), 10, 32); err == nil {
 			a.groups = append(a.groups, uint32(n))
 		}

@@ -293,9 +293,9 @@ func (g *Guest) signOn(ctx context.Context, r guestwire.SignOnRequest) (guestwir
 	}
 	result.Ticket = r.Domain != ""
 	g.mu.Lock()
-	before := g.token
+	before := g.ofSystem.token
 	g.signed = signed{account: result.Account, password: passwordHash(r.Password)}
-	g.token = token
+	g.ofSystem.token = token
 	g.mu.Unlock()
 	return result, closeToken(before)
 }
@@ -303,8 +303,8 @@ func (g *Guest) signOn(ctx context.Context, r guestwire.SignOnRequest) (guestwir
 // signOff forgets the user.
 func (g *Guest) signOff(context.Context) error {
 	g.mu.Lock()
-	token := g.token
-	g.signed, g.token = signed{}, 0
+	token := g.ofSystem.token
+	g.signed, g.ofSystem.token = signed{}, 0
 	g.mu.Unlock()
 	return closeToken(token)
 }

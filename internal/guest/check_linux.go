@@ -45,7 +45,7 @@ func lookAgent(_ context.Context, g *Guest) (bool, string, string, error) {
 	if !isDir(g.path(unitFolder)) {
 		return true, "The guest agent is installed; the system has no systemd that starts it.", "", nil
 	}
-	if _, err := os.Lstat(g.path(wantsPath)); err != nil {
+	if target, _ := os.Readlink(g.path(wantsPath)); target != unitPath {
 		return false, "The guest agent is not started with the system.", "Run 'dormer-guest install'.", nil
 	}
 	return true, "The guest agent is installed and starts with the system.", "", nil
@@ -123,10 +123,10 @@ func lookDrivers(_ context.Context, g *Guest) (bool, string, string, error) {
 }
 
 func lookDataDisk(context.Context, *Guest) (bool, string, string, error) {
-	if _, err := lookPath("mke2fs", []string{"PATH=" + defaultPath}); err != nil {
-		return false, "There is no mke2fs to make the file system of the user's data disk.", "Install e2fsprogs.", nil
+	if _, err := lookPath("mke2fs", []string{"PATH=" + defaultPath}); err == nil {
+		return true, "The file system of the user's data disk can be made.", "", nil
 	}
-	return true, "The file system of the user's data disk can be made.", "", nil
+	return false, "There is no mke2fs to make the file system of the user's data disk.", "Install e2fsprogs.", nil
 }
 
 // sleepUnits are what would hold the machine behind the host's back.

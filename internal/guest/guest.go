@@ -48,11 +48,10 @@ type Guest struct {
 	arranging sync.Mutex // held while who is signed on, and what is theirs, changes
 
 	mu           sync.Mutex // guards the fields below
-	mounted      []string
 	applications int
 	locked       bool
 	signed       signed
-	ofSystem
+	ofSystem     ofSystem
 }
 
 // signed is the user whom the host has signed on. The zero value is nobody.

@@ -79,8 +79,8 @@ func (g *Guest) mount(ctx context.Context, r guestwire.MountRequest) (guestwire.
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !slices.Contains(g.mounted, r.MountPoint) {
-		g.mounted = append(g.mounted, r.MountPoint)
+	if !slices.Contains(g.ofSystem.mounted, r.MountPoint) {
+		g.ofSystem.mounted = append(g.ofSystem.mounted, r.MountPoint)
 	}
 	return result, nil
 }

@@ -48,3 +48,24 @@ func TestDriveAnswers(t *testing.T) {
 		t.Errorf("%q, %v", p, err)
 	}
 }
+
+func TestInputTips(t *testing.T) {
+	for layout, tip := range inputTips {
+		language, keyboard, ok := strings.Cut(tip, ":")
+		if !ok || len(language) != 4 || len(keyboard) != 8 && keyboard[0] != '{' || !layoutPattern.MatchString(layout) {
+			t.Errorf("%s: %s", layout, tip)
+		}
+	}
+}
+
+// Sysprep has done its work when Windows waits for its first start.
+func TestIdentityFinding(t *testing.T) {
+	for state, want := range map[string]bool{
+		"IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE": true, "IMAGE_STATE_COMPLETE": false, "IMAGE_STATE_GENERALIZE_RESEAL_TO_": false, "": false,
+	} {
+		good, text, remedy, err := identityFinding(state)
+		if err != nil || good != want || text == "" || good == (remedy != "") {
+			t.Errorf("%q: %t, %q, %q, %v", state, good, text, remedy, err)
+		}
+	}
+}

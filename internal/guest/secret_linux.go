@@ -79,5 +79,7 @@ func ticketFile(uid uint32) string {
 	return filepath.Join(ticketsFolder, strconv.FormatUint(uint64(uid), 10), "cc")
 }
 
-// ofSystem is what the agent of this system keeps: nothing more.
-type ofSystem struct{}
+// ofSystem is what the agent of this system keeps.
+type ofSystem struct {
+	mounted []string // where disks are mounted
+}

@@ -196,7 +196,7 @@ func (g *Guest) status() (guestwire.Status, error) {
 		return guestwire.Status{}, fmt.Errorf("uptime: %w", err)
 	}
 	g.mu.Lock()
-	mounted := slices.Clone(g.mounted)
+	mounted := slices.Clone(g.ofSystem.mounted)
 	applications, account, locked := g.applications, g.signed.account, g.locked
 	g.mu.Unlock()
 	return guestwire.Status{

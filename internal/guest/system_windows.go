@@ -57,7 +57,7 @@ type account struct {
 // console, and the user whom the host has signed on has their own.
 func (g *Guest) account(name string) (account, error) {
 	g.mu.Lock()
-	signedOn, token := g.signed.account, g.token
+	signedOn, token := g.signed.account, g.ofSystem.token
 	g.mu.Unlock()
 	if name != "" && name == signedOn {
 		return account{name: name, home: profileFolder(token), token: token}, nil

@@ -61,7 +61,7 @@ func reachable(t *testing.T) string {
 			continue // another test has it
 		}
 		t.Cleanup(func() {
-			if err := exec.Command("ip", "address", "del", address+"/32", "dev", "lo").Run(); err != nil { //nolint:noctx // the test's context has ended
+			if err := exec.Command("ip", "address", "del", address+"/32", "dev", "lo").Run(); err != nil {
 				t.Errorf("remove address: %v", err)
 			}
 		})
