@@ -126,6 +126,7 @@ type Agent struct {
 	collected time.Time
 
 	links links
+	usb   usbSlots
 
 	mu       sync.Mutex // guards the fields below
 	key      *seal.FileKey

@@ -25,10 +25,10 @@ import (
 type recorder struct {
 	Files    // asked in tests of channels
 	Exchange // these too
-	err   error
-	peer  Peer
-	asked []string
-	take  func(net.Conn)
+	err      error
+	peer     Peer
+	asked    []string
+	take     func(net.Conn)
 }
 
 func (a *recorder) note(p Peer, format string, args ...any) error {
@@ -109,6 +109,15 @@ func (a *recorder) Unlock(_ context.Context, p Peer, machine string, r UnlockReq
 
 func (a *recorder) Update(_ context.Context, p Peer, machine string, r UpdateRequest) (Workspace, error) {
 	return Workspace{Earlier: "office/1"}, a.note(p, "update %s back %t now %t", machine, r.Back, r.Now)
+}
+
+func (a *recorder) OpenUSB(_ context.Context, p Peer, machine string) (io.ReadWriteCloser, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		_, _ = io.Copy(theirs, theirs)
+		_ = theirs.Close()
+	}()
+	return ours, a.note(p, "usb %s", machine)
 }
 
 func serve(t *testing.T, a Agent) *Client {

@@ -72,6 +72,7 @@ type Agent interface {
 	Setups
 	Files
 	Exchange
+	Devices
 }
 
 type peerKey struct{}
@@ -96,7 +97,7 @@ type route struct {
 }
 
 // routes are all routes; each file of the package has those of its own subject.
-var routes = slices.Concat(baseRoutes, lifeRoutes, setupRoutes, deskRoutes, channelRoutes)
+var routes = slices.Concat(baseRoutes, lifeRoutes, setupRoutes, deskRoutes, channelRoutes, deviceRoutes)
 
 var baseRoutes = []route{
 	{http.MethodGet, pathStatus, func(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {

@@ -106,7 +106,7 @@ Users of a computer with the agent work with their workspaces:
 	}
 	for _, c := range []*cobra.Command{
 		newEnrol(a), newSignIn(a), newSignOut(a), newPIN(a), newStatus(a), newSession(a),
-		newStart(a), newStop(a), newRestart(a), newLock(a), newUnlock(a), newUpdate(a), newRunApplication(a), newCopy(a), newClipboard(a), newPrinters(a), newSetup(a), newRefresh(a),
+		newStart(a), newStop(a), newRestart(a), newLock(a), newUnlock(a), newUpdate(a), newRunApplication(a), newUSB(a), newCopy(a), newClipboard(a), newPrinters(a), newSetup(a), newRefresh(a),
 	} {
 		c.GroupID = "user"
 		root.AddCommand(c)

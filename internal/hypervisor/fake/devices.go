@@ -17,7 +17,7 @@ import (
 // handshake is over and owns it. The machine is named by its spec.
 type ChannelFunc func(spec hypervisor.Spec, conn io.ReadWriteCloser)
 
-// SetChannel serves a channel in the guests; nil makes guests that do not
+// SetChannel serves a channel in the guests, or a place for USB devices; nil makes guests that do not
 // answer on it, as they do without a call.
 func (h *Host) SetChannel(channel guestwire.Channel, serve ChannelFunc) {
 	h.mu.Lock()
@@ -35,7 +35,8 @@ func (m *machine) Open(ctx context.Context, channel guestwire.Channel) (io.ReadW
 	if m.status.State == hypervisor.StateStopped {
 		return nil, fmt.Errorf("open channel %s: the machine has ended: %w", channel, dormer.ErrUnavailable)
 	}
-	if !slices.Contains(m.spec.Channels, channel) {
+	_, usb := hypervisor.USBSlotNumber(channel)
+	if usb && len(m.spec.USB) == 0 || !usb && !slices.Contains(m.spec.Channels, channel) {
 		return nil, fmt.Errorf("open channel %s: the machine has none: %w", channel, dormer.ErrNotFound)
 	}
 	serve := m.host.channels[channel]
@@ -73,10 +74,13 @@ func (m *machine) Apply(ctx context.Context, spec hypervisor.Spec) ([]hypervisor
 			m.closeLocked(c)
 		}
 	}
-	m.spec.Channels = slices.Clone(spec.Channels)
-	if len(m.spec.USB) > 0 && len(spec.USB) > 0 {
-		m.spec.USB = slices.Clone(spec.USB)
+	for c := range m.open {
+		if _, usb := hypervisor.USBSlotNumber(c); usb && len(m.spec.USB) > 0 && !slices.Equal(m.spec.USB, spec.USB) {
+			m.closeLocked(c)
+		}
 	}
+	m.spec.Channels = slices.Clone(spec.Channels)
+	m.spec.USB = slices.Clone(spec.USB)
 	if m.spec.Optical != "" && spec.Optical != "" {
 		m.spec.Optical = spec.Optical
 	}
