@@ -43,12 +43,9 @@ const openTime = 30 * time.Second
 // that runs and may be used. ErrDenied when the policy does not have it, in the
 // words of what.
 func (a *Agent) channel(ctx context.Context, m *machine, c guestwire.Channel, what string) (*http.Client, error) {
-	if err := m.usable(); err != nil {
+	vm, err := m.running(ctx)
+	if err != nil {
 		return nil, err
-	}
-	vm := m.machineNow()
-	if vm == nil {
-		return nil, fmt.Errorf("the workspace does not run; 'dormer start' starts it: %w", dormer.ErrUnavailable)
 	}
 	key := link{vm, c}
 	a.links.mu.Lock()

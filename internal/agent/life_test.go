@@ -392,8 +392,7 @@ func TestServerThenHost(t *testing.T) {
 // What fails in a guest is told once, tried again, and keeps nothing else back.
 func TestArrangeFails(t *testing.T) {
 	t.Parallel()
-	var d *desk
-	d = aWorkspace(t, "machine: {revertible: false, timeZone: host}, network: {dns: {mode: servers, servers: [192.0.2.1]}}", "", func(d *desk) {
+	d := aWorkspace(t, "machine: {revertible: false, timeZone: host}, network: {dns: {mode: servers, servers: [192.0.2.1]}}", "", func(d *desk) {
 		d.deps = func(deps *Deps) { deps.Zone = func() string { return "Europe/Berlin" } }
 	})
 	tries := d.breakGuest(guestwire.MethodTimeZone)

@@ -27,17 +27,27 @@ type lockState struct {
 
 // usable returns nil when the user may work with the machine now: its lease
 // allows it or its grace is not over, it is not locked, and its first-time setup is
-// finished. Whatever opens a way into a guest asks it first; so it counts as use.
-// ErrDenied with the reason and what to do.
+// finished. Whatever opens a way into a guest asks it first. ErrDenied with the
+// reason and what to do.
 func (m *machine) usable() error {
 	if err := m.open(); err != nil {
 		return err
 	}
-	if err := m.setupPending(); err != nil {
-		return err
+	return m.setupPending()
+}
+
+// running returns the machine for something that its user does with it now. One
+// that is suspended goes on. ErrUnavailable when it does not run; other errors are
+// those of usable.
+func (m *machine) running(ctx context.Context) (hypervisor.Machine, error) {
+	if err := m.usable(); err != nil {
+		return nil, err
+	}
+	if m.machineNow() == nil {
+		return nil, fmt.Errorf("the workspace does not run; 'dormer start' starts it: %w", dormer.ErrUnavailable)
 	}
 	m.touch()
-	return nil
+	return m.up(ctx)
 }
 
 // open is usable without the setup: it may be what has to be seen.

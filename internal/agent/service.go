@@ -319,7 +319,9 @@ func (a *Agent) Act(_ context.Context, peer agentapi.Peer, which string, c agent
 	case agentapi.CommandStop:
 		m.stop()
 	case agentapi.CommandKill:
-		m.stop()
+		if m.rec.Snapshot().Desired != workspace.Halted {
+			m.rec.Want(workspace.Stopped)
+		}
 		err = m.Kill(a.ctx)
 	default:
 		err = dormer.Invalidf("command", "is not one of start, stop, restart and kill")

@@ -84,15 +84,8 @@ func layerOf(id dormer.ImageID, made int) string {
 	return name
 }
 
-// layerName names the machine layer in use: another name means that what was
-// set up in the guest has to be set up again.
-func (m *machine) layerName() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.layer()
-}
-
-// layer is layerName; the caller holds mu.
+// layer names the machine layer in use: another name means that what was set up
+// in the guest has to be set up again. The caller holds mu.
 func (m *machine) layer() string {
 	if m.record.Layer != "" {
 		return m.record.Layer
