@@ -45,6 +45,9 @@ func NewClient(socket string) *Client {
 	}
 }
 
+// Socket is where the agent is.
+func (c *Client) Socket() string { return c.socket }
+
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

@@ -1,0 +1,273 @@
+package guesttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/guestwire"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
+	"github.com/dormer-project/dormer/internal/policymatrix"
+	"github.com/dormer-project/dormer/internal/session"
+	"github.com/dormer-project/dormer/internal/transfer"
+)
+
+// One guest with all channels, and what passes on them, looked at from inside.
+func TestChannels(t *testing.T) {
+	hypervisortest.SkipUnlessBooting(t)
+	g := boot(t, hypervisortest.Dir(t), hypervisortest.Secrets(), func(s *hypervisor.Spec) {
+		s.Network, s.Channels = hypervisor.NetworkNone, slices.Clone(guestwire.Channels)
+	})
+	t.Run("Files", g.files)
+	t.Run("Clipboard", g.clipboard)
+	t.Run("Folders", g.folders)
+}
+
+// open connects to a channel and returns what asks on it.
+func (g guest) open(t *testing.T, c guestwire.Channel) *http.Client {
+	t.Helper()
+	conn, err := guestwire.HTTPClient(t.Context(), guestwire.Stream(g.stream(t, c), c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return &http.Client{Transport: conn}
+}
+
+func (g guest) stream(t *testing.T, c guestwire.Channel) io.ReadWriteCloser {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stream, err := g.m.Open(ctx, c)
+	if err != nil {
+		t.Fatalf("open %s: %v", c, err)
+	}
+	return stream
+}
+
+func send(t *testing.T, c *http.Client, method, path string, header http.Header, body io.Reader) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, "http://guest"+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return b, nil
+	}
+	var refused guestwire.Error
+	if err := json.Unmarshal(b, &refused); err != nil {
+		t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, b)
+	}
+	return nil, refused.Err()
+}
+
+func question(t *testing.T, v any) io.Reader {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.NewReader(b)
+}
+
+// files go there and back as the guest's user, in parts and over several
+// connections.
+func (g guest) files(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	stage := guestwire.StageRequest{Path: "report.bin", Key: transfer.Key("x", transfer.Entry{}), Size: int64(len(content))}
+	write := func(c *http.Client, offset int) error {
+		stage.Offset = int64(offset)
+		head, err := json.Marshal(stage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = send(t, c, http.MethodPost, guestwire.FilesWrite, http.Header{guestwire.HeaderStage: {string(head)}}, bytes.NewReader(content[offset:min(len(content), offset+len(content)/2)]))
+		return err
+	}
+	if err := write(g.open(t, guestwire.ChannelFiles), 0); err != nil {
+		t.Fatal(err)
+	}
+	// A new connection ends the one before, and what has come is still there.
+	c := g.open(t, guestwire.ChannelFiles)
+	b, err := send(t, c, http.MethodPost, guestwire.FilesStaged, nil, question(t, stage))
+	if err != nil || !strings.Contains(string(b), fmt.Sprintf(`"size":%d`, len(content)/2)) {
+		t.Fatalf("staged: %s, %v", b, err)
+	}
+	if err := write(c, len(content)/2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := send(t, c, http.MethodPost, guestwire.FilesCommit, nil, question(t, stage)); err != nil {
+		t.Fatal(err)
+	}
+	user := g.status(t).DefaultUser
+	if got := g.run(t, "", "stat -c '%U %s %a' ~/report.bin; ls -A ~ | grep -c dormer-part"+" || true"); got != fmt.Sprintf("%s %d 644\n0", user, len(content)) {
+		t.Errorf("in the guest it is %q", got)
+	}
+	back, err := send(t, c, http.MethodPost, guestwire.FilesRead, nil, question(t, guestwire.FileRequest{Path: "report.bin"}))
+	if err != nil || !bytes.Equal(back, content) {
+		t.Errorf("%d bytes come back, %v", len(back), err)
+	}
+	// What the user may not reach, nobody does for them.
+	g.root(t, "umask 077; echo secret >/root/secret; mkdir -p /root/folder")
+	g.run(t, "", "ln -s /root/secret ~/link; ln -s /etc ~/etc")
+	for _, bad := range []string{"/root/secret", "link", "etc/hostname", "../../root/secret"} {
+		if b, err := send(t, c, http.MethodPost, guestwire.FilesRead, nil, question(t, guestwire.FileRequest{Path: bad})); err == nil {
+			t.Errorf("%s is read: %q", bad, b)
+		}
+	}
+	for _, bad := range []string{"/etc/made", "/root/folder/made", "etc/made"} {
+		if _, err := send(t, c, http.MethodPost, guestwire.FilesStaged, nil, question(t, guestwire.StageRequest{Path: bad, Key: stage.Key})); !errors.Is(err, dormer.ErrDenied) && !errors.Is(err, dormer.ErrNotFound) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+func (g guest) clipboard(t *testing.T) {
+	c := g.open(t, guestwire.ChannelClipboard)
+	if _, err := send(t, c, http.MethodPut, guestwire.ClipboardText, nil, strings.NewReader("grüße\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.run(t, "", "dormer-guest paste"); got != "grüße" {
+		t.Errorf("the user gets %q", got)
+	}
+	g.run(t, "", "printf 'from the guest' | dormer-guest copy")
+	if b, err := send(t, c, http.MethodGet, guestwire.ClipboardText, nil, nil); err != nil || string(b) != "from the guest" {
+		t.Errorf("the host gets %q, %v", b, err)
+	}
+	if r := g.exec(t, guestwire.ExecRequest{Args: []string{"dormer-guest", "paste"}, User: "nobody"}); r.ExitCode == 0 {
+		t.Error("somebody else gets it")
+	}
+}
+
+// desk is a session process of whoever runs the tests, as an agent has it.
+func desk(t *testing.T, home string) http.RoundTripper {
+	t.Helper()
+	a := &deskAgent{come: make(chan *agentapi.Desk, 1)}
+	socket := filepath.Join(t.TempDir(), "agent.sock")
+	l, err := agentapi.Listen(t.Context(), socket, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	s := agentapi.NewServer(a, log)
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go func() {
+		_ = session.New(session.Config{Agent: agentapi.NewClient(socket), Logger: log, Env: func(name string) string {
+			return map[string]string{"HOME": home, "USER": "anna", "CUPS_SERVER": os.Getenv("CUPS_SERVER")}[name]
+		}}).Run(ctx, nil)
+	}()
+	return (<-a.come).Client().Transport
+}
+
+type deskAgent struct {
+	agentapi.Agent // nothing else is asked
+	come           chan *agentapi.Desk
+}
+
+// TakeDesk implements agentapi.Desks.
+func (a *deskAgent) TakeDesk(context.Context, agentapi.Peer, agentapi.DeskHello) (func(net.Conn), error) {
+	return func(c net.Conn) {
+		d, err := agentapi.NewDesk(c)
+		if err != nil {
+			return
+		}
+		a.come <- d
+		<-d.Done()
+	}, nil
+}
+
+// folders are mounted in the guest, and what is done there happens on the host as
+// the user, below the folder and nowhere else.
+func (g guest) folders(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.RealGuest, "grants[].sharedFolders[].name", "grants[].sharedFolders[].path", "grants[].sharedFolders[].access")
+	home := t.TempDir()
+	docs, notes := filepath.Join(home, "my docs"), filepath.Join(home, "notes")
+	if err := errors.Join(
+		os.Mkdir(docs, 0o700), os.Mkdir(notes, 0o700), os.WriteFile(filepath.Join(home, "outside"), []byte("secret"), 0o600),
+		os.WriteFile(filepath.Join(docs, "read me.txt"), []byte("hello from the host\n"), 0o600), os.Symlink("../outside", filepath.Join(docs, "link")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	shared := map[string]agentapi.SharedFolder{
+		"docs": {Name: "docs", Path: "{home}/my docs", ReadOnly: true}, "notes": {Name: "notes", Path: notes},
+	}
+	proxy := &httputil.ReverseProxy{Transport: desk(t, home), Rewrite: func(r *httputil.ProxyRequest) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.In.URL.Path, "/"), "/")
+		b, err := json.Marshal(shared[name])
+		if err != nil {
+			t.Error(err)
+		}
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", "session", "session"
+		r.Out.URL.Path, r.Out.URL.RawPath = agentapi.DeskFolders+r.In.URL.Path, ""
+		r.Out.Header.Set(agentapi.HeaderFolder, url.QueryEscape(string(b)))
+	}}
+	stream := g.stream(t, guestwire.ChannelFolders)
+	go guestwire.ServeHTTP(t.Context(), guestwire.Stream(stream, guestwire.ChannelFolders), proxy)
+
+	var where guestwire.FoldersResult
+	both := guestwire.FoldersRequest{Folders: []guestwire.Folder{{Name: "docs", ReadOnly: true}, {Name: "notes"}}}
+	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, both, &where)
+	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, both, &where) // again changes nothing
+	if got := g.run(t, "", "cat '"+where.Where["docs"]+"/read me.txt'; ls '"+where.Where["docs"]+"'"); got != "hello from the host\nread me.txt" {
+		t.Errorf("the guest reads %q", got)
+	}
+	if r := g.exec(t, guestwire.ExecRequest{Args: []string{"sh", "-c", "echo x >'" + where.Where["docs"] + "/made'"}}); r.ExitCode == 0 {
+		t.Error("a folder that is shared for reading is written to")
+	}
+	g.run(t, "", "cd '"+where.Where["notes"]+"' && echo 'from the guest' >new && mkdir sub && mv new sub/moved && sync")
+	g.await(t, "it has come", "true")
+	deadline := time.Now().Add(patience)
+	for {
+		if b, err := os.ReadFile(filepath.Join(notes, "sub", "moved")); err == nil && string(b) == "from the guest\n" {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the host has %q, %v", b, err)
+		}
+		g.root(t, "true")
+	}
+	if all, err := os.ReadDir(docs); err != nil || len(all) != 2 {
+		t.Errorf("the read-only folder has %v, %v", all, err)
+	}
+	if r := g.exec(t, guestwire.ExecRequest{Args: []string{"ls", where.Where["notes"]}, User: "nobody"}); r.ExitCode == 0 {
+		t.Error("another user of the guest reaches the folder")
+	}
+	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, guestwire.FoldersRequest{Folders: both.Folders[:1]}, &where)
+	if got := g.root(t, "grep -c /media/dormer/ /proc/mounts"); got != "1" {
+		t.Errorf("%s folders are mounted", got)
+	}
+	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, guestwire.FoldersRequest{}, nil)
+}
