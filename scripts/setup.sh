@@ -14,6 +14,8 @@ packages=(
   iproute2 libnbd-bin passt qemu-system-x86 qemu-utils
   # what tests of a desktop's bus talk to
   dbus-daemon
+  # discs for machines of the tests
+  genisoimage
   # the test guest is built from Debian packages
   busybox-static cpio debian-archive-keyring e2fsprogs mmdebstrap xz-utils zstd
   # databases for the tests

@@ -51,7 +51,7 @@ func (s *suite) newInstance(t *testing.T, more string) *instance {
 	i.start(t)
 	t.Cleanup(func() { i.server.stop(t) })
 	oneTime := strings.TrimSpace(read(t, filepath.Join(i.dir, "first-admin-password")))
-	i.admin.types(t, oneTime+"\n"+i.password+"\n", "login", "--server", i.url, "--ca", i.authority(), "--user", "admin")
+	i.admin.types(t, oneTime+"\n"+i.password+"\n", "login", "--server", i.url, "--ca", i.authority(), "--user", `local\admin`)
 	i.admin.dormer(t, "publisher", "create", "tests")
 	t.Logf("server is set up after %.1f s", time.Since(began).Seconds())
 	return i
