@@ -13,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,6 +39,7 @@ func TestChannels(t *testing.T) {
 	t.Run("Files", g.files)
 	t.Run("Clipboard", g.clipboard)
 	t.Run("Folders", g.folders)
+	t.Run("Print", g.printing)
 }
 
 // open connects to a channel and returns what asks on it.
@@ -242,23 +244,17 @@ func (g guest) folders(t *testing.T) {
 	both := guestwire.FoldersRequest{Folders: []guestwire.Folder{{Name: "docs", ReadOnly: true}, {Name: "notes"}}}
 	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, both, &where)
 	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, both, &where) // again changes nothing
-	if got := g.run(t, "", "cat '"+where.Where["docs"]+"/read me.txt'; ls '"+where.Where["docs"]+"'"); got != "hello from the host\nread me.txt" {
+	if got := g.run(t, "", "cat '"+where.Where["docs"]+"/read me.txt'; ls -I lost+found '"+where.Where["docs"]+"'"); got != "hello from the host\nread me.txt" {
 		t.Errorf("the guest reads %q", got)
 	}
 	if r := g.exec(t, guestwire.ExecRequest{Args: []string{"sh", "-c", "echo x >'" + where.Where["docs"] + "/made'"}}); r.ExitCode == 0 {
 		t.Error("a folder that is shared for reading is written to")
 	}
 	g.run(t, "", "cd '"+where.Where["notes"]+"' && echo 'from the guest' >new && mkdir sub && mv new sub/moved && sync")
-	g.await(t, "it has come", "true")
-	deadline := time.Now().Add(patience)
-	for {
-		if b, err := os.ReadFile(filepath.Join(notes, "sub", "moved")); err == nil && string(b) == "from the guest\n" {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the host has %q, %v", b, err)
-		}
-		g.root(t, "true")
-	}
+	within(t, "the host has it", func() bool {
+		b, err := os.ReadFile(filepath.Join(notes, "sub", "moved"))
+		return err == nil && string(b) == "from the guest\n"
+	})
 	if all, err := os.ReadDir(docs); err != nil || len(all) != 2 {
 		t.Errorf("the read-only folder has %v, %v", all, err)
 	}
@@ -270,4 +266,96 @@ func (g guest) folders(t *testing.T) {
 		t.Errorf("%s folders are mounted", got)
 	}
 	g.ask(t, guestwire.CapFolders, guestwire.MethodFolders, guestwire.FoldersRequest{}, nil)
+}
+
+// printing prints from the guest on a printer of the host's CUPS, by a queue of the
+// guest's CUPS and without.
+func (g guest) printing(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.RealGuest, "grants[].printing")
+	printed := startCUPS(t)
+	proxy := &httputil.ReverseProxy{Transport: desk(t, t.TempDir()), Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", "session", "session"
+		r.Out.URL.Path = agentapi.DeskPrinters + strings.TrimSuffix("/"+strings.TrimPrefix(r.In.URL.Path, guestwire.PrintersPath), "/")
+	}}
+	stream := g.stream(t, guestwire.ChannelPrint)
+	go guestwire.ServeHTTP(t.Context(), guestwire.Stream(stream, guestwire.ChannelPrint), proxy)
+	g.run(t, "", "echo 'plain text of the guest' >~/a.txt && dormer-guest print ~/a.txt")
+	printed(t, "plain text of the guest")
+	if r := g.exec(t, guestwire.ExecRequest{Args: []string{"dormer-guest", "print", "--printer", "none", "/etc/hostname"}}); r.ExitCode == 0 {
+		t.Error("a printer that is not there prints")
+	}
+
+	// With the guest's CUPS there is a queue.
+	g.root(t, "systemctl start cups")
+	g.await(t, "CUPS runs", "lpstat -r | grep -q running")
+	printers := guestwire.PrintersRequest{Printers: []guestwire.Printer{{Name: "paper", Info: "Paper", Default: true}}}
+	g.ask(t, guestwire.CapPrinters, guestwire.MethodPrinters, printers, nil)
+	g.ask(t, guestwire.CapPrinters, guestwire.MethodPrinters, printers, nil)
+	if got := g.root(t, "lpstat -d; lpstat -v | grep -c paper"); got != "system default destination: paper\n1" {
+		t.Errorf("the guest has %q", got)
+	}
+	g.run(t, "", "echo 'by a queue' >~/b.txt && lp -o raw ~/b.txt")
+	printed(t, "by a queue")
+	g.ask(t, guestwire.CapPrinters, guestwire.MethodPrinters, guestwire.PrintersRequest{}, nil)
+	if got := g.root(t, "lpstat -v 2>/dev/null | grep -c paper || true"); got != "0" {
+		t.Errorf("%s queues are left", got)
+	}
+}
+
+// startCUPS starts CUPS with a printer "paper" and returns what waits until
+// something is printed on it.
+func startCUPS(t *testing.T) (printed func(t *testing.T, text string)) {
+	t.Helper()
+	if _, err := exec.LookPath("cupsd"); err != nil || os.Geteuid() != 0 {
+		missing(t, "printing needs CUPS (cups-daemon, cups-client) and root")
+	}
+	dir, err := os.MkdirTemp("/tmp", "cups") // short: it holds a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket, paper := filepath.Join(dir, "s"), filepath.Join(dir, "paper")
+	files := fmt.Sprintf("FileDevice Yes\nUser root\nGroup lp\nSystemGroup root\nServerRoot %[1]s\nRequestRoot %[1]s/spool\nTempDir %[1]s/tmp\nCacheDir %[1]s/cache\nStateDir %[1]s/state\nAccessLog %[1]s/access\nErrorLog %[1]s/error\nPageLog %[1]s/page\n", dir)
+	conf := fmt.Sprintf("Listen %s\nBrowsing Off\nDefaultAuthType None\nLogLevel debug\nSandboxing relaxed\n<Location />\nOrder allow,deny\nAllow all\n</Location>\n<Policy default>\n<Limit All>\nOrder allow,deny\nAllow all\n</Limit>\n</Policy>\n", socket)
+	err = errors.Join(os.WriteFile(filepath.Join(dir, "files.conf"), []byte(files), 0o600), os.WriteFile(filepath.Join(dir, "cupsd.conf"), []byte(conf), 0o600), os.WriteFile(paper, nil, 0o666))
+	for _, sub := range []string{"spool", "tmp", "cache", "state", "ppd"} {
+		err = errors.Join(err, os.MkdirAll(filepath.Join(dir, sub), 0o755))
+	}
+	if err = errors.Join(err, os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	cupsd := exec.CommandContext(context.WithoutCancel(t.Context()), "cupsd", "-f", "-c", filepath.Join(dir, "cupsd.conf"), "-s", filepath.Join(dir, "files.conf"))
+	if err := cupsd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cupsd.Process.Kill()
+		_ = cupsd.Wait() // killed
+	})
+	t.Setenv("CUPS_SERVER", socket)
+	within(t, "CUPS has a printer", func() bool {
+		return exec.CommandContext(t.Context(), "lpadmin", "-h", socket, "-p", "paper", "-E", "-v", "file:"+paper, "-m", "raw").Run() == nil
+	})
+	return func(t *testing.T, text string) {
+		t.Helper()
+		within(t, "it is printed: "+text, func() bool {
+			b, err := os.ReadFile(paper)
+			return err == nil && strings.Contains(string(b), text)
+		})
+	}
+}
+
+// within waits until something is so.
+func within(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("not so: " + what)
+		}
+	}
 }
