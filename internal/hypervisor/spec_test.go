@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 )
 
@@ -57,6 +58,16 @@ func TestSpecValidate(t *testing.T) {
 		{"data.mount_point", func(s *hypervisor.Spec) { s.Data.MountPoint = "home" }},
 		{"boot.kernel", func(s *hypervisor.Spec) { s.Boot.Kernel = hypervisor.DiskSource{} }},
 		{"boot.append", func(s *hypervisor.Spec) { s.Boot.Append = "a\nb" }},
+		{"channels", func(s *hypervisor.Spec) { s.Channels = []guestwire.Channel{"wormhole"} }},
+		{"channels", func(s *hypervisor.Spec) {
+			s.Channels = []guestwire.Channel{guestwire.ChannelFiles, guestwire.ChannelFiles}
+		}},
+		{"sound", func(s *hypervisor.Spec) { s.Sound = "loud" }},
+		{"usb", func(s *hypervisor.Spec) { s.USB = []hypervisor.USBClass{"rocket"} }},
+		{"optical", func(s *hypervisor.Spec) { s.Optical = "sr0" }},
+		{"bridges", func(s *hypervisor.Spec) {
+			s.Network, s.Bridges = hypervisor.NetworkBridged, []string{"../eth0"}
+		}},
 	}
 	for _, tt := range tests {
 		s := valid()
