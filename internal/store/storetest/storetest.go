@@ -17,10 +17,12 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/catalog"
+	"github.com/dormer-project/dormer/internal/domainjoin"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/vault"
 )
 
 // State is what a store of state implements.
@@ -39,6 +41,8 @@ type State interface {
 	lease.MachineStore
 	lease.OrderStore
 	lease.DeletionStore
+	vault.Store
+	domainjoin.Store
 	lease.EpochStore
 	audit.Log
 	StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error)
@@ -88,6 +92,8 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"computer names at once", testComputerNamesAtOnce},
 		{"deletions", testDeletions},
 		{"deletions at once", testDeletionsAtOnce},
+		{"secrets", testSecrets},
+		{"prepared computers", testJoins},
 		{"epoch", testEpoch},
 		{"audit", testAudit},
 		{"publishers", testPublishers},
