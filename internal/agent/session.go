@@ -59,7 +59,7 @@ func (a *Agent) TakeDesk(ctx context.Context, peer agentapi.Peer, hello agentapi
 	if d := a.deskOf(peer.UID); d != nil && d.status.PID != peer.PID {
 		short, cancel := context.WithTimeout(ctx, deskAnswers)
 		defer cancel()
-		if d.Ping(short) == nil {
+		if d.Alive(short) == nil {
 			return nil, fmt.Errorf("a session process of yours is connected already (process %d); 'dormer session stop' ends it: %w", d.status.PID, dormer.ErrExists)
 		}
 	}
@@ -70,7 +70,7 @@ func (a *Agent) TakeDesk(ctx context.Context, peer agentapi.Peer, hello agentapi
 // keepDesk speaks with a session process until it is gone. again says that the
 // process was connected before.
 func (a *Agent) keepDesk(uid uint32, conn net.Conn, status agentapi.DeskStatus, again bool) {
-	connection, err := agentapi.NewDesk(conn)
+	connection, err := agentapi.NewDesk(a.ctx, conn)
 	if err != nil {
 		a.log.LogAttrs(a.ctx, slog.LevelWarn, "a session process is gone already", slog.Any("error", err))
 		return
@@ -90,6 +90,7 @@ func (a *Agent) keepDesk(uid uint32, conn net.Conn, status agentapi.DeskStatus, 
 	if !again {
 		a.sessionsBegin(uid)
 	}
+	a.deskCame(uid)
 	select {
 	case <-d.Done():
 	case <-a.ctx.Done():

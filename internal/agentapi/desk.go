@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/problem"
 )
@@ -39,6 +37,7 @@ const (
 	DeskNotify      = "/notify"       // POST NotifyRequest -> NotifyResult
 	DeskEnvironment = "/environment"  // GET -> Environment
 	DeskSignIn      = "/sign-in"      // POST -> 204; signs the user in by their ticket, if they have one
+	DeskAlive       = "/alive"        // GET -> 204
 	DeskEnd         = "/end"          // POST -> 204; the process ends
 )
 
@@ -162,7 +161,14 @@ func takeDesk(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 	if err == nil {
 		take(buffer(conn, buffered.Reader))
 	}
-	return nil //nolint:nilerr // the caller is gone; nobody is left to be told
+	return nil // if the caller is gone, nobody is left to be told
+}
+
+// overHTTP2 is HTTP/2 without TLS, and without asking whether the other side can.
+func overHTTP2() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // buffered is a connection of which something was read already.
@@ -238,10 +244,37 @@ func (c *Client) EndDesk(ctx context.Context) error {
 // ServeDesk answers the agent's requests on a connection of ConnectDesk until
 // it or ctx ends.
 func ServeDesk(ctx context.Context, conn net.Conn, h http.Handler) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends what waits
+	c := telling(conn)
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() }) // ends what waits
 	defer stop()
-	(&http2.Server{}).ServeConn(conn, &http2.ServeConnOpts{Context: ctx, Handler: h})
+	s := &http.Server{
+		Handler: h, Protocols: overHTTP2(), ReadHeaderTimeout: deskSilence, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	_ = s.Serve(&single{conn: c}) // it ends with the connection: there is no other
 }
+
+// single is a listener with one connection, with which it ends.
+type single struct {
+	conn  told
+	given bool
+}
+
+// Accept implements net.Listener.
+func (l *single) Accept() (net.Conn, error) {
+	if !l.given {
+		l.given = true
+		return l.conn, nil
+	}
+	<-l.conn.closed
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener.
+func (l *single) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (l *single) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // DeskHandler makes a handler of a session process: an error is answered as a
 // problem document, whose text is the error's.
@@ -263,8 +296,8 @@ func AnswerDesk(w http.ResponseWriter, v any, err error) error { return answer(w
 // Desk is the agent's end of the connection to a session process.
 type Desk struct {
 	http *http.Client
-	conn *http2.ClientConn
-	done chan struct{}
+	conn *http.ClientConn
+	over chan struct{}
 }
 
 // The life of a connection to a session process: when nothing was heard for so
@@ -274,37 +307,53 @@ const (
 	deskPing    = 5 * time.Second
 )
 
-// told closes done with the connection.
+// told is a connection that says when it is closed.
 type told struct {
 	net.Conn
-	close func() error
+	closed chan struct{}
+	close  func()
 }
 
-func (c told) Close() error { return c.close() }
+func telling(conn net.Conn) told {
+	closed := make(chan struct{})
+	return told{conn, closed, sync.OnceFunc(func() { close(closed) })}
+}
+
+// Close implements net.Conn.
+func (c told) Close() error {
+	c.close()
+	return c.Conn.Close()
+}
 
 // NewDesk begins to speak with the session process at the other end of conn,
 // which it closes.
-func NewDesk(conn net.Conn) (*Desk, error) {
-	d := &Desk{done: make(chan struct{})}
-	over := sync.OnceFunc(func() { close(d.done) })
-	t := &http2.Transport{AllowHTTP: true, ReadIdleTimeout: deskSilence, PingTimeout: deskPing, MaxReadFrameSize: 1 << 20}
-	cc, err := t.NewClientConn(told{conn, func() error { over(); return conn.Close() }})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("speak with a session process: %w", err), conn.Close())
+func NewDesk(ctx context.Context, conn net.Conn) (*Desk, error) {
+	c := telling(conn)
+	t := &http.Transport{
+		Protocols: overHTTP2(), DisableCompression: true,
+		HTTP2:       &http.HTTP2Config{SendPingTimeout: deskSilence, PingTimeout: deskPing, MaxReadFrameSize: 1 << 20},
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil },
 	}
-	d.conn = cc
-	d.http = &http.Client{Transport: cc, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return d, nil
+	cc, err := t.NewClientConn(ctx, "http", "session:80")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("speak with a session process: %w", err), c.Close())
+	}
+	return &Desk{conn: cc, over: c.closed, http: &http.Client{
+		Transport: cc, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
 }
 
 // Client is for requests to http://session/..., which go to the process.
 func (d *Desk) Client() *http.Client { return d.http }
 
 // Done is closed when the connection has ended.
-func (d *Desk) Done() <-chan struct{} { return d.done }
+func (d *Desk) Done() <-chan struct{} { return d.over }
 
-// Ping returns nil when the process answers.
-func (d *Desk) Ping(ctx context.Context) error { return d.conn.Ping(ctx) }
+// Alive returns nil when the process answers.
+func (d *Desk) Alive(ctx context.Context) error {
+	_, err := AskDesk[struct{}](ctx, d.http, http.MethodGet, DeskAlive, nil)
+	return err
+}
 
 // Close ends the connection.
 func (d *Desk) Close() error { return d.conn.Close() }

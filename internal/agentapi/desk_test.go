@@ -38,7 +38,7 @@ func serveRecorder(t *testing.T, a *recorder) *Client {
 func TestDesk(t *testing.T) {
 	desks := make(chan *Desk, 1)
 	a := &recorder{take: func(c net.Conn) {
-		d, err := NewDesk(c)
+		d, err := NewDesk(t.Context(), c)
 		if err != nil {
 			t.Error(err)
 			return
@@ -62,11 +62,12 @@ func TestDesk(t *testing.T) {
 		}
 		return AnswerDesk(w, NotifyResult{Shown: q.Title == "shown"}, nil)
 	}))
+	mux.HandleFunc("GET /alive", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("POST /echo", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
 	served := make(chan struct{})
 	go func() { ServeDesk(ctx, conn, mux); close(served) }()
 	d := <-desks
-	if err := d.Ping(t.Context()); err != nil {
+	if err := d.Alive(t.Context()); err != nil {
 		t.Error(err)
 	}
 	<-time.After(150 * time.Millisecond) // longer than the server lets a request take

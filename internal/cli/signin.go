@@ -183,17 +183,17 @@ func (a *app) signInUnasked(ctx context.Context, c *agentapi.Client) {
 func (a *app) signInByTicket(ctx context.Context, c *agentapi.Client) (agentapi.User, error) {
 	s, err := c.Status(ctx)
 	if err != nil || !s.Enrolled || !s.Online || len(s.Users) > 0 || a.ticketIsMine() != nil {
-		return agentapi.User{}, nil //nolint:nilerr // see above
+		return agentapi.User{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, unaskedTime)
 	defer cancel()
 	_, server, err := a.whereToProve(ctx, c)
 	if err != nil {
-		return agentapi.User{}, nil //nolint:nilerr // see above
+		return agentapi.User{}, nil
 	}
 	defer server.Close()
 	if m, err := server.SignInMethods(ctx); err != nil || !m.Kerberos {
-		return agentapi.User{}, nil //nolint:nilerr // see above
+		return agentapi.User{}, nil
 	}
 	return a.signInBy(ctx, c, proof{kerberos: true})
 }

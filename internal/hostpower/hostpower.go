@@ -53,7 +53,7 @@ func (w Watcher) Watch(ctx context.Context, told func(sleeping bool)) error {
 		served, err := w.watch(ctx, told)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		case errors.Is(err, dormer.ErrUnsupported):
 			return err
 		case served:

@@ -41,7 +41,8 @@ func (s *Session) hostCommand(w http.ResponseWriter, r *http.Request) error {
 func (s *Session) run(ctx context.Context, q agentapi.HostCommandRequest) agentapi.HostCommandResult {
 	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
-	defer context.AfterFunc(s.ended, cancel)()
+	stop := context.AfterFunc(s.ended, cancel)
+	defer stop()
 	var out ending
 	c := exec.CommandContext(ctx, q.Args[0], q.Args[1:]...)
 	c.Stdout, c.Stderr = &out, &out

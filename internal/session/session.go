@@ -66,6 +66,7 @@ var baseRoutes = []route{
 	{"POST " + agentapi.DeskNotify, answering((*Session).notify)},
 	{"GET " + agentapi.DeskEnvironment, answering((*Session).environment)},
 	{"POST " + agentapi.DeskSignIn, answering((*Session).signIn)},
+	{"GET " + agentapi.DeskAlive, answering((*Session).alive)},
 	{"POST " + agentapi.DeskEnd, answering((*Session).end)},
 }
 
@@ -107,7 +108,8 @@ func (s *Session) Run(ctx context.Context, connected func()) error {
 	defer s.stop(errAsked)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.ended, cancel)()
+	stop := context.AfterFunc(s.ended, cancel)
+	defer stop()
 	pause, again := firstRetry, false
 	for {
 		conn, err := s.cfg.Agent.ConnectDesk(ctx, agentapi.DeskHello{Version: s.cfg.Version, Again: again})
@@ -150,6 +152,12 @@ func (s *Session) serve(ctx context.Context, conn net.Conn, connected func()) {
 	}
 	agentapi.ServeDesk(ctx, conn, s.mux)
 	s.log.LogAttrs(ctx, slog.LevelInfo, "the connection to the agent has ended")
+}
+
+// alive says that the session is there.
+func (*Session) alive(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // signIn signs the user in by their ticket.
