@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -96,5 +97,39 @@ func fill(t *testing.T, dsn, dump string) {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatalf("%v in %s", err, statement)
 		}
+	}
+}
+
+// TestUpgradeOfComputerNames: of machines that got one name while names were not
+// yet unique in the database the first keeps it.
+func TestUpgradeOfComputerNames(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			ctx, dsn := t.Context(), e.dsn(t)
+			if err := store.MigrateTo(ctx, dsn, 2); err != nil {
+				t.Fatal(err)
+			}
+			var dump strings.Builder
+			for i, row := range []struct {
+				name    string
+				created int
+			}{{"PC-1", 30}, {"PC-1", 20}, {"PC-1", 20}, {"PC-2", 10}, {"", 1}, {"", 2}} {
+				fmt.Fprintf(&dump, "INSERT INTO machines (id, client, user_id, user_directory, user_kind, user_key, user_name, workspace, disk_key, computer_name, created, "+
+					"state, detail, image, guest) VALUES ('m%[1]d', 'c%[1]d', 'u', 'local', 'user', 'k', 'n', 'w', X'00', '%[2]s', %[3]d, '', '', '', '');\n", i, row.name, row.created)
+			}
+			fill(t, dsn, dump.String())
+			machines, err := openState(t, dsn).Machines(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[dormer.MachineID]string{}
+			for _, m := range machines {
+				got[m.ID] = m.ComputerName
+			}
+			want := map[dormer.MachineID]string{"m0": "", "m1": "PC-1", "m2": "", "m3": "PC-2", "m4": "", "m5": ""}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
