@@ -247,10 +247,11 @@ func (m *machine) finish() {
 	}
 	m.status.State, m.status.Reason, m.status.PIDs = hypervisor.StateStopped, reason, nil
 	m.status.Guest.Up, m.status.Guest.Ready = false, false
+	spec := m.spec
 	m.mu.Unlock()
 	m.log.Info("machine has ended", slog.String("reason", string(reason)), slog.String("qemu", m.said.last()))
 	// The sockets of base disks are their server's to remove.
-	if err := errors.Join(keepSockets(m.spec), closeLinks(m.nicsNow()), hostlink.CleanUp(m.spec.Dir), m.lock.Close()); err != nil {
+	if err := errors.Join(keepSockets(spec), closeLinks(m.nicsNow()), hostlink.CleanUp(spec.Dir), m.lock.Close()); err != nil {
 		m.log.Warn("cannot clean up after machine", slog.Any("error", err))
 	}
 	close(m.done)
