@@ -255,6 +255,8 @@ type desk struct {
 	// quick makes it look at its machines often; deps changes what it works with.
 	quick bool
 	deps  func(*Deps)
+	// patience bounds each wait; 0: the usual.
+	patience time.Duration
 	// network tells the agent of a change to the host's.
 	network func(HostNetwork)
 
@@ -314,6 +316,9 @@ func (d *desk) start() {
 	config := Config{StateDir: d.dir, Managed: d.managed, Version: "1", Cost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}}
 	if d.quick {
 		config.StopTime, config.LookEvery, config.LimitsEvery, config.Optical = time.Second, 10*time.Millisecond, 10*time.Millisecond, "/dev/sr0"
+	}
+	if d.patience > 0 { // its machines boot
+		config.StopTime, config.LookEvery, config.LimitsEvery = 3*time.Minute, 500*time.Millisecond, 500*time.Millisecond
 	}
 	deps := Deps{
 		Driver: d.host.Driver(), Images: d.images, Time: d.clocks(), Random: rand.Reader,

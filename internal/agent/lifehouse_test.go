@@ -197,7 +197,8 @@ const patience = 20 * time.Second
 // eventually waits until something is so.
 func (d *desk) eventually(what string, is func() bool) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	limit := max(d.patience, patience)
+	ctx, cancel := context.WithTimeout(d.t.Context(), limit)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -206,7 +207,7 @@ func (d *desk) eventually(what string, is func() bool) {
 		case <-tick.C:
 		case <-ctx.Done():
 			w, _ := d.workspace()
-			d.t.Fatalf("not within %s: %s; the workspace is %+v", patience, what, w)
+			d.t.Fatalf("not within %s: %s; the workspace is %+v", limit, what, w)
 		}
 	}
 }
