@@ -30,7 +30,9 @@ func serveRecorder(t *testing.T, a *recorder) *Client {
 	go func() { ended <- s.Serve(l) }()
 	t.Cleanup(func() {
 		_ = s.Close()
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	return NewClient(socket)
 }

@@ -60,8 +60,8 @@ func startBus(t *testing.T, dir string) (address string, stop func()) {
 
 // login stands in for the login service.
 type login struct {
-	t   *testing.T
-	bus *dbus.Conn
+	t    *testing.T
+	bus  *dbus.Conn
 	held chan *inhibitor
 }
 

@@ -79,8 +79,8 @@ func (s *Session) timeZone() string {
 	}
 	const zones = "/zoneinfo/"
 	if to, err := os.Readlink(filepath.Join(s.cfg.Root, "/etc/localtime")); err == nil {
-		if i := strings.Index(to, zones); i >= 0 {
-			return to[i+len(zones):]
+		if _, zone, ok := strings.Cut(to, zones); ok {
+			return zone
 		}
 	}
 	if all := s.lines("/etc/timezone"); len(all) > 0 {
