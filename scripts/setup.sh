@@ -12,6 +12,8 @@ packages=(
   ca-certificates curl gcc git jq libc6-dev make shellcheck
   # machines: the emulator, disks, network
   iproute2 libnbd-bin passt qemu-system-x86 qemu-utils
+  # the host's printing, for tests of guests that print
+  cups-client cups-daemon
   # what tests of a desktop's bus talk to
   dbus-daemon
   # discs for machines of the tests

@@ -13,7 +13,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
-	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/policy"
 )
@@ -36,8 +35,7 @@ func arrangeFolders(ctx context.Context, g guest) error {
 	a.serveChannel(g, guestwire.ChannelFolders, a.foldersHandler(g.m))
 	c, ok := a.desk(g.m.uid)
 	if !ok {
-		a.tell(event.New(event.NoSession, a.now(), "shared folders are not mounted"), g.m)
-		return nil // it is arranged again when there is one
+		return errNoDesk // it is arranged again when it is
 	}
 	var question guestwire.FoldersRequest
 	var missing []error
@@ -54,6 +52,17 @@ func arrangeFolders(ctx context.Context, g guest) error {
 	}
 	err := g.vm.Ask(ctx, guestwire.CapFolders, guestwire.MethodFolders, question, nil)
 	return errors.Join(append(missing, err)...)
+}
+
+// deskCame arranges the guests of a user again whose session process has
+// connected: what needs it was left undone.
+func (a *Agent) deskCame(uid uint32) {
+	_, all := a.all()
+	for _, m := range all {
+		if m.uid == uid {
+			m.rearrange()
+		}
+	}
 }
 
 // sharedName is the name of a shared folder in the guest. Grants may give several

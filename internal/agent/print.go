@@ -58,7 +58,7 @@ func arrangePrinters(ctx context.Context, g guest) error {
 	a.serveChannel(g, guestwire.ChannelPrint, a.printHandler(g.m))
 	c, ok := a.desk(g.m.uid)
 	if !ok {
-		return nil // it is arranged again when there is one
+		return errNoDesk // it is arranged again when it is
 	}
 	all, err := deskPrinters(ctx, c)
 	if err != nil {

@@ -98,6 +98,7 @@ func relay(to http.RoundTripper) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", "host", "host"
 			r.Out.Header.Del("Authorization")
+			r.Out.Header.Del("Expect") // the listener has said to continue
 			// Where something goes is told by its path alone: names of hosts mean
 			// nothing on the way.
 			if d, err := url.Parse(r.Out.Header.Get("Destination")); err == nil && d.Path != "" {

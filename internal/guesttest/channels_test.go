@@ -203,7 +203,7 @@ type deskAgent struct {
 // TakeDesk implements agentapi.Desks.
 func (a *deskAgent) TakeDesk(context.Context, agentapi.Peer, agentapi.DeskHello) (func(net.Conn), error) {
 	return func(c net.Conn) {
-		d, err := agentapi.NewDesk(c)
+		d, err := agentapi.NewDesk(context.Background(), c)
 		if err != nil {
 			return
 		}
