@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -217,7 +218,7 @@ func (m *machine) showLife(w *agentapi.Workspace, now workspace.State, setup err
 		w.Locked = l.Reason
 	}
 	if setup != nil {
-		w.Setup = setup.Error()
+		w.Setup, w.SetupStopped = setup.Error(), errors.Is(setup, dormer.ErrConflict)
 	}
 	if p := m.policy; p != nil {
 		w.NotEnforced = p.NotEnforced()

@@ -111,7 +111,7 @@ func (m *machine) tellSetup(o setup.Occasion, step *setup.Step, detail string) {
 
 // setupPending returns nil when the workspace can be used as far as its
 // first-time setup goes: it is finished, put off by the user, or there is none.
-// Else why not.
+// Else why not: ErrConflict when it does not go on by itself.
 func (m *machine) setupPending() error {
 	m.mu.Lock()
 	none := m.policy == nil || len(m.policy.Setup.Actions) == 0 || m.vm == nil

@@ -153,8 +153,10 @@ type Workspace struct {
 	UpdateProblem     string `json:"update_problem,omitempty"`
 	Earlier           string `json:"earlier,omitempty"`
 	// Setup says how first-time setup goes, or why it does not; empty when it is
-	// finished or there is none.
-	Setup string `json:"setup,omitempty"`
+	// finished or there is none. SetupStopped says that it failed or was cancelled
+	// and does not go on by itself.
+	Setup        string `json:"setup,omitempty"`
+	SetupStopped bool   `json:"setup_stopped,omitempty"`
 	// AtNextStart are fields of a changed policy that count when the machine
 	// starts next; NotEnforced those that this agent does nothing for; Missing
 	// what the policy wants and this computer does not have.

@@ -28,7 +28,9 @@ func newStart(a *app) *cobra.Command {
 }
 
 // up reports whether applications of a workspace run at once.
-func up(w agentapi.Workspace) bool { return w.State == string(workspace.Running) && w.Ready }
+func up(w agentapi.Workspace) bool {
+	return w.State == string(workspace.Running) && w.Ready && w.Setup == ""
+}
 
 func started(w agentapi.Workspace) (bool, error) {
 	if up(w) {
@@ -79,6 +81,8 @@ func trouble(w agentapi.Workspace) error {
 		return fmt.Errorf("workspace %s may not run: %s: %w", w.Name, w.Verdict, dormer.ErrDenied)
 	case w.State == string(workspace.Failed):
 		return fmt.Errorf("workspace %s did not start: %s", w.Name, w.Error)
+	case w.State == string(workspace.Running) && w.SetupStopped:
+		return fmt.Errorf("workspace %s runs and cannot be used: %s: %w", w.Name, w.Setup, dormer.ErrConflict)
 	case w.Desired != string(workspace.Run) && w.Desired != string(workspace.Restart) && !workspace.State(w.State).Busy():
 		return fmt.Errorf("workspace %s was stopped meanwhile: %w", w.Name, dormer.ErrConflict)
 	default:
@@ -200,6 +204,8 @@ func (a *app) await(ctx context.Context, c *agentapi.Client, w agentapi.Workspac
 		line := strings.TrimSpace(w.State + " " + w.Detail)
 		if w.State == string(workspace.Running) && !w.Ready {
 			line = "running; the system inside is not up yet"
+		} else if w.Setup != "" {
+			line = "running; " + w.Setup
 		}
 		if line != last && !a.quiet && !a.json {
 			last = line

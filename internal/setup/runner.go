@@ -250,12 +250,13 @@ func (r *Runner) pendingError(l *Layer) error {
 	case Cancelled:
 		return fmt.Errorf("the first-time setup was cancelled (%s); go on with 'dormer setup resume': %w", place, dormer.ErrConflict)
 	default:
-		return fmt.Errorf("the first-time setup is not finished (%s): %w", place, dormer.ErrConflict)
+		return fmt.Errorf("the first-time setup is not finished (%s): %w", place, dormer.ErrUnavailable)
 	}
 }
 
 // Pending returns nil when the workspace can be used as far as its first-time
-// setup goes, else why not: ErrConflict.
+// setup goes. Else why not: ErrUnavailable while it goes on by itself, ErrConflict
+// when it failed or was cancelled.
 func (r *Runner) Pending() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -263,7 +263,7 @@ func TestWholeScript(t *testing.T) {
 	w := newWorld(t, full()...)
 	w.rebooter = "reboots"
 	w.policy.Setup.Message = "Hello {user}"
-	if err := w.runner().Pending(); !errors.Is(err, dormer.ErrConflict) {
+	if err := w.runner().Pending(); !errors.Is(err, dormer.ErrUnavailable) {
 		t.Errorf("usable before it began: %v", err)
 	}
 	if err := w.onward(); err != nil {

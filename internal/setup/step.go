@@ -107,6 +107,11 @@ func (r *Runner) again(ctx context.Context, run run, step Step, spent time.Durat
 // fail notes that a step failed for good.
 func (r *Runner) fail(run run, step Step, why error) error {
 	place := fmt.Sprintf("step %d of %d: %s", step.Number+1, len(run.script.Steps), step.Title())
+	text := "The first-time setup of the workspace failed: " + step.Title() + "."
+	if c := step.Action.RunCommand; c != nil && c.Failure != "" {
+		text = c.Failure
+		why = fmt.Errorf("%s (%w)", run.v.expand(c.Failure), why)
+	}
 	err := r.update(func(_ *Record, l *Layer) {
 		l.take(inputFail)
 		l.Failure, l.Place = why.Error(), place
@@ -115,10 +120,6 @@ func (r *Runner) fail(run run, step Step, why error) error {
 		return err
 	}
 	r.cfg.Tell(StepFailed, &step, place+": "+why.Error())
-	text := "The first-time setup of the workspace failed: " + step.Title() + "."
-	if c := step.Action.RunCommand; c != nil && c.Failure != "" {
-		text = c.Failure
-	}
 	r.show(run.script, run.v, text)
 	r.mu.Lock()
 	defer r.mu.Unlock()
