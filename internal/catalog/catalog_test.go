@@ -17,6 +17,7 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 	"github.com/dormer-project/dormer/internal/store"
 )
 
@@ -211,6 +212,8 @@ func TestCreate(t *testing.T) {
 }
 
 func TestPrincipals(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Product, "grants[].principal.directory", "grants[].principal.kind", "grants[].principal.name",
+		"grants[].principal.key")
 	f := setup(t)
 	for name, test := range map[string]struct {
 		old, new string
@@ -440,6 +443,7 @@ func TestRefreshSeesOtherServers(t *testing.T) {
 }
 
 func TestUsedBy(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Product, "spec.machine.image.name", "spec.machine.image.version")
 	f := setup(t)
 	for name, image := range map[string]string{"Newest": "{name: office}", "Pinned": "{name: office, version: 2}", "Other": "{name: lab}"} {
 		f.create(t, strings.Replace(strings.Replace(office, "Office", name, 1), "{name: office}", image, 1))

@@ -11,6 +11,7 @@ import (
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -112,6 +113,7 @@ func (s *server) replica() *server {
 func (h *holder) at(s *server) { h.s = s }
 
 func TestDeletionByPolicy(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Product, "grants[].enabled", "grants[].deleteWhen.disabled")
 	past := "expires: 2026-11-20"
 	for _, test := range []struct {
 		name          string

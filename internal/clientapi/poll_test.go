@@ -15,6 +15,7 @@ import (
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/wire"
 )
@@ -302,6 +303,7 @@ func TestImageNotThereYet(t *testing.T) {
 }
 
 func TestUnmanagedClientRefused(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Product, "spec.general.unmanagedClients")
 	s := newServer(t)
 	s.user("alice")
 	raw := bytes.Replace(document("Office", "office", "alice"), []byte("spec:\n"), []byte("spec:\n  general: {unmanagedClients: refuse}\n"), 1)

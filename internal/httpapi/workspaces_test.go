@@ -11,6 +11,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -66,6 +67,7 @@ func TestStaleCommit(t *testing.T) {
 // TestWorkspaceJourney goes through every operation on a workspace with the
 // typed client.
 func TestWorkspaceJourney(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Product, "metadata.id", "metadata.name")
 	h := newHarness(t)
 	c := h.client(h.admin)
 	warnings, err := c.ValidateWorkspace(t.Context(), []byte(document))
