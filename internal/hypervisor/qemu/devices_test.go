@@ -66,7 +66,8 @@ func attached(t *testing.T, m *machine, id string) hypervisor.Device {
 	t.Helper()
 	list, err := m.Devices(t.Context())
 	if err != nil {
-		t.Fatal(err)
+		st, _ := m.Status(t.Context())
+		t.Fatalf("%v: %+v%s", err, st, hypervisortest.Logs(m.spec.Dir))
 	}
 	for _, d := range list {
 		if d.ID == id {
