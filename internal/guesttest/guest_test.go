@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a guest on an emulated processor may take for one thing.
-const patience = 4 * time.Minute
+const patience = 10 * time.Minute
 
 // guest is a running desk guest.
 type guest struct {
