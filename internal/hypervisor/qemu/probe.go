@@ -48,6 +48,9 @@ const (
 	// probeTime is how long the tiny machine may take. It takes half a second
 	// emulated on a slow host; an accelerator that needs longer is of no use.
 	probeTime = 10 * time.Second
+	// emulatedTime is how long it may take emulated, on a host that is very busy:
+	// nothing is left to be tried after that.
+	emulatedTime = time.Minute
 	// probeExit is QEMU's exit status when the tiny machine has arrived at its end.
 	probeExit = 0x2a<<1 | 1
 	// probeDisk is the size of the tiny machine's disk in bytes.
@@ -197,7 +200,11 @@ func (d *Driver) boots(ctx context.Context, a accelerator) (err error) {
 	if err = errors.Join(err, os.Remove(file.Name())); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	within := probeTime
+	if a.name == "tcg" {
+		within = emulatedTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var said tail
 	cmd := exec.CommandContext(ctx, d.cfg.QEMU, "-nodefaults", "-no-user-config", "-machine", d.cfg.MachineType, "-accel", a.option, "-cpu", a.cpu,
@@ -216,7 +223,7 @@ func (d *Driver) boots(ctx context.Context, a accelerator) (err error) {
 	case <-process.done:
 	case <-ctx.Done():
 		process.kill()
-		return fmt.Errorf("machine did not boot within %s", probeTime)
+		return fmt.Errorf("machine did not boot within %s", within)
 	}
 	var exit *exec.ExitError
 	switch {
