@@ -17,11 +17,11 @@ type Grant struct {
 	AtLimit       AtLimit        `json:"atLimit,omitzero" doc:"What happens to a running workspace when it expires, is disabled or was off-line too long."`
 	DeleteWhen    DeleteWhen     `json:"deleteWhen,omitzero" doc:"When the user's machine is deleted from the client. Nothing is ever deleted merely because the server is silent, but for offline, which the lease states."`
 	SavePassword  *bool          `json:"savePassword,omitzero" default:"false" doc:"Whether the user may save the password on the client; the server must allow it too." when:"next poll" enforced:"yes" combine:"true beats false"`
-	Clipboard     Direction      `json:"clipboard,omitzero" default:"none" doc:"Which way the clipboard is shared." when:"at once" enforced:"yes" guests:"Linux and Windows" combine:"every way that one of them allows"`
+	Clipboard     Direction      `json:"clipboard,omitzero" default:"none" doc:"Which way the clipboard is shared." when:"at once" enforced:"yes" guests:"Linux" combine:"every way that one of them allows"`
 	FileTransfer  FileTransfer   `json:"fileTransfer,omitzero" doc:"Moving files between host and guest."`
 	Printing      *bool          `json:"printing,omitzero" default:"false" doc:"Whether the guest prints on the host's printers." when:"at once" enforced:"yes" hosts:"Linux with CUPS" guests:"Linux with CUPS" combine:"true beats false"`
-	OpticalDrive  *bool          `json:"opticalDrive,omitzero" default:"false" doc:"Whether the guest sees the host's CD or DVD drive." when:"next start" enforced:"yes" combine:"true beats false"`
-	USB           []USBClass     `json:"usb,omitzero" default:"none" doc:"Classes of USB devices that the guest may use." when:"next start" enforced:"yes" combine:"every class that one of them allows"`
+	OpticalDrive  *bool          `json:"opticalDrive,omitzero" default:"false" doc:"Whether the guest sees the host's CD or DVD drive." when:"next start" enforced:"yes" note:"From a drive that is taken away the medium is ejected at once." combine:"true beats false"`
+	USB           []USBClass     `json:"usb,omitzero" default:"none" doc:"Classes of USB devices that the guest may use." when:"at once" enforced:"yes" combine:"every class that one of them allows"`
 	Audio         *bool          `json:"audio,omitzero" default:"false" doc:"Whether the guest plays sound." when:"next start" enforced:"yes" combine:"true beats false"`
 	Microphone    *bool          `json:"microphone,omitzero" default:"false" doc:"Whether the guest hears the host's microphone." when:"next start" enforced:"yes" combine:"true beats false"`
 	SharedFolders []SharedFolder `json:"sharedFolders,omitzero" default:"none" doc:"Folders of the host that the guest sees."`
@@ -92,7 +92,7 @@ type DeleteWhen struct {
 
 // FileTransfer allows moving files between host and guest.
 type FileTransfer struct {
-	Direction   Direction     `json:"direction,omitzero" default:"none" doc:"Which way files may be moved." when:"at once" enforced:"yes" guests:"Linux and Windows" combine:"every way that one of them allows"`
+	Direction   Direction     `json:"direction,omitzero" default:"none" doc:"Which way files may be moved." when:"at once" enforced:"yes" guests:"Linux" combine:"every way that one of them allows"`
 	HostToGuest TransferRules `json:"hostToGuest,omitzero" doc:"Rules for files that go to the guest."`
 	GuestToHost TransferRules `json:"guestToHost,omitzero" doc:"Rules for files that come from the guest."`
 	MayOverride *bool         `json:"mayOverride,omitzero" default:"false" doc:"Whether this principal may let a refused file through." when:"at once" enforced:"yes" combine:"true beats false"`
@@ -100,8 +100,8 @@ type FileTransfer struct {
 
 // TransferRules are the rules of one direction.
 type TransferRules struct {
-	Extensions []string `json:"extensions,omitzero" default:"all" values:"extensions, as docx" doc:"Only files with these extensions may be moved; absent: all." when:"at once" enforced:"yes" guests:"Linux and Windows" combine:"of the grants that allow this way: all if one of them allows all, else every extension that one of them allows"`
-	Command    string   `json:"command,omitzero" default:"none" values:"a command line" doc:"Command run on each received file before the user gets it; {file} stands for it. An exit status other than 0 refuses the file." when:"at once" enforced:"yes" guests:"Linux and Windows" combine:"of the grants that allow this way: none if one of them has none, else all commands, of which one must accept the file"`
+	Extensions []string `json:"extensions,omitzero" default:"all" values:"extensions, as docx" doc:"Only files with these extensions may be moved; absent: all." when:"at once" enforced:"yes" guests:"Linux" combine:"of the grants that allow this way: all if one of them allows all, else every extension that one of them allows"`
+	Command    string   `json:"command,omitzero" default:"none" values:"a command line" doc:"Command run on each received file before the user gets it; {file} stands for it. An exit status other than 0 refuses the file." when:"at once" enforced:"yes" guests:"Linux" combine:"of the grants that allow this way: none if one of them has none, else all commands, of which one must accept the file"`
 }
 
 // SharedFolder is a folder of the host that the guest sees.

@@ -91,12 +91,12 @@ func TestAtNextStart(t *testing.T) {
 	demo.Spec.Performance.Memory = []MemoryRow{{Guest: &twoGiB}}
 	demo.Spec.Applications.Published[1].StartWithWorkspace = &yes
 	demo.Grants[0].Audio = &yes
-	demo.Grants[0].Clipboard = DirectionBoth // at once
-	demo.Grants[0].USB = []USBClass{USBStorage}
+	demo.Grants[0].Clipboard = DirectionBoth    // at once
+	demo.Grants[0].USB = []USBClass{USBStorage} // at once
 	after := Combine(demo.Spec, demo.Grants)
 	want := []string{
 		"spec.general.hostCommand.command", "spec.applications.published[].startWithWorkspace", "spec.network.mode",
-		"spec.performance.memory[].host", "spec.performance.memory[].guest", "grants[].usb", "grants[].audio",
+		"spec.performance.memory[].host", "spec.performance.memory[].guest", "grants[].audio",
 	}
 	got := AtNextStart(&before, &after)
 	got = slices.DeleteFunc(got, func(s string) bool { return s == "spec.performance.memory[].host" })

@@ -12,7 +12,7 @@ type Machine struct {
 	Updates         Updates          `json:"updates,omitzero" doc:"How a new version of the image reaches a machine."`
 	HostFiles       *bool            `json:"hostFiles,omitzero" default:"true" doc:"Whether files of the host may serve as a source of the image's blocks instead of the network." when:"at once" enforced:"no" note:"Clients take the blocks of an image from the repository and from what they have of its older versions; no file of the host is read, whatever is set."`
 	Start           Start            `json:"start,omitzero" default:"first-use" doc:"When the workspace starts: with the user's sign-on, when it is first used, or only by hand." when:"next sign-on" enforced:"yes"`
-	SuspendIdle     *Duration        `json:"suspendIdle,omitzero" default:"never" doc:"Suspend the machine after the guest was idle this long." when:"at once" enforced:"yes" guests:"Linux and Windows"`
+	SuspendIdle     *Duration        `json:"suspendIdle,omitzero" default:"never" doc:"Suspend the machine after the guest was idle this long." when:"at once" enforced:"yes" guests:"Linux"`
 	LastWindow      LastWindow       `json:"lastWindow,omitzero" default:"continue" doc:"What happens after the last window of the guest was closed. Saving the state is for persistent workspaces only." when:"at once" enforced:"yes" note:"Until the client shows windows of its own, it counts the published applications that run: when the last of them has ended, the last window is closed."`
 	DataDisk        DataDisk         `json:"dataDisk,omitzero" doc:"The disk that keeps the user's data when the image is updated."`
 	GuestUpdates    *MaintenanceTime `json:"guestUpdates,omitzero" default:"none" doc:"Daily window in which the guest of a persistent workspace is woken for its own updates."`
@@ -29,7 +29,7 @@ type Image struct {
 // Lock says when a workspace locks itself.
 type Lock struct {
 	OnHostSleep *bool     `json:"onHostSleep,omitzero" default:"false" doc:"Lock when the host goes to sleep." when:"at once" enforced:"yes" hosts:"Linux with systemd-logind"`
-	Idle        *Duration `json:"idle,omitzero" default:"never" doc:"Lock after the guest (not the host) was idle this long." when:"at once" enforced:"yes" guests:"Linux and Windows"`
+	Idle        *Duration `json:"idle,omitzero" default:"never" doc:"Lock after the guest (not the host) was idle this long." when:"at once" enforced:"yes" guests:"Linux"`
 }
 
 // Updates says how a new image version is taken.

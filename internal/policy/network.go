@@ -2,8 +2,8 @@ package policy
 
 // Network is the tab of the virtual machine's network.
 type Network struct {
-	Mode        NetworkMode `json:"mode,omitzero" default:"nat" doc:"nat: the guest reaches what the host reaches, but not the host itself; bridged: it stands in the host's network; none: it has no network." when:"next start" enforced:"yes" hosts:"Linux"`
-	Adapters    []string    `json:"adapters,omitzero" default:"all" values:"names; * stands for any text" doc:"Adapters of the host that are bridged." when:"next start" enforced:"yes" hosts:"Linux"`
+	Mode        NetworkMode `json:"mode,omitzero" default:"nat" doc:"nat: the guest reaches what the host reaches, but not the host itself; bridged: it stands in the host's network; none: it has no network." when:"next start" enforced:"yes" hosts:"Linux" note:"A network that is taken away is cut off at once."`
+	Adapters    []string    `json:"adapters,omitzero" default:"all" values:"names; * stands for any text" doc:"Adapters of the host that are bridged." when:"at once" enforced:"yes" hosts:"Linux"`
 	NewAdapters *bool       `json:"newAdapters,omitzero" default:"true" doc:"Whether adapters that appear later are bridged too." when:"at once" enforced:"yes" hosts:"Linux"`
 	DNS         DNS         `json:"dns,omitzero" doc:"Name servers of the guest."`
 	Suffixes    DNSSuffixes `json:"suffixes,omitzero" doc:"DNS suffixes of the guest."`
