@@ -76,12 +76,9 @@ func (a *Agent) OpenUSB(ctx context.Context, peer agentapi.Peer, which string) (
 	if len(p.Deployment.USB) == 0 {
 		return nil, fmt.Errorf("the policy lets no USB device into the workspace: %w", dormer.ErrDenied)
 	}
-	if err := m.usable(); err != nil {
+	vm, err := m.running(ctx)
+	if err != nil {
 		return nil, err
-	}
-	vm := m.machineNow()
-	if vm == nil {
-		return nil, fmt.Errorf("the workspace does not run; 'dormer start' starts it: %w", dormer.ErrUnavailable)
 	}
 	place, ok := a.usb.take(vm)
 	if !ok {
