@@ -25,6 +25,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/policymatrix"
+	"github.com/dormer-project/dormer/internal/transfer"
 )
 
 // copying is a user with a running workspace, whose guest is this computer with
@@ -210,6 +211,11 @@ func TestCopyExamined(t *testing.T) {
 		d.FileTransfer.HostToGuest.Commands, d.FileTransfer.GuestToHost.Commands = commands, commands
 	})
 	good, bad := c.write(c.host, "good.txt", "clean"), c.write(c.host, "bad.txt", "evil")
+	r := agentapi.ReceivedRequest{ReceiveRequest: agentapi.ReceiveRequest{Path: good, Target: "good.txt"}, Staged: good}
+	if err := c.client.Received(t.Context(), c.name, r); !errors.Is(err, dormer.ErrUnavailable) {
+		t.Errorf("without a session: %v", err)
+	}
+	c.session(c.client, nil)
 	if code, out := c.dormer("", "copy", good, c.name+":"+c.guest); code != 0 {
 		t.Errorf("%d: %s", code, out)
 	}
@@ -223,10 +229,6 @@ func TestCopyExamined(t *testing.T) {
 		t.Errorf("override: %d: %s", code, out)
 	}
 	back := t.TempDir()
-	if code, out := c.dormer("", "copy", c.name+":"+c.guest+"/good.txt", back); code != 7 {
-		t.Errorf("without a session: %d: %s", code, out)
-	}
-	c.session(c.client, nil)
 	if code, out := c.dormer("", "copy", c.name+":"+c.guest+"/good.txt", c.name+":"+c.guest+"/bad.txt", back); code != 4 || !strings.Contains(out, "bad.txt") {
 		t.Errorf("%d: %s", code, out)
 	}
@@ -248,8 +250,42 @@ func TestCopyResumes(t *testing.T) {
 		t.Errorf("other bytes: %v", err)
 	}
 	here := c.write(c.host, "here", strings.Repeat("abcdefghij", 10_000))
-	if code, out := c.dormer("", "copy", here, c.name+":"+c.guest); code != 0 {
+	info, err := os.Stat(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := transfer.Entry{Size: info.Size(), Modified: info.ModTime().UTC()}
+	r := agentapi.SendRequest{StageRequest: guestwire.StageRequest{Path: c.guest + "/here", Key: transfer.Key(here, e), Size: e.Size}, Source: "here"}
+	if err := c.client.SendFile(t.Context(), c.name, r, strings.NewReader(strings.Repeat("abcdefghij", 3000))); !errors.Is(err, dormer.ErrUnavailable) {
+		t.Fatalf("a part of it: %v", err)
+	}
+	if code, out := c.dormer("", "copy", "--json", here, c.name+":"+c.guest); code != 0 || !strings.Contains(out, `"resumed": 30000`) {
 		t.Errorf("%d: %s", code, out)
+	}
+	// And back: a part of it is here, or what looks like one.
+	place, err := transfer.OpenPlace(c.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer place.Close()
+	for i, part := range []string{strings.Repeat("0123456789", 5000), "something else"} {
+		target := []string{"one", "two"}[i]
+		e, err := c.client.File(t.Context(), c.name, big)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := place.Stage(target, transfer.Key(c.name+":"+big, e))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(strings.NewReader(part), 0, e.Size); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Close()
+		code, out := c.dormer("", "copy", "--json", c.name+":"+big, filepath.Join(c.host, target))
+		if resumed := strings.Contains(out, `"resumed": 50000`); code != 0 || resumed != (i == 0) || len(c.tree(c.host)[target]) != 100_000 {
+			t.Errorf("%s: %d: %s", target, code, out)
+		}
 	}
 }
 
