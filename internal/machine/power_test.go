@@ -123,8 +123,12 @@ func TestKilledWhileSaving(t *testing.T) {
 		timer := time.NewTimer(delay)
 		<-timer.C
 		killed := time.NewTicker(5 * time.Millisecond)
-		for owner := hypervisor.ReadProcess(spec.Dir, hypervisor.FileOwner); !owner.Alive(); owner = hypervisor.ReadProcess(spec.Dir, hypervisor.FileOwner) {
-			<-killed.C
+		for ended := false; !ended && !hypervisor.ReadProcess(spec.Dir, hypervisor.FileOwner).Alive(); {
+			select {
+			case <-starting:
+				ended = true
+			case <-killed.C:
+			}
 		}
 		killed.Stop()
 		if err := hypervisor.ReadProcess(spec.Dir, hypervisor.FileOwner).Kill(); err != nil {
