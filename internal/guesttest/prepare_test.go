@@ -185,9 +185,9 @@ func (b *builder) install(t *testing.T) {
 	t.Helper()
 	for range 2 {
 		before := b.run(t, "cp /usr/sbin/dormer-guest /root/dormer-guest; systemctl show -p MainPID --value dormer-guest")
-		b.exec(t, guestwire.ExecRequest{Args: []string{"/root/dormer-guest", "install"}, Detach: true})
+		b.exec(t, guestwire.ExecRequest{Args: []string{"sh", "-c", "/root/dormer-guest install >/run/installed 2>&1"}, Detach: true})
 		tick := time.NewTicker(200 * time.Millisecond)
-		deadline := time.After(patience)
+		deadline := time.After(patience / 4)
 		for {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			r, err := b.port.Exec(ctx, guestwire.ExecRequest{Args: []string{"systemctl", "show", "-p", "MainPID", "--value", "dormer-guest"}, User: "root"}, nil)
@@ -201,7 +201,7 @@ func (b *builder) install(t *testing.T) {
 			select {
 			case <-tick.C:
 			case <-deadline:
-				t.Fatalf("the agent is not started anew: %v", err)
+				t.Fatalf("the agent is not started anew: %v: %s", err, b.run(t, "cat /run/installed; systemctl status dormer-guest; systemctl list-jobs"))
 			}
 		}
 		tick.Stop()
