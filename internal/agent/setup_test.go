@@ -32,6 +32,8 @@ type commands struct {
 	hold   chan struct{}  // commands wait for it, if it is there
 }
 
+//
+//nolint:revive // the order is that of fake.AnswerFunc
 func (c *commands) answer(ctx context.Context, _ hypervisor.Spec, r guestwire.ExecRequest) (guestwire.ExecResult, error, bool) {
 	c.mu.Lock()
 	c.ran = append(c.ran, r)

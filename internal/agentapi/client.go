@@ -170,20 +170,9 @@ func (c *Client) Await(ctx context.Context, machine dormer.MachineID, done func(
 // ask sends one request. The host in the URL means nothing on a Unix socket.
 func ask[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	var out T
-	var content io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return out, fmt.Errorf("encode request: %w", err)
-		}
-		content = bytes.NewReader(b)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, content)
+	r, err := newRequest(ctx, method, "http://agent"+path, body)
 	if err != nil {
 		return out, fmt.Errorf("ask the agent: %w", err)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
@@ -196,6 +185,30 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 		}
 		return out, fmt.Errorf("no agent answers (%s): %w", reason, dormer.ErrUnavailable)
 	}
+	return readAnswer[T](resp, "the agent")
+}
+
+// newRequest makes a request with body as JSON, if there is one.
+func newRequest(ctx context.Context, method, url string, body any) (*http.Request, error) {
+	var content io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		content = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, url, content)
+	if err == nil && body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, err
+}
+
+// readAnswer decodes the answer of somebody, reading no more than maxAnswer, and
+// closes it. An answer that is a problem is that error.
+func readAnswer[T any](resp *http.Response, of string) (T, error) {
+	var out T
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
@@ -205,10 +218,10 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return out, fmt.Errorf("read the agent's answer: %w", err)
+		return out, fmt.Errorf("read the answer of %s: %w", of, err)
 	}
 	if err := json.Unmarshal(b, &out); err != nil {
-		return out, fmt.Errorf("the agent's answer is not as expected: %w", dormer.ErrCorrupt)
+		return out, fmt.Errorf("the answer of %s is not as expected: %w", of, dormer.ErrCorrupt)
 	}
 	return out, nil
 }

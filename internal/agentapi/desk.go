@@ -1,22 +1,16 @@
 package agentapi
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/problem"
+	"github.com/dormer-project/dormer/internal/h2conn"
 )
 
 // A desk is the session process of a user (`dormer session`) as the agent sees
@@ -134,8 +128,6 @@ var deskRoutes = []route{
 	}},
 }
 
-// takeDesk upgrades the connection of a session process and hands it to the
-// agent.
 func takeDesk(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 	if r.Header.Get("Upgrade") != deskProtocol {
 		return fmt.Errorf("this agent speaks %s with session processes: %w", deskProtocol, dormer.ErrUnsupported)
@@ -148,86 +140,13 @@ func takeDesk(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 	if err != nil {
 		return err
 	}
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return fmt.Errorf("take over the connection of a session process: %w", err)
-	}
-	defer conn.Close()
-	// What the server set for requests does not hold for the connection's life.
-	err = conn.SetDeadline(time.Time{})
-	if err == nil {
-		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+deskProtocol+"\r\n\r\n")
-	}
-	if err == nil {
-		take(buffer(conn, buffered.Reader))
-	}
-	return nil // if the caller is gone, nobody is left to be told
-}
-
-// overHTTP2 is HTTP/2 without TLS, and without asking whether the other side can.
-func overHTTP2() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetUnencryptedHTTP2(true)
-	return p
-}
-
-// buffered is a connection of which something was read already.
-type buffered struct {
-	net.Conn
-	from io.Reader
-}
-
-func (c buffered) Read(b []byte) (int, error) { return c.from.Read(b) }
-
-// buffer returns conn with what r has read of it.
-func buffer(conn net.Conn, r *bufio.Reader) net.Conn {
-	if r.Buffered() == 0 {
-		return conn
-	}
-	return buffered{conn, r}
+	return takeOver(w, deskProtocol, take)
 }
 
 // ConnectDesk makes the caller the session process of their user and returns
 // the connection on which to ServeDesk. ErrExists when there is one already.
-func (c *Client) ConnectDesk(ctx context.Context, hello DeskHello) (_ net.Conn, err error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", c.socket)
-	if err != nil {
-		return nil, fmt.Errorf("no agent answers (%w): %w", err, dormer.ErrUnavailable)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends what waits
-	defer func() {
-		if !stop() && err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			_ = conn.Close() // err says why
-		}
-	}()
-	body, err := json.Marshal(hello)
-	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pathSession, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("connect to the agent: %w", err)
-	}
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", deskProtocol)
-	r.Header.Set("Content-Type", "application/json")
-	if err := r.Write(conn); err != nil {
-		return nil, fmt.Errorf("connect to the agent (%w): %w", err, dormer.ErrUnavailable)
-	}
-	in := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(in, r)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the agent (%w): %w", err, dormer.ErrUnavailable)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return nil, problem.FromResponse(resp)
-	}
-	return buffer(conn, in), nil
+func (c *Client) ConnectDesk(ctx context.Context, hello DeskHello) (net.Conn, error) {
+	return c.upgrade(ctx, pathSession, deskProtocol, hello)
 }
 
 // DeskStatus says whether a session process of the caller is connected.
@@ -244,37 +163,8 @@ func (c *Client) EndDesk(ctx context.Context) error {
 // ServeDesk answers the agent's requests on a connection of ConnectDesk until
 // it or ctx ends.
 func ServeDesk(ctx context.Context, conn net.Conn, h http.Handler) {
-	c := telling(conn)
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() }) // ends what waits
-	defer stop()
-	s := &http.Server{
-		Handler: h, Protocols: overHTTP2(), ReadHeaderTimeout: deskSilence, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	_ = s.Serve(&single{conn: c}) // it ends with the connection: there is no other
+	h2conn.Serve(ctx, conn, h, deskLimits)
 }
-
-// single is a listener with one connection, with which it ends.
-type single struct {
-	conn  told
-	given bool
-}
-
-// Accept implements net.Listener.
-func (l *single) Accept() (net.Conn, error) {
-	if !l.given {
-		l.given = true
-		return l.conn, nil
-	}
-	<-l.conn.closed
-	return nil, net.ErrClosed
-}
-
-// Close implements net.Listener.
-func (l *single) Close() error { return nil }
-
-// Addr implements net.Listener.
-func (l *single) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // DeskHandler makes a handler of a session process: an error is answered as a
 // problem document, whose text is the error's.
@@ -293,13 +183,6 @@ func ReadDesk[T any](w http.ResponseWriter, r *http.Request) (T, error) { return
 // AnswerDesk sends v, or returns err.
 func AnswerDesk(w http.ResponseWriter, v any, err error) error { return answer(w)(v, err) }
 
-// Desk is the agent's end of the connection to a session process.
-type Desk struct {
-	http *http.Client
-	conn *http.ClientConn
-	over chan struct{}
-}
-
 // The life of a connection to a session process: when nothing was heard for so
 // long it is asked, and given up when it does not answer.
 const (
@@ -307,39 +190,25 @@ const (
 	deskPing    = 5 * time.Second
 )
 
-// told is a connection that says when it is closed.
-type told struct {
-	net.Conn
-	closed chan struct{}
-	close  func()
-}
+var deskLimits = h2conn.Limits{Silence: deskSilence, Answer: deskPing, Frame: 1 << 20}
 
-func telling(conn net.Conn) told {
-	closed := make(chan struct{})
-	return told{conn, closed, sync.OnceFunc(func() { close(closed) })}
-}
-
-// Close implements net.Conn.
-func (c told) Close() error {
-	c.close()
-	return c.Conn.Close()
+// Desk is the agent's end of the connection to a session process.
+type Desk struct {
+	http *http.Client
+	conn *http.ClientConn
+	over <-chan struct{}
 }
 
 // NewDesk begins to speak with the session process at the other end of conn,
 // which it closes.
 func NewDesk(ctx context.Context, conn net.Conn) (*Desk, error) {
-	c := telling(conn)
-	t := &http.Transport{
-		Protocols: overHTTP2(), DisableCompression: true,
-		HTTP2:       &http.HTTP2Config{SendPingTimeout: deskSilence, PingTimeout: deskPing, MaxReadFrameSize: 1 << 20},
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil },
-	}
-	cc, err := t.NewClientConn(ctx, "http", "session:80")
+	w := h2conn.Watch(conn)
+	c, err := h2conn.Client(ctx, w, "session", deskLimits)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("speak with a session process: %w", err), c.Close())
+		return nil, fmt.Errorf("speak with a session process: %w", err)
 	}
-	return &Desk{conn: cc, over: c.closed, http: &http.Client{
-		Transport: cc, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	return &Desk{conn: c, over: w.Closed(), http: &http.Client{
+		Transport: c, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
@@ -363,34 +232,17 @@ func (d *Desk) Close() error { return d.conn.Close() }
 // process does not answer, else the process's error.
 func AskDesk[T any](ctx context.Context, c *http.Client, method, path string, body any) (T, error) {
 	var out T
-	var content io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return out, fmt.Errorf("encode request: %w", err)
-		}
-		content = bytes.NewReader(b)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://session"+path, content)
+	r, err := newRequest(ctx, method, "http://session"+path, body)
 	if err != nil {
 		return out, fmt.Errorf("ask the session process: %w", err)
 	}
 	resp, err := c.Do(r)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err == nil:
+	case ctx.Err() != nil:
 		return out, fmt.Errorf("ask the session process: %w", ctx.Err())
-	case err != nil:
+	default:
 		return out, fmt.Errorf("the session process does not answer (%s): %w", strings.TrimPrefix(err.Error(), "http2: "), dormer.ErrUnavailable)
 	}
-	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNoContent:
-		return out, nil
-	case resp.StatusCode != http.StatusOK:
-		return out, problem.FromResponse(resp)
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&out); err != nil {
-		return out, fmt.Errorf("the session process's answer is not as expected: %w", dormer.ErrCorrupt)
-	}
-	return out, nil
+	return readAnswer[T](resp, "the session process")
 }

@@ -224,7 +224,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			slog.String("method", r.Method), slog.String("route", r.Pattern), slog.String("error", err.Error()))
 		p.Title, p.Detail = "The agent has a fault", "the agent's log says more"
 	} else {
-		p.Detail = err.Error()
+		p.Detail = dormer.Plain(err)
 	}
 	b, mistake := json.Marshal(p)
 	if mistake != nil {

@@ -163,6 +163,9 @@ type Workspace struct {
 	AtNextStart []string `json:"at_next_start,omitempty"`
 	NotEnforced []string `json:"not_enforced,omitempty"`
 	Missing     []string `json:"missing,omitempty"`
+	// Unarranged is what could not be done in the guest as the policy says, each
+	// with the reason.
+	Unarranged []string `json:"unarranged,omitempty"`
 	// Warnings are what the user should know now: that it stops, and when.
 	Warnings []string `json:"warnings,omitempty"`
 	// NeedsSession says that the policy wants something done by the user's

@@ -1,17 +1,14 @@
 package agentapi
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/problem"
 )
 
 const (
@@ -42,20 +39,7 @@ func takeUSB(s *server, w http.ResponseWriter, r *http.Request, p Peer) error {
 		return err
 	}
 	defer guest.Close()
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return fmt.Errorf("take over the connection of a USB device: %w", err)
-	}
-	defer conn.Close()
-	// What the server set for requests does not hold for the connection's life.
-	err = conn.SetDeadline(time.Time{})
-	if err == nil {
-		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+usbProtocol+"\r\n\r\n")
-	}
-	if err == nil {
-		Relay(buffer(conn, buffered.Reader), guest)
-	}
-	return nil // the caller is gone; nobody is left to be told
+	return takeOver(w, usbProtocol, func(conn net.Conn) { Relay(conn, guest) })
 }
 
 // Relay carries bytes both ways until either end closes, and closes both.
@@ -76,38 +60,6 @@ func Relay(one, other io.ReadWriteCloser) {
 
 // OpenUSB begins to redirect a USB device to the guest of a machine and returns
 // the connection on which the caller is its host, by usbredir.
-func (c *Client) OpenUSB(ctx context.Context, machine string) (_ net.Conn, err error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", c.socket)
-	if err != nil {
-		return nil, fmt.Errorf("no agent answers (%w): %w", err, dormer.ErrUnavailable)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends what waits
-	defer func() {
-		if !stop() && err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			_ = conn.Close() // err says why
-		}
-	}()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+channelPath(pathUSB, machine), http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the agent: %w", err)
-	}
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", usbProtocol)
-	if err := r.Write(conn); err != nil {
-		return nil, fmt.Errorf("connect to the agent (%w): %w", err, dormer.ErrUnavailable)
-	}
-	in := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(in, r)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the agent (%w): %w", err, dormer.ErrUnavailable)
-	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		defer resp.Body.Close()
-		return nil, problem.FromResponse(resp)
-	}
-	return buffer(conn, in), nil
+func (c *Client) OpenUSB(ctx context.Context, machine string) (net.Conn, error) {
+	return c.upgrade(ctx, channelPath(pathUSB, machine), usbProtocol, nil)
 }

@@ -28,9 +28,9 @@ const (
 	MaxClipboard = 1 << 20
 )
 
-// PrintersPath, followed by the name of a printer, is where the guest asks on
-// ChannelPrint: IPP, and GET of PrintersPath -> []Printer. What it asks on
-// ChannelFolders is WebDAV below /NAME/ of a folder.
+// PrintersPath is where the guest asks on ChannelPrint: GET -> []Printer, and with
+// the name of a printer behind it, IPP. What it asks on ChannelFolders is WebDAV
+// below /NAME/ of a folder.
 const PrintersPath = "/printers/"
 
 // FileRequest names a file.
