@@ -20,14 +20,16 @@ type consequence struct {
 	// left is how long it may go on, endless that there is no end.
 	left    time.Duration
 	endless bool
-	// deletes says that the limit deletes the machine, whether it runs or not.
-	deletes bool
+	// deletes says that the limit deletes the machine, whether it runs or not;
+	// alone that the client does so by itself, and leaves it to no server.
+	deletes, alone bool
 }
 
 // consequenceOf says what follows from a judgement. sure is the judgement by
 // the time that has certainly passed: what is gone does not come back when the
-// clock is set right. The caller holds mu.
-func (m *machine) consequenceOf(j, sure lease.Judgement) consequence {
+// clock is set right. alone is for how long the server was certainly away. The
+// caller holds mu.
+func (m *machine) consequenceOf(j, sure lease.Judgement, alone absence) consequence {
 	if m.policy == nil {
 		return consequence{do: policy.LimitStop}
 	}
@@ -40,6 +42,7 @@ func (m *machine) consequenceOf(j, sure lease.Judgement) consequence {
 		}
 	case lease.Expired, lease.OfflineTooLong:
 		c.deletes = m.lease != nil && j.Verdict == sure.Verdict && slices.Contains(m.lease.DeleteWhen, j.Verdict)
+		c.alone = c.deletes && alone.past(*m.lease, j.Verdict)
 		if j.Verdict == lease.OfflineTooLong && m.policy.Deployment.Offline.Allow == policy.OfflineNone && !c.deletes {
 			c.left = 0 // no work while the server is away
 		}
@@ -60,10 +63,53 @@ func (m *machine) consequenceOf(j, sure lease.Judgement) consequence {
 // consequence holds the machine's lease against the clock.
 func (m *machine) consequence(j lease.Judgement) consequence {
 	t, _ := m.agent.all()
-	sure := lease.Judge(m.facts(t, m.agent.clock.Sure()))
+	r := m.agent.clock.Sure()
+	sure, alone := lease.Judge(m.facts(t, r)), m.agent.absence(r)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.consequenceOf(j, sure)
+	return m.consequenceOf(j, sure, alone)
+}
+
+// absence is how long the server was certainly away.
+type absence struct {
+	answer time.Time     // the last that was signed, by the server's clock
+	since  time.Duration // from there to the last poll that failed
+	enough time.Duration // what counts as away
+}
+
+// aloneIntervals is how many poll intervals a server is silent before it counts
+// as away, and aloneTime what stands for them while the interval is not known.
+const (
+	aloneIntervals = 3
+	aloneTime      = 3 * time.Minute
+)
+
+// absence says for how long the server was away, at r by the time that has
+// certainly passed. A computer that has just woken has to ask first.
+func (a *Agent) absence(r lease.Reading) absence {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := absence{answer: r.Answer, since: min(a.poll.alone, r.Elapsed), enough: aloneIntervals * a.poll.interval}
+	if out.enough <= 0 {
+		out.enough = aloneTime
+	}
+	return out
+}
+
+// past reports whether the limit was reached while the server was away. A server
+// that has answered since knows of it, and orders what is to be deleted: it halts
+// when a wrong date would delete too many. One that answers but does not renew
+// the lease, since the user's directory is away, deletes nothing either.
+func (a absence) past(l lease.Lease, v lease.Verdict) bool {
+	at := a.answer.Add(a.since)
+	switch {
+	case a.since < a.enough:
+		return false
+	case v == lease.Expired:
+		return l.ValidUntil != nil && a.answer.Before(*l.ValidUntil) && !at.Before(*l.ValidUntil)
+	default:
+		return l.OfflineBudget != nil && int64(a.since/time.Second) >= *l.OfflineBudget
+	}
 }
 
 // facts are what a judgement of the machine rests on.
@@ -120,7 +166,7 @@ func (m *machine) enforce(t *trust, r lease.Reading) {
 		m.lockAtLimit(j)
 	}
 	switch {
-	case c.deletes && (!live || !c.endless && c.left <= 0):
+	case c.alone && (!live || !c.endless && c.left <= 0):
 		m.tellLimit(j, r.Now)
 		m.agent.logError(m.agent.ctx, "limit", m.remove(string(j.Verdict), j.String()))
 	case now.Desired == workspace.Halted:
@@ -231,7 +277,7 @@ func (m *machine) end(o lease.Order, now time.Time) error {
 	grace := time.Duration(0)
 	switch {
 	case o.Grace != nil:
-		grace = time.Duration(min(max(*o.Grace, 0), int64(maxGrace/time.Second))) * time.Second
+		grace = time.Duration(min(max(*o.Grace, 0), int64(lease.MaxGrace/time.Second))) * time.Second
 	case kind && m.policy != nil:
 		grace = m.policy.Deployment.AtLimit.Grace.Duration()
 	}
@@ -263,9 +309,6 @@ func (m *machine) end(o lease.Order, now time.Time) error {
 	}
 	return err
 }
-
-// maxGrace bounds the grace of an order.
-const maxGrace = 30 * 24 * time.Hour
 
 // carryOut goes on with the end that was set to the machine, and reports whether
 // it is deleted by it.

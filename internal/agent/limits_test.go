@@ -17,6 +17,11 @@ import (
 // gone waits until nothing of the machine is left.
 func (d *desk) gone(disks string) {
 	d.t.Helper()
+	away := false
+	d.house.set(func(h *house) { away = h.away })
+	if away && d.agent.pollNow(d.t.Context()) == nil { // by itself an agent deletes only after it has asked in vain
+		d.t.Fatal("the server answered")
+	}
 	d.eventually("the machine is deleted", func() bool {
 		_, there := d.workspace()
 		_, err := os.Stat(disks)
@@ -159,6 +164,53 @@ func TestDeleteWhen(t *testing.T) {
 		d.away(true)
 		d.pass(48 * time.Hour)
 		d.await("stopped", func(w agentapi.Workspace) bool { return w.State == "ready" && !w.Permitted })
+		d.never("it is deleted", func() bool { _, there := d.workspace(); return !there })
+	})
+	t.Run("expired while the server is there", func(t *testing.T) {
+		t.Parallel()
+		d := aWorkspace(t, "", "atLimit: {grace: 0s}")
+		d.expires(time.Hour, lease.Expired, lease.OfflineTooLong)
+		kept := func(when string) {
+			t.Helper()
+			d.await("refused", func(w agentapi.Workspace) bool { return !w.Permitted && strings.Contains(w.Verdict, "deleted unless") })
+			d.never("it is deleted "+when, func() bool { _, there := d.workspace(); return !there })
+		}
+		d.pass(61 * time.Minute)
+		kept("before the server could say anything")
+		d.poll()
+		kept("although the server orders nothing")
+		d.away(true)
+		d.pass(12 * time.Hour)
+		if err := d.agent.pollNow(t.Context()); err == nil {
+			t.Fatal("the server answered")
+		}
+		kept("after the server spoke and went")
+	})
+	t.Run("off-line too long, but not asked yet", func(t *testing.T) {
+		t.Parallel()
+		d := aWorkspace(t, "", "atLimit: {grace: 0s}")
+		d.terms(func(l *lease.Lease) { l.DeleteWhen = []lease.Verdict{lease.OfflineTooLong} })
+		d.pass(25 * time.Hour) // the computer slept
+		d.await("refused", func(w agentapi.Workspace) bool { return !w.Permitted })
+		d.never("it is deleted", func() bool { _, there := d.workspace(); return !there })
+		d.poll()
+		d.await("permitted again", func(w agentapi.Workspace) bool { return w.Permitted })
+	})
+	t.Run("a server that answers and does not renew", func(t *testing.T) {
+		t.Parallel()
+		d := aWorkspace(t, "", "atLimit: {grace: 0s}")
+		d.terms(func(l *lease.Lease) { l.DeleteWhen = []lease.Verdict{lease.OfflineTooLong} })
+		d.house.set(func(h *house) { h.none = true })
+		for range 3 {
+			d.pass(20 * time.Hour)
+			d.poll()
+		}
+		d.away(true)
+		d.pass(5 * time.Minute)
+		if err := d.agent.pollNow(t.Context()); err == nil {
+			t.Fatal("the server answered")
+		}
+		d.await("refused", func(w agentapi.Workspace) bool { return !w.Permitted })
 		d.never("it is deleted", func() bool { _, there := d.workspace(); return !there })
 	})
 	t.Run("only the wall clock is ahead", func(t *testing.T) {

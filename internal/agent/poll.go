@@ -31,6 +31,9 @@ type pollState struct {
 	interval time.Duration
 	zone     string // of the instance
 	failures int
+	// alone is how long ago the last signed answer was at the last poll that
+	// failed, by the boot clock; 0 after one that succeeded.
+	alone time.Duration
 	// superseded says that the last answer was of an epoch that is over.
 	superseded bool
 	// received is the watermark up to which the server has the journal's
@@ -207,12 +210,12 @@ func (m *machine) report(r lease.Reading) wire.MachineState {
 	if m.judged.Verdict != lease.Allowed && s.Detail == "" {
 		s.Detail = m.judged.String()
 	}
-	s.Locked, s.AtNextStart = m.record.Lock != nil, m.waiting
+	s.Locked, s.AtNextStart = m.record.Lock != nil, fieldsOf(m.waiting)
 	if m.lease != nil {
 		s.PolicyRevision = m.lease.PolicyRevision
 	}
 	if m.policy != nil {
-		s.NotEnforced = m.policy.NotEnforced()
+		s.NotEnforced = fieldsOf(m.policy.NotEnforced())
 	}
 	if m.record.Lease != nil && m.lease != nil {
 		s.Serial = m.lease.Serial
@@ -224,7 +227,9 @@ func (m *machine) report(r lease.Reading) wire.MachineState {
 
 // failed notes a poll that did not succeed and returns the pause.
 func (a *Agent) failed(err error) time.Duration {
+	alone := a.clock.Sure().Elapsed
 	a.mu.Lock()
+	a.poll.alone = alone
 	a.poll.failures++
 	a.poll.problem = err.Error()
 	_, fromServer := errors.AsType[*problem.Error](err)
@@ -298,7 +303,7 @@ func (a *Agent) succeeded(answer wire.PollAnswer, sent int) time.Duration {
 	defer a.mu.Unlock()
 	p := &a.poll
 	full := sent >= p.take || p.take == takeNone
-	p.failures, p.problem, p.told, p.answered, p.superseded = 0, "", "", true, false
+	p.failures, p.alone, p.problem, p.told, p.answered, p.superseded = 0, 0, "", "", true, false
 	if p.take == takeNone {
 		a.passOver()
 	}
