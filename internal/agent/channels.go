@@ -24,7 +24,7 @@ import (
 // ready.
 type links struct {
 	mu     sync.Mutex // guards the fields below
-	asking map[link]*http.ClientConn
+	asking map[link]*asking
 	// serving are those on which the guest asks.
 	serving map[link]bool
 	granted map[string]override
@@ -34,6 +34,57 @@ type links struct {
 type link struct {
 	vm      hypervisor.Machine
 	channel guestwire.Channel
+}
+
+// asking is a connection for the host's requests.
+type asking struct {
+	turn chan struct{} // held while it is opened: a guest that does not answer holds up nobody else's
+	conn *http.ClientConn
+	stop func() bool // forgets that it ends with the agent
+}
+
+// askingOn returns the place of a connection, and forgets those of machines that
+// have ended.
+func (l *links) askingOn(key link) *asking {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asking == nil {
+		l.asking = map[link]*asking{}
+	}
+	for k, c := range l.asking {
+		select {
+		case <-k.vm.Done():
+			c.end()
+			delete(l.asking, k)
+		default:
+		}
+	}
+	c := l.asking[key]
+	if c == nil {
+		c = &asking{turn: make(chan struct{}, 1)}
+		l.asking[key] = c
+	}
+	return c
+}
+
+// end lets go of the connection of a machine that has ended, unless somebody is
+// opening it in vain.
+func (c *asking) end() {
+	select {
+	case c.turn <- struct{}{}:
+		c.drop()
+		<-c.turn
+	default:
+	}
+}
+
+// drop closes the connection. The caller holds turn.
+func (c *asking) drop() {
+	if c.conn != nil {
+		c.stop()
+		_ = c.conn.Close() // it may have ended already
+		c.conn = nil
+	}
 }
 
 // openTime is how long a guest has to answer on a channel.
@@ -48,15 +99,17 @@ func (a *Agent) channel(ctx context.Context, m *machine, c guestwire.Channel, wh
 		return nil, err
 	}
 	key := link{vm, c}
-	a.links.mu.Lock()
-	defer a.links.mu.Unlock()
-	if conn := a.links.asking[key]; conn != nil {
-		if conn.Err() == nil {
-			return &http.Client{Transport: conn}, nil
-		}
-		delete(a.links.asking, key)
-		_ = conn.Close() // it has ended already
+	link := a.links.askingOn(key)
+	select {
+	case link.turn <- struct{}{}:
+		defer func() { <-link.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the guest: %w", ctx.Err())
 	}
+	if link.conn != nil && link.conn.Err() == nil {
+		return &http.Client{Transport: link.conn}, nil
+	}
+	link.drop()
 	short, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	stream, err := vm.Open(short, c)
@@ -71,16 +124,8 @@ func (a *Agent) channel(ctx context.Context, m *machine, c guestwire.Channel, wh
 	if err != nil {
 		return nil, err
 	}
-	if a.links.asking == nil {
-		a.links.asking = map[link]*http.ClientConn{}
-	}
-	for k, old := range a.links.asking {
-		if old.Err() != nil {
-			delete(a.links.asking, k)
-		}
-	}
-	a.links.asking[key] = conn
-	context.AfterFunc(a.ctx, func() { _ = conn.Close() }) // with the agent
+	link.conn = conn
+	link.stop = context.AfterFunc(a.ctx, func() { _ = conn.Close() }) // with the agent
 	return &http.Client{Transport: conn}, nil
 }
 

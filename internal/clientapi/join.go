@@ -47,6 +47,9 @@ func (a *API) join(w http.ResponseWriter, r *http.Request, client dormer.ClientI
 	if err != nil {
 		return err
 	}
+	if e.RefusesUnmanaged && !identity.Managed {
+		return fmt.Errorf("workspace %s is not for agents that belong to a user: %w", e.WorkspaceName, dormer.ErrDenied)
+	}
 	p, err := a.effective(ctx, e)
 	if err != nil {
 		return err

@@ -151,6 +151,27 @@ func TestJoinWithoutPermission(t *testing.T) {
 	}
 }
 
+// TestJoinUnmanaged: what an agent of a user gets no lease for, it joins no domain
+// for either.
+func TestJoinUnmanaged(t *testing.T) {
+	s := newServer(t)
+	s.user("alice")
+	must2(s.catalog.Create(t.Context(), []byte(joining), "admin", ""))(t)
+	r := must(s.catalog.GetByName(t.Context(), "Office"))(t)
+	c := s.client(false)
+	if err := c.signIn("alice", password); err != nil {
+		t.Fatal(err)
+	}
+	c.poll()
+	if _, err := c.join(nil); err != nil {
+		t.Fatalf("while it may: %v", err)
+	}
+	refusing := strings.Replace(joining, "  setup:\n", "  general: {unmanagedClients: refuse}\n  setup:\n", 1)
+	must2(s.catalog.Commit(t.Context(), r.Workspace, []byte(refusing), r.ETag, "admin", ""))(t)
+	_, err := c.join(nil)
+	wantKind(t, err, dormer.ErrDenied)
+}
+
 func TestOverride(t *testing.T) {
 	s := newServer(t)
 	for _, u := range []string{"alice", "bob", "carol"} {
