@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -109,6 +110,26 @@ func TestFolders(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A guest that locks and asks without end fills no memory.
+func TestFolderBounds(t *testing.T) {
+	b := newBench(t, nil)
+	f := agentapi.SharedFolder{Name: "docs", Path: b.dir}
+	const ask = `<?xml version="1.0"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>`
+	locked := 0
+	for i := range maxLocks + 10 {
+		code, _ := b.dav(f, "LOCK", fmt.Sprintf("/docs/%d", i), ask, "Timeout", "Infinite")
+		if code < 300 {
+			locked++
+		}
+	}
+	if locked != maxLocks {
+		t.Errorf("%d locks at the same time, want %d", locked, maxLocks)
+	}
+	if code, _ := b.dav(f, "PROPFIND", "/docs/", "<"+strings.Repeat("a", maxQuestion+1), "Depth", "1"); code < 400 {
+		t.Errorf("a question without an end: %d", code)
 	}
 }
 

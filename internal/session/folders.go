@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/webdav"
 	"golang.org/x/sys/unix"
@@ -85,11 +87,81 @@ func (s *shares) locksOf(path string) webdav.LockSystem {
 		if len(s.locks) >= maxLockedFolders {
 			clear(s.locks)
 		}
-		l = webdav.NewMemLS()
+		l = &boundedLocks{LockSystem: webdav.NewMemLS(), until: map[string]time.Time{}}
 		s.locks[path] = l
 	}
 	return l
 }
+
+// Bounds of what a guest may lock in a folder at the same time, and for how long
+// without asking again.
+const (
+	maxLocks = 1000
+	maxLock  = 24 * time.Hour
+	maxOwner = 4 << 10 // of what it says of who locks, in bytes
+)
+
+// boundedLocks are locks of which there are only so many.
+type boundedLocks struct {
+	webdav.LockSystem
+
+	mu    sync.Mutex // guards the field below
+	until map[string]time.Time
+}
+
+// Create implements webdav.LockSystem.
+func (b *boundedLocks) Create(now time.Time, d webdav.LockDetails) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.until) >= maxLocks {
+		maps.DeleteFunc(b.until, func(_ string, end time.Time) bool { return !now.Before(end) })
+	}
+	if len(b.until) >= maxLocks {
+		return "", webdav.ErrLocked
+	}
+	d.Duration = bounded(d.Duration)
+	if len(d.OwnerXML) > maxOwner {
+		d.OwnerXML = ""
+	}
+	token, err := b.LockSystem.Create(now, d)
+	if err == nil {
+		b.until[token] = now.Add(d.Duration)
+	}
+	return token, err
+}
+
+// Refresh implements webdav.LockSystem.
+func (b *boundedLocks) Refresh(now time.Time, token string, d time.Duration) (webdav.LockDetails, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	details, err := b.LockSystem.Refresh(now, token, bounded(d))
+	if err == nil {
+		b.until[token] = now.Add(bounded(d))
+	}
+	return details, err
+}
+
+// Unlock implements webdav.LockSystem.
+func (b *boundedLocks) Unlock(now time.Time, token string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.LockSystem.Unlock(now, token)
+	if err == nil {
+		delete(b.until, token)
+	}
+	return err
+}
+
+// bounded is the time of a lock; a negative one is for ever.
+func bounded(d time.Duration) time.Duration {
+	if d < 0 || d > maxLock {
+		return maxLock
+	}
+	return d
+}
+
+// maxQuestion bounds the XML of a request about a folder, in bytes.
+const maxQuestion = 256 << 10
 
 // reading are the methods that change nothing.
 var reading = map[string]bool{
@@ -110,6 +182,9 @@ func (s *shares) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.ReadOnly && !reading[r.Method] {
 		http.Error(w, "the folder is shared for reading only", http.StatusForbidden)
 		return
+	}
+	if r.Method != http.MethodPut {
+		r.Body = http.MaxBytesReader(w, r.Body, maxQuestion)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -179,6 +179,14 @@ func (p *Place) Stage(target, key string) (*Staged, error) {
 	if err != nil {
 		return nil, placeError("receive", target, err)
 	}
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || !ownAlone(info)) {
+		// Whoever shares the folder could read it, or change it after it was examined.
+		err = fmt.Errorf("somebody else has made the file in which its parts are kept, %s; remove it: %w", s.name, dormer.ErrDenied)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("receive %s: %w", target, err), f.Close())
+	}
 	s.file = f
 	return s, nil
 }

@@ -165,6 +165,46 @@ func TestStage(t *testing.T) {
 	}
 }
 
+// Who shares a folder makes the file first in which the parts are going to be
+// kept, to read or change them.
+func TestStageOfAnother(t *testing.T) {
+	const key = "0123456789abcdef"
+	for name, prepare := range map[string]func(t *testing.T, part string){
+		"another's file": func(t *testing.T, part string) {
+			if os.Geteuid() != 0 {
+				t.Skip("needs root")
+			}
+			if err := errors.Join(os.WriteFile(part, nil, 0o666), os.Chown(part, 64099, 64099)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a second name of a file": func(t *testing.T, part string) {
+			mine := filepath.Join(t.TempDir(), "mine")
+			if err := errors.Join(os.WriteFile(mine, []byte("x"), 0o600), os.Link(mine, part)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a link": func(t *testing.T, part string) {
+			if err := os.Symlink("elsewhere", part); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			p, err := transfer.OpenPlace(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			prepare(t, filepath.Join(dir, ".dormer-part-"+key+".txt"))
+			if _, err := p.Stage("a.txt", key); err == nil {
+				t.Error("it was taken")
+			}
+		})
+	}
+}
+
 func TestNothingIsOverwritten(t *testing.T) {
 	p, dir := place(t)
 	kept := filepath.Join(dir, "kept")
