@@ -5,7 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dormer-project/dormer"
@@ -74,5 +78,24 @@ func TestErrorKindsSurviveWrapping(t *testing.T) {
 	}
 	if err := fmt.Errorf("commit: %w", &dormer.ConflictError{What: "workspace office", By: "bob"}); !errors.Is(err, dormer.ErrConflict) {
 		t.Errorf("%v is no ErrConflict", err)
+	}
+}
+
+func TestPlain(t *testing.T) {
+	_, missing := os.ReadFile(filepath.Join(t.TempDir(), "missing"))
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("the workspace is locked: %w", dormer.ErrDenied), "the workspace is locked"},
+		{errors.Join(fmt.Errorf("a: %w", dormer.ErrConflict), fmt.Errorf("b: %w", dormer.ErrUnsupported)), "a\nb"},
+		{fmt.Errorf("workspace office: %w", dormer.ErrNotFound), "workspace office: not found"},
+		{dormer.ErrConflict, "conflict"},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "open x: permission denied"},
+		{missing, missing.Error()},
+	} {
+		if got := dormer.Plain(test.err); got != test.want {
+			t.Errorf("Plain(%q) is %q, want %q", test.err, got, test.want)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package dormer
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 )
@@ -104,3 +106,23 @@ func (e *ConflictError) Error() string {
 
 // Is makes a *ConflictError match ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// Plain is the text of err for people: without the kind that ends a line and
+// says less than what stands before it. Whether something is missing or there
+// already is often said by the kind alone, so those stay, and so does what the
+// operating system denies.
+func Plain(err error) string {
+	_, path := errors.AsType[*fs.PathError](err)
+	_, call := errors.AsType[*os.SyscallError](err)
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		for _, k := range []error{ErrConflict, ErrUnavailable, ErrInvalid, ErrUnsupported, ErrDenied} {
+			if errors.Is(k, ErrDenied) && (path || call) {
+				continue
+			}
+			line = strings.TrimSuffix(line, ": "+k.Error())
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "\n")
+}

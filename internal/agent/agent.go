@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -398,6 +399,7 @@ const systemUser = "SYSTEM"
 // holds neither mu of the agent nor that of the machine.
 func (a *Agent) tell(e dormer.Event, m *machine) {
 	e.Host, e.ClientVersion = a.host().Name, a.cfg.Version
+	e.Description = strings.ReplaceAll(e.Description, "\n", "; ") // several errors in one
 	if e.User == "" {
 		e.User = systemUser
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -56,8 +57,11 @@ type arranged struct {
 	// resumed says that the guest goes on from being suspended and was not
 	// arranged since.
 	resumed bool
-	// told are the problems that events told of.
-	told map[string]bool
+	// told are the problems that events told of, problems those that there are now.
+	told     map[string]bool
+	problems map[string]string
+	// tellings is how many were told at all: what a guest says may be new each time.
+	tellings int
 	// opened are the applications that were started with the workspace.
 	opened map[string]bool
 	// drives says that network drives were mapped.
@@ -169,7 +173,7 @@ func (g guest) arrange(ctx context.Context) (done bool, waits error) {
 		if g.m.arrangeFails(a.name, err) {
 			g.m.agent.log.LogAttrs(ctx, slog.LevelWarn, "a guest cannot be arranged",
 				slog.String("machine", string(g.m.id)), slog.String("what", a.name), slog.Any("error", err))
-			g.m.agent.tell(event.New(event.ArrangeFailed, g.m.agent.now(), a.name+": "+err.Error()), g.m)
+			g.m.agent.tell(event.New(event.ArrangeFailed, g.m.agent.now(), a.name+": "+cut(dormer.Plain(err), maxDetailText)), g.m)
 		}
 	}
 	return done, nil
@@ -180,23 +184,42 @@ func (m *machine) arrangeFails(what string, err error) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.arranged.told == nil {
-		m.arranged.told = map[string]bool{}
+		m.arranged.told, m.arranged.problems = map[string]bool{}, map[string]string{}
 	}
+	m.arranged.problems[what] = cut(strings.ReplaceAll(dormer.Plain(err), "\n", "; "), maxDetailText)
 	key := what + ": " + err.Error()
-	told := m.arranged.told[key]
+	if m.arranged.told[key] || m.arranged.tellings >= maxTellings {
+		return false
+	}
 	m.arranged.told[key] = true
-	return !told
+	m.arranged.tellings++
+	return true
 }
+
+// maxTellings bounds the problems that are told of one run of a machine.
+const maxTellings = 100
 
 // arrangeWorks forgets what was told of a thing that works now.
 func (m *machine) arrangeWorks(what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	delete(m.arranged.problems, what)
 	for key := range m.arranged.told {
 		if len(key) > len(what) && key[:len(what)] == what {
 			delete(m.arranged.told, key)
 		}
 	}
+}
+
+// unarranged is what cannot be arranged in the guest now. The caller holds mu.
+func (m *machine) unarranged() []string {
+	var out []string
+	for _, a := range arrangements {
+		if why, ok := m.arranged.problems[a.name]; ok {
+			out = append(out, a.name+": "+why)
+		}
+	}
+	return out
 }
 
 // tellPassed wakes who waits for a pass.

@@ -192,7 +192,7 @@ func arrangeApplications(ctx context.Context, g guest) error {
 		_, err := m.execute(ctx, g.vm, app, true)
 		if err != nil && errors.Is(err, dormer.ErrNotFound) {
 			// The guest has no such program: that does not change by waiting.
-			m.agent.tell(event.New(event.ApplicationFailed, m.agent.now(), app.Name+": "+err.Error()), m)
+			m.agent.tell(event.New(event.ApplicationFailed, m.agent.now(), app.Name+": "+dormer.Plain(err)), m)
 			err = nil
 		}
 		if err != nil {

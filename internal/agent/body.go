@@ -142,7 +142,7 @@ func (m *machine) launch(ctx context.Context) error {
 	}
 	if err != nil {
 		if spec.Strict && errors.Is(err, dormer.ErrUnsupported) {
-			a.tell(event.New(event.HostLacks, a.now(), err.Error()), m)
+			a.tell(event.New(event.HostLacks, a.now(), dormer.Plain(err)), m)
 		}
 		return err
 	}
@@ -171,7 +171,7 @@ func (m *machine) mend(ctx context.Context) error {
 		if !errors.Is(err, dormer.ErrCorrupt) {
 			return err
 		}
-		a.tell(event.New(event.ImageBlockCorrupt, a.now(), name+": "+err.Error()), m)
+		a.tell(event.New(event.ImageBlockCorrupt, a.now(), name+": "+dormer.Plain(err)), m)
 	}
 	return m.fetch(ctx, l, id, name, func(string) {})
 }

@@ -69,7 +69,7 @@ func (p passing) check(rules policy.EffectiveTransfer, token string, names ...st
 		if all := (transfer.Rules{Allowed: r.Allowed}).Check(n); all == nil {
 			err = p.refuse(n, token, err)
 		} else {
-			p.agent.tell(event.New(event.FileRefused, p.agent.now(), cut(all.Error(), maxDetailText)), p.m)
+			p.agent.tell(event.New(event.FileRefused, p.agent.now(), cut(dormer.Plain(all), maxDetailText)), p.m)
 		}
 		if err != nil {
 			return err
@@ -82,11 +82,14 @@ func (p passing) check(rules policy.EffectiveTransfer, token string, names ...st
 // through and returns nil.
 func (p passing) refuse(file, token string, why error) error {
 	if o, ok := p.agent.overrideOf(p.m, p.uid, token); ok {
-		p.agent.tell(event.New(event.FileOverridden, p.agent.now(), fmt.Sprintf("%q by %s: %s", cut(file, maxDetailText), o.user, cut(why.Error(), maxDetailText))), p.m)
+		p.agent.tell(event.New(event.FileOverridden, p.agent.now(), fmt.Sprintf("%q by %s: %s", cut(file, maxDetailText), o.user, cut(dormer.Plain(why), maxDetailText))), p.m)
 		return nil
 	}
-	p.agent.tell(event.New(event.FileRefused, p.agent.now(), cut(why.Error(), maxDetailText)), p.m)
-	return fmt.Errorf("%w (somebody with the permission may let it through: --override)", why)
+	p.agent.tell(event.New(event.FileRefused, p.agent.now(), cut(dormer.Plain(why), maxDetailText)), p.m)
+	if !errors.Is(why, dormer.ErrDenied) {
+		return why // nobody has refused it yet
+	}
+	return fmt.Errorf("%s (somebody with the permission may let it through: --override): %w", dormer.Plain(why), dormer.ErrDenied)
 }
 
 // File implements agentapi.Files.
@@ -196,7 +199,7 @@ func (a *Agent) SendFile(ctx context.Context, peer agentapi.Peer, which string, 
 	if staged.Size != r.Size {
 		return fmt.Errorf("%d of %d bytes have come to the guest; send the rest: %w", staged.Size, r.Size, dormer.ErrUnavailable)
 	}
-	if err := p.examineInGuest(ctx, rules.Commands, staged.File); err != nil {
+	if err := p.examineInGuest(ctx, rules.Commands, staged.File, path.Base(r.Path)); err != nil {
 		if err = p.refuse(path.Base(r.Path), r.Override, err); err != nil {
 			_, gone := askGuest[any](context.WithoutCancel(ctx), c, guestwire.FilesDiscard, r.StageRequest)
 			return errors.Join(err, gone)
@@ -215,7 +218,7 @@ func (a *Agent) SendFile(ctx context.Context, peer agentapi.Peer, which string, 
 
 // examineInGuest has the commands of the policy examine a file in the guest, as
 // the user there. One of them must accept it; without any it is accepted.
-func (p passing) examineInGuest(ctx context.Context, commands []string, file string) error {
+func (p passing) examineInGuest(ctx context.Context, commands []string, file, name string) error {
 	if len(commands) == 0 {
 		return nil
 	}
@@ -227,7 +230,7 @@ func (p passing) examineInGuest(ctx context.Context, commands []string, file str
 	if err := vm.Ask(ctx, guestwire.CapStatus, guestwire.MethodStatus, nil, &st); err != nil {
 		return err
 	}
-	return examine(commands, file, func(args []string) (string, error) {
+	return examine(commands, file, name, func(args []string) (string, error) {
 		r, err := vm.Exec(ctx, guestwire.ExecRequest{Args: args, User: st.SignedOn, Timeout: examineTime})
 		switch {
 		case err != nil:
@@ -244,15 +247,15 @@ func (p passing) examineInGuest(ctx context.Context, commands []string, file str
 
 // examineHere has the commands examine a file that has come from the guest, in
 // the user's session process.
-func (p passing) examineHere(ctx context.Context, commands []string, file string) error {
+func (p passing) examineHere(ctx context.Context, commands []string, file, name string) error {
 	if len(commands) == 0 {
 		return nil
 	}
 	c, ok := p.agent.desk(p.uid)
 	if !ok {
-		return fmt.Errorf("a file from the guest is examined by your session process, and none is connected; 'dormer session start' begins one: %w", dormer.ErrUnavailable)
+		return fmt.Errorf("a file from the guest is examined by your session process, and none is connected; 'dormer session --background' begins one: %w", dormer.ErrUnavailable)
 	}
-	return examine(commands, file, func(args []string) (string, error) {
+	return examine(commands, file, name, func(args []string) (string, error) {
 		short, cancel := context.WithTimeout(ctx, examineTime+hostCommandSlack)
 		defer cancel()
 		r, err := agentapi.AskDesk[agentapi.HostCommandResult](short, c, http.MethodPost, agentapi.DeskHostCommand, agentapi.HostCommandRequest{Args: args, Timeout: examineTime})
@@ -271,9 +274,9 @@ func (p passing) examineHere(ctx context.Context, commands []string, file string
 	})
 }
 
-// examine runs commands on a file until one accepts it. run returns why one does
+// examine runs commands on a file, which shall get that name, until one accepts it. run returns why one does
 // not, "" when it does.
-func examine(commands []string, file string, run func(args []string) (string, error)) error {
+func examine(commands []string, file, name string, run func(args []string) (string, error)) error {
 	var whys []string
 	for _, line := range commands {
 		args, err := policy.SplitCommand(line)
@@ -286,14 +289,14 @@ func examine(commands []string, file string, run func(args []string) (string, er
 		}
 		why, err := run(args)
 		if err != nil {
-			why = err.Error()
+			why = dormer.Plain(err)
 		}
 		if why == "" {
 			return nil
 		}
 		whys = append(whys, cut(args[0], maxDetailText)+": "+why)
 	}
-	return fmt.Errorf("file %q was examined and is refused: %s: %w", filepath.Base(file), strings.Join(whys, "; "), dormer.ErrDenied)
+	return fmt.Errorf("file %q was examined and is refused: %s: %w", name, strings.Join(whys, "; "), dormer.ErrDenied)
 }
 
 // ReceiveFile implements agentapi.Files.
@@ -347,7 +350,7 @@ func (a *Agent) Received(ctx context.Context, peer agentapi.Peer, which string, 
 	if !filepath.IsAbs(r.Staged) {
 		return dormer.Invalidf("staged", "must be absolute")
 	}
-	if err := p.examineHere(ctx, rules.Commands, r.Staged); err != nil {
+	if err := p.examineHere(ctx, rules.Commands, r.Staged, path.Base(r.Target)); err != nil {
 		if err = p.refuse(path.Base(r.Path), r.Override, err); err != nil {
 			return err
 		}
@@ -367,7 +370,7 @@ type override struct {
 // Bounds of overrides.
 const (
 	overrideTime = 15 * time.Minute
-	maxOverrides = 100
+	maxOverrides = 20 // of one user of the computer
 )
 
 // overrideOf finds the override that a token stands for.
@@ -411,15 +414,18 @@ func (a *Agent) Override(ctx context.Context, peer agentapi.Peer, which string, 
 	if err != nil {
 		return agentapi.OverrideAnswer{}, fmt.Errorf("make an override: %w", err)
 	}
-	now := a.now()
+	now, others := a.now(), 0
 	a.links.mu.Lock()
 	defer a.links.mu.Unlock()
 	for t, o := range a.links.granted {
-		if now.After(o.until) {
+		switch {
+		case now.After(o.until):
 			delete(a.links.granted, t)
+		case o.uid == p.uid:
+			others++
 		}
 	}
-	if len(a.links.granted) >= maxOverrides {
+	if others >= maxOverrides {
 		return agentapi.OverrideAnswer{}, fmt.Errorf("too many overrides at the same time: %w", dormer.ErrUnavailable)
 	}
 	if a.links.granted == nil {

@@ -125,7 +125,7 @@ func (m *machine) Save(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		m.agent.tell(event.New(event.WorkspaceNotSaved, m.agent.now(), err.Error()), m)
+		m.agent.tell(event.New(event.WorkspaceNotSaved, m.agent.now(), dormer.Plain(err)), m)
 		return m.shutDown(ctx)
 	}
 	m.mu.Lock()

@@ -151,7 +151,7 @@ func (a *Agent) loadMachine(f folder, t *trust) (*machine, error) {
 		if err := m.loadLease(t); err != nil {
 			a.log.LogAttrs(a.ctx, slog.LevelWarn, "a stored lease does not count",
 				slog.String("machine", string(m.id)), slog.Any("error", err))
-			a.tell(event.New(event.LeaseRefused, a.now(), "the stored one: "+err.Error()), m)
+			a.tell(event.New(event.LeaseRefused, a.now(), "the stored one: "+dormer.Plain(err)), m)
 			m.lease, m.policy, m.record.Lease = nil, nil, nil
 		}
 	}

@@ -27,7 +27,7 @@ func (a *Agent) Printers(ctx context.Context, peer agentapi.Peer) ([]guestwire.P
 	}
 	c, ok := a.desk(peer.UID)
 	if !ok {
-		return nil, fmt.Errorf("your session process tells your printers, and none is connected; 'dormer session start' begins one: %w", dormer.ErrUnavailable)
+		return nil, fmt.Errorf("your session process tells your printers, and none is connected; 'dormer session --background' begins one: %w", dormer.ErrUnavailable)
 	}
 	return deskPrinters(ctx, c)
 }

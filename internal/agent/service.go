@@ -214,11 +214,14 @@ func (m *machine) describe(t *trust, r lease.Reading) agentapi.Workspace {
 func (m *machine) showLife(w *agentapi.Workspace, now workspace.State, setup error, r lease.Reading) {
 	w.Suspended, w.Saved = now == workspace.Suspended, m.record.Saved
 	w.AtNextStart, w.Missing = m.waiting, m.status.Missing
+	if now.Live() {
+		w.Unarranged = m.unarranged()
+	}
 	if l := m.record.Lock; l != nil {
 		w.Locked = l.Reason
 	}
 	if setup != nil {
-		w.Setup, w.SetupStopped = setup.Error(), errors.Is(setup, dormer.ErrConflict)
+		w.Setup, w.SetupStopped = dormer.Plain(setup), errors.Is(setup, dormer.ErrConflict)
 	}
 	if p := m.policy; p != nil {
 		w.NotEnforced = p.NotEnforced()
@@ -243,8 +246,10 @@ func (m *machine) refusal(j lease.Judgement, c consequence, now workspace.State,
 	switch {
 	case m.record.Earlier && !now.Live():
 		return "kept from an earlier enrolment of this client, and does not start; its data is in " + m.disks()
-	case m.record.Removing != "" || c.deletes && !now.Live():
+	case m.record.Removing != "" || c.alone && !now.Live():
 		return j.String() + "; it is being deleted from this computer"
+	case c.deletes && !now.Live():
+		return j.String() + "; it may not start, and is deleted unless the server permits it again"
 	case !now.Live():
 		return j.String() + "; it may not start, its data is kept"
 	case c.endless && c.do == policy.LimitLock:
@@ -353,7 +358,7 @@ func (a *Agent) RunApplication(ctx context.Context, peer agentapi.Peer, which st
 	}
 	result, err := m.execute(ctx, vm, app, r.Detach)
 	if err != nil {
-		a.tell(event.New(event.ApplicationFailed, a.now(), app.Name+": "+err.Error()), m)
+		a.tell(event.New(event.ApplicationFailed, a.now(), app.Name+": "+dormer.Plain(err)), m)
 		return agentapi.RunResult{}, fmt.Errorf("run application %s: %w", app.Name, err)
 	}
 	m.touch()

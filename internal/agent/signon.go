@@ -52,7 +52,7 @@ func arrangeSignOn(ctx context.Context, g guest) error {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		m.tellSignOn(g.vm, err.Error())
+		m.tellSignOn(g.vm, dormer.Plain(err))
 		if errors.Is(err, dormer.ErrUnavailable) {
 			return fmt.Errorf("sign the user on: %w", err) // it is tried again
 		}

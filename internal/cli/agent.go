@@ -181,6 +181,10 @@ func (a *app) printStatus(s agentapi.Status) error {
 	for _, n := range s.Notes {
 		rows = append(rows, []string{"Note", n})
 	}
+	if n := len(s.Notices); n > shownNotices {
+		rows = append(rows, []string{"Message", fmt.Sprintf("%d earlier ones; --json has them", n-shownNotices)})
+		s.Notices = s.Notices[n-shownNotices:]
+	}
 	for _, n := range s.Notices {
 		rows = append(rows, []string{"Message", when(n.Time) + " " + tidy(strings.TrimSpace(n.Title+": "+n.Text))})
 	}
@@ -196,6 +200,10 @@ func (a *app) printStatus(s agentapi.Status) error {
 	}
 	return a.printRemarks(s.Workspaces)
 }
+
+// shownNotices is how many of the newest messages status shows, and shownFields
+// how many fields of a policy.
+const shownNotices, shownFields = 5, 3
 
 // printRemarks says below the table what users should know of workspaces.
 func (a *app) printRemarks(ws []agentapi.Workspace) error {
@@ -227,10 +235,22 @@ func remarks(w agentapi.Workspace) []string {
 	say(w.UpdateAtNextStart != "", "starts from %s next time", w.UpdateAtNextStart)
 	say(w.UpdateProblem != "", "a new version of its image cannot be taken: %s", w.UpdateProblem)
 	say(w.Earlier != "" && w.UpdateAtNextStart == "", "the version before is kept, %s; 'dormer update --back %s' goes back to it", w.Earlier, w.Name)
-	say(len(w.Missing) > 0, "this computer does not have: %s", strings.Join(w.Missing, "; "))
+	say(len(w.Missing) > 0, "this computer does not have: %s", strings.Join(w.Missing, " "))
+	for _, what := range w.Unarranged {
+		say(true, "cannot be done inside: %s", what)
+	}
 	say(len(w.AtNextStart) > 0, "changed, and counts from the next start: %s", strings.Join(w.AtNextStart, ", "))
-	say(len(w.NotEnforced) > 0, "not done by this version of the agent: %s", strings.Join(w.NotEnforced, ", "))
+	say(len(w.NotEnforced) > 0, "not done by this version of the agent: %s", fieldList(w.NotEnforced))
+	say(w.Support != "", "support: %s", strings.Join(strings.Fields(w.Support), " "))
 	return out
+}
+
+// fieldList names the first fields, and says how many more there are.
+func fieldList(fields []string) string {
+	if len(fields) <= shownFields {
+		return strings.Join(fields, ", ")
+	}
+	return fmt.Sprintf("%s and %d more; --json has them all", strings.Join(fields[:shownFields], ", "), len(fields)-shownFields)
 }
 
 // heldState is the state of a workspace and how it is held.

@@ -62,7 +62,7 @@ func setupText(workspace string, s agentapi.SetupStatus) string {
 	if s.Failure != "" {
 		lines = append(lines, printable(s.Failure))
 	}
-	if s.Message != "" {
+	if state := setup.State(s.State); s.Message != "" && (state == setup.Running || state == setup.Waiting) {
 		lines = append(lines, printable(s.Message))
 	}
 	var may []string
@@ -70,7 +70,7 @@ func setupText(workspace string, s agentapi.SetupStatus) string {
 		may = append(may, "cancel")
 	}
 	if s.MayPostpone {
-		may = append(may, fmt.Sprintf("postpone (%d times more)", s.PostponesLeft))
+		may = append(may, fmt.Sprintf("postpone (%s more)", times(s.PostponesLeft)))
 	}
 	if setup.State(s.State) == setup.Failed || setup.State(s.State) == setup.Cancelled || setup.State(s.State) == setup.Postponed {
 		may = append(may, "resume")
@@ -79,6 +79,13 @@ func setupText(workspace string, s agentapi.SetupStatus) string {
 		lines = append(lines, "You may: "+strings.Join(may, ", ")+".")
 	}
 	return strings.Join(lines, "\n")
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func setupState(s agentapi.SetupStatus) string {

@@ -98,7 +98,8 @@ func redirectUSB(ctx context.Context, program, device string, guest io.ReadWrite
 	case conn == nil && failed != nil:
 		return fmt.Errorf("%s cannot open the device (%w): %w", usbProgram, failed, dormer.ErrUnavailable)
 	case conn == nil:
-		return fmt.Errorf("wait for the device: %w", err)
+		// It says that it failed, and ends as if it had not.
+		return fmt.Errorf("%s has ended and gave no device; see what it said: %w", usbProgram, dormer.ErrUnavailable)
 	default:
 		return nil
 	}

@@ -328,7 +328,7 @@ func (r *Runner) Postpone() error {
 		case s.Postpone == 0:
 			return fmt.Errorf("the policy does not let the first-time setup be postponed: %w", dormer.ErrDenied)
 		case l.Postponed >= s.Postpone:
-			return fmt.Errorf("the first-time setup was postponed %d times, as often as the policy allows: %w", l.Postponed, dormer.ErrDenied)
+			return fmt.Errorf("the first-time setup was postponed as often as the policy allows (%d): %w", l.Postponed, dormer.ErrDenied)
 		}
 		return nil
 	})
