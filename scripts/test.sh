@@ -3,7 +3,8 @@
 # keep the next ones from running. Ends with a table of the suites and their sum.
 #
 # Each package belongs to the first suite whose pattern it matches:
-#   machines     boots real guests: the end-to-end suite, QEMU driver, machine process
+#   machines     boots real guests: the end-to-end suite, QEMU driver, machine process,
+#                and of other packages the tests whose names end in OfARealGuest
 #   directories  on real directory servers: Samba domain controllers and OpenLDAP
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
@@ -42,6 +43,7 @@ machines='/internal/(e2e|guesttest|hypervisor|machine)(/|$)'
 directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
+booting='OfARealGuest$'
 
 # Packages that have tests.
 packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit 1
@@ -55,7 +57,7 @@ suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
 suite build 3m -plain -- scripts/build.sh
 [[ ${#in_unit[@]} -eq 0 ]] ||
-  suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m "${as_root[@]}" "${in_unit[@]}"
+  suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
 # One package at a time: each has domain controllers of its own.
@@ -63,13 +65,14 @@ suite build 3m -plain -- scripts/build.sh
 [[ ${#in_directories[@]} -eq 0 ]] ||
   suite directories 5m -- go test -json -race -count=1 -p 1 -timeout 15m "${as_root[@]}" "${in_directories[@]}"
 [[ ${#in_scripts[@]} -eq 0 ]] ||
-  suite scripts 2m -- go test -json -timeout 10m "${as_root[@]}" "${in_scripts[@]}"
+  suite scripts 2m -- go test -json -timeout 10m -skip "$booting" "${as_root[@]}" "${in_scripts[@]}"
 if [[ ${#in_machines[@]} -gt 0 ]]; then
   suite 'test guest' 10m -plain -- scripts/testguest.sh
   DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null | tail -n 1) || failed=1
   export DORMER_TEST_GUEST
   # One package at a time: an emulated machine keeps a processor busy.
-  suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
+  suite machines 15m -- go test -json -count=1 -p 1 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
+  suite 'machines elsewhere' 2m -- go test -json -count=1 -p 1 -timeout 10m -run "$booting" "${as_root[@]}" ./internal/agent ./internal/cli
 fi
 
 mv "$DORMER_POLICY_MATRIX" build/policy-matrix.jsonl

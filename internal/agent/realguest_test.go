@@ -10,7 +10,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
-	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
@@ -43,20 +42,17 @@ func (i diskImages) Describe(context.Context, dormer.ImageID, *imageformat.Repos
 }
 
 // aRealWorkspace is aWorkspace whose machine boots.
-func aRealWorkspace(t *testing.T, version, spec, grant string) *desk {
+func aRealWorkspace(t *testing.T, spec string) *desk {
 	t.Helper()
-	guest := hypervisortest.FindGuest(t, version)
+	guest := hypervisortest.FindGuest(t, "tiny")
 	driver := qemu.New(qemu.Config{
 		ProbeFile: filepath.Join(t.TempDir(), "probe.json"), Accelerator: "tcg",
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
-	return aWorkspace(t, spec, grant, func(d *desk) {
+	return aWorkspace(t, spec, "", func(d *desk) {
 		d.images, d.patience = diskImages{guest}, bootTime
 		d.house.terms = func(l *lease.Lease) { l.Image, l.ImageName = imageOne, "office/1" }
-		d.deps = func(deps *Deps) {
-			deps.Driver = driver
-			deps.Zone = func() string { return "Asia/Tokyo" }
-		}
+		d.deps = func(deps *Deps) { deps.Driver = driver }
 		// Nothing runs on when the test is over.
 		t.Cleanup(func() {
 			d.agent.mu.Lock()
@@ -99,50 +95,15 @@ func (d *desk) inGuestBecomes(what, script, want string) {
 	})
 }
 
-// What the policy says of a running machine is so in a real guest, and it goes on
-// from saved memory.
-func TestLifeOfARealGuest(t *testing.T) {
-	hypervisortest.SkipUnlessBooting(t)
-	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.machine.onStop", "spec.machine.timeZone", "spec.network.dns.mode", "spec.network.dns.servers",
-		"spec.network.suffixes.list", "spec.applications.published[].startWithWorkspace", "spec.machine.revertible")
-	spec := "machine: {revertible: false, onStop: save-state, timeZone: host}, performance: {memory: [{host: 0GiB, guest: 512MiB}]}" +
-		", network: {dns: {mode: servers, servers: [192.0.2.53]}, suffixes: {list: [corp.example.test]}}" +
-		`, applications: {published: [{name: Mark, command: '/bin/sh -c "echo started >> /tmp/started"', startWithWorkspace: true}]}`
-	d := aRealWorkspace(t, "desk", spec, "")
-	d.startUp()
-	d.inGuestBecomes("the time zone is the host's", "readlink /etc/localtime | sed 's|.*zoneinfo/||'", "Asia/Tokyo")
-	d.inGuestBecomes("the name servers are those given", "grep -c '^nameserver 192.0.2.53$' /etc/resolv.conf", "1")
-	d.inGuestBecomes("the suffixes are those given", "grep -c '^search.*corp.example.test' /etc/resolv.conf", "1")
-	d.inGuestBecomes("the application has started", "cat /tmp/started", "started")
-	d.inGuestBecomes("memory that nothing else keeps", "mkdir -p /run/kept && echo here > /run/kept/note && cat /run/kept/note", "here")
-	if got := d.inGuest("cat /sys/class/virtio-ports/*/name | grep -c files"); got != "0" {
-		t.Errorf("ports for files without a grant: %s", got)
-	}
-	d.changePolicy(2, spec, "fileTransfer: {direction: both}")
-	d.inGuestBecomes("the port for files is plugged in", "cat /sys/class/virtio-ports/*/name | grep -c org.dormer.files.0", "1")
-
-	d.act(agentapi.CommandStop)
-	d.awaitState("saved")
-	d.startUp()
-	d.mustTell(event.WorkspaceResumed, 1)
-	d.inGuestBecomes("it goes on where it was", "cat /run/kept/note", "here")
-	d.inGuestBecomes("the application has not started twice", "cat /tmp/started", "started")
-	if got := d.inGuest("date +%Y"); got != d.now().Format("2006") {
-		t.Errorf("the guest's year is %s", got)
-	}
-	d.act(agentapi.CommandKill)
-	d.awaitState("ready")
-}
-
 // A persistent machine takes a version beside the one that it has, with the
 // user's data, and goes back.
 func TestUpdateOfARealGuest(t *testing.T) {
 	hypervisortest.SkipUnlessBooting(t)
 	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.machine.updates.mode", "spec.machine.keepOldVersions", "spec.machine.dataDisk.size")
-	d := aRealWorkspace(t, "v1", "machine: {revertible: false, dataDisk: {size: 64MiB}, updates: {mode: force}}, performance: {memory: [{host: 0GiB, guest: 256MiB}]}", "")
-	data := hypervisortest.FindGuest(t, "v1").MountPoint
+	d := aRealWorkspace(t, "machine: {revertible: false, dataDisk: {size: 64MiB}, updates: {mode: force}}, performance: {memory: [{host: 0GiB, guest: 256MiB}]}")
+	system, data := "/base/user/mark", hypervisortest.FindGuest(t, "tiny").MountPoint+"/mark"
 	d.startUp()
-	d.inGuestBecomes("marks", "echo system > /etc/mark && echo data > "+data+"/mark && sync && cat /etc/mark "+data+"/mark", "system\ndata")
+	d.inGuestBecomes("marks", "echo system >"+system+" && echo data >"+data+" && sync && cat "+system+" "+data, "system\ndata")
 	d.version(imageTwo, "office/2")
 	d.await("taken at the next start", func(w agentapi.Workspace) bool { return w.UpdateAtNextStart == "office/2" })
 	again := func() {
@@ -151,10 +112,10 @@ func TestUpdateOfARealGuest(t *testing.T) {
 		d.startUp()
 	}
 	again()
-	d.inGuestBecomes("a fresh system with the user's data", "ls /etc/mark 2>/dev/null; cat "+data+"/mark", "data")
+	d.inGuestBecomes("a fresh system with the user's data", "ls "+system+" 2>/dev/null; cat "+data, "data")
 	if err := d.update(agentapi.UpdateRequest{Back: true}); err != nil {
 		t.Fatal(err)
 	}
 	again()
-	d.inGuestBecomes("the old system again", "cat /etc/mark "+data+"/mark", "system\ndata")
+	d.inGuestBecomes("the old system again", "cat "+system+" "+data, "system\ndata")
 }

@@ -100,7 +100,7 @@ func (r trial) nothingLeft(t *testing.T) {
 }
 
 // A disk runs under a policy, is left as it was, and its start is recorded.
-func TestImageTest(t *testing.T) {
+func TestImageTestOfARealGuest(t *testing.T) {
 	t.Parallel()
 	r := newTrial(t)
 	policymatrix.Exercised(t, policymatrix.RealGuest, "spec.performance.memory[].guest", "spec.performance.processors[].guest", "spec.network.mode", "grants[].clipboard")
@@ -153,7 +153,7 @@ func TestImageTest(t *testing.T) {
 }
 
 // Ctrl-C ends the machine and leaves nothing.
-func TestImageTestInterrupted(t *testing.T) {
+func TestInterruptedImageTestOfARealGuest(t *testing.T) {
 	t.Parallel()
 	r := newTrial(t)
 	ctx, cancel := context.WithCancel(t.Context())

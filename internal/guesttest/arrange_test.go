@@ -2,6 +2,7 @@ package guesttest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +22,18 @@ const (
 	drivePassword  = "no server ever sees this 4"
 )
 
-// One guest, arranged in every way, and looked at from inside.
-func TestArranging(t *testing.T) {
+// One guest with all channels, arranged in every way, what passes on the
+// channels, and all of it looked at from inside.
+func TestDesk(t *testing.T) {
+	t.Parallel()
 	hypervisortest.SkipUnlessBooting(t)
-	g := boot(t, hypervisortest.Dir(t), hypervisortest.Secrets(), func(s *hypervisor.Spec) { s.Network = hypervisor.NetworkNAT })
+	g := boot(t, func(s *hypervisor.Spec) {
+		s.Network, s.Channels = hypervisor.NetworkNAT, slices.Clone(guestwire.Channels)
+	})
+	t.Run("Files", g.files)
+	t.Run("Clipboard", g.clipboard)
+	t.Run("Folders", g.folders)
+	t.Run("Print", g.printing)
 	t.Run("TimeZone", g.timeZone)
 	t.Run("Clock", g.clock)
 	t.Run("DNS", g.dns)
@@ -187,9 +196,7 @@ func (g guest) signOn(t *testing.T) {
 	if changed := g.root(t, "getent shadow ada.lovelace | cut -d: -f2"); changed == hash {
 		t.Error("another password does not reach the account")
 	}
-	for _, secret := range []string{firstPassword, secondPassword} {
-		g.hidden(t, secret)
-	}
+	g.hidden(t, firstPassword, secondPassword)
 	if err := g.try(t, guestwire.CapSignOn, guestwire.MethodSignOn, guestwire.SignOnRequest{User: "root", Password: secondPassword}, nil); !errors.Is(err, dormer.ErrConflict) {
 		t.Errorf("the administrator's account: %v", err)
 	}

@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,24 +23,10 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/guestwire"
-	"github.com/dormer-project/dormer/internal/hypervisor"
-	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
 	"github.com/dormer-project/dormer/internal/policymatrix"
 	"github.com/dormer-project/dormer/internal/session"
 	"github.com/dormer-project/dormer/internal/transfer"
 )
-
-// One guest with all channels, and what passes on them, looked at from inside.
-func TestChannels(t *testing.T) {
-	hypervisortest.SkipUnlessBooting(t)
-	g := boot(t, hypervisortest.Dir(t), hypervisortest.Secrets(), func(s *hypervisor.Spec) {
-		s.Network, s.Channels = hypervisor.NetworkNone, slices.Clone(guestwire.Channels)
-	})
-	t.Run("Files", g.files)
-	t.Run("Clipboard", g.clipboard)
-	t.Run("Folders", g.folders)
-	t.Run("Print", g.printing)
-}
 
 // open connects to a channel and returns what asks on it.
 func (g guest) open(t *testing.T, c guestwire.Channel) *http.Client {
@@ -171,8 +156,9 @@ func (g guest) clipboard(t *testing.T) {
 	}
 }
 
-// desk is a session process of whoever runs the tests, as an agent has it.
-func desk(t *testing.T, home string) http.RoundTripper {
+// desk is a session process of whoever runs the tests, as an agent has it. cups
+// is the socket of its CUPS, if it has one.
+func desk(t *testing.T, home, cups string) http.RoundTripper {
 	t.Helper()
 	a := &deskAgent{come: make(chan *agentapi.Desk, 1)}
 	socket := filepath.Join(t.TempDir(), "agent.sock")
@@ -188,7 +174,7 @@ func desk(t *testing.T, home string) http.RoundTripper {
 	t.Cleanup(cancel)
 	go func() {
 		_ = session.New(session.Config{Agent: agentapi.NewClient(socket), Logger: log, Env: func(name string) string {
-			return map[string]string{"HOME": home, "USER": "anna", "CUPS_SERVER": os.Getenv("CUPS_SERVER")}[name]
+			return map[string]string{"HOME": home, "USER": "anna", "CUPS_SERVER": cups}[name]
 		}}).Run(ctx, nil)
 	}()
 	return (<-a.come).Client().Transport
@@ -226,7 +212,7 @@ func (g guest) folders(t *testing.T) {
 	shared := map[string]agentapi.SharedFolder{
 		"docs": {Name: "docs", Path: "{home}/my docs", ReadOnly: true}, "notes": {Name: "notes", Path: notes},
 	}
-	proxy := &httputil.ReverseProxy{Transport: desk(t, home), Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{Transport: desk(t, home, ""), Rewrite: func(r *httputil.ProxyRequest) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(r.In.URL.Path, "/"), "/")
 		b, err := json.Marshal(shared[name])
 		if err != nil {
@@ -271,8 +257,8 @@ func (g guest) folders(t *testing.T) {
 // guest's CUPS and without.
 func (g guest) printing(t *testing.T) {
 	policymatrix.Exercised(t, policymatrix.RealGuest, "grants[].printing")
-	printed := startCUPS(t)
-	proxy := &httputil.ReverseProxy{Transport: desk(t, t.TempDir()), Rewrite: func(r *httputil.ProxyRequest) {
+	socket, printed := startCUPS(t)
+	proxy := &httputil.ReverseProxy{Transport: desk(t, t.TempDir(), socket), Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", "session", "session"
 		r.Out.URL.Path = agentapi.DeskPrinters + strings.TrimSuffix("/"+strings.TrimPrefix(r.In.URL.Path, guestwire.PrintersPath), "/")
 	}}
@@ -301,15 +287,16 @@ func (g guest) printing(t *testing.T) {
 	}
 }
 
-// startCUPS starts CUPS with a printer "paper" and returns what waits until
-// something is printed on it.
-func startCUPS(t *testing.T) (printed func(t *testing.T, text string)) {
+// startCUPS starts CUPS with a printer "paper" and returns its socket and what
+// waits until something is printed on it.
+func startCUPS(t *testing.T) (socket string, printed func(t *testing.T, text string)) {
 	t.Helper()
 	if _, err := exec.LookPath("cupsd"); err != nil || os.Geteuid() != 0 {
 		missing(t, "printing needs CUPS (cups-daemon, cups-client) and root")
 	}
 	dir := t.TempDir()
-	socket, paper, backend := filepath.Join(dir, "s"), filepath.Join(dir, "paper"), filepath.Join(dir, "bin", "backend", "paper")
+	socket = filepath.Join(dir, "s")
+	paper, backend := filepath.Join(dir, "paper"), filepath.Join(dir, "bin", "backend", "paper")
 	files := fmt.Sprintf("ServerBin %[1]s/bin\nUser lp\nGroup lp\nSystemGroup root\nServerRoot %[1]s\nRequestRoot %[1]s/spool\nTempDir %[1]s/tmp\nCacheDir %[1]s/cache\nStateDir %[1]s/state\nAccessLog %[1]s/access\nErrorLog %[1]s/error\nPageLog %[1]s/page\n", dir)
 	conf := fmt.Sprintf("Listen %s\nBrowsing Off\nDefaultAuthType None\nLogLevel debug\n<Location />\nOrder allow,deny\nAllow all\n</Location>\n<Policy default>\n<Limit All>\nOrder allow,deny\nAllow all\n</Limit>\n</Policy>\n", socket)
 	err := errors.Join(os.WriteFile(filepath.Join(dir, "files.conf"), []byte(files), 0o600), os.WriteFile(filepath.Join(dir, "cupsd.conf"), []byte(conf), 0o600))
@@ -330,11 +317,10 @@ func startCUPS(t *testing.T) (printed func(t *testing.T, text string)) {
 		_ = cupsd.Process.Kill()
 		_ = cupsd.Wait() // killed
 	})
-	t.Setenv("CUPS_SERVER", socket)
 	within(t, "CUPS has a printer", func() bool {
 		return exec.CommandContext(t.Context(), "lpadmin", "-h", socket, "-p", "paper", "-E", "-v", "paper:/tray", "-m", "raw").Run() == nil
 	})
-	return func(t *testing.T, text string) {
+	return socket, func(t *testing.T, text string) {
 		t.Helper()
 		within(t, "it is printed: "+text, func() bool {
 			b, err := os.ReadFile(paper)

@@ -30,11 +30,12 @@ const (
 // A guest joins a domain with a one-time password, signs a user of the domain
 // on, and maps a share.
 func TestDomain(t *testing.T) {
+	t.Parallel()
 	hypervisortest.SkipUnlessBooting(t)
 	address := reachable(t)
 	d := testdomain.StartDomain(t, testdomain.Options{Address: address})
 	share := serveShare(t, address)
-	g := boot(t, hypervisortest.Dir(t), hypervisortest.Secrets(), func(s *hypervisor.Spec) {
+	g := boot(t, func(s *hypervisor.Spec) {
 		s.Network, s.ComputerName = hypervisor.NetworkNAT, "DESK-1"
 	})
 	g.ask(t, guestwire.CapDNS, guestwire.MethodDNS, guestwire.DNSRequest{Servers: []string{address}, Suffixes: []string{d.Name}}, nil)

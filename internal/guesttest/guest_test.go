@@ -1,8 +1,14 @@
 package guesttest
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
+	"encoding/json"
+	"io"
 	"log/slog"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,8 +26,10 @@ const patience = 10 * time.Minute
 
 // guest is a running desk guest.
 type guest struct {
-	h harness
-	m hypervisor.Machine
+	h       harness
+	m       hypervisor.Machine
+	spec    hypervisor.Spec
+	secrets hypervisor.Secrets
 }
 
 type harness = hypervisortest.Harness
@@ -34,17 +42,15 @@ func driver(t *testing.T) *qemu.Driver {
 	})
 }
 
-// boot starts a desk guest; change changes what is started.
-func boot(t *testing.T, dir string, secrets hypervisor.Secrets, change func(*hypervisor.Spec)) guest {
+// boot starts a desk guest that keeps what it writes; change changes what is
+// started.
+func boot(t *testing.T, change func(*hypervisor.Spec)) guest {
 	t.Helper()
-	h := harness{Patience: patience}
-	spec := hypervisortest.FindGuest(t, "desk").Spec(t, dir)
-	spec.Data = nil
-	if change != nil {
-		change(&spec)
-	}
-	g := guest{h: h, m: h.Start(t, driver(t), spec, secrets)}
-	h.Ready(t, g.m)
+	g := guest{h: harness{Patience: patience}, spec: hypervisortest.FindGuest(t, "desk").Spec(t, hypervisortest.Dir(t)), secrets: hypervisortest.Secrets()}
+	g.spec.Data = nil
+	change(&g.spec)
+	g.m = g.h.Start(t, driver(t), g.spec, g.secrets)
+	g.h.Ready(t, g.m)
 	return g
 }
 
@@ -115,15 +121,13 @@ func (g guest) await(t *testing.T, what, script string) {
 	}
 }
 
-// hidden looks for a secret that the guest was told: in command lines and
+// hidden looks for secrets that the guest was told: in command lines and
 // environments of processes, in logs, and in files in memory.
-func (g guest) hidden(t *testing.T, secret string) {
+func (g guest) hidden(t *testing.T, secrets ...string) {
 	t.Helper()
-	found := g.root(t, patterns(secret)+`
-for f in /proc/[0-9]*/cmdline /proc/[0-9]*/environ; do
-  tr '\000' '\n' <$f 2>/dev/null | grep -qaFf /run/patterns && echo "$f"
-done
-journalctl --no-pager 2>/dev/null | grep -aFf /run/patterns | sed 's/^/journal: /'
+	found := g.root(t, patterns(secrets...)+`
+grep -lzaFsf /run/patterns /proc/[0-9]*/cmdline /proc/[0-9]*/environ
+journalctl --boot --quiet --no-pager --output=cat | grep -aFf /run/patterns | sed 's/^/journal: /'
 find /run /tmp /dev/shm -xdev -type f ! -path /run/patterns -exec grep -laFf /run/patterns {} + 2>/dev/null
 rm /run/patterns; true`)
 	if found != "" {
@@ -131,16 +135,60 @@ rm /run/patterns; true`)
 	}
 }
 
-// nowhere looks for secrets on the whole disk, also where nothing is any more.
+// nowhere shuts the guest down and looks for secrets in all that it has ever
+// written to its disk, also where nothing is any more.
 func (g guest) nowhere(t *testing.T, secrets ...string) {
 	t.Helper()
 	const known = "what is looked for is found"
-	script := patterns(append(secrets, known)...) + `
-echo what is looked for is found >/var/known; sync; rm /var/known; sync; echo 3 >/proc/sys/vm/drop_caches
-tr -s '\000' '\n' </dev/vda | grep -aoFf /run/patterns | sort -u
-rm /run/patterns`
-	if found := g.root(t, script); found != known {
+	g.root(t, "echo "+known+" >/var/known; sync; rm /var/known; sync")
+	g.h.Shutdown(t, g.m)
+
+	dir := t.TempDir()
+	key, plain := filepath.Join(dir, "key"), filepath.Join(dir, "plain")
+	write(t, key, hex.EncodeToString(g.secrets.DiskKey))
+	layer := map[string]any{
+		"driver": "qcow2", "backing": nil, "encrypt": map[string]any{"format": "luks", "key-secret": "key"},
+		"file": map[string]any{"driver": "file", "filename": filepath.Join(g.spec.Dir, hypervisor.FileLayer(g.spec.Overlay, g.spec.Layer, 0))},
+	}
+	text, err := json.Marshal(layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "qemu-img", "convert", "--object", "secret,id=key,format=raw,file="+key, "-O", "raw", "json:"+string(text), plain).CombinedOutput(); err != nil {
+		t.Fatalf("read the guest's disk: %v: %s", err, out)
+	}
+	found := search(t, plain, append(secrets, known)...)
+	if !slices.Equal(found, []string{known}) {
 		t.Errorf("on the disk: %q, want %q alone", found, known)
+	}
+}
+
+// search returns those of the texts that are in a file.
+func search(t *testing.T, path string, texts ...string) []string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const overlap = 128 // more than the longest text has
+	var found []string
+	block := make([]byte, 4<<20)
+	for kept := 0; ; {
+		n, err := io.ReadFull(f, block[kept:])
+		window := block[:kept+n]
+		for _, text := range texts {
+			if !slices.Contains(found, text) && bytes.Contains(window, []byte(text)) {
+				found = append(found, text)
+			}
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = copy(block, window[len(window)-overlap:])
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 // unprepared is named, prepared, found again in the disk by packing, and told
 // to be used after another start.
 func TestPreparing(t *testing.T) {
+	t.Parallel()
 	hypervisortest.SkipUnlessBooting(t)
 	build := hypervisortest.FindGuest(t, "desk")
 	dir := t.TempDir()
@@ -184,7 +185,7 @@ func (b *builder) agent(t *testing.T, args ...string) (string, int) {
 func (b *builder) install(t *testing.T) {
 	t.Helper()
 	for range 2 {
-		before := b.run(t, "cp /usr/sbin/dormer-guest /root/dormer-guest; systemctl show -p MainPID --value dormer-guest")
+		before := b.run(t, "install -m 755 /usr/sbin/dormer-guest /root/dormer-guest; systemctl show -p MainPID --value dormer-guest")
 		b.exec(t, guestwire.ExecRequest{Args: []string{"sh", "-c", "/root/dormer-guest install >/run/installed 2>&1"}, Detach: true})
 		tick := time.NewTicker(200 * time.Millisecond)
 		deadline := time.After(patience / 4)
