@@ -324,7 +324,7 @@ func TestOrdersWithGrace(t *testing.T) {
 		d := aWorkspace(t, "", "")
 		d.startUp()
 		d.order("o1", lease.OrderLock, nil)
-		d.await("locked", func(w agentapi.Workspace) bool { return w.Locked == "order: for the test" })
+		d.await("locked", func(w agentapi.Workspace) bool { return w.Locked == "by order: for the test" })
 		d.mustTell(event.OrderRun, 1)
 		d.eventually("the guest is locked", func() bool { return d.guest().Locked })
 	})

@@ -112,7 +112,7 @@ func (a *Agent) takeOrder(ctx context.Context, o lease.Order) error {
 		a.running.Go(func() { _ = a.pollNow(a.ctx) }) // the poll reports its own problems
 	case lease.OrderLock:
 		for _, m := range targets {
-			err = errors.Join(err, m.lock("order: "+o.Reason, false))
+			err = errors.Join(err, m.lock("by order: "+o.Reason, false))
 		}
 	case lease.OrderStop, lease.OrderDelete:
 		if o.Kind == lease.OrderDelete && o.Machine == "" {

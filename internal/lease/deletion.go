@@ -172,7 +172,7 @@ func (i *Issuer) ConfirmDeletions(ctx context.Context, seen int, by string) erro
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("confirm deletions: %w", err)
+		return fmt.Errorf("halted deletions: %w", err)
 	}
 	return i.Refresh(ctx)
 }
