@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -147,6 +148,9 @@ type workspace struct {
 	Permitted   bool   `json:"permitted"`
 	Verdict     string `json:"verdict"`
 	OfflineLeft *int64 `json:"offline_left"`
+	// Locked and Warnings are what the user sees of them.
+	Locked   string   `json:"locked"`
+	Warnings []string `json:"warnings"`
 }
 
 func (d *desk) status(t *testing.T) status {
@@ -207,6 +211,7 @@ type document struct {
 	dataDisk   string
 	network    string
 	apps       map[string]string // commands of the published applications
+	grant      map[string]any    // more of the grant
 }
 
 // shell is the command of an application that runs a script.
@@ -256,6 +261,11 @@ func (d *desk) apply(t *testing.T, w document) {
 		memory = "128MiB"
 	}
 	machine := object{"image": image, "revertible": w.revertible, "onStop": "shut-down", "dataDisk": object{"size": or(w.dataDisk, "64MiB")}}
+	grant := object{
+		"principal": object{"directory": "local", "kind": "user", "name": d.user},
+		"offline":   object{"allow": "limited", "limit": "8h"},
+	}
+	maps.Copy(grant, w.grant)
 	b, err := json.Marshal(object{
 		"apiVersion": "dormer/v1", "kind": "Workspace",
 		"metadata": object{"name": w.name},
@@ -264,10 +274,7 @@ func (d *desk) apply(t *testing.T, w document) {
 			"network":     object{"mode": or(w.network, "none")},
 			"performance": object{"memory": []object{{"guest": memory}}, "processors": []object{{"guest": 1}}},
 		},
-		"grants": []object{{
-			"principal": object{"directory": "local", "kind": "user", "name": d.user},
-			"offline":   object{"allow": "limited", "limit": "8h"},
-		}},
+		"grants": []object{grant},
 	})
 	if err != nil {
 		t.Fatal(err)

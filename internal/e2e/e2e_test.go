@@ -38,6 +38,8 @@ func TestEndToEnd(t *testing.T) {
 		{"second version", (*suite).secondVersion},
 		{"two at once", (*suite).twoAtOnce},
 		{"system service", (*suite).systemService},
+		{"orders", (*suite).orders},
+		{"disabled", (*suite).disabled},
 		{"full disk", (*suite).fullDisk},
 		{"full disk of images", (*suite).fullImages},
 		{"damaged client", (*suite).damagedClient},

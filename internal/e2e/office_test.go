@@ -15,11 +15,12 @@ import (
 // office is a computer of a company with a domain: its agent is a service of the
 // system, its user is one of the domain and has a session.
 type office struct {
-	*desk          // the computer, as its administrator
-	domain         *testdomain.Domain
-	alice          *desk // the user, at the computer
-	session        *program
-	began, arrived string // files of the user
+	*desk     // the computer, as its administrator
+	domain    *testdomain.Domain
+	alice     *desk // the user, at the computer
+	session   *program
+	computers string // where the domain has them
+	began     string // a file that the host command writes
 }
 
 const aliceUID = 64110
@@ -41,6 +42,7 @@ func (s *suite) newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{domain: testdomain.StartDomain(t, testdomain.Options{Reachable: true})}
 	account, password := o.domain.Service()
+	o.computers = o.domain.ComputersOU(t)
 	s.instance = s.newInstance(t, fmt.Sprintf(`
 [access]
 default_directory = "corp"
@@ -61,7 +63,7 @@ bind_user = %q
 bind_password_file = %q
 ou = %q
 `, o.domain.LDAPS(), o.domain.AuthorityFile, o.domain.Name, o.domain.NetBIOS, account, password,
-		account, password, o.domain.ComputersOU(t)))
+		account, password, o.computers))
 	o.desk = s.bareDesk(t)
 	if err := os.Chmod(o.dir, 0o755); err != nil { // as /run and /var/lib are
 		t.Fatal(err)
@@ -79,8 +81,7 @@ ou = %q
 
 	o.alice = o.asUser(t, aliceUID)
 	o.alice.user, o.alice.client = `CORP\alice`, o.client
-	o.alice.types(t, o.domain.Password(t, "alice")+"\n", "sign-in", o.alice.user)
-	o.began, o.arrived = filepath.Join(o.alice.dir, "began"), filepath.Join(o.alice.dir, "arrived")
+	o.began = filepath.Join(o.alice.dir, "began")
 	o.beginSession(t)
 	return o
 }
@@ -97,6 +98,12 @@ func (o *office) beginSession(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// signIn signs the user in. The password is kept where a policy needs it.
+func (o *office) signIn(t *testing.T) {
+	t.Helper()
+	o.alice.types(t, o.domain.Password(t, "alice")+"\n", "sign-in", o.alice.user)
 }
 
 // makeDisc makes the image of a disc with one file.
