@@ -415,6 +415,7 @@ func (a *Agent) tell(e dormer.Event, m *machine) {
 		}
 		m.mu.Unlock()
 	}
+	e.Guest = cut(e.Guest, maxGuestText) // it is the guest's word
 	a.mu.Lock()
 	journal := a.journal
 	a.mu.Unlock()

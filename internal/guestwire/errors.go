@@ -41,10 +41,7 @@ func FromError(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Message: err.Error()}
-	if len(e.Message) > maxMessage {
-		e.Message = e.Message[:maxMessage]
-	}
+	e := &Error{Message: Printable(err.Error(), maxMessage)}
 	for _, k := range kinds {
 		if errors.Is(err, k.kind) {
 			e.Kind = k.name
@@ -59,12 +56,13 @@ func (e *Error) Err() error {
 	if e == nil {
 		return nil
 	}
+	message := Printable(e.Message, maxMessage)
 	for _, k := range kinds {
 		if e.Kind == k.name {
-			return &remoteError{message: e.Message, kind: k.kind}
+			return &remoteError{message: message, kind: k.kind}
 		}
 	}
-	return fmt.Errorf("the other side says: %s", e.Message)
+	return fmt.Errorf("the other side says: %s", message)
 }
 
 // remoteError keeps the words of the other side, which already name the kind.

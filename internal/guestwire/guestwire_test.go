@@ -2,9 +2,11 @@ package guestwire_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,4 +189,27 @@ func FuzzReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a guest says of itself goes on to logs, events and the server.
+func TestBounds(t *testing.T) {
+	long := strings.Repeat("x\x1b", 1<<20)
+	many := slices.Repeat([]string{long}, 10_000)
+	st := guestwire.Status{Hostname: long, System: long, Users: many, Mounted: many, DefaultUser: long, SignedOn: long, Idle: -1, Uptime: -1, Applications: -1}.Bounded()
+	if b, err := json.Marshal(st); err != nil || len(b) > 64<<10 || bytes.ContainsRune(b, 0x1b) || st.Idle != 0 || st.Applications != 0 {
+		t.Errorf("a status of %d bytes, %v", len(b), err)
+	}
+	h := guestwire.Hello{Software: long, System: long, Capabilities: slices.Repeat([]guestwire.Capability{"exec", guestwire.Capability(long)}, 10_000)}.Bounded()
+	if b, err := json.Marshal(h); err != nil || len(b) > 32<<10 || !h.Has("exec") {
+		t.Errorf("a hello of %d bytes, %v", len(b), err)
+	}
+	e := guestwire.Error{Kind: "denied", Message: long}
+	if err := e.Err(); len(err.Error()) > 4096 || strings.ContainsRune(err.Error(), 0x1b) || !errors.Is(err, dormer.ErrDenied) {
+		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+	for in, want := range map[string]string{"straße": "straß", "a\nb": "a b", "\xff": "?", "": ""} {
+		if got := guestwire.Printable(in, 6); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
 }

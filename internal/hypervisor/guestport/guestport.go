@@ -313,7 +313,7 @@ func (p *Port) takeHelloLocked(f guestwire.Frame) {
 		p.log.Warn("guest cannot be understood", slog.Any("error", err))
 		return
 	}
-	p.hello = hello
+	p.hello = hello.Bounded()
 	if !p.greeted {
 		p.greeted = true
 		close(p.up)

@@ -79,6 +79,7 @@ func (m *machine) ask(ctx context.Context, ready bool, problem error) {
 		asking, cancel := context.WithTimeout(ctx, guestTime)
 		err = m.port.Call(asking, guestwire.CapStatus, guestwire.MethodStatus, nil, &st)
 		cancel()
+		st = st.Bounded()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
