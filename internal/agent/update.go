@@ -320,7 +320,8 @@ func (a *Agent) Update(_ context.Context, peer agentapi.Peer, which string, q ag
 	if err := m.chooseUpdate(q.Back); err != nil {
 		return agentapi.Workspace{}, err
 	}
-	if q.Now {
+	w := m.describeNow()
+	if q.Now && w.UpdateAtNextStart != "" {
 		d := workspace.Run
 		if m.rec.Snapshot().State.Live() || m.Saved() {
 			d = workspace.Restart
@@ -329,22 +330,27 @@ func (a *Agent) Update(_ context.Context, peer agentapi.Peer, which string, q ag
 			return agentapi.Workspace{}, err
 		}
 	}
-	return m.describeNow(), nil
+	return w, nil // as it was chosen; the start may have taken it meanwhile
 }
 
 // chooseUpdate notes that the next start takes the version that is offered, or
-// goes back to the one before.
+// goes back to the one before. Either takes the other back while it has not
+// happened.
 func (m *machine) chooseUpdate(back bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l, was := m.lease, m.record
 	switch {
+	case back && m.record.Take != "" && len(m.record.Layers) == 0:
+		m.record.Take = ""
 	case back && len(m.record.Layers) == 0:
 		return fmt.Errorf("no earlier version is kept here: %w", dormer.ErrNotFound)
 	case back:
 		m.record.Back, m.record.Take = true, ""
 	case l == nil:
 		return fmt.Errorf("the workspace has no lease: %w", dormer.ErrDenied)
+	case m.record.Back && l.Image == m.record.Base:
+		m.record.Back = false
 	case !m.settled() || l.Image == m.record.Base:
 		return fmt.Errorf("the workspace is up to date (%s): %w", m.imageName(), dormer.ErrConflict)
 	case m.update.image == l.Image && m.update.why != "":

@@ -74,6 +74,14 @@ func TestUpdateSuggested(t *testing.T) {
 			if w, _ := d.workspace(); w.UpdateAtNextStart != "office/2" || w.Update != "" || w.Image != "office/1" {
 				t.Errorf("once chosen: %+v", w)
 			}
+			for _, back := range []bool{true, false} {
+				if err := d.update(agentapi.UpdateRequest{Back: back}); err != nil {
+					t.Fatal(err)
+				}
+				if w, _ := d.workspace(); (w.UpdateAtNextStart == "") != back {
+					t.Errorf("once taken back (%t): %+v", back, w)
+				}
+			}
 			d.restart()
 			d.awaitState("running")
 			second := d.startOver()
@@ -83,6 +91,14 @@ func TestUpdateSuggested(t *testing.T) {
 			d.mustTell(event.UpdateTaken, 1)
 			d.await("the earlier one is kept", func(w agentapi.Workspace) bool { return w.Earlier == "office/1" && w.Image == "office/2" })
 
+			for _, back := range []bool{true, false} {
+				if err := d.update(agentapi.UpdateRequest{Back: back}); err != nil {
+					t.Fatal(err)
+				}
+				if w, _ := d.workspace(); (w.UpdateAtNextStart == "office/1") != back {
+					t.Errorf("once back is taken back (%t): %+v", back, w)
+				}
+			}
 			if err := d.update(agentapi.UpdateRequest{Back: true, Now: true}); err != nil {
 				t.Fatal(err)
 			}

@@ -234,7 +234,7 @@ func remarks(w agentapi.Workspace) []string {
 	say(w.Update != "", "a new version of its image is offered, %s; 'dormer update %s' takes it", w.Update, w.Name)
 	say(w.UpdateAtNextStart != "", "starts from %s next time", w.UpdateAtNextStart)
 	say(w.UpdateProblem != "", "a new version of its image cannot be taken: %s", w.UpdateProblem)
-	say(w.Earlier != "" && w.UpdateAtNextStart == "", "the version before is kept, %s; 'dormer update --back %s' goes back to it", w.Earlier, w.Name)
+	say(w.Earlier != "" && w.Earlier != w.Update && w.UpdateAtNextStart == "", "the version before is kept, %s; 'dormer update --back %s' goes back to it", w.Earlier, w.Name)
 	say(len(w.Missing) > 0, "this computer does not have: %s", strings.Join(w.Missing, " "))
 	for _, what := range w.Unarranged {
 		say(true, "cannot be done inside: %s", what)

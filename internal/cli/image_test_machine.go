@@ -113,7 +113,7 @@ func (t *trial) start(ctx context.Context) error {
 	for _, missing := range st.Missing {
 		a.warn("%s", missing)
 	}
-	a.tell("The machine runs (%d MiB, %d processors). Its screen is served by VNC on %s.", spec.Memory, spec.Processors, t.report.Display)
+	a.tell("The machine runs (memory: %d MiB, processors: %d). Its screen is served by VNC on %s.", spec.Memory, spec.Processors, t.report.Display)
 	return nil
 }
 

@@ -18,7 +18,8 @@ workspace starts next. A persistent workspace gets a fresh system beside the one
 that it has, with the same name and your data disk; what was installed in the old
 system stays there.
 
---back goes back to the version before, as long as it is kept.`,
+--back goes back to the version before, as long as it is kept. Until the workspace
+starts, either takes the other back.`,
 		Example:           "  dormer update office\n  dormer update --now office\n  dormer update --back office",
 		Args:              exactArgs(1),
 		ValidArgsFunction: a.completeWorkspaces,
@@ -29,6 +30,9 @@ system stays there.
 			}
 			if w, err = c.Update(ctx, string(w.Machine), r); err != nil {
 				return err
+			}
+			if w.UpdateAtNextStart == "" && w.Image != "" {
+				return a.say(w, "%s stays at %s.", w.Name, w.Image)
 			}
 			if r.Now {
 				return a.say(w, "%s starts again for it; 'dormer status' shows how it goes.", w.Name)
