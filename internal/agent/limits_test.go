@@ -359,3 +359,20 @@ func TestClientTooOld(t *testing.T) {
 		t.Error("it was started")
 	}
 }
+
+// A server whose clock was years ahead gave a lease of then. What it gives after
+// it was set right counts, although its serial is lower.
+func TestServerClockWasAhead(t *testing.T) {
+	ahead := 3 * 365 * 24 * time.Hour
+	d := aWorkspace(t, "", "")
+	was := d.now().Add(ahead)
+	d.terms(func(l *lease.Lease) {
+		if !was.IsZero() {
+			l.IssuedAt, l.Serial = was, uint64(was.UnixMicro())
+		}
+	})
+	d.await("refused", func(w agentapi.Workspace) bool { return strings.Contains(w.Verdict, string(lease.NotYet)) })
+	d.house.set(func(*house) { was = time.Time{} })
+	d.poll()
+	d.await("permitted", func(w agentapi.Workspace) bool { return w.Permitted })
+}

@@ -273,8 +273,12 @@ func (m *machine) Fetched() bool {
 
 // accept takes a verified lease with its policy.
 func (m *machine) accept(e seal.Envelope, l lease.Lease, p *policy.Effective) error {
+	now := m.agent.now()
 	m.mu.Lock()
-	if m.record.Removing != "" || m.lease != nil && l.Serial <= m.lease.Serial {
+	// One of a server whose clock was far ahead gives way to any of now: its
+	// serial is ahead too.
+	older := m.lease != nil && l.Serial <= m.lease.Serial && (!m.lease.Ahead(now) || l.Ahead(now))
+	if m.record.Removing != "" || older {
 		m.mu.Unlock()
 		return nil
 	}

@@ -459,6 +459,22 @@ func TestServerClockSetBack(t *testing.T) {
 	}
 }
 
+// A lease of a server whose clock was ahead starts nothing until that time: it is
+// issued again, once.
+func TestServerClockWasAhead(t *testing.T) {
+	s, c, _ := ready(t)
+	s.clock.Add(-48 * time.Hour)
+	c.poll()
+	after := c.one()
+	if after.IssuedAt.After(s.clock.Now()) {
+		t.Errorf("the client still holds a lease of %s, now is %s", after.IssuedAt, s.clock.Now())
+	}
+	c.poll()
+	if again := c.one(); again.Serial != after.Serial {
+		t.Error("it is issued at each poll")
+	}
+}
+
 func TestFencing(t *testing.T) {
 	s, c, _ := ready(t)
 	q := c.request()

@@ -31,6 +31,12 @@ const (
 // issued: two computers never agree to the second.
 const notYetTolerance = 5 * time.Minute
 
+// Ahead reports whether the lease was issued after now, by a clock that was ahead
+// then: it permits nothing yet.
+func (l Lease) Ahead(now time.Time) bool { return isAhead(l.IssuedAt, now) }
+
+func isAhead(issued, now time.Time) bool { return issued.After(now.Add(notYetTolerance)) }
+
 // Facts is all that a judgement rests on.
 type Facts struct {
 	// Lease is the verified lease, nil when there is none.
@@ -86,7 +92,7 @@ var rules = []struct {
 	},
 	{
 		NotYet,
-		func(f Facts) bool { return f.Lease.IssuedAt.After(f.Clock.Now.Add(notYetTolerance)) },
+		func(f Facts) bool { return f.Lease.Ahead(f.Clock.Now) },
 		func(Facts) string { return "the clock of this computer is behind the lease" },
 		nil,
 	},

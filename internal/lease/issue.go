@@ -159,6 +159,7 @@ type clientRecord struct {
 type machineRecord struct {
 	Machine
 	serial    uint64       // of the lease that is out; 0 when none is known
+	issued    time.Time    // when it was issued
 	terms     *Entitlement // what it says
 	user      string       // the display name that it says
 	lastState reportDigest
@@ -319,7 +320,7 @@ func (i *Issuer) decideOne(ctx context.Context, c *clientRecord, p Poll, user do
 	if err != nil {
 		return err
 	}
-	m.serial, m.terms, m.user = l.Serial, e, user.Name
+	m.serial, m.issued, m.terms, m.user = l.Serial, l.IssuedAt, e, user.Name
 	d.Leases = append(d.Leases, signed)
 	return nil
 }
@@ -349,6 +350,9 @@ func (i *Issuer) refusal(m *machineRecord, said wire.MachineState, p Poll, e *En
 func (i *Issuer) due(m *machineRecord, said wire.MachineState, user dormer.Principal, e *Entitlement, now time.Time) bool {
 	if said.Serial == 0 || said.Serial != m.serial || user.Name != m.user || !sameTerms(m.terms, e) {
 		return true
+	}
+	if isAhead(m.issued, now) {
+		return true // the server's clock was ahead: no client starts anything by it now
 	}
 	m.terms = e // the same terms, perhaps prepared anew: the old ones may go
 	budget := i.budget(e)
