@@ -186,3 +186,46 @@ func TestOverridesOfOne(t *testing.T) {
 		t.Errorf("when they are another's: %v", err)
 	}
 }
+
+// Nothing of a machine is another user's, not even that it is there.
+func TestMachineOfAnotherUser(t *testing.T) {
+	d := aWorkspace(t, "", "fileTransfer: {direction: both, mayOverride: true}, clipboard: both, usb: [storage]")
+	d.startUp()
+	a, ctx, bob := d.agent, t.Context(), agentapi.Peer{UID: annesUID + 1}
+	for _, which := range []string{"Office", string(annesMachine)} {
+		for name, ask := range map[string]func() error{
+			"start": func() error { _, err := a.Act(ctx, bob, which, agentapi.CommandStart); return err },
+			"kill":  func() error { _, err := a.Act(ctx, bob, which, agentapi.CommandKill); return err },
+			"run": func() error {
+				_, err := a.RunApplication(ctx, bob, which, agentapi.RunRequest{Application: "x"})
+				return err
+			},
+			"lock": func() error { _, err := a.Lock(ctx, bob, which); return err },
+			"unlock": func() error {
+				_, err := a.Unlock(ctx, bob, which, agentapi.UnlockRequest{Secret: annesWord})
+				return err
+			},
+			"update":     func() error { _, err := a.Update(ctx, bob, which, agentapi.UpdateRequest{Back: true}); return err },
+			"setup":      func() error { _, err := a.Setup(ctx, bob, which); return err },
+			"cancel":     func() error { _, err := a.ActSetup(ctx, bob, which, agentapi.SetupCancel); return err },
+			"look":       func() error { _, err := a.File(ctx, bob, which, "x"); return err },
+			"list":       func() error { _, err := a.FilesIn(ctx, bob, which, "x"); return err },
+			"folder":     func() error { return a.MakeFolder(ctx, bob, which, "x") },
+			"staged":     func() error { _, err := a.StagedFile(ctx, bob, which, agentapi.SendRequest{}); return err },
+			"send":       func() error { return a.SendFile(ctx, bob, which, agentapi.SendRequest{}, strings.NewReader("")) },
+			"receive":    func() error { _, _, err := a.ReceiveFile(ctx, bob, which, agentapi.ReceiveRequest{}); return err },
+			"received":   func() error { return a.Received(ctx, bob, which, agentapi.ReceivedRequest{}) },
+			"override":   func() error { _, err := a.Override(ctx, bob, which, agentapi.OverrideRequest{}); return err },
+			"clipboard":  func() error { _, err := a.Clipboard(ctx, bob, which); return err },
+			"set it":     func() error { return a.SetClipboard(ctx, bob, which, nil) },
+			"USB device": func() error { _, err := a.OpenUSB(ctx, bob, which); return err },
+		} {
+			if err := ask(); !errors.Is(err, dormer.ErrNotFound) {
+				t.Errorf("%s of %s: %v", name, which, err)
+			}
+		}
+	}
+	if d.running() != 1 || d.machine().locked() {
+		t.Error("something was done")
+	}
+}
