@@ -19,7 +19,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Env: os.Getenv, Now: time.Now, Rand: rand.Reader, Version: version,
+		Env: os.Getenv, Now: time.Now, Rand: rand.Reader, Version: version, Program: os.Executable,
 	})
 	stop()
 	os.Exit(code)

@@ -5,14 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"time"
 
 	"github.com/dormer-project/dormer/internal/agent"
 	"github.com/dormer-project/dormer/internal/agentapi"
+	"github.com/dormer-project/dormer/internal/guest"
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
 	"github.com/dormer-project/dormer/internal/hypervisor/fake"
@@ -37,8 +40,8 @@ func runAgent() {
 	}
 }
 
-func serveAgent(ctx context.Context, user bool) (err error) {
-	f, err := agent.LoadFile(agent.DefaultFilePath(user, os.Getenv), false, agent.DefaultFile(true, os.Getenv))
+func serveAgent(ctx context.Context, own bool) (err error) {
+	f, err := agent.LoadFile(agent.DefaultFilePath(own, os.Getenv), false, agent.DefaultFile(true, os.Getenv))
 	if err != nil {
 		return err
 	}
@@ -55,13 +58,16 @@ func serveAgent(ctx context.Context, user bool) (err error) {
 	host := fake.NewHost(time.Now)
 	host.SetAnswer(answer)
 	host.SetBootTime(50 * time.Millisecond)
+	if err := serveGuest(ctx, host, f.State); err != nil {
+		return err
+	}
 	host.SetStartError(func(hypervisor.Spec) error {
 		if _, err := os.Stat(filepath.Join(f.State, "no-start")); err == nil {
 			return errors.New("the machine has no processor")
 		}
 		return nil
 	})
-	a, err := agent.New(agent.Config{StateDir: f.State, Managed: !user, Version: "1.2.3", LookEvery: 100 * time.Millisecond}, agent.Deps{
+	a, err := agent.New(agent.Config{StateDir: f.State, Managed: !own, Version: "1.2.3", LookEvery: 100 * time.Millisecond}, agent.Deps{
 		Driver: host.Driver(), Images: images, Time: clocks, Random: rand.Reader, Logger: log, Host: agent.ThisHost, OwnUID: uint32(os.Getuid()),
 	})
 	if err != nil {
@@ -79,6 +85,26 @@ func serveAgent(ctx context.Context, user bool) (err error) {
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// serveGuest makes this computer the guest as far as files and the clipboard go.
+func serveGuest(ctx context.Context, host *fake.Host, state string) error {
+	who, err := user.Current()
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(state, "guest")
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return err
+	}
+	g, err := guest.New(guest.Config{Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Now: time.Now, Root: root, User: who.Username})
+	if err != nil {
+		return err
+	}
+	for _, c := range []guestwire.Channel{guestwire.ChannelFiles, guestwire.ChannelClipboard} {
+		host.SetChannel(c, func(_ hypervisor.Spec, conn io.ReadWriteCloser) { g.ServeChannel(ctx, c, conn) })
+	}
+	return nil
 }
 
 // answer is the guest of the scripts: "fail TEXT" fails, the rest is left to

@@ -26,6 +26,9 @@ type Streams struct {
 	Rand io.Reader
 	// Version of the program.
 	Version string
+	// Program finds the file of the program, to begin a session in the background
+	// with; without it none is begun.
+	Program func() (string, error)
 }
 
 // app is what all commands share.

@@ -51,9 +51,17 @@ guest it is on the desktop's clipboard, and 'dormer-guest paste' prints it.`,
 			if len(text) > guestwire.MaxClipboard {
 				return fmt.Errorf("a text for the clipboard is longer than %d bytes: %w", guestwire.MaxClipboard, dormer.ErrTooLarge)
 			}
-			return c.SetClipboard(ctx, string(w.Machine), text)
+			if err := c.SetClipboard(ctx, string(w.Machine), text); err != nil || !a.json {
+				return err
+			}
+			return a.printJSON(movedText{len(text)})
 		}),
 	}
+}
+
+// movedText is what a moved text is with --json.
+type movedText struct {
+	Bytes int `json:"bytes"`
 }
 
 func newClipboardPull(a *app) *cobra.Command {
@@ -76,7 +84,10 @@ desktop instead (with wl-copy or xclip).`,
 				return err
 			case desktop:
 				_, err = a.onDesktop(ctx, text, []string{"wl-copy", "--type", "text/plain"}, []string{"xclip", "-selection", "clipboard", "-in"})
-				return err
+				if err != nil || !a.json {
+					return err
+				}
+				return a.printJSON(movedText{len(text)})
 			case a.json:
 				return a.printJSON(struct {
 					Text string `json:"text"`

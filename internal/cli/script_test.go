@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,7 +56,7 @@ func runDormer() {
 	ctx, stop := untilSignal()
 	code := cli.Run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Env: os.Getenv, Now: time.Now, Rand: rand.Reader, Version: "1.2.3",
+		Env: os.Getenv, Now: time.Now, Rand: rand.Reader, Version: "1.2.3", Program: os.Executable,
 	})
 	stop()
 	os.Exit(code)
@@ -85,6 +87,23 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, params("testdata/script"))
 }
 
+// endSessions ends the sessions in the background that a script has left: nobody
+// else would, as on a computer they outlive who began them.
+func endSessions(run string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range all {
+		env, err := os.ReadFile(file)
+		if err != nil || !strings.Contains("\x00"+string(env), "\x00XDG_RUNTIME_DIR="+run+"\x00") {
+			continue // another's, or gone meanwhile
+		}
+		args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && strings.HasPrefix(string(args), "dormer\x00session\x00") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
 // setup gives a script its folders. Sockets have short paths, so theirs lies
 // elsewhere.
 func setup(env *testscript.Env) error {
@@ -92,7 +111,10 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(func() { _ = os.RemoveAll(run) })
+	env.Defer(func() {
+		endSessions(run)
+		_ = os.RemoveAll(run)
+	})
 	for name, dir := range map[string]string{
 		"HOME": "home", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_STATE_HOME": "state",
 	} {

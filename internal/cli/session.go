@@ -124,7 +124,10 @@ func (a *app) sessionUnasked(ctx context.Context, c *agentapi.Client, w agentapi
 // beginSession begins a session in the background and returns when the agent
 // has taken it.
 func (a *app) beginSession(ctx context.Context) (err error) {
-	program, err := os.Executable()
+	if a.Program == nil {
+		return fmt.Errorf("begin a session in the background: %w", dormer.ErrUnsupported)
+	}
+	program, err := a.Program()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
