@@ -296,9 +296,12 @@ func offlineLeft(w agentapi.Workspace) string {
 	return left(time.Duration(*w.OfflineLeft) * time.Second)
 }
 
-// left shows a time that is left for people: 45m, 71h or 3d.
+// left shows a time that is left for people: 12s, 45m, 71h or 3d.
 func left(d time.Duration) string {
 	const day = 24 * time.Hour
+	if d < time.Minute {
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
 	if d < 2*time.Hour {
 		return fmt.Sprintf("%dm", d.Round(time.Minute)/time.Minute)
 	}

@@ -15,7 +15,7 @@ import (
 
 // explain adds to an error what to do next, where that is known.
 func explain(err error) string {
-	text := tidy(err.Error())
+	text := tidy(dormer.Plain(err))
 	_, proved := errors.AsType[proofError](err)
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -55,7 +55,8 @@ func TestLeft(t *testing.T) {
 		left time.Duration
 		want string
 	}{
-		{0, "0m"},
+		{0, "0s"},
+		{12*time.Second + 400*time.Millisecond, "12s"},
 		{89 * time.Second, "1m"},
 		{119 * time.Minute, "119m"},
 		{7*time.Hour + 59*time.Minute, "8h"},

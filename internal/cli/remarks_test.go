@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/setup"
 )
@@ -51,5 +53,11 @@ func TestSetupText(t *testing.T) {
 	s.State, s.Failure = string(setup.Failed), "It did not work."
 	if got := setupText("Office", s); strings.Contains(got, "One moment.") || !strings.Contains(got, "It did not work.") {
 		t.Errorf("of one that failed: %s", got)
+	}
+}
+
+func TestExplainPermissionDenied(t *testing.T) {
+	if got := explain(fmt.Errorf("workspace office may not run: %w", dormer.ErrDenied)); got != "workspace office may not run" {
+		t.Errorf("explained as %q", got)
 	}
 }
