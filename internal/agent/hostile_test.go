@@ -229,3 +229,18 @@ func TestMachineOfAnotherUser(t *testing.T) {
 		t.Error("something was done")
 	}
 }
+
+// What a policy takes away goes although the first attempt fails.
+func TestChangeIsTriedAgain(t *testing.T) {
+	d := aWorkspace(t, "", "clipboard: both")
+	d.startUp()
+	tries := 0
+	d.host.FailApply(func(hypervisor.Spec) error {
+		if tries++; tries < 4 {
+			return errBrokenGuest
+		}
+		return nil
+	})
+	d.changePolicy(2, "", "")
+	d.eventually("the channel is gone", func() bool { return len(d.host.Running()[0].Channels) == 0 })
+}

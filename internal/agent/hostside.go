@@ -55,7 +55,7 @@ func (a *Agent) networkChanged(n HostNetwork) {
 			continue
 		}
 		if !slices.Equal(was.Adapters, n.Adapters) {
-			a.running.Go(func() { m.applyPolicy(a.ctx, vm) })
+			a.running.Go(func() { m.keepApplying(a.ctx, vm, m.applyPolicy(a.ctx, vm)) })
 		}
 		m.rearrange()
 	}

@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/guestwire"
 	"github.com/dormer-project/dormer/internal/hypervisor"
@@ -160,12 +163,38 @@ func (m *machine) changeRunning(before *policy.Effective) {
 		m.mu.Unlock()
 	}
 	a.running.Go(func() {
-		m.applyPolicy(a.ctx, vm)
+		err := m.applyPolicy(a.ctx, vm)
 		m.tellWaiting(was, p)
 		m.rearrange()
 		a.logError(a.ctx, "layers", m.dropLayers())
+		m.keepApplying(a.ctx, vm, err)
 	})
 }
+
+// keepApplying tries again what could not be changed of a running machine, after
+// a pause that grows: what a policy takes away must not stay.
+func (m *machine) keepApplying(ctx context.Context, vm hypervisor.Machine, err error) {
+	pause := m.agent.cfg.LookEvery
+	for err != nil && !errors.Is(err, dormer.ErrInvalid) {
+		m.agent.logError(ctx, "devices", err)
+		pause = min(2*pause, longestArrange)
+		wait := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return
+		case <-vm.Done():
+			wait.Stop()
+			return
+		case <-wait.C:
+		}
+		err = m.applyPolicy(ctx, vm)
+	}
+	m.agent.logError(ctx, "devices", err)
+}
+
+// applyTime bounds one change of a running machine.
+const applyTime = 5 * time.Minute
 
 // tellWaiting notes which fields of the policy count at the next start only.
 func (m *machine) tellWaiting(was, p *policy.Effective) {
@@ -184,30 +213,32 @@ func (m *machine) tellWaiting(was, p *policy.Effective) {
 
 // applyPolicy changes what is attached to a running machine. What its image says
 // stays as it was at the start.
-func (m *machine) applyPolicy(ctx context.Context, vm hypervisor.Machine) {
+func (m *machine) applyPolicy(ctx context.Context, vm hypervisor.Machine) error {
 	m.applying.Lock()
 	defer m.applying.Unlock()
 	m.mu.Lock()
 	l, p, is, was := m.lease, m.policy, m.vm == vm, m.applied
 	m.mu.Unlock()
 	if l == nil || p == nil || !is {
-		return
+		return nil
 	}
 	if was.Machine == "" { // it was found running
 		if err := m.folder.readJSON(DirDisks+"/"+hypervisor.FileSpec, &was); err != nil || was.Machine == "" {
 			m.agent.logError(ctx, "devices", err)
-			return
+			return nil // it is not known what it has
 		}
 	}
 	s := m.spec(l, p, Hardware{Firmware: was.Firmware, Base: was.Base, Boot: was.Boot, DiskBus: was.DiskBus, TPM: was.TPM})
 	s.Data, s.Layer, s.Resume, s.MachineType = was.Data, was.Layer, was.Resume, was.MachineType
-	if _, err := vm.Apply(ctx, s); err != nil {
-		m.agent.logError(ctx, "devices", err)
-		return
+	short, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	if _, err := vm.Apply(short, s); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.applied = s
+	return nil
 }
 
 // tellNotEnforced tells once for each revision of a policy what in it has no

@@ -25,6 +25,14 @@ func (h *Host) SetChannel(channel guestwire.Channel, serve ChannelFunc) {
 	h.channels[channel] = serve
 }
 
+// FailApply makes every change of a running machine fail for which f returns an
+// error; nil ends that. f is called with locks held.
+func (h *Host) FailApply(f func(hypervisor.Spec) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.applyErr = f
+}
+
 // Open implements hypervisor.Machine.
 func (m *machine) Open(ctx context.Context, channel guestwire.Channel) (io.ReadWriteCloser, error) {
 	if err := m.waitUp(ctx); err != nil {
@@ -68,6 +76,11 @@ func (m *machine) Apply(ctx context.Context, spec hypervisor.Spec) ([]hypervisor
 	defer m.host.mu.Unlock()
 	if m.status.State == hypervisor.StateStopped || ctx.Err() != nil {
 		return nil, fmt.Errorf("change machine: it has ended: %w", dormer.ErrUnavailable)
+	}
+	if m.host.applyErr != nil {
+		if err := m.host.applyErr(spec); err != nil {
+			return nil, fmt.Errorf("change machine: %w", err)
+		}
 	}
 	for _, c := range m.spec.Channels {
 		if !slices.Contains(spec.Channels, c) {

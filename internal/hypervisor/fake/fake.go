@@ -41,6 +41,7 @@ type Host struct {
 	bootTime time.Duration
 	ignoring bool
 	saveErr  func(hypervisor.Spec) error
+	applyErr func(hypervisor.Spec) error
 	starts   int
 	scripted AskFunc
 	channels map[guestwire.Channel]ChannelFunc

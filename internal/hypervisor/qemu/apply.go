@@ -22,12 +22,15 @@ func (m *machine) Apply(ctx context.Context, spec hypervisor.Spec) ([]hypervisor
 		return nil, fmt.Errorf("change machine: it has ended: %w", dormer.ErrUnavailable)
 	default:
 	}
+	var errs []error
 	for _, change := range []func(context.Context, hypervisor.Spec) error{
 		m.applyChannels, m.applyUSB, m.applyOptical, m.applyNetwork,
 	} {
-		if err := change(ctx, spec); err != nil {
-			return nil, fmt.Errorf("change machine: %w", err)
-		}
+		// What cannot be changed keeps nothing else from being taken away.
+		errs = append(errs, change(ctx, spec))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("change machine: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
