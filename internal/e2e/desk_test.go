@@ -148,6 +148,8 @@ type workspace struct {
 	Permitted   bool   `json:"permitted"`
 	Verdict     string `json:"verdict"`
 	OfflineLeft *int64 `json:"offline_left"`
+	// Update is the version that is offered.
+	Update string `json:"update"`
 	// Locked and Warnings are what the user sees of them.
 	Locked   string   `json:"locked"`
 	Warnings []string `json:"warnings"`

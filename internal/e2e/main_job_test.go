@@ -109,6 +109,7 @@ func (s *suite) offline(t *testing.T) {
 // secondVersion is an update of the image: clients fetch what changed, who
 // starts from the image gets it, who keeps changes keeps working.
 func (s *suite) secondVersion(t *testing.T) {
+	exercised(t, "spec.machine.updates.mode", "spec.machine.image.name", "spec.machine.image.source", "spec.machine.revertible")
 	i := s.instance
 	i.image(t, "system/1")
 	d := s.newDesk(t)
@@ -133,7 +134,10 @@ func (s *suite) secondVersion(t *testing.T) {
 	old := d.packs(t)
 	i.image(t, "system/2")
 	d.dormer(t, "refresh")
-	d.awaits(t, bootTime, "Fresh", "has the new version", func(w workspace) bool { return w.Image == "system/2" && w.State == "ready" })
+	for _, name := range []string{"Fresh", "Kept"} {
+		d.awaits(t, bootTime, name, "is offered the new version", func(w workspace) bool { return w.Update == "system/2" && w.Image == "system/1" })
+	}
+	d.dormer(t, "update", "Fresh")
 	second := i.wire.received.Load() - before
 	t.Logf("first version %.1f MB, second %.1f MB; %.1f MB of it new", float64(first)/1e6, float64(second)/1e6, float64(i.packed["system/2"].New)/1e6)
 	if limit := i.packed["system/2"].New*5/4 + 1<<20; second > limit {
@@ -155,11 +159,17 @@ func (s *suite) secondVersion(t *testing.T) {
 	d.dormer(t, "stop", "Fresh", "--kill")
 	d.boots(t, "Kept")
 	d.expect(t, "Kept", "note", "2")
-	d.expect(t, "Kept", "change", "2") // it keeps its changes, and with them its version
+	d.expect(t, "Kept", "change", "2") // without its user's choice it keeps its changes, and with them its version
 	d.expect(t, "Kept", "version", "1")
 	if kept, fresh := d.workspace(t, "Kept").Image, d.workspace(t, "Fresh").Image; kept != "system/1" || fresh != "system/2" {
 		t.Errorf("the workspaces are said to be on %s and %s", kept, fresh)
 	}
+	d.dormer(t, "stop", "Kept", "--kill")
+	d.dormer(t, "update", "Kept")
+	d.boots(t, "Kept")
+	d.expect(t, "Kept", "version", "2")
+	d.expect(t, "Kept", "note", "3")   // the data disk stays
+	d.expect(t, "Kept", "change", "1") // the machine layer is a new one
 	d.dormer(t, "stop", "Kept", "--kill")
 	// A client that comes now gets the second version whole.
 	i.admin.dormer(t, "image", "verify", "system/2")
