@@ -59,7 +59,7 @@ func TestKilledWhileSaving(t *testing.T) {
 	h.Ready(t, m)
 	guestRoot(t, m, "dd if=/dev/urandom of=/data/big bs=1M count=4 && sha256sum /data/big >/data/sum && sync && head -c 20000000 /dev/urandom >/run/ballast && echo first >/run/note")
 	wholes, nones := 0, 0
-	for _, delay := range []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
+	for _, delay := range []time.Duration{0, 60 * time.Millisecond, 150 * time.Millisecond, 400 * time.Millisecond} {
 		saved := make(chan error, 1)
 		go func() { saved <- m.Save(t.Context()) }()
 		timer := time.NewTimer(delay)

@@ -79,6 +79,7 @@ func attached(t *testing.T, m *machine, id string) hypervisor.Device {
 
 // Each device is there when the Spec grants it, and only then.
 func TestDevicesFollowTheSpec(t *testing.T) {
+	t.Parallel()
 	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].clipboard", "grants[].fileTransfer.direction", "grants[].printing",
 		"grants[].opticalDrive", "grants[].usb", "grants[].audio", "grants[].microphone")
 	iso := disc(t, "x")
@@ -159,6 +160,7 @@ func TestDevicesFollowTheSpec(t *testing.T) {
 
 // What the host cannot give is told in a sentence, or refused with all of it.
 func TestHostThatLacksThings(t *testing.T) {
+	t.Parallel()
 	cfg := Config{Passt: "no-such-passt", HostMemory: 128}
 	spec := hypervisortest.FindGuest(t, "tiny").Spec(t, hypervisortest.Dir(t))
 	spec.Memory, spec.Network, spec.Sound, spec.Optical = 512, hypervisor.NetworkNAT, hypervisor.SoundDuplex, "/dev/no-such-drive"
@@ -203,6 +205,7 @@ func TestHostThatLacksThings(t *testing.T) {
 }
 
 func TestOpticalMedium(t *testing.T) {
+	t.Parallel()
 	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].opticalDrive")
 	one, two := disc(t, "one"), disc(t, "two")
 	m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) { s.Optical = one })
@@ -330,6 +333,7 @@ func accepted(t *testing.T, m *machine, slot int, rejected <-chan struct{}) bool
 
 // QEMU lets devices of allowed classes through and refuses the others.
 func TestUSBFilter(t *testing.T) {
+	t.Parallel()
 	policymatrix.Exercised(t, policymatrix.Monitor, "grants[].usb")
 	m, spec := hardware(t, Config{}, func(s *hypervisor.Spec) {
 		s.USB = []hypervisor.USBClass{hypervisor.USBStorage, hypervisor.USBPhone}
