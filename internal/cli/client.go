@@ -257,8 +257,13 @@ func newClientShow(a *app) *cobra.Command {
 			if err := a.print(machines, []string{"MACHINE", "WORKSPACE", "USER", "COMPUTER", "STATE", "POLICY", "DETAIL"}, rows); err != nil {
 				return err
 			}
+			told := map[string]bool{} // machines of one workspace lack the same
 			for _, m := range machines {
-				a.noteFollows(m, called(names, m.Workspace))
+				key := fmt.Sprint(m.Workspace, m.AtNextStart, m.NotEnforced)
+				if !told[key] {
+					told[key] = true
+					a.noteFollows(m, called(names, m.Workspace))
+				}
 			}
 			return nil
 		}),

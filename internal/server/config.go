@@ -118,7 +118,7 @@ type RepositoryConfig struct {
 type ClientsConfig struct {
 	PollInterval  Duration `toml:"poll_interval" doc:"How often clients ask for changes and send their events."`
 	SessionLength Duration `toml:"session_length" doc:"How long users stay signed in on a client."`
-	SavePasswords bool     `toml:"save_passwords" doc:"Whether users may have their password saved on a client, sealed to its key, where a grant allows it too (deployment: savePassword). Clients delete what was saved when this is turned off."`
+	SavePasswords bool     `toml:"save_passwords" doc:"Whether users may have their password saved on a client, sealed to its key, where a grant allows it too (savePassword). Clients delete what was saved when this is turned off."`
 }
 
 // AccessConfig is the section [access].
