@@ -122,21 +122,20 @@ func (a *Agent) desk(uid uint32) (*http.Client, bool) {
 	return d.Client(), true
 }
 
-// environment asks how the user has set language, formats and keyboard; false
-// when nobody can tell.
-func (a *Agent) environment(ctx context.Context, uid uint32) (agentapi.Environment, bool) {
+// environment asks how the user has set language, formats and keyboard.
+// ErrUnavailable when no session process can tell.
+func (a *Agent) environment(ctx context.Context, uid uint32) (agentapi.Environment, error) {
 	c, ok := a.desk(uid)
 	if !ok {
-		return agentapi.Environment{}, false
+		return agentapi.Environment{}, fmt.Errorf("the user's session is not connected, which knows language and keyboard ('dormer session'): %w", dormer.ErrUnavailable)
 	}
 	short, cancel := context.WithTimeout(ctx, deskTime)
 	defer cancel()
 	e, err := agentapi.AskDesk[agentapi.Environment](short, c, http.MethodGet, agentapi.DeskEnvironment, nil)
 	if err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "the session process does not tell the user's settings", slog.Any("error", err))
-		return agentapi.Environment{}, false
+		return agentapi.Environment{}, fmt.Errorf("look at the user's session: %w", err)
 	}
-	return e, true
+	return e, nil
 }
 
 // DeskStatus implements agentapi.Desks.

@@ -182,8 +182,8 @@ func TestSessionProcesses(t *testing.T) {
 	if s, err := c.DeskStatus(t.Context()); err != nil || !s.Connected || s.PID != int32(os.Getpid()) {
 		t.Errorf("status is %+v, %v", s, err)
 	}
-	if e, ok := d.agent.environment(t.Context(), here().UID); !ok || e.Locale != "de_DE.UTF-8" {
-		t.Errorf("environment is %+v, %t", e, ok)
+	if e, err := d.agent.environment(t.Context(), here().UID); err != nil || e.Locale != "de_DE.UTF-8" {
+		t.Errorf("environment is %+v, %v", e, err)
 	}
 	// Another process of the same user is refused while the first one answers.
 	other := agentapi.Peer{UID: here().UID, PID: 1}

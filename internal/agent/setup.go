@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
@@ -21,13 +20,9 @@ func arrangeRegional(ctx context.Context, g guest) error {
 	if !want.Formats && !want.Keyboard {
 		return nil
 	}
-	desk, ok := g.m.agent.desk(g.m.uid)
-	if !ok {
-		return fmt.Errorf("the user's session is not connected, which knows language and keyboard ('dormer session'): %w", dormer.ErrUnavailable)
-	}
-	env, err := agentapi.AskDesk[agentapi.Environment](ctx, desk, http.MethodGet, agentapi.DeskEnvironment, nil)
+	env, err := g.m.agent.environment(ctx, g.m.uid)
 	if err != nil {
-		return fmt.Errorf("look at the user's session: %w", err)
+		return err
 	}
 	var r guestwire.RegionalRequest
 	if want.Formats {
