@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -113,7 +113,7 @@ func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 // operating system denies.
 func Plain(err error) string {
 	_, path := errors.AsType[*fs.PathError](err)
-	_, call := errors.AsType[*os.SyscallError](err)
+	_, call := errors.AsType[syscall.Errno](err)
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
 		for _, k := range []error{ErrConflict, ErrUnavailable, ErrInvalid, ErrUnsupported, ErrDenied} {

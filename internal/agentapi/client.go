@@ -185,6 +185,7 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 		}
 		return out, fmt.Errorf("no agent answers (%s): %w", reason, dormer.ErrUnavailable)
 	}
+	defer resp.Body.Close()
 	return readAnswer[T](resp, "the agent")
 }
 
@@ -205,11 +206,10 @@ func newRequest(ctx context.Context, method, url string, body any) (*http.Reques
 	return r, err
 }
 
-// readAnswer decodes the answer of somebody, reading no more than maxAnswer, and
-// closes it. An answer that is a problem is that error.
+// readAnswer decodes the answer of somebody, reading no more than maxAnswer. An
+// answer that is a problem is that error.
 func readAnswer[T any](resp *http.Response, of string) (T, error) {
 	var out T
-	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
 		return out, nil

@@ -244,5 +244,6 @@ func AskDesk[T any](ctx context.Context, c *http.Client, method, path string, bo
 	default:
 		return out, fmt.Errorf("the session process does not answer (%s): %w", strings.TrimPrefix(err.Error(), "http2: "), dormer.ErrUnavailable)
 	}
+	defer resp.Body.Close()
 	return readAnswer[T](resp, "the session process")
 }
