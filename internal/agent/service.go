@@ -385,7 +385,8 @@ func (m *machine) application(which string) (policy.EffectiveApplication, error)
 // returns why the workspace cannot be used.
 func (m *machine) readyFor(ctx context.Context, vm hypervisor.Machine, app policy.EffectiveApplication) error {
 	m.mu.Lock()
-	needs := app.UserCredentials || m.policy != nil && (len(m.policy.Setup.Actions) > 0 || len(m.policy.Applications.NetworkDrives) > 0)
+	needs := app.UserCredentials || m.policy != nil && (len(m.policy.Setup.Actions) > 0 || len(m.policy.Applications.NetworkDrives) > 0 ||
+		len(m.policy.Deployment.SharedFolders) > 0)
 	m.mu.Unlock()
 	if needs {
 		if err := m.awaitArranged(ctx, vm); err != nil {
