@@ -70,8 +70,8 @@ if [[ ${#in_machines[@]} -gt 0 ]]; then
   suite 'test guest' 10m -plain -- scripts/testguest.sh
   DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null | tail -n 1) || failed=1
   export DORMER_TEST_GUEST
-  # One package at a time: an emulated machine keeps a processor busy.
-  suite machines 15m -- go test -json -count=1 -p 1 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
+  # Two packages at a time: an emulated machine keeps a processor busy.
+  suite machines 15m -- go test -json -count=1 -p 2 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
   suite 'machines elsewhere' 2m -- go test -json -count=1 -p 1 -timeout 10m -run "$booting" "${as_root[@]}" ./internal/agent ./internal/cli
 fi
 

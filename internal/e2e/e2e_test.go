@@ -26,6 +26,7 @@ type suite struct {
 // TestEndToEnd runs the product. Its parts share one server and its images; each
 // has a client of its own and may be run alone.
 func TestEndToEnd(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	s.instance = s.newInstance(t, "")
 	s.run(t, []part{

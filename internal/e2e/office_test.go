@@ -29,6 +29,7 @@ const aliceUID = 64110
 // guest of a real domain, and looks from inside the guest, at the host, and at the
 // server at what comes of it.
 func TestPolicies(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	needRoot(t)
 	o := s.newOffice(t)
