@@ -68,9 +68,9 @@ func TestLockAndUnlock(t *testing.T) {
 func TestLockIdle(t *testing.T) {
 	t.Parallel()
 	policymatrix.Exercised(t, policymatrix.Product, "spec.machine.lock.idle", "spec.machine.lock.onHostSleep")
-	var sleeps func(bool)
+	host := newSleeper()
 	d := aWorkspace(t, "machine: {revertible: false, lock: {idle: 10m, onHostSleep: true}}", "", func(d *desk) {
-		d.deps = func(deps *Deps) { deps.WatchSleep = aSleeper(&sleeps) }
+		d.deps = func(deps *Deps) { deps.WatchSleep = host.watch }
 	})
 	d.startUp()
 	d.pass(9 * time.Minute)
@@ -81,13 +81,13 @@ func TestLockIdle(t *testing.T) {
 	d.await("locked", func(w agentapi.Workspace) bool { return w.Locked == "idle for 10m" })
 	d.unlock()
 	d.never("it locks again although somebody has just unlocked it", func() bool { return d.machine().locked() })
-	sleeps(true)
+	host.sleeps(true)
 	if w, _ := d.workspace(); !strings.Contains(w.Locked, "sleep") {
 		t.Errorf("when the host slept: %+v", w)
 	}
 	before := d.guest().Clock
 	d.pass(time.Hour)
-	sleeps(false)
+	host.sleeps(false)
 	d.eventually("the guest's clock is set after sleeping", func() bool { return d.guest().Clock.Sub(before) > 59*time.Minute })
 }
 

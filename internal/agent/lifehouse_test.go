@@ -346,13 +346,27 @@ func (d *desk) withdraw(why string) {
 	d.poll()
 }
 
-// aSleeper is a host that sleeps when the test says so.
-func aSleeper(into *func(bool)) func(context.Context, func(bool)) error {
-	return func(ctx context.Context, changed func(bool)) error {
-		*into = changed
-		<-ctx.Done()
-		return nil
+// sleeper is a host that sleeps when the test says so.
+type sleeper struct {
+	watched chan func(bool)
+	tell    func(bool)
+}
+
+func newSleeper() *sleeper { return &sleeper{watched: make(chan func(bool), 1)} }
+
+// watch is the WatchSleep of an agent.
+func (s *sleeper) watch(ctx context.Context, changed func(bool)) error {
+	s.watched <- changed
+	<-ctx.Done()
+	return nil
+}
+
+// sleeps waits until the agent watches, and tells it.
+func (s *sleeper) sleeps(sleeping bool) {
+	if s.tell == nil {
+		s.tell = <-s.watched
 	}
+	s.tell(sleeping)
 }
 
 // aNetwork is a host's network that changes when the test says so.
