@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/dormer-project/dormer/internal/policymatrix"
 )
 
 // officeDocument is a persistent workspace whose policy says nearly everything.
@@ -96,7 +98,7 @@ grants:
   - principal: {directory: corp, kind: user, name: alice}
     offline: {allow: limited, limit: 8h}
     clipboard: %[4]s
-    fileTransfer: {direction: both, hostToGuest: {extensions: [txt, pdf]}, guestToHost: {command: "/bin/grep -q harmless {file}"}}
+    fileTransfer: {direction: both, hostToGuest: {extensions: [txt, pdf]}, guestToHost: {extensions: [txt], command: "/bin/grep -q harmless {file}"}}
     printing: true
     opticalDrive: true
     usb: [storage]
@@ -208,6 +210,13 @@ func (o *office) setup(t *testing.T) {
 			t.Errorf("event %d is there %d times, not %d", code, n, want)
 		}
 	}
+	policymatrix.Exercised(t, policymatrix.Product, "metadata.description")
+	if shown := o.s.instance.admin.dormer(t, "workspace", "show", "Office"); !strings.Contains(shown, "The whole of a policy") {
+		t.Errorf("administrators do not see the description:\n%s", shown)
+	}
+	if said := a.dormer(t, "status"); strings.Contains(said, "The whole of a policy") {
+		t.Errorf("users see what is for administrators:\n%s", said)
+	}
 	t.Logf("machine %s is set up as %s", w.Machine, name)
 }
 
@@ -308,6 +317,7 @@ func (o *office) arrangements(t *testing.T) {
 func (o *office) files(t *testing.T) {
 	exercised(
 		t, "grants[].fileTransfer.direction", "grants[].fileTransfer.hostToGuest.extensions", "grants[].fileTransfer.guestToHost.command",
+		"grants[].fileTransfer.guestToHost.extensions",
 	)
 	a := o.alice
 	for name, text := range map[string]string{"note.txt": "harmless\n", "program.exe": "not allowed\n", "other.txt": "dangerous\n"} {
@@ -329,11 +339,14 @@ func (o *office) files(t *testing.T) {
 	if said := a.tries(ctx, t, "", "copy", "Office:other.txt", back); said.code == 0 {
 		t.Errorf("a file passes that the command refuses: %s", said)
 	}
+	if said := a.tries(ctx, t, "", "copy", "Office:/etc/hostname", back); said.code == 0 {
+		t.Errorf("an extension that may not leave the guest passes: %s", said)
+	}
 	if left, err := os.ReadDir(back); err != nil || len(left) != 1 {
 		t.Errorf("of a refused file is left: %v, %v", left, err)
 	}
 	events := a.delivered(t)
-	for code, want := range map[int]int{630: 2, 631: 1, 632: 2} {
+	for code, want := range map[int]int{630: 2, 631: 1, 632: 3} {
 		if n := count(events, code, ""); n != want {
 			t.Errorf("event %d is there %d times, not %d", code, n, want)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/policy"
+	"github.com/dormer-project/dormer/internal/policymatrix"
 )
 
 // TestTable goes through every state and input.
@@ -563,6 +564,7 @@ func TestLater(t *testing.T) {
 // TestLayers: a new version of the image repeats the steps of the machine, and
 // not those of the workspace; going back repeats nothing.
 func TestLayers(t *testing.T) {
+	policymatrix.Exercised(t, policymatrix.Product, "spec.setup.actions[].once")
 	ws := runs("workspace")
 	ws.Once = policy.OnceWorkspace
 	w := newWorld(t, runs("machine"), ws)
