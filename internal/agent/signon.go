@@ -64,8 +64,15 @@ func arrangeSignOn(ctx context.Context, g guest) error {
 	m.mu.Lock()
 	if m.signedOn.vm == g.vm {
 		m.signedOn.account, m.signedOn.serial = result.Account, w.serial
+		if result.Away {
+			m.signedOn.serial = 0 // not done yet
+		}
 	}
 	m.mu.Unlock()
+	if result.Away {
+		m.tellSignOn(g.vm, result.Problem)
+		return fmt.Errorf("sign the user on: %s: %w", cut(result.Problem, maxDetailText), dormer.ErrUnavailable) // it is tried again
+	}
 	detail := "as " + cut(result.Account, maxGuestText)
 	switch {
 	case !known:

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (g *Guest) signOn(ctx context.Context, r guestwire.SignOnRequest) (guestwir
 		if !changed && before.principal == now.principal && hasTicket(ctx, who) {
 			result.Ticket = true
 		} else if err := g.takeTicket(ctx, who, now.principal, r); err != nil {
-			result.Problem = err.Error()
+			result.Problem, result.Away = err.Error(), errors.Is(err, dormer.ErrUnavailable)
 			g.cfg.Log.Warn("user gets no ticket", slog.String("user", who.name), slog.Any("error", err))
 		} else {
 			result.Ticket = true
@@ -155,10 +156,24 @@ func (g *Guest) takeTicket(ctx context.Context, who account, principal string, r
 	}
 	cache := "FILE:" + ticketFile(who.uid)
 	kinit := tool{who: &who, args: []string{"kinit", "-c", cache, "-r", ticketLife, principal}, env: []string{"KRB5CCNAME=" + cache}, stdin: []byte(r.Password + "\n")}
-	if _, err := kinit.run(ctx); err != nil {
+	if out, err := kinit.run(ctx); err != nil {
+		if unreachable(out) {
+			err = errors.Join(err, dormer.ErrUnavailable)
+		}
 		return fmt.Errorf("ticket for %s: %w", principal, err)
 	}
 	return nil
+}
+
+// unreachable reports whether kinit, which tells by its words alone, found nobody
+// to ask.
+func unreachable(said []byte) bool {
+	for _, words := range []string{"Cannot contact any KDC", "Cannot find KDC", "Cannot resolve", "Resource temporarily unavailable"} {
+		if bytes.Contains(said, []byte(words)) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasTicket says whether the user's ticket is still good.

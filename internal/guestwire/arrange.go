@@ -66,6 +66,9 @@ type SignOnResult struct {
 	Ticket bool `json:"ticket,omitempty"`
 	// Problem says why there is no ticket although there is a realm.
 	Problem string `json:"problem,omitempty"`
+	// Away says that the reason is a domain that could not be reached: it is worth
+	// trying again, and no wrong password that would lock an account.
+	Away bool `json:"away,omitempty"`
 }
 
 // DrivesRequest maps network drives, and unmaps those that are mapped and not
