@@ -234,6 +234,24 @@ func TestGuestSignOnWithoutPassword(t *testing.T) {
 	d.mustTell(event.GuestSignedOn, 1)
 }
 
+// TestGuestSignOnAway: who gets no ticket because the domain is away has an
+// account, and is signed on again when the domain is back.
+func TestGuestSignOnAway(t *testing.T) {
+	d := aWorkspace(t, "machine: {signOn: user}", "")
+	d.host.SetAsk(func(_ context.Context, _ hypervisor.Spec, method guestwire.Method, _ []byte) (any, error, bool) {
+		return guestwire.SignOnResult{Account: "anne", Problem: "no domain controller answers", Away: true}, nil, method == guestwire.MethodSignOn
+	})
+	d.startUp()
+	d.mustTell(event.GuestSignOnFailed, 1)
+	if account, err := d.machine().account(); err != nil || account != "anne" {
+		t.Errorf("the account is %q, %v", account, err)
+	}
+	d.host.SetAsk(nil)
+	d.machine().rearrange()
+	d.eventually("she is signed on", func() bool { return d.guest().SignedOn != nil })
+	d.mustTell(event.GuestSignedOn, 1)
+}
+
 // TestGuestRefusesSignOn: the reason is told once, and the workspace goes on.
 func TestGuestRefusesSignOn(t *testing.T) {
 	d := aWorkspace(t, "machine: {signOn: user}", "")
