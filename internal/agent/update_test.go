@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -184,17 +183,17 @@ func TestOldVersionsAreCollected(t *testing.T) {
 		d.startOver()
 	}
 	d.await("one is kept", func(w agentapi.Workspace) bool { return w.Earlier == "office/2" })
-	_, all := d.agent.all()
-	if err := d.agent.collect(t.Context(), all); err != nil {
-		t.Fatal(err)
-	}
-	var have []dormer.ImageID
-	for _, id := range []dormer.ImageID{imageOne, imageTwo, imageThree} {
-		if d.images.Has(id) {
-			have = append(have, id)
+	// What is not wholly looked at yet keeps everything, so it may need another go.
+	d.eventually("the version before them is collected, these are kept", func() bool {
+		_, all := d.agent.all()
+		if err := d.agent.collect(t.Context(), all); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if !slices.Equal(have, []dormer.ImageID{imageTwo, imageThree}) {
-		t.Errorf("kept are %v", have)
+		return !d.images.Has(imageOne)
+	})
+	for _, id := range []dormer.ImageID{imageTwo, imageThree} {
+		if !d.images.Has(id) {
+			t.Errorf("%s was collected", id)
+		}
 	}
 }
