@@ -16,6 +16,17 @@ CREATE TABLE accounts (
 	created INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE alert_rules (
+	-- Rules of alerts that operators wrote, or changed of those that come with
+	-- the program.
+	name TEXT COLLATE BINARY NOT NULL,
+	name_folded TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	-- JSON of alert.Rule.
+	rule TEXT COLLATE BINARY NOT NULL,
+	changed_by TEXT COLLATE BINARY NOT NULL,
+	changed INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE api_tokens (
 	-- What lets programs use the API; of the secret only the SHA-256.
 	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
@@ -47,6 +58,8 @@ CREATE TABLE audit (
 	remote TEXT COLLATE BINARY NOT NULL
 ) STRICT;
 
+CREATE INDEX audit_by_time ON audit (time, id);
+
 CREATE TABLE clients (
 	-- Enrolled clients.
 	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
@@ -62,7 +75,7 @@ CREATE TABLE clients (
 	enrolled INTEGER NOT NULL,
 	revoked INTEGER,
 	last_seen INTEGER
-, copied_at INTEGER, copied_detail TEXT COLLATE BINARY NOT NULL DEFAULT '') STRICT;
+, copied_at INTEGER, copied_detail TEXT COLLATE BINARY NOT NULL DEFAULT '', clock_ahead INTEGER) STRICT;
 
 CREATE INDEX clients_by_host ON clients (host_name, id);
 
@@ -244,6 +257,17 @@ CREATE TABLE revisions (
 	-- Canonical JSON.
 	document BLOB NOT NULL,
 	PRIMARY KEY (workspace, number)
+) STRICT;
+
+CREATE TABLE saved_reports (
+	-- Reports that operators gave a name.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	name TEXT COLLATE BINARY NOT NULL,
+	name_folded TEXT COLLATE BINARY NOT NULL UNIQUE,
+	-- JSON of report.Definition.
+	definition TEXT COLLATE BINARY NOT NULL,
+	changed_by TEXT COLLATE BINARY NOT NULL,
+	changed INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE schema_version (
