@@ -32,4 +32,6 @@ type Event struct {
 	ClientVersion  string    `json:"client_version,omitempty"`
 	PolicyRevision Revision  `json:"policy_revision,omitempty"`
 	Image          string    `json:"image,omitempty"` // NAME/NUMBER
+	// Count is how many events like it this one stands for; 0 and 1 are one.
+	Count int `json:"count,omitempty"`
 }

@@ -74,9 +74,9 @@ type Sessions interface {
 
 // Events takes what clients report: event.Ingester.
 type Events interface {
-	// Submit returns the journal's watermark once the batch is durable;
+	// Submit returns the journal's watermarks once the batch is durable;
 	// ErrUnavailable (*event.BusyError) when there is no room for it now.
-	Submit(ctx context.Context, b event.Batch) (uint64, error)
+	Submit(ctx context.Context, b event.Batch) (event.Marks, error)
 }
 
 // Objects serves image objects: imagerepo.Repository.

@@ -138,12 +138,14 @@ func (a *API) reportDeletions(ctx context.Context, list []lease.Deletion, from s
 }
 
 // take stores the events of a poll and puts the watermarks into the answer.
-// Nothing is replicated here, so that what is received is safe.
 func (a *API) take(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, out *wire.PollAnswer) (busy time.Duration, err error) {
-	mark, err := a.cfg.Events.Submit(ctx, event.Batch{Instance: a.cfg.Instance, Client: client, Journal: q.Journal, Events: q.Events})
+	marks, err := a.cfg.Events.Submit(ctx, event.Batch{
+		Instance: a.cfg.Instance, Client: client, Journal: q.Journal, Events: q.Events, Host: q.Host.Name, ClientVersion: q.AgentVersion,
+	})
 	switch {
 	case err == nil:
-		out.Journal, out.ReceivedThrough, out.SafeThrough = q.Journal, mark, mark
+		out.Journal, out.ReceivedThrough, out.SafeThrough = q.Journal, marks.Received, marks.Safe
+		out.RefusedEvents = marks.Refused
 		return 0, nil
 	case errors.Is(err, dormer.ErrInvalid):
 		return 0, err // no correct agent sends it

@@ -110,12 +110,12 @@ type eventsOf struct {
 	err error
 }
 
-func (e *eventsOf) Submit(ctx context.Context, b event.Batch) (uint64, error) {
+func (e *eventsOf) Submit(ctx context.Context, b event.Batch) (event.Marks, error) {
 	e.mu.Lock()
 	err := e.err
 	e.mu.Unlock()
 	if err != nil {
-		return 0, err
+		return event.Marks{}, err
 	}
 	return e.Events.Submit(ctx, b)
 }
@@ -252,7 +252,7 @@ func (s *server) start() {
 		Instance: s.instance, Epoch: s.epoch, Signer: s.key, Escrow: s.escrow, RepositoryKeys: map[string][]byte{repositoryKey: bytes.Repeat([]byte{7}, 32)},
 		Machines: state, Orders: state, Deletions: state, Interval: time.Minute, Now: s.clock.Now, Random: rand.Reader,
 	}))(t)
-	ingester := event.NewIngester(events, s.clock.Now, logger, event.IngestLimits{})
+	ingester := event.NewIngester(events, event.IngestConfig{Now: s.clock.Now, Logger: logger})
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

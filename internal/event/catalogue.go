@@ -13,7 +13,7 @@ import (
 type Code int
 
 // The codes, by hundreds: agent, sign-in, policy and leases, images,
-// workspaces, guests, orders.
+// workspaces, guests, orders, the server itself.
 const (
 	AgentStarted       Code = 100
 	AgentStopped       Code = 101
@@ -94,6 +94,25 @@ const (
 	OrderRun           Code = 700
 	OrderRefused       Code = 701
 	OrderFailed        Code = 702
+	ServerStarted      Code = 800
+	ServerStopped      Code = 801
+	ServerPromoted     Code = 802
+	ServerSuperseded   Code = 803
+	BackupMade         Code = 810
+	BackupFailed       Code = 811
+	ServerRestored     Code = 812
+	StandbyBehind      Code = 820
+	StandbyInStep      Code = 821
+	ReplicaUnreachable Code = 822
+	EventsAway         Code = 830
+	EventsBack         Code = 831
+	ForwardFails       Code = 840
+	ForwardWorks       Code = 841
+	ForwardLeftOut     Code = 842
+	EventsCondensed    Code = 850
+	EventRefused       Code = 851
+	ClientClockWrong   Code = 852
+	EventsRemoved      Code = 860
 )
 
 // Kind describes the events of one code.
@@ -118,6 +137,7 @@ const (
 	CategoryWorkspace = "workspace"
 	CategoryGuest     = "guest"
 	CategoryOrder     = "order"
+	CategoryServer    = "server"
 )
 
 // catalogue lists all kinds in the order of their codes.
@@ -207,6 +227,26 @@ var catalogue = []Kind{
 	{OrderRun, dormer.Information, CategoryOrder, "An order was carried out", "The client did what an operator ordered.", ""},
 	{OrderRefused, dormer.Error, CategoryOrder, "An order was refused", "The order was changed on its way, or is for another client, instance or epoch.", "Find out who sent it: this does not happen by itself."},
 	{OrderFailed, dormer.Error, CategoryOrder, "An order could not be carried out", "The client tries again with the next poll.", "Look at the reason."},
+
+	{ServerStarted, dormer.Information, CategoryServer, "The server started", "It serves clients and operators.", ""},
+	{ServerStopped, dormer.Information, CategoryServer, "The server stopped", "It was stopped in an orderly way. Clients go on within their leases and keep their events.", ""},
+	{ServerPromoted, dormer.Warning, CategoryServer, "The server was promoted", "It has taken another's place and raised the epoch; clients refuse the other from now on.", "See that the other server stays off, and set up a new standby."},
+	{ServerSuperseded, dormer.Error, CategoryServer, "The server was superseded", "Another server of the instance was promoted. This one answers clients no more.", "Shut it down; make it a standby if you still need it."},
+	{BackupMade, dormer.Information, CategoryServer, "A backup was made", "The backup was written and verified.", ""},
+	{BackupFailed, dormer.Error, CategoryServer, "A backup failed", "Nothing usable was written.", "Look at the reason, and make the backup again."},
+	{ServerRestored, dormer.Warning, CategoryServer, "The instance was restored from a backup", "What happened after the backup is gone from the server; clients bring again the events that they still hold.", "Look over what was changed since the backup."},
+	{StandbyBehind, dormer.Warning, CategoryServer, "The standby is behind", "What was changed last would be lost if this server were lost now.", "Look at the network and at the room on the target."},
+	{StandbyInStep, dormer.Information, CategoryServer, "The standby is in step again", "It has all that this server has.", ""},
+	{ReplicaUnreachable, dormer.Error, CategoryServer, "The target of the standby cannot be reached", "Clients keep their events until they are safe there. The server goes on.", "Look at the reason: the network, or the credentials for the target."},
+	{EventsAway, dormer.Error, CategoryServer, "The events database does not take events", "Clients keep their events and bring them later.", "Look at the reason: the database is down, full, read-only or too slow."},
+	{EventsBack, dormer.Information, CategoryServer, "The events database takes events again", "Clients bring what they kept.", ""},
+	{ForwardFails, dormer.Warning, CategoryServer, "Events cannot be forwarded", "The receiver does not take them. They wait and are sent again.", "Look at the reason, and at the receiver."},
+	{ForwardWorks, dormer.Information, CategoryServer, "Events are forwarded again", "The receiver takes them again.", ""},
+	{ForwardLeftOut, dormer.Error, CategoryServer, "Events were not forwarded", "The receiver was away for so long that the oldest were left out. They are in the database and in the reports.", "Find out why the receiver was away; read the events that it lacks in the reports."},
+	{EventsCondensed, dormer.Warning, CategoryServer, "A client sends too many events", "Events of the same kind were stored as one with a count. None is lost from the count. Said once an hour for each client.", "Look at the client's error log: something there happens over and over."},
+	{EventRefused, dormer.Warning, CategoryServer, "An event of a client was refused", "It was not an event, or broke a limit. The description names the field; those around it were taken.", "Update the agent. If it happens again, look at the client's disk and at what is between client and server."},
+	{ClientClockWrong, dormer.Warning, CategoryServer, "A client's clock is wrong", "It is more than five minutes off the server's. The times that its events show are off by as much; limits go by the server's time.", "Let the computer take its time from the network."},
+	{EventsRemoved, dormer.Information, CategoryServer, "Old events were removed", "They were older than the configuration keeps.", ""},
 }
 
 // Catalogue returns all kinds of events in the order of their codes.
@@ -243,7 +283,7 @@ func New(code Code, at time.Time, detail string) dormer.Event {
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Events\n\n")
-	b.WriteString("What clients report, by code. This page is made from the catalogue in `internal/event` by `go test ./internal/event -update`.\n")
+	b.WriteString("What clients and the server report, by code. This page is made from the catalogue in `internal/event` by `go test ./internal/event -update`.\n")
 	category := ""
 	for _, k := range catalogue {
 		if k.Category != category {

@@ -72,6 +72,58 @@ func (l IngestLimits) withDefaults() IngestLimits {
 	return l
 }
 
+// IngestConfig says what an Ingester works with. Now and Logger are needed.
+type IngestConfig struct {
+	Now    func() time.Time
+	Logger *slog.Logger
+	Limits IngestLimits
+	// Replicate returns nil once everything that was committed before the call
+	// is on another disk too. Events are safe from then on. Nil: what is received
+	// is safe. It is called by one goroutine at a time.
+	Replicate func(context.Context) error
+	// Stored is called after each commit with what was stored. It must not
+	// block, nor change the batches. It may be nil.
+	Stored func([]Batch)
+	// Tell is told what the server itself should report among the events. It
+	// must not block for long, and may be nil.
+	Tell func(code Code, detail string)
+}
+
+// Marks is how far the server has a client's journal.
+type Marks struct {
+	// Received is durable on the server, Safe on a replica as well. Without
+	// replication they are the same.
+	Received, Safe uint64
+	// Refused are the events of the batch that could not be taken. Received
+	// passes over them.
+	Refused []wire.RefusedEvent
+}
+
+// Stats are counts since an Ingester was made.
+type Stats struct {
+	// Events were stored, in Batches, by Commits. A condensed event counts as
+	// the row that it is.
+	Events, Batches, Commits int64
+	// Repeats were stored before, Refused were no events, Condensed went into
+	// the count of another one.
+	Repeats, Refused, Condensed int64
+	// Busy batches were turned away for want of room, or because they were not
+	// stored in time.
+	Busy int64
+	// Queued is how many events wait now, QueueLimit how many may.
+	Queued, QueueLimit int
+	// LastCommit is when the last commit succeeded and LastDuration how long it
+	// took, LastError when one failed last; zero: never.
+	LastCommit   time.Time
+	LastDuration time.Duration
+	LastError    time.Time
+	// Away says that the last commit failed, with Problem.
+	Away    bool
+	Problem string
+	// Unsafe is how many journals have events that are not replicated yet.
+	Unsafe int
+}
+
 // BusyError is an ErrUnavailable that says when to come back.
 type BusyError struct {
 	RetryAfter time.Duration
@@ -110,10 +162,10 @@ type waiting struct {
 
 // NewIngester returns an ingester that stores in store. Nothing is stored
 // before Run is called.
-func NewIngester(store Store, now func() time.Time, log *slog.Logger, limits IngestLimits) *Ingester {
-	limits = limits.withDefaults()
+func NewIngester(store Store, c IngestConfig) *Ingester {
+	limits := c.Limits.withDefaults()
 	return &Ingester{
-		store: store, now: now, log: log, limits: limits,
+		store: store, now: c.Now, log: c.Logger, limits: limits,
 		wake:  make(chan struct{}, 1),
 		known: recentMarks{limit: limits.KnownJournals},
 	}
@@ -127,7 +179,15 @@ func NewIngester(store Store, now func() time.Time, log *slog.Logger, limits Ing
 // the events may be stored all the same: sending them again is harmless.
 //
 // A batch without events is answered from memory where that is possible.
-func (g *Ingester) Submit(ctx context.Context, b Batch) (uint64, error) {
+func (g *Ingester) Submit(ctx context.Context, b Batch) (Marks, error) {
+	mark, err := g.submit(ctx, b)
+	return Marks{Received: mark, Safe: mark}, err
+}
+
+// Stats returns what was counted so far.
+func (g *Ingester) Stats() Stats { return Stats{QueueLimit: g.limits.QueueEvents} }
+
+func (g *Ingester) submit(ctx context.Context, b Batch) (uint64, error) {
 	if err := checkBatch(b); err != nil {
 		return 0, err
 	}

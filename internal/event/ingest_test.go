@@ -84,7 +84,7 @@ func batchOf(c int, sequences ...uint64) event.Batch {
 func ingesting(t *testing.T, s *memStore, limits event.IngestLimits, f func(t *testing.T, g *event.Ingester)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		g := event.NewIngester(s, time.Now, slog.New(slog.DiscardHandler), limits)
+		g := event.NewIngester(s, event.IngestConfig{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Limits: limits})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- g.Run(ctx) }()
@@ -106,8 +106,8 @@ func TestGroupCommit(t *testing.T) {
 		for c := range 200 {
 			wg.Go(func() {
 				mark, err := g.Submit(t.Context(), batchOf(c, 1, 2, 7))
-				if err != nil || mark != 7 {
-					t.Errorf("client %d: watermark %d, %v; want 7", c, mark, err)
+				if err != nil || mark.Received != 7 {
+					t.Errorf("client %d: watermarks %v, %v; want 7", c, mark, err)
 				}
 			})
 		}
@@ -218,7 +218,7 @@ func TestQueueFull(t *testing.T) {
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &memStore{took: time.Second}
-		g := event.NewIngester(s, time.Now, slog.New(slog.DiscardHandler), event.IngestLimits{CommitEvents: 3})
+		g := event.NewIngester(s, event.IngestConfig{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Limits: event.IngestLimits{CommitEvents: 3}})
 		ctx, cancel := context.WithCancel(t.Context())
 		results := make(chan error, 10)
 		for c := range 10 {
@@ -264,8 +264,8 @@ func TestEmptyBatch(t *testing.T) {
 	s := &memStore{marks: map[dormer.ClientID]uint64{"c1": 5}}
 	ingesting(t, s, event.IngestLimits{}, func(t *testing.T, g *event.Ingester) {
 		for range 3 {
-			if mark, err := g.Submit(t.Context(), batchOf(1)); err != nil || mark != 5 {
-				t.Errorf("watermark %d, %v; want 5", mark, err)
+			if mark, err := g.Submit(t.Context(), batchOf(1)); err != nil || mark.Received != 5 {
+				t.Errorf("watermarks %v, %v; want 5", mark, err)
 			}
 		}
 		if s.reads != 1 {
@@ -274,11 +274,11 @@ func TestEmptyBatch(t *testing.T) {
 		if _, err := g.Submit(t.Context(), batchOf(1, 6)); err != nil {
 			t.Error(err)
 		}
-		if mark, err := g.Submit(t.Context(), batchOf(1)); err != nil || mark != 6 || s.reads != 1 {
-			t.Errorf("watermark %d, %v after %d reads; want 6 from memory", mark, err, s.reads)
+		if mark, err := g.Submit(t.Context(), batchOf(1)); err != nil || mark.Received != 6 || s.reads != 1 {
+			t.Errorf("watermarks %v, %v after %d reads; want 6 from memory", mark, err, s.reads)
 		}
-		if mark, err := g.Submit(t.Context(), event.Batch{Instance: "i", Client: "c1"}); err != nil || mark != 0 {
-			t.Errorf("without a journal: %d, %v; want 0", mark, err)
+		if mark, err := g.Submit(t.Context(), event.Batch{Instance: "i", Client: "c1"}); err != nil || mark.Received != 0 {
+			t.Errorf("without a journal: %v, %v; want 0", mark, err)
 		}
 	})
 }

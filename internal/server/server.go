@@ -285,7 +285,9 @@ func (s *Server) makeServices(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load machines: %w", err)
 	}
-	s.ingester = event.NewIngester(s.events, s.deps.Now, s.deps.Logger, event.IngestLimits{QueueEvents: s.cfg.Events.Queue})
+	s.ingester = event.NewIngester(s.events, event.IngestConfig{
+		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue},
+	})
 	names := &imageNames{images: s.images, now: s.deps.Now, logger: s.deps.Logger}
 	s.reports = report.New(report.Config{
 		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}, Events: s.events, ImageName: names.name,

@@ -19,7 +19,7 @@ func TestJourneyOfEvents(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			s := openEvents(t, e.dsn(t))
-			g := event.NewIngester(s, time.Now, slog.New(slog.DiscardHandler), event.IngestLimits{})
+			g := event.NewIngester(s, event.IngestConfig{Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 			ctx, cancel := context.WithCancel(t.Context())
 			stopped := make(chan error, 1)
 			go func() { stopped <- g.Run(ctx) }()
@@ -70,7 +70,7 @@ func client(ctx context.Context, g *event.Ingester, id dormer.ClientID, dir stri
 		if err != nil || lost {
 			return err
 		}
-		return j.Trim(journal, received)
+		return j.Trim(journal, received.Safe)
 	}
 	for round := range rounds {
 		for i := range each {

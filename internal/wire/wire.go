@@ -6,6 +6,8 @@
 // serves the current and the previous one. History:
 //
 //	1  2026-11-22  first version
+//	1  2026-11-22  before its first release: the client's clock in polls, refused events in answers, Count in
+//	               events. Agents and servers from before leave them out.
 package wire
 
 import (
@@ -175,6 +177,9 @@ type PollRequest struct {
 	Journal   dormer.JournalID `json:"journal,omitempty"`
 	Events    []NumberedEvent  `json:"events,omitempty"`
 	OrdersRun []OrderResult    `json:"orders_run,omitempty"`
+	// Clock is the client's wall clock when it sent the request, for the server
+	// to see how wrong it is; nothing else is decided by it.
+	Clock time.Time `json:"clock,omitzero"`
 	// WaitSeconds is reserved for answering late; servers ignore it.
 	WaitSeconds int `json:"wait_seconds,omitempty"`
 }
@@ -207,6 +212,16 @@ type MachineState struct {
 type NumberedEvent struct {
 	Sequence uint64       `json:"seq"`
 	Event    dormer.Event `json:"event"`
+}
+
+// RefusedEvent is an event that the server could not take. Its place in the
+// journal counts as received: sending it again changes nothing.
+type RefusedEvent struct {
+	Sequence uint64 `json:"seq"`
+	// Field is the path in the event that is wrong, empty for the event as a
+	// whole. Neither text repeats a value.
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
 }
 
 // OrderResult reports an order that was carried out, or why it was not.
@@ -251,10 +266,13 @@ type PollAnswer struct {
 	// Keys is there when the client's are not current.
 	Keys *SealedKeys `json:"keys,omitempty"`
 	// ReceivedThrough and SafeThrough are watermarks of the request's journal:
-	// the client trims at SafeThrough.
+	// what is received is durable on the server, what is safe survives the loss of
+	// the server as well. The client trims at SafeThrough.
 	Journal         dormer.JournalID `json:"journal,omitempty"`
 	ReceivedThrough uint64           `json:"received_through,omitempty"`
 	SafeThrough     uint64           `json:"safe_through,omitempty"`
+	// RefusedEvents are those of the request that could not be taken.
+	RefusedEvents []RefusedEvent `json:"refused_events,omitempty"`
 }
 
 // Domain says how the domain behind a directory is called.
