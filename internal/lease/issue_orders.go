@@ -338,11 +338,16 @@ func (i *Issuer) Report(client dormer.ClientID, states []wire.MachineState) {
 		if m == nil {
 			continue
 		}
-		if d := digest(s); d != m.lastState || now.Sub(m.lastTime) >= reportAgain {
-			m.lastState, m.lastTime = d, now
+		budget := m.OfflineBudget
+		if m.terms != nil {
+			budget = i.budget(m.terms)
+		}
+		changed := !equalPtr(budget, m.OfflineBudget, func(a, b int64) bool { return a == b })
+		if d := digest(s); changed || d != m.lastState || now.Sub(m.lastTime) >= reportAgain {
+			m.lastState, m.lastTime, m.OfflineBudget = d, now, budget
 			i.reportsMu.Lock()
 			i.reports[m.ID] = Report{
-				Machine: m.ID, State: s.State, Detail: s.Detail, Image: s.Image, Guest: s.Guest, Time: now,
+				Machine: m.ID, State: s.State, Detail: s.Detail, Image: s.Image, Guest: s.Guest, OfflineBudget: budget, Time: now,
 				Follows: Follows{Revision: s.PolicyRevision, Locked: s.Locked, AtNextStart: s.AtNextStart, NotEnforced: s.NotEnforced},
 			}
 			i.reportsMu.Unlock()

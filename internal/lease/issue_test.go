@@ -147,3 +147,40 @@ func TestLimitIsNoLessThanNone(t *testing.T) {
 		t.Errorf("unrestricted gives %d seconds", *got)
 	}
 }
+
+// TestReportedLimit: how long a machine may run without the server is reported
+// with its state: as what is out says, or, after a restart that made the server
+// forget that, as it was.
+func TestReportedLimit(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	kept := int64(60)
+	m := &machineRecord{Machine: Machine{ID: "m", Client: "c", OfflineBudget: &kept}}
+	i := &Issuer{
+		cfg:     IssuerConfig{Interval: time.Minute, Now: func() time.Time { return now }},
+		clients: map[dormer.ClientID]*clientRecord{"c": {machines: []*machineRecord{m}}}, reports: map[dormer.MachineID]Report{},
+	}
+	say := func() (Report, bool) {
+		clear(i.reports)
+		i.Report("c", []wire.MachineState{{Machine: "m", State: "running"}})
+		r, ok := i.reports["m"]
+		return r, ok
+	}
+	if r, ok := say(); !ok || r.OfflineBudget == nil || *r.OfflineBudget != kept {
+		t.Errorf("without a lease that is known: %+v", r)
+	}
+	if r, ok := say(); ok {
+		t.Errorf("a repeat says %+v", r)
+	}
+	limit := 8 * time.Hour
+	m.terms = &Entitlement{Offline: &limit}
+	if r, _ := say(); r.OfflineBudget == nil || *r.OfflineBudget != 8*3600 {
+		t.Errorf("with a lease: %+v", r)
+	}
+	if r, ok := say(); ok {
+		t.Errorf("a repeat says %+v", r)
+	}
+	m.terms = &Entitlement{}
+	if r, ok := say(); !ok || r.OfflineBudget != nil {
+		t.Errorf("without a limit: %+v", r)
+	}
+}

@@ -26,6 +26,9 @@ type Machine struct {
 	Guest    string
 	Follows  Follows
 	Reported *time.Time
+	// OfflineBudget is how many seconds it may run without its lease being
+	// renewed, by the lease that is out; nil: no limit, or not known.
+	OfflineBudget *int64
 }
 
 // Follows is how a machine follows its policy.
@@ -51,7 +54,9 @@ type Report struct {
 	Image   dormer.ImageID
 	Guest   string
 	Follows Follows
-	Time    time.Time
+	// OfflineBudget is that of the lease that is out, in seconds.
+	OfflineBudget *int64
+	Time          time.Time
 }
 
 // PendingOrder is an order that its client has not yet reported as run.

@@ -176,7 +176,7 @@ CREATE TABLE machines (
 	image TEXT COLLATE BINARY NOT NULL,
 	guest TEXT COLLATE BINARY NOT NULL,
 	reported INTEGER,
-	state_since INTEGER, policy_revision INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0, at_next_start TEXT COLLATE BINARY NOT NULL DEFAULT '[]', not_enforced TEXT COLLATE BINARY NOT NULL DEFAULT '[]',
+	state_since INTEGER, policy_revision INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0, at_next_start TEXT COLLATE BINARY NOT NULL DEFAULT '[]', not_enforced TEXT COLLATE BINARY NOT NULL DEFAULT '[]', offline_budget INTEGER,
 	UNIQUE (client, user_id, workspace)
 ) STRICT;
 

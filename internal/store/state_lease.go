@@ -13,23 +13,27 @@ import (
 )
 
 const machineColumns = `id, client, user_directory, user_kind, user_key, user_name, workspace, disk_key, computer_name, created,
-	state, detail, image, guest, reported, policy_revision, locked, at_next_start, not_enforced`
+	state, detail, image, guest, reported, policy_revision, locked, at_next_start, not_enforced, offline_budget`
 
 func scanMachine(s scanner) (lease.Machine, error) {
 	var (
 		m        lease.Machine
 		created  int64
 		reported sql.NullInt64
+		budget   sql.NullInt64
 
 		locked       int64
 		later, never string
 	)
 	err := s.Scan(&m.ID, &m.Client, &m.User.Directory, &m.User.Kind, &m.User.Key, &m.User.Name, &m.Workspace, &m.DiskKey, &m.ComputerName, &created,
-		&m.State, &m.Detail, &m.Image, &m.Guest, &reported, &m.Follows.Revision, &locked, &later, &never)
+		&m.State, &m.Detail, &m.Image, &m.Guest, &reported, &m.Follows.Revision, &locked, &later, &never, &budget)
 	if err != nil {
 		return m, err
 	}
 	m.Created, m.Reported, m.Follows.Locked = moment(created), momentOrNil(reported), locked != 0
+	if budget.Valid {
+		m.OfflineBudget = &budget.Int64
+	}
 	if m.Follows.AtNextStart, err = fields(later); err != nil {
 		return m, err
 	}
@@ -170,7 +174,7 @@ func (s *State) FlushReports(ctx context.Context, reports []lease.Report) error 
 		}
 		rows[i] = []any{
 			clean(string(r.Machine)), clean(r.State), clean(r.Detail), clean(string(r.Image)), clean(r.Guest), micros(r.Time),
-			int64(r.Follows.Revision), bit(r.Follows.Locked), later, never,
+			int64(r.Follows.Revision), bit(r.Follows.Locked), later, never, r.OfflineBudget,
 		}
 	}
 	if len(rows) == 0 {
@@ -180,8 +184,8 @@ func (s *State) FlushReports(ctx context.Context, reports []lease.Report) error 
 		return s.db.bulk(ctx, tx, `UPDATE machines SET
 			state_since = CASE WHEN machines.state = v.column2 AND machines.state_since IS NOT NULL THEN machines.state_since ELSE v.column6 END,
 			state = v.column2, detail = v.column3, image = v.column4, guest = v.column5, reported = v.column6,
-			policy_revision = v.column7, locked = v.column8, at_next_start = v.column9, not_enforced = v.column10 FROM (VALUES `,
-			[]string{"text", "text", "text", "text", "text", "bigint", "bigint", "bigint", "text", "text"},
+			policy_revision = v.column7, locked = v.column8, at_next_start = v.column9, not_enforced = v.column10, offline_budget = v.column11 FROM (VALUES `,
+			[]string{"text", "text", "text", "text", "text", "bigint", "bigint", "bigint", "text", "text", "bigint"},
 			`) AS v WHERE machines.id = v.column1 AND (machines.reported IS NULL OR machines.reported <= v.column6)`, rows, nil)
 	})
 }

@@ -179,9 +179,10 @@ func testMachinesAtOnce(t *testing.T, s State) {
 func testReports(t *testing.T, s State) {
 	ctx := t.Context()
 	a := must[lease.Machine](t)(s.EnsureMachine(ctx, machine(1, "c", 1, "w")))
+	budget := int64(3600)
 	report := func(state string, d time.Duration) lease.Report {
 		return lease.Report{
-			Machine: a.ID, State: state, Detail: "62 %", Image: "sha256:x", Guest: "g\x00", Time: at(d),
+			Machine: a.ID, State: state, Detail: "62 %", Image: "sha256:x", Guest: "g\x00", Time: at(d), OfflineBudget: &budget,
 			Follows: lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\x00", "x"}},
 		}
 	}
@@ -191,6 +192,7 @@ func testReports(t *testing.T, s State) {
 	ok(t, s.FlushReports(ctx, []lease.Report{report("stopped", 0)})) // too late
 	a.State, a.Detail, a.Image, a.Guest, a.Reported = "running", "62 %", "sha256:x", "g\uFFFD", atp(2*time.Minute)
 	a.Follows = lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\uFFFD", "x"}}
+	a.OfflineBudget = &budget
 	equal(t, must[[]lease.Machine](t)(s.Machines(ctx)), []lease.Machine{a})
 	equal(t, must[map[dormer.MachineID]time.Time](t)(s.StatesSince(ctx)), map[dormer.MachineID]time.Time{a.ID: at(time.Minute)})
 	ok(t, s.FlushReports(ctx, []lease.Report{report("ready", time.Hour)}))
