@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/dormer-project/dormer/internal/event"
 )
 
 // Times of the listeners.
@@ -54,6 +56,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "listening for challenges", slog.String("address", challenges.Addr().String()))
 		go func() { failed <- plain.Serve(challenges) }()
 	}
+	s.tell(event.ServerStarted, s.deps.Version)
 	if s.deps.Listening != nil {
 		s.deps.Listening(addresses)
 	}
@@ -73,6 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if e := plain.Close(); e != nil {
 		err = errors.Join(err, e)
 	}
+	s.tellStop(stop)
 	stopBackground()
 	return errors.Join(err, <-backgroundDone)
 }
@@ -133,6 +137,7 @@ const (
 func (s *Server) Background(ctx context.Context) error {
 	tasks := []task{
 		{name: "events", run: s.ingester.Run},
+		{name: "events of the server", run: func(ctx context.Context) error { return s.journal.run(ctx, s.ingester) }},
 		{name: "clients", run: s.clients.Run},
 		every("key set", refreshInterval, s.ring.Refresh),
 		every("sessions", sweepInterval, s.access.Sweep),

@@ -67,6 +67,7 @@ type Server struct {
 	state    *store.State
 	audit    audit.Log // in state
 	events   *store.Events
+	journal  *journal // of the server's own events
 	instance dormer.InstanceID
 	epoch    dormer.Epoch
 
@@ -109,7 +110,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openStores, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeJoins, s.makeClients, s.makeHandler, s.firstStart,
+		s.openData, s.openStores, s.openJournal, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeJoins, s.makeClients, s.makeHandler, s.firstStart,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -286,7 +287,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("load machines: %w", err)
 	}
 	s.ingester = event.NewIngester(s.events, event.IngestConfig{
-		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue},
+		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue}, Tell: s.tell,
 	})
 	names := &imageNames{images: s.images, now: s.deps.Now, logger: s.deps.Logger}
 	s.reports = report.New(report.Config{
@@ -379,6 +380,7 @@ func (s *Server) trustedProxies() []netip.Prefix {
 // taken over. A restart must not bring it back.
 func (s *Server) fence(heard dormer.Epoch) {
 	s.fenced.Store(true)
+	s.tell(event.ServerSuperseded, fmt.Sprintf("it has epoch %d, a client has seen %d", s.epoch, heard))
 	if err := s.data.keepFence(heard); err != nil {
 		s.deps.Logger.LogAttrs(context.Background(), slog.LevelError, "after a restart this server would not know that it was superseded",
 			slog.String("error", err.Error()))
