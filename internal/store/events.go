@@ -1,19 +1,16 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
-	"github.com/dormer-project/dormer/internal/name"
 )
 
 // Events keeps events, of several instances if they share the database. It is
@@ -21,6 +18,7 @@ import (
 type Events struct {
 	db         *engine
 	partitions partitions
+	numbers    *numbers
 }
 
 // What Events is to the domain packages.
@@ -37,7 +35,7 @@ func OpenEvents(ctx context.Context, dsn string, o Options) (*Events, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Events{db: db}, nil
+	return &Events{db: db, numbers: newNumbers()}, nil
 }
 
 // Ping reports whether the database answers.
@@ -46,27 +44,8 @@ func (s *Events) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 // Close closes the database.
 func (s *Events) Close() error { return s.db.Close() }
 
-// journalKey names a journal.
-type journalKey struct {
-	instance dormer.InstanceID
-	client   dormer.ClientID
-	journal  dormer.JournalID
-}
-
-func (k journalKey) compare(o journalKey) int {
-	return cmp.Or(cmp.Compare(k.instance, o.instance), cmp.Compare(k.client, o.client), cmp.Compare(k.journal, o.journal))
-}
-
-// journalRow is what the database knows of a journal.
-type journalRow struct {
-	id        int64
-	watermark uint64
-	changed   bool
-}
-
-func keyOf(b event.Batch) journalKey {
-	return journalKey{instance: b.Instance, client: b.Client, journal: b.Journal}
-}
+// errStale: a row whose number was remembered is not there any more.
+var errStale = errors.New("somebody has removed rows that are used again")
 
 // AppendEvents implements event.Store. ErrInvalid for a sequence over
 // math.MaxInt64.
@@ -82,118 +61,151 @@ func (s *Events) AppendEvents(ctx context.Context, batches []event.Batch) ([]uin
 		}
 	}
 	marks, err := s.appendOnce(ctx, batches)
-	if errors.Is(err, errNoPartition) {
+	if errors.Is(err, errNoPartition) || errors.Is(err, errStale) {
 		// Somebody cleared that day meanwhile: make it again.
 		s.partitions.forget()
+		s.numbers.forget()
 		marks, err = s.appendOnce(ctx, batches)
 	}
 	return marks, err
 }
 
 func (s *Events) appendOnce(ctx context.Context, batches []event.Batch) ([]uint64, error) {
-	if err := s.ensurePartitions(ctx, batches); err != nil {
+	a, err := s.resolve(ctx, batches)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range batches {
+		if j := a.journals[i]; len(b.Events) > 0 {
+			j.next = max(j.next, b.Events[len(b.Events)-1].Sequence)
+		}
+	}
+	if s.db.postgres {
+		if err := s.ensurePartitions(ctx, a); err != nil {
+			return nil, err
+		}
+		err = s.appendPostgres(ctx, a)
+	} else {
+		err = s.appendSQLite(ctx, a)
+	}
+	if err != nil {
 		return nil, err
 	}
 	marks := make([]uint64, len(batches))
-	err := s.db.transact(ctx, "store events", func(tx *sql.Tx) error {
-		journals, err := s.lockJournals(ctx, tx, batches)
-		if err != nil {
-			return err
+	// Within one transaction a client may have sent more than once.
+	reached := make(map[*journalMark]uint64, len(a.marks))
+	for i, b := range batches {
+		j := a.journals[i]
+		mark := max(reached[j], j.watermark)
+		if len(b.Events) > 0 {
+			mark = max(mark, b.Events[len(b.Events)-1].Sequence)
 		}
-		var rows [][]any
-		for i, b := range batches {
-			j := journals[keyOf(b)]
-			for _, e := range b.Events {
-				if e.Sequence <= j.watermark {
-					continue
-				}
-				j.watermark, j.changed = e.Sequence, true
-				rows = append(rows, eventRow(b, j.id, e.Sequence, e.Event))
-			}
-			marks[i] = j.watermark
-		}
-		if err := s.db.bulk(ctx, tx, "INSERT INTO events ("+insertColumns+") VALUES ", insertTypes, "", rows, nil); err != nil {
-			return noPartition(err)
-		}
-		return s.storeWatermarks(ctx, tx, journals)
-	})
-	if err != nil {
-		return nil, err
+		reached[j], marks[i] = mark, mark
 	}
 	return marks, nil
 }
 
-// lockJournals finds or makes the rows of the journals and keeps other
-// transactions from changing them, in the order of their keys so that two
-// never wait for each other.
-func (s *Events) lockJournals(ctx context.Context, tx *sql.Tx, batches []event.Batch) (map[journalKey]*journalRow, error) {
-	journals := make(map[journalKey]*journalRow, len(batches))
-	for _, b := range batches {
-		journals[keyOf(b)] = nil
+// ids returns the numbers of the journals in ascending order, in which all
+// lock them, so that two never wait for each other.
+func (a *appended) ids() []int64 {
+	list := make([]int64, 0, len(a.marks))
+	for id := range a.marks {
+		list = append(list, id)
 	}
-	var rows [][]any
-	for _, k := range slices.SortedFunc(maps.Keys(journals), journalKey.compare) {
-		rows = append(rows, []any{string(k.instance), string(k.client), string(k.journal), int64(0)})
-	}
-	// The update changes nothing: it locks the row and makes RETURNING see it.
-	err := s.db.bulk(ctx, tx, "INSERT INTO journals (instance, client, journal, watermark) VALUES ", make([]string, 4),
-		` ON CONFLICT (instance, client, journal) DO UPDATE SET watermark = journals.watermark
-		RETURNING instance, client, journal, id, watermark`, rows, func(r scanner) error {
-			var (
-				k journalKey
-				j journalRow
-			)
-			if err := r.Scan(&k.instance, &k.client, &k.journal, &j.id, &j.watermark); err != nil {
-				return err
+	slices.Sort(list)
+	return list
+}
+
+// rows calls row with every event that is not stored yet. The journals'
+// watermarks are known.
+func (a *appended) rows(row func(b *event.Batch, j *journalMark, context int64, sequence uint64, e *dormer.Event) error) error {
+	reached := make(map[*journalMark]uint64, len(a.marks))
+	n := 0
+	for i := range a.batches {
+		b, j := &a.batches[i], a.journals[i]
+		mark := max(reached[j], j.watermark)
+		for k := range b.Events {
+			e := &b.Events[k]
+			if e.Sequence > mark {
+				mark = e.Sequence
+				if err := row(b, j, a.contexts[n], e.Sequence, &e.Event); err != nil {
+					return err
+				}
 			}
-			journals[k] = &j
-			return nil
-		})
-	if err != nil {
-		return nil, err
-	}
-	for k, j := range journals {
-		if j == nil {
-			return nil, fmt.Errorf("journal %q of client %q: %w", k.journal, k.client, dormer.ErrInvalid)
+			n++
 		}
-	}
-	return journals, nil
-}
-
-// storeWatermarks stores those that changed.
-func (s *Events) storeWatermarks(ctx context.Context, tx *sql.Tx, journals map[journalKey]*journalRow) error {
-	var rows [][]any
-	for _, j := range journals {
-		if j.changed {
-			rows = append(rows, []any{j.id, int64(j.watermark)})
-		}
-	}
-	return s.db.bulk(ctx, tx, "UPDATE journals SET watermark = v.column2 FROM (VALUES ", []string{"bigint", "bigint"},
-		") AS v WHERE journals.id = v.column1", rows, nil)
-}
-
-const insertColumns = `instance, journal, sequence, received, time, code, severity, category, description,
-	host, host_folded, user_name, user_folded, workspace, workspace_name, guest, client_version, policy_revision, image`
-
-// insertTypes has no casts: the columns tell the types.
-var insertTypes = make([]string, 19)
-
-func eventRow(b event.Batch, journal int64, sequence uint64, e dormer.Event) []any {
-	host, user := clean(e.Host), clean(e.User)
-	return []any{
-		string(b.Instance), journal, int64(sequence), micros(b.Received), micros(e.Time), int64(e.Code), rank(e.Severity),
-		clean(e.Category), clean(e.Description), host, folded(host), user, folded(user), clean(string(e.Workspace)),
-		clean(e.WorkspaceName), clean(e.Guest), clean(e.ClientVersion), int64(e.PolicyRevision), clean(e.Image),
-	}
-}
-
-// folded returns the folded form of s, nil where it is the same.
-func folded(s string) any {
-	if f := name.Fold(s); f != s {
-		return f
+		reached[j] = mark
 	}
 	return nil
 }
+
+// appendSQLite stores a in one transaction.
+func (s *Events) appendSQLite(ctx context.Context, a *appended) error {
+	return s.db.transact(ctx, "store events", func(tx *sql.Tx) error {
+		if err := readWatermarks(ctx, tx, a); err != nil {
+			return err
+		}
+		insert, err := tx.PrepareContext(ctx, "INSERT INTO events ("+insertColumns+") VALUES "+tuples(make([]string, insertWidth), 1, 1))
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		err = a.rows(func(b *event.Batch, j *journalMark, context int64, sequence uint64, e *dormer.Event) error {
+			_, err := insert.ExecContext(ctx, eventRow(b, j, context, sequence, e)...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		mark, err := tx.PrepareContext(ctx, "UPDATE journals SET watermark = $1, used = $2 WHERE id = $3 AND watermark < $1")
+		if err != nil {
+			return err
+		}
+		defer mark.Close()
+		for _, id := range a.ids() {
+			if j := a.marks[id]; j.next > j.watermark {
+				if _, err := mark.ExecContext(ctx, int64(j.next), j.day, id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// readWatermarks reads those of the journals. errStale if one is gone.
+func readWatermarks(ctx context.Context, tx *sql.Tx, a *appended) error {
+	read, err := tx.PrepareContext(ctx, "SELECT watermark FROM journals WHERE id = $1")
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	for id, j := range a.marks {
+		switch err := read.QueryRowContext(ctx, id).Scan(&j.watermark); {
+		case errors.Is(err, sql.ErrNoRows):
+			return fmt.Errorf("journal %d: %w", id, errStale)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// insertColumns are those of a stored event but its identity.
+const (
+	insertColumns = `received, time, instance, context, journal, sequence, code, count, severity, category, description`
+	insertWidth   = 11
+)
+
+func eventRow(b *event.Batch, j *journalMark, context int64, sequence uint64, e *dormer.Event) []any {
+	return []any{
+		micros(b.Received), micros(e.Time), j.instance, context, j.id, int64(sequence), int64(e.Code), countOf(e), rank(e.Severity),
+		clean(e.Category), clean(e.Description),
+	}
+}
+
+// countOf returns how many events e stands for.
+func countOf(e *dormer.Event) int32 { return int32(min(max(e.Count, 1), math.MaxInt32)) }
 
 // rank is how severities are stored. One that is not known counts as an error:
 // better seen than overlooked.
@@ -212,26 +224,50 @@ var severities = map[int64]dormer.Severity{1: dormer.Information, 2: dormer.Warn
 
 // Watermark implements event.Store.
 func (s *Events) Watermark(ctx context.Context, i dormer.InstanceID, c dormer.ClientID, j dormer.JournalID) (uint64, error) {
-	w, err := one(ctx, s.db.read, "find watermark", value[uint64],
-		"SELECT watermark FROM journals WHERE instance = $1 AND client = $2 AND journal = $3", string(i), string(c), string(j))
+	instance, err := s.instanceID(ctx, s.db.read, i)
+	if err == nil {
+		var w uint64
+		w, err = one(ctx, s.db.read, "find watermark", value[uint64],
+			"SELECT watermark FROM journals WHERE instance = $1 AND client = $2 AND journal = $3", instance, string(c), string(j))
+		if err == nil {
+			return w, nil
+		}
+	}
 	if errors.Is(err, dormer.ErrNotFound) {
 		return 0, nil
 	}
-	return w, err
+	return 0, err
 }
 
 // DeleteEventsBefore implements event.Reader. Watermarks stay.
 func (s *Events) DeleteEventsBefore(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error) {
-	if s.db.postgres {
-		return s.deletePartitions(ctx, i, t)
+	instance, err := s.instanceID(ctx, s.db.read, i)
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
 	}
-	// In pieces, so that events can be stored in between.
-	const piece = 10_000
+	var n int64
+	if s.db.postgres {
+		n, err = s.deletePartitions(ctx, instance, t)
+	} else {
+		n, err = s.deleteRows(ctx, instance, t)
+	}
+	if err != nil {
+		return n, err
+	}
+	return n, s.removeUnused(ctx, instance, t)
+}
+
+// deleteRows deletes in pieces, so that events can be stored in between.
+func (s *Events) deleteRows(ctx context.Context, instance int64, t time.Time) (int64, error) {
+	const piece = 5_000
 	var total int64
 	for {
 		n, err := s.db.exec(ctx, "delete old events",
 			"DELETE FROM events WHERE id IN (SELECT id FROM events WHERE instance = $1 AND received < $2 LIMIT $3)",
-			string(i), micros(t), int64(piece))
+			instance, micros(t), int64(piece))
 		total += n
 		if err != nil || n < piece {
 			return total, err

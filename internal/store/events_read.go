@@ -11,8 +11,8 @@ import (
 	"github.com/dormer-project/dormer/internal/name"
 )
 
-const eventColumns = `e.id, j.client, e.received, e.time, e.code, e.severity, e.category, e.description, e.host, e.user_name,
-	e.workspace, e.workspace_name, e.guest, e.client_version, e.policy_revision, e.image`
+const eventColumns = `e.id, c.client, e.received, e.time, e.code, e.severity, e.category, e.description, c.host, c.user_name,
+	c.workspace, c.workspace_name, c.guest, c.client_version, c.policy_revision, c.image, e.count`
 
 func scanEvent(s scanner) (event.Row, error) {
 	var (
@@ -20,7 +20,10 @@ func scanEvent(s scanner) (event.Row, error) {
 		received, at, ranked int64
 	)
 	err := s.Scan(&r.ID, &r.Client, &received, &at, &r.Code, &ranked, &r.Category, &r.Description, &r.Host, &r.User,
-		&r.Workspace, &r.WorkspaceName, &r.Guest, &r.ClientVersion, &r.PolicyRevision, &r.Image)
+		&r.Workspace, &r.WorkspaceName, &r.Guest, &r.ClientVersion, &r.PolicyRevision, &r.Image, &r.Count)
+	if r.Count == 1 {
+		r.Count = 0 // as it was sent
+	}
 	r.Received, r.Time, r.Severity = moment(received), moment(at), severities[ranked]
 	return r, err
 }
@@ -30,6 +33,9 @@ func scanEvent(s scanner) (event.Row, error) {
 // on users and hosts do not regard case.
 func (s *Events) Events(ctx context.Context, f event.Filter) ([]event.Row, error) {
 	query, args, err := s.eventsQuery(ctx, f)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return nil, nil // nothing was stored yet
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +47,15 @@ func (s *Events) eventsQuery(ctx context.Context, f event.Filter) (query string,
 	if f.Limit < 1 {
 		return "", nil, dormer.Invalidf("limit", "must be at least 1")
 	}
+	instance, err := s.instanceID(ctx, s.db.read, f.Instance)
+	if err != nil {
+		return "", nil, err
+	}
 	w := where{}
 	if f.Client == "" || s.db.postgres {
 		// Beside a client SQLite would choose the wrong index for it. PostgreSQL
 		// needs it to find the partitions.
-		w.add("e.instance = %s", string(f.Instance))
+		w.add("e.instance = %s", instance)
 	}
 	if !f.Since.IsZero() {
 		w.add("e.received >= %s", micros(f.Since))
@@ -61,29 +71,30 @@ func (s *Events) eventsQuery(ctx context.Context, f event.Filter) (query string,
 		return "", nil, dormer.Invalidf("severity", "must be %q, %q or %q", dormer.Information, dormer.Warning, dormer.Error)
 	}
 	if f.Client != "" {
-		w.add("e.journal IN (SELECT id FROM journals WHERE instance = %s AND client = %s)", string(f.Instance), string(f.Client))
+		w.add("e.context IN (SELECT id FROM contexts WHERE instance = %s AND client = %s)", instance, string(f.Client))
 	}
 	if f.UserContains != "" {
-		w.add(`coalesce(e.user_folded, e.user_name) LIKE %s ESCAPE '\'`, containing(f.UserContains))
+		w.add(`coalesce(c.user_folded, c.user_name) LIKE %s ESCAPE '\'`, containing(f.UserContains))
 	}
 	if f.HostContains != "" {
-		w.add(`coalesce(e.host_folded, e.host) LIKE %s ESCAPE '\'`, containing(f.HostContains))
+		w.add(`coalesce(c.host_folded, c.host) LIKE %s ESCAPE '\'`, containing(f.HostContains))
 	}
 	if f.Before > 0 {
-		if err := s.older(ctx, f, &w); err != nil {
+		if err := s.older(ctx, instance, f, &w); err != nil {
 			return "", nil, err
 		}
 	}
-	query = "SELECT " + eventColumns + " FROM events e JOIN journals j ON j.id = e.journal WHERE " + w.String() +
+	// A cross join keeps SQLite from reading the contexts first.
+	query = "SELECT " + eventColumns + " FROM events e CROSS JOIN contexts c WHERE c.id = e.context AND " + w.String() +
 		" ORDER BY e.received DESC, e.id DESC LIMIT " + w.arg(int64(f.Limit))
 	return query, w.args, nil
 }
 
 // older narrows w to rows that come after the row f.Before in the report. If
 // that row was deleted meanwhile its identity has to do.
-func (s *Events) older(ctx context.Context, f event.Filter, w *where) error {
+func (s *Events) older(ctx context.Context, instance int64, f event.Filter, w *where) error {
 	at, err := one(ctx, s.db.read, "find event", value[int64],
-		"SELECT received FROM events WHERE id = $1 AND instance = $2", f.Before, string(f.Instance))
+		"SELECT received FROM events WHERE id = $1 AND instance = $2", f.Before, instance)
 	switch {
 	case errors.Is(err, dormer.ErrNotFound):
 		w.add("e.id < %s", f.Before)

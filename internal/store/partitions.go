@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,9 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/event"
 )
 
 // errNoPartition: PostgreSQL has no partition for a row.
@@ -32,27 +27,23 @@ func noPartition(err error) error {
 
 // partition is one day (UTC) of one instance.
 type partition struct {
-	instance dormer.InstanceID
+	instance int64 // instances.id
 	day      int64 // days since 1970
 }
 
 const dayMicros = int64(24 * time.Hour / time.Microsecond)
 
-func partitionOf(b event.Batch) partition {
-	us := micros(b.Received)
+// dayOf returns the day of a time in microseconds.
+func dayOf(us int64) int64 {
 	day := us / dayMicros
 	if us%dayMicros < 0 {
 		day--
 	}
-	return partition{instance: b.Instance, day: day}
+	return day
 }
 
-// parent is the table that holds the days of the instance. Its name is made
-// of a hash, since identities may be longer than a name of a table.
-func (p partition) parent() string {
-	sum := sha256.Sum256([]byte(p.instance))
-	return "events_" + hex.EncodeToString(sum[:8])
-}
+// parent is the table that holds the days of the instance.
+func (p partition) parent() string { return "events_" + strconv.FormatInt(p.instance, 10) }
 
 func (p partition) table() string {
 	return p.parent() + "_" + strings.ReplaceAll(strconv.FormatInt(p.day, 10), "-", "m")
@@ -90,13 +81,10 @@ func (p *partitions) forget() {
 
 // ensurePartitions makes the partitions that the batches need, in a
 // transaction of their own.
-func (s *Events) ensurePartitions(ctx context.Context, batches []event.Batch) error {
-	if !s.db.postgres {
-		return nil
-	}
+func (s *Events) ensurePartitions(ctx context.Context, a *appended) error {
 	var missing []partition
-	for _, b := range batches {
-		p := partitionOf(b)
+	for i, b := range a.batches {
+		p := partition{instance: a.journals[i].instance, day: dayOf(micros(b.Received))}
 		if len(b.Events) > 0 && (len(missing) == 0 || missing[len(missing)-1] != p) && !s.partitions.has(p) {
 			missing = append(missing, p)
 		}
@@ -129,8 +117,8 @@ func makePartition(ctx context.Context, tx *sql.Tx, p partition) error {
 		return err
 	}
 	if !there {
-		statements = append(statements, fmt.Sprintf("CREATE TABLE %s PARTITION OF events FOR VALUES IN (%s) PARTITION BY RANGE (received)",
-			p.parent(), literal(string(p.instance))))
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s PARTITION OF events FOR VALUES IN (%d) PARTITION BY RANGE (received)",
+			p.parent(), p.instance))
 	}
 	there, err = one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.table())
 	if err != nil {
@@ -150,14 +138,11 @@ func makePartition(ctx context.Context, tx *sql.Tx, p partition) error {
 	return nil
 }
 
-// literal quotes s for a statement that takes no parameters.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
 // deletePartitions drops the days that are wholly before t and deletes the
 // rest row by row.
-func (s *Events) deletePartitions(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error) {
-	parent := partition{instance: i}.parent()
-	before := partitionOf(event.Batch{Received: t}).day
+func (s *Events) deletePartitions(ctx context.Context, instance int64, t time.Time) (int64, error) {
+	parent := partition{instance: instance}.parent()
+	before := dayOf(micros(t))
 	var total int64
 	err := s.db.update(ctx, "delete old events", func(tx *sql.Tx) error {
 		// Dropping waits for long reports, and everybody else would wait
@@ -172,7 +157,7 @@ func (s *Events) deletePartitions(ctx context.Context, i dormer.InstanceID, t ti
 		}
 		for _, table := range tables {
 			day, err := strconv.ParseInt(strings.ReplaceAll(strings.TrimPrefix(table, parent+"_"), "m", "-"), 10, 64)
-			if err != nil || day >= before || (partition{instance: i, day: day}).table() != table {
+			if err != nil || day >= before || (partition{instance: instance, day: day}).table() != table {
 				continue
 			}
 			n, err := one(ctx, tx, "count events", value[int64], "SELECT count(*) FROM "+table)
@@ -184,7 +169,7 @@ func (s *Events) deletePartitions(ctx context.Context, i dormer.InstanceID, t ti
 			}
 			total += n
 		}
-		r, err := tx.ExecContext(ctx, "DELETE FROM events WHERE instance = $1 AND received < $2", string(i), micros(t))
+		r, err := tx.ExecContext(ctx, "DELETE FROM events WHERE instance = $1 AND received < $2", instance, micros(t))
 		if err != nil {
 			return err
 		}
@@ -197,4 +182,29 @@ func (s *Events) deletePartitions(ctx context.Context, i dormer.InstanceID, t ti
 		return 0, err
 	}
 	return total, nil
+}
+
+// keptDays is how long a journal's watermark is kept after its last event, at
+// least: while a client may come back that never learnt what was stored.
+const keptDays = 400
+
+// removeUnused removes contexts and journals that no event names any more
+// since those before t were deleted.
+//
+// Another server of the instance may remember the number of a context. It
+// notes the day before it stores an event of a later one; so contexts of the
+// last day with events, and of the one before it, stay whatever t is.
+func (s *Events) removeUnused(ctx context.Context, instance int64, t time.Time) error {
+	const what = "remove what no event has in common any more"
+	last, err := one(ctx, s.db.read, what, value[sql.NullInt64], "SELECT max(used) FROM contexts WHERE instance = $1", instance)
+	if err != nil {
+		return err
+	}
+	day := dayOf(micros(t))
+	if _, err = s.db.exec(ctx, what, "DELETE FROM contexts WHERE instance = $1 AND used < $2", instance, min(day, last.Int64-1)); err != nil {
+		return err
+	}
+	_, err = s.db.exec(ctx, what, "DELETE FROM journals WHERE instance = $1 AND used < $2", instance, min(day, last.Int64)-keptDays)
+	s.numbers.forget()
+	return err
 }

@@ -19,6 +19,9 @@ func TestPlans(t *testing.T) {
 	}
 	defer s.Close()
 	since := time.Unix(1, 0)
+	if err := s.makeInstance(t.Context(), "i"); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name   string
 		f      event.Filter
@@ -30,8 +33,8 @@ func TestPlans(t *testing.T) {
 		{"errors", event.Filter{Since: since, MinSeverity: dormer.Error}, "events_problems", true},
 		{"a host's errors", event.Filter{Since: since, MinSeverity: dormer.Error, HostContains: "x"}, "events_problems", true},
 		{"older errors", event.Filter{Since: since, MinSeverity: dormer.Error, Before: 7}, "events_problems", true},
-		{"a client", event.Filter{Since: since, Client: "c"}, "events_by_journal", false},
-		{"a client's errors", event.Filter{Since: since, Client: "c", MinSeverity: dormer.Error}, "events_by_journal", false},
+		{"a client", event.Filter{Since: since, Client: "c"}, "events_by_context", false},
+		{"a client's errors", event.Filter{Since: since, Client: "c", MinSeverity: dormer.Error}, "events_by_context", false},
 	} {
 		test.f.Instance, test.f.Limit = "i", 100
 		query, args, err := s.eventsQuery(t.Context(), test.f)

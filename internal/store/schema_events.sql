@@ -1,22 +1,14 @@
 -- The events database after all migrations, on SQLite, for reading. Compared by
 -- TestSchema; `go test ./internal/store -run TestSchema -update` writes it.
 
-CREATE TABLE events (
-	-- Events of all instances that share this database. No unique index but
-	-- the row's identity: the watermark keeps repeats out.
+CREATE TABLE contexts (
+	-- What many events of a client have in common, once.
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
-	instance TEXT COLLATE BINARY NOT NULL,
-	-- journals.id, which says which client it was.
-	journal INTEGER NOT NULL,
-	sequence INTEGER NOT NULL,
-	received INTEGER NOT NULL,
-	-- By the client's clock.
-	time INTEGER NOT NULL,
-	code INTEGER NOT NULL,
-	-- 1 information, 2 warning, 3 error.
-	severity INTEGER NOT NULL,
-	category TEXT COLLATE BINARY NOT NULL,
-	description TEXT COLLATE BINARY NOT NULL,
+	-- instances.id.
+	instance INTEGER NOT NULL,
+	-- Of all that follows, but the folded forms and used.
+	hash BLOB NOT NULL,
+	client TEXT COLLATE BINARY NOT NULL,
 	host TEXT COLLATE BINARY NOT NULL,
 	-- name.Fold of host where it differs from it; what filters compare with.
 	host_folded TEXT COLLATE BINARY,
@@ -27,24 +19,62 @@ CREATE TABLE events (
 	guest TEXT COLLATE BINARY NOT NULL,
 	client_version TEXT COLLATE BINARY NOT NULL,
 	policy_revision INTEGER NOT NULL,
-	image TEXT COLLATE BINARY NOT NULL
+	image TEXT COLLATE BINARY NOT NULL,
+	-- The last day (since 1970, UTC) on which an event with it was received.
+	used INTEGER NOT NULL,
+	UNIQUE (instance, hash)
 ) STRICT;
 
-CREATE INDEX events_by_journal ON events (journal, received DESC, id DESC);
+CREATE INDEX contexts_by_client ON contexts (instance, client);
+
+CREATE TABLE events (
+	-- Events of all instances that share this database. No unique index but
+	-- the row's identity: the watermark keeps repeats out.
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	-- instances.id, contexts.id and journals.id.
+	instance INTEGER NOT NULL,
+	context INTEGER NOT NULL,
+	journal INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	received INTEGER NOT NULL,
+	-- By the client's clock.
+	time INTEGER NOT NULL,
+	code INTEGER NOT NULL,
+	-- 1 information, 2 warning, 3 error.
+	severity INTEGER NOT NULL,
+	category TEXT COLLATE BINARY NOT NULL,
+	description TEXT COLLATE BINARY NOT NULL,
+	-- How many like it this one stands for.
+	count INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX events_by_context ON events (context, received DESC, id DESC);
 
 CREATE INDEX events_by_received ON events (instance, received DESC, id DESC);
 
 CREATE INDEX events_problems ON events (instance, received DESC, id DESC) WHERE severity >= 2;
+
+CREATE TABLE instances (
+	-- Instances that have stored something here. In the other tables they go by
+	-- the number.
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	instance TEXT COLLATE BINARY NOT NULL UNIQUE,
+	-- The PostgreSQL role that alone sees and changes the instance's rows; empty: none.
+	role TEXT COLLATE BINARY NOT NULL DEFAULT ''
+) STRICT;
 
 CREATE TABLE journals (
 	-- One row for each journal of each client of each instance. watermark is
 	-- the highest sequence that is stored; it changes in the transaction that
 	-- stores the events.
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
-	instance TEXT COLLATE BINARY NOT NULL,
+	-- instances.id.
+	instance INTEGER NOT NULL,
 	client TEXT COLLATE BINARY NOT NULL,
 	journal TEXT COLLATE BINARY NOT NULL,
 	watermark INTEGER NOT NULL,
+	-- The last day (since 1970, UTC) on which an event of it was stored.
+	used INTEGER NOT NULL,
 	UNIQUE (instance, client, journal)
 ) STRICT;
 
