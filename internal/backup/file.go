@@ -1,0 +1,82 @@
+package backup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
+)
+
+// WriteFile makes a new file, for its owner alone, and returns when it is
+// durable: written aside, synced, renamed, and the folder synced. When fill
+// fails or no space is left there is nothing. ErrExists when the file is there.
+func WriteFile(path string, fill func(io.Writer) error) (err error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", path, errors.Join(dormer.ErrExists, err))
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, durable.Kind(err))
+	}
+	buffered := bufio.NewWriterSize(f, 1<<20)
+	if err = fill(buffered); err == nil {
+		err = buffered.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, durable.Kind(err)), os.Remove(f.Name()))
+	}
+	return durable.SyncFolder(filepath.Dir(path))
+}
+
+// The names that are made for backups in a folder.
+const (
+	namePrefix = "dormer-"
+	nameSuffix = ".backup"
+	nameTime   = "20060102T150405Z"
+)
+
+// FileName is the name of a backup in a folder of backups: it sorts by time.
+func FileName(i dormer.InstanceID, made time.Time) string {
+	return namePrefix + string(i) + "-" + made.UTC().Format(nameTime) + nameSuffix
+}
+
+// Prune removes the oldest backups of an instance from a folder but for the
+// newest keep, and returns their names. It touches only files that are called
+// as FileName calls them.
+func Prune(dir string, i dormer.InstanceID, keep int) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for older backups: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		middle, ok := strings.CutPrefix(e.Name(), namePrefix+string(i)+"-")
+		middle, end := strings.CutSuffix(middle, nameSuffix)
+		if _, err := time.Parse(nameTime, middle); ok && end && err == nil && e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	names = names[:max(0, len(names)-keep)]
+	for n, name := range names {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return names[:n], fmt.Errorf("remove an older backup: %w", err)
+		}
+	}
+	return names, nil
+}
