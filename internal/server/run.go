@@ -148,6 +148,7 @@ func (s *Server) Background(ctx context.Context) error {
 		every("prepared computers", refreshInterval, s.joins.TakeBack),
 		every("first operator", sweepInterval, s.first.tidy),
 		{name: "directories", run: s.examinePeople},
+		every("watch", observeAge, s.keepWatch),
 	}
 	if s.certs != nil {
 		tasks = append(tasks, every("certificates", sweepInterval, func(context.Context) error { return s.certs.Renew() }))
@@ -155,27 +156,8 @@ func (s *Server) Background(ctx context.Context) error {
 			tasks = append(tasks, task{name: "issue of certificates", run: s.certs.acme.keep})
 		}
 	}
-	supervise(ctx, s.deps.Logger, tasks)
+	supervise(ctx, s.deps.Logger, &s.watch.tasks, tasks)
 	return s.access.FlushAPITokens(context.WithoutCancel(ctx))
-}
-
-// examinePeople logs what is wrong with directories and providers when the
-// server starts. It runs all the same: they may be back in a minute.
-func (s *Server) examinePeople(ctx context.Context) error {
-	for _, t := range s.people.examined {
-		findings, err := examine(ctx, t)
-		if err != nil {
-			return err // the server stops
-		}
-		for _, f := range findings {
-			if f.Problem != "" {
-				s.deps.Logger.LogAttrs(ctx, slog.LevelError, "a directory or provider cannot be used as it is configured",
-					slog.String("name", t.Name), slog.String("setting", f.Setting), slog.String("examined", f.What), slog.String("problem", f.Problem))
-			}
-		}
-	}
-	<-ctx.Done()
-	return nil
 }
 
 func (s *Server) sweepImages(ctx context.Context) error {

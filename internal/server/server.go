@@ -86,6 +86,10 @@ type Server struct {
 	joins     *domainjoin.Service
 	clients   *clientapi.API
 
+	watch *watch // how all of it is; see observe.go
+	// standbyState says how the standby follows; nil: there is none.
+	standbyState func() ObservedStandby
+
 	publicURLs []string
 	authority  *authority    // nil unless tls.mode is "authority"
 	certs      *certificates // nil when tls.mode is "off"
@@ -101,7 +105,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, deps: deps}
+	s := &Server{cfg: cfg, deps: deps, watch: newWatch(deps.Now)}
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

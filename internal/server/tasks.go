@@ -15,6 +15,9 @@ import (
 type task struct {
 	name string
 	run  func(context.Context) error
+	// record is what is known of how it went; made when it is supervised unless
+	// run writes into it itself.
+	record *taskRecord
 }
 
 // restartDelay is the longest pause before a task is begun again.
@@ -22,7 +25,8 @@ const restartDelay = time.Minute
 
 // every makes a task that does something again and again.
 func every(name string, interval time.Duration, do func(context.Context) error) task {
-	return task{name: name, run: func(ctx context.Context) error {
+	record := &taskRecord{}
+	return task{name: name, record: record, run: func(ctx context.Context) error {
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
@@ -33,15 +37,18 @@ func every(name string, interval time.Duration, do func(context.Context) error) 
 				if err := do(ctx); err != nil {
 					return err
 				}
+				record.succeeded()
 			}
 		}
 	}}
 }
 
-// supervise runs tasks until the context ends and all have returned.
-func supervise(ctx context.Context, logger *slog.Logger, tasks []task) {
+// supervise runs tasks until the context ends and all have returned, and notes
+// in book how they go.
+func supervise(ctx context.Context, logger *slog.Logger, book *taskBook, tasks []task) {
 	var all sync.WaitGroup
 	for _, t := range tasks {
+		book.enter(&t)
 		all.Go(func() { t.keep(ctx, logger) })
 	}
 	all.Wait()
@@ -57,6 +64,7 @@ func (t task) keep(ctx context.Context, logger *slog.Logger) {
 		if err == nil {
 			err = errors.New("ended by itself")
 		}
+		t.record.failed(err)
 		logger.LogAttrs(ctx, slog.LevelError, "background task failed; it is begun again",
 			slog.String("task", t.name), slog.String("error", err.Error()), slog.Duration("pause", pause))
 		timer := time.NewTimer(pause)

@@ -428,7 +428,7 @@ func TestSupervise(t *testing.T) {
 		var at []time.Duration
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		supervise(ctx, slog.New(slog.DiscardHandler), []task{
+		supervise(ctx, slog.New(slog.DiscardHandler), &taskBook{now: time.Now}, []task{
 			{name: "bad", run: func(context.Context) error {
 				at = append(at, time.Since(began))
 				if len(at)%2 == 0 {
