@@ -109,10 +109,15 @@ const (
 	ForwardFails       Code = 840
 	ForwardWorks       Code = 841
 	ForwardLeftOut     Code = 842
+	ForwardTest        Code = 843
 	EventsCondensed    Code = 850
 	EventRefused       Code = 851
 	ClientClockWrong   Code = 852
 	EventsRemoved      Code = 860
+	AlertRaised        Code = 870
+	SeriousAlertRaised Code = 871
+	AlertAcknowledged  Code = 872
+	AlertCleared       Code = 873
 )
 
 // Kind describes the events of one code.
@@ -243,10 +248,15 @@ var catalogue = []Kind{
 	{ForwardFails, dormer.Warning, CategoryServer, "Events cannot be forwarded", "The receiver does not take them. They wait and are sent again.", "Look at the reason, and at the receiver."},
 	{ForwardWorks, dormer.Information, CategoryServer, "Events are forwarded again", "The receiver takes them again.", ""},
 	{ForwardLeftOut, dormer.Error, CategoryServer, "Events were not forwarded", "The receiver was away for so long that the oldest were left out. They are in the database and in the reports.", "Find out why the receiver was away; read the events that it lacks in the reports."},
+	{ForwardTest, dormer.Information, CategoryServer, "Test of forwarding", "Somebody asked for it with dormerd forward test. It is sent and not stored.", ""},
 	{EventsCondensed, dormer.Warning, CategoryServer, "A client sends too many events", "Events of the same kind were stored as one with a count. None is lost from the count. Said once an hour for each client.", "Look at the client's error log: something there happens over and over."},
 	{EventRefused, dormer.Warning, CategoryServer, "An event of a client was refused", "It was not an event, or broke a limit. The description names the field; those around it were taken.", "Update the agent. If it happens again, look at the client's disk and at what is between client and server."},
 	{ClientClockWrong, dormer.Warning, CategoryServer, "A client's clock is wrong", "It is more than five minutes off the server's. The times that its events show are off by as much; limits go by the server's time.", "Let the computer take its time from the network."},
 	{EventsRemoved, dormer.Information, CategoryServer, "Old events were removed", "They were older than the configuration keeps.", ""},
+	{AlertRaised, dormer.Warning, CategoryServer, "An alert was raised", "The condition of a rule holds; the description names the rule. It is told once, however often the condition repeats.", "Look at the alert with dormer alert list, and acknowledge it when you look after it."},
+	{SeriousAlertRaised, dormer.Error, CategoryServer, "A serious alert was raised", "As above, by a rule whose alerts are errors.", "Look at the alert with dormer alert list, and acknowledge it when you look after it."},
+	{AlertAcknowledged, dormer.Information, CategoryServer, "An alert was acknowledged", "Somebody looks after it; the description names them.", ""},
+	{AlertCleared, dormer.Information, CategoryServer, "An alert was cleared", "Its condition is over, or its rule was turned off.", ""},
 }
 
 // Catalogue returns all kinds of events in the order of their codes.
