@@ -23,6 +23,7 @@ const (
 	fileEvents        = "events.db"
 	fileFirstPassword = "first-admin-password"
 	fileFence         = "superseded-by-epoch"
+	fileRestoring     = "restore-unfinished"
 	dirRepository     = "repository"
 	dirKeys           = "keys"
 	dirTLS            = "tls"  // in keys
@@ -66,6 +67,10 @@ func openDataDir(path string) (*dataDir, error) {
 }
 
 func (d *dataDir) checkFormat() error {
+	if _, err := os.Lstat(d.file(fileRestoring)); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("setting data: a restore into %s was not finished: empty the folder and the databases and restore again: %w",
+			d.path, errors.Join(dormer.ErrConflict, err))
+	}
 	b, err := os.ReadFile(d.file(fileFormat))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -104,22 +109,28 @@ func (d *dataDir) keepFence(heard dormer.Epoch) error {
 	return durable.WriteFile(d.file(fileFence), fmt.Appendf(nil, "%d\n", heard))
 }
 
-// checkFence refuses to start a server that was superseded, until its own
-// epoch was raised.
-func (d *dataDir) checkFence(own dormer.Epoch) error {
+// fence returns the epoch of which keepFence was told, 0 for none.
+func (d *dataDir) fence() (dormer.Epoch, error) {
 	b, err := os.ReadFile(d.file(fileFence))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("setting data: %w", err)
+		return 0, fmt.Errorf("setting data: %w", err)
 	}
 	heard, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
 	if err != nil {
-		return fmt.Errorf("setting data: %s does not hold an epoch: %w", fileFence, dormer.ErrCorrupt)
+		return 0, fmt.Errorf("setting data: %s does not hold an epoch: %w", fileFence, dormer.ErrCorrupt)
 	}
-	if dormer.Epoch(heard) <= own {
-		return nil
+	return dormer.Epoch(heard), nil
+}
+
+// checkFence refuses to start a server that was superseded, until its own
+// epoch was raised.
+func (d *dataDir) checkFence(own dormer.Epoch) error {
+	heard, err := d.fence()
+	if err != nil || heard <= own {
+		return err
 	}
 	return fmt.Errorf("another server of this instance has taken over with epoch %d, this one has %d: %w", heard, own, dormer.ErrFenced)
 }
