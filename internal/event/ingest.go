@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"strings"
+	"slices"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -29,13 +27,23 @@ const (
 type IngestLimits struct {
 	// QueueEvents is how many events may wait to be stored.
 	QueueEvents int
+	// ClientEvents is how many of them may be one client's.
+	ClientEvents int
 	// CommitEvents is how many one transaction stores at most, unless a single
 	// batch has more.
 	CommitEvents int
 	// CommitTime is how long one transaction may take.
 	CommitTime time.Duration
+	// WaitTime is how long a client waits for its events to be stored; then it
+	// is told to come again.
+	WaitTime time.Duration
 	// RetryAfter is what a client is told when the queue is full.
 	RetryAfter time.Duration
+	// ClientBurst is how many events of a client are stored each in a row of its
+	// own, and ClientRate how many a second are added to that again. Beyond it
+	// those of one kind are condensed. A negative ClientBurst condenses nothing.
+	ClientBurst int
+	ClientRate  float64
 	// KnownJournals is how many watermarks are remembered, so that polls
 	// without events need not ask the store.
 	KnownJournals int
@@ -45,31 +53,38 @@ type IngestLimits struct {
 func DefaultIngestLimits() IngestLimits {
 	return IngestLimits{
 		QueueEvents:   50_000,
+		ClientEvents:  2_000,
 		CommitEvents:  5_000,
 		CommitTime:    30 * time.Second,
+		WaitTime:      10 * time.Second,
 		RetryAfter:    5 * time.Second,
+		ClientBurst:   600,
+		ClientRate:    2,
 		KnownJournals: 200_000,
 	}
 }
 
 func (l IngestLimits) withDefaults() IngestLimits {
 	d := DefaultIngestLimits()
-	if l.QueueEvents <= 0 {
-		l.QueueEvents = d.QueueEvents
-	}
-	if l.CommitEvents <= 0 {
-		l.CommitEvents = d.CommitEvents
-	}
-	if l.CommitTime <= 0 {
-		l.CommitTime = d.CommitTime
-	}
-	if l.RetryAfter <= 0 {
-		l.RetryAfter = d.RetryAfter
-	}
-	if l.KnownJournals <= 0 {
-		l.KnownJournals = d.KnownJournals
+	l.QueueEvents = orDefault(l.QueueEvents, d.QueueEvents)
+	l.ClientEvents = orDefault(l.ClientEvents, d.ClientEvents)
+	l.CommitEvents = orDefault(l.CommitEvents, d.CommitEvents)
+	l.CommitTime = orDefault(l.CommitTime, d.CommitTime)
+	l.WaitTime = orDefault(l.WaitTime, d.WaitTime)
+	l.RetryAfter = orDefault(l.RetryAfter, d.RetryAfter)
+	l.ClientRate = orDefault(l.ClientRate, d.ClientRate)
+	l.KnownJournals = orDefault(l.KnownJournals, d.KnownJournals)
+	if l.ClientBurst == 0 {
+		l.ClientBurst = d.ClientBurst
 	}
 	return l
+}
+
+func orDefault[T int | float64 | time.Duration](n, otherwise T) T {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
 }
 
 // IngestConfig says what an Ingester works with. Now and Logger are needed.
@@ -128,9 +143,13 @@ type Stats struct {
 type BusyError struct {
 	RetryAfter time.Duration
 	Reason     string
+	// Err is what the store answered; nil when it was not asked.
+	Err error
 }
 
 func (e *BusyError) Error() string { return e.Reason }
+
+func (e *BusyError) Unwrap() error { return e.Err }
 
 // Is makes a *BusyError match dormer.ErrUnavailable.
 func (e *BusyError) Is(target error) bool { return target == dormer.ErrUnavailable }
@@ -138,26 +157,43 @@ func (e *BusyError) Is(target error) bool { return target == dormer.ErrUnavailab
 // Ingester stores the events of many clients in common transactions.
 type Ingester struct {
 	store  Store
-	now    func() time.Time
-	log    *slog.Logger
+	c      IngestConfig
 	limits IngestLimits
 	// wake has room for one: there is work, or the end has come.
-	wake chan struct{}
+	wake     chan struct{}
+	throttle throttle // of the goroutine that commits
 
-	mu     sync.Mutex // guards the fields below
-	queue  []*waiting
-	queued int // events in queue and in the transaction that runs
-	closed bool
-	known  recentMarks
+	mu      sync.Mutex // guards the fields below
+	queue   []*waiting
+	queued  int // events in queue and in the transaction that runs
+	clients map[clientKey]int
+	closed  bool
+	known   recentMarks
+	safety  safety
+	stats   Stats
+	away    time.Time // since when nothing can be stored; zero: it can
 }
 
-// waiting is a batch whose sender waits. The goroutine of Run sets received
-// and err before it closes done.
+// clientKey names a client among several instances.
+type clientKey struct {
+	instance dormer.InstanceID
+	client   dormer.ClientID
+}
+
+func clientOf(b Batch) clientKey { return clientKey{instance: b.Instance, client: b.Client} }
+
+// waiting is a batch whose sender waits. The goroutine of Run sets marks and
+// err before it closes done.
 type waiting struct {
-	batch    Batch
-	done     chan struct{}
-	received uint64
-	err      error
+	batch Batch
+	// events is how many of the queue it takes up.
+	events int
+	done   chan struct{}
+	marks  Marks
+	err    error
+	// stored says that what batch still holds is stored, or that nothing of it is
+	// left to be.
+	stored bool
 }
 
 // NewIngester returns an ingester that stores in store. Nothing is stored
@@ -165,82 +201,106 @@ type waiting struct {
 func NewIngester(store Store, c IngestConfig) *Ingester {
 	limits := c.Limits.withDefaults()
 	return &Ingester{
-		store: store, now: c.Now, log: c.Logger, limits: limits,
-		wake:  make(chan struct{}, 1),
-		known: recentMarks{limit: limits.KnownJournals},
+		store: store, c: c, limits: limits,
+		wake:     make(chan struct{}, 1),
+		throttle: throttle{burst: float64(limits.ClientBurst), rate: limits.ClientRate, keep: limits.KnownJournals},
+		clients:  make(map[clientKey]int),
+		known:    recentMarks{limit: limits.KnownJournals},
+		safety:   newSafety(c.Replicate),
 	}
 }
 
-// Submit stores what a client sent and returns the watermark of its journal
-// once everything up to it is durable. It sets the time of receipt and cuts
-// texts that are too long. ErrInvalid, before anything is queued, for a batch
-// that no correct client sends; a *BusyError when the queue is full or the
-// server stops; the store's error when it cannot be stored. When ctx ends first
+// Submit stores what a client sent and returns the watermarks of its journal
+// once everything up to the first is durable. It sets the time of receipt. An
+// event that cannot be taken is named in the answer, and one that tells of it
+// is stored in its place. ErrInvalid, before anything is queued, for a batch
+// that makes no sense as a whole; a *BusyError when the queue is full, the
+// store does not work or takes too long, or the server stops; the store's error
+// when it does not take this batch. Whenever there is an error but ErrInvalid
 // the events may be stored all the same: sending them again is harmless.
 //
 // A batch without events is answered from memory where that is possible.
 func (g *Ingester) Submit(ctx context.Context, b Batch) (Marks, error) {
-	mark, err := g.submit(ctx, b)
-	return Marks{Received: mark, Safe: mark}, err
-}
-
-// Stats returns what was counted so far.
-func (g *Ingester) Stats() Stats { return Stats{QueueLimit: g.limits.QueueEvents} }
-
-func (g *Ingester) submit(ctx context.Context, b Batch) (uint64, error) {
 	if err := checkBatch(b); err != nil {
-		return 0, err
+		return Marks{}, err
 	}
 	if len(b.Events) == 0 {
-		return g.watermark(ctx, b)
+		return g.watermarks(ctx, b)
 	}
-	b.Received = g.now().UTC().Truncate(time.Microsecond)
-	b.Events = tidyEvents(b.Events, b.Received)
-	w := &waiting{batch: b, done: make(chan struct{})}
+	b.Received = g.c.Now().UTC().Truncate(time.Microsecond)
+	w := &waiting{events: len(b.Events), done: make(chan struct{})}
+	b.Events, w.marks.Refused = takeEvents(b)
+	w.batch = b
 	if err := g.enqueue(w); err != nil {
-		return 0, err
+		return Marks{}, err
 	}
+	late := time.NewTimer(g.limits.WaitTime)
+	defer late.Stop()
 	select {
 	case <-w.done:
-		return w.received, w.err
+		return w.marks, w.err
+	case <-late.C:
+		return Marks{}, g.busy("storing events takes too long", nil)
 	case <-ctx.Done():
-		return 0, fmt.Errorf("wait for events to be stored: %w", context.Cause(ctx))
+		return Marks{}, fmt.Errorf("wait for events to be stored: %w", context.Cause(ctx))
 	}
 }
 
-// watermark answers a batch without events.
-func (g *Ingester) watermark(ctx context.Context, b Batch) (uint64, error) {
+// watermarks answers a batch without events.
+func (g *Ingester) watermarks(ctx context.Context, b Batch) (Marks, error) {
 	if b.Journal == "" {
-		return 0, nil
+		return Marks{}, nil
 	}
 	k := keyOf(b)
 	g.mu.Lock()
 	mark, ok := g.known.get(k)
-	g.mu.Unlock()
 	if ok {
-		return mark, nil
+		defer g.mu.Unlock()
+		return Marks{Received: mark, Safe: g.safety.of(k, mark)}, nil
 	}
+	g.mu.Unlock()
 	mark, err := g.store.Watermark(ctx, b.Instance, b.Client, b.Journal)
 	if err != nil {
-		return 0, err
+		return Marks{}, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.known.raise(k, mark), nil
+	mark = g.known.raise(k, mark)
+	return Marks{Received: mark, Safe: g.safety.of(k, mark)}, nil
+}
+
+// busy turns a batch away. It takes mu.
+func (g *Ingester) busy(reason string, err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busyLocked(reason, err)
+}
+
+func (g *Ingester) busyLocked(reason string, err error) error {
+	g.stats.Busy++
+	return &BusyError{RetryAfter: g.limits.RetryAfter, Reason: reason, Err: err}
 }
 
 func (g *Ingester) enqueue(w *waiting) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	client := clientOf(w.batch)
 	switch {
 	case g.closed:
-		return &BusyError{RetryAfter: g.limits.RetryAfter, Reason: "the server is stopping"}
+		return g.busyLocked("the server is stopping", nil)
+	// While the store is away one batch finds out whether it is back, so that no
+	// other waits for that.
+	case !g.away.IsZero() && g.queued > 0:
+		return g.busyLocked(reasonAway, nil)
 	// One batch always fits, however small the queue was made.
-	case g.queued > 0 && g.queued+len(w.batch.Events) > g.limits.QueueEvents:
-		return &BusyError{RetryAfter: g.limits.RetryAfter, Reason: "too many events are waiting to be stored"}
+	case g.queued > 0 && g.queued+w.events > g.limits.QueueEvents:
+		return g.busyLocked("too many events are waiting to be stored", nil)
+	case g.clients[client] > 0 && g.clients[client]+w.events > g.limits.ClientEvents:
+		return g.busyLocked("too many events of this client are waiting to be stored", nil)
 	}
 	g.queue = append(g.queue, w)
-	g.queued += len(w.batch.Events)
+	g.queued += w.events
+	g.clients[client] += w.events
 	select {
 	case g.wake <- struct{}{}:
 	default:
@@ -248,9 +308,15 @@ func (g *Ingester) enqueue(w *waiting) error {
 	return nil
 }
 
+// reasonAway is what clients are told while the store does not work.
+const reasonAway = "events cannot be stored now"
+
 // Run stores what is submitted until ctx ends. Then it refuses new batches,
 // stores those that wait, and returns nil. It is called once.
 func (g *Ingester) Run(ctx context.Context) error {
+	var replication sync.WaitGroup
+	replication.Go(func() { g.replicate(ctx) })
+	defer replication.Wait()
 	// What was accepted is stored even though ctx ends.
 	storing := context.WithoutCancel(ctx)
 	for {
@@ -271,21 +337,28 @@ func (g *Ingester) Run(ctx context.Context) error {
 	}
 }
 
-// next takes the next group off the queue.
+// next takes the next group off the queue: in its order, but no two batches of
+// one client, whose second rests on what became of the first.
 func (g *Ingester) next() []*waiting {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var n, events int
-	for n < len(g.queue) && (n == 0 || events+len(g.queue[n].batch.Events) <= g.limits.CommitEvents) {
-		events += len(g.queue[n].batch.Events)
-		n++
+	var group, later []*waiting
+	events := 0
+	clients := make(map[clientKey]bool, min(len(g.queue), g.limits.CommitEvents))
+	for i, w := range g.queue {
+		if len(group) > 0 && events+w.events > g.limits.CommitEvents {
+			later = append(later, g.queue[i:]...)
+			break
+		}
+		if client := clientOf(w.batch); clients[client] {
+			later = append(later, w)
+		} else {
+			clients[client] = true
+			group = append(group, w)
+			events += w.events
+		}
 	}
-	group := g.queue[:n:n]
-	if n == len(g.queue) {
-		g.queue = nil // let go of what was stored
-	} else {
-		g.queue = g.queue[n:]
-	}
+	g.queue = later
 	return group
 }
 
@@ -293,134 +366,162 @@ func (g *Ingester) next() []*waiting {
 // so that one that cannot be stored harms nobody else; unless the store as a
 // whole does not work.
 func (g *Ingester) commit(ctx context.Context, group []*waiting) {
-	err := g.store1(ctx, group)
-	if err != nil && len(group) > 1 && !errors.Is(err, dormer.ErrUnavailable) && !errors.Is(err, dormer.ErrFull) &&
-		!errors.Is(err, context.DeadlineExceeded) {
-		g.log.Warn("storing events together failed, trying each client alone", slog.Int("clients", len(group)), slog.Any("error", err))
-		for i := range group {
-			alone := group[i : i+1]
-			if err := g.store1(ctx, alone); err != nil {
-				g.refuse(alone, err)
-			}
-		}
-	} else if err != nil {
-		g.refuse(group, err)
+	start := g.c.Now()
+	err := g.prepare(ctx, group)
+	left := slices.DeleteFunc(slices.Clone(group), func(w *waiting) bool { return w.stored })
+	if err == nil && len(left) > 0 {
+		err = g.storeTogether(ctx, left)
 	}
+	if err != nil && len(left) > 1 && !isAway(err) {
+		g.c.Logger.LogAttrs(ctx, slog.LevelWarn, "storing events together failed, trying each client alone",
+			slog.Int("clients", len(left)), slog.Any("error", err))
+		for i, w := range left {
+			if err = g.storeTogether(ctx, left[i:i+1]); isAway(err) {
+				left = left[i:]
+				break
+			}
+			w.err, err = refusedByStore(err), nil
+		}
+	}
+	switch {
+	case isAway(err):
+		g.failed(err)
+		for _, w := range left {
+			w.err = &BusyError{Reason: reasonAway, Err: err}
+		}
+	case err != nil:
+		left[0].err = refusedByStore(err)
+	case len(left) > 0:
+		g.works(start)
+	}
+	g.finish(group)
+}
+
+// refusedByStore is what the sender of a batch is told that the store does not
+// take.
+func refusedByStore(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, dormer.ErrConflict):
+		return &BusyError{Reason: "another server has stored events of this client meanwhile", Err: err}
+	}
+	return fmt.Errorf("store events: %w", err)
+}
+
+// isAway reports whether err says that the store as a whole does not work.
+func isAway(err error) bool {
+	return errors.Is(err, dormer.ErrUnavailable) || errors.Is(err, dormer.ErrFull) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// storeTogether stores batches in one transaction and notes the watermarks.
+func (g *Ingester) storeTogether(ctx context.Context, group []*waiting) error {
+	ctx, cancel := context.WithTimeout(ctx, g.limits.CommitTime)
+	defer cancel()
+	batches := make([]Batch, len(group))
+	g.mu.Lock()
+	for i, w := range group {
+		batches[i] = w.batch
+		k := keyOf(w.batch)
+		before, _ := g.known.get(k)
+		g.safety.begin(k, before)
+	}
+	g.mu.Unlock()
+	marks, err := g.store.AppendEvents(ctx, batches)
+	g.noteStored(group, marks, err)
+	if err == nil && g.c.Stored != nil {
+		g.c.Stored(batches)
+	}
+	return err
+}
+
+// noteStored notes what became of a transaction.
+func (g *Ingester) noteStored(group []*waiting, marks []uint64, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, w := range group {
+		g.safety.end(keyOf(w.batch))
+	}
+	if err != nil {
+		return
+	}
+	g.stats.Commits++
+	g.stats.Batches += int64(len(group))
+	for i, w := range group {
+		w.stored, w.marks.Received = true, marks[i]
+		g.known.raise(keyOf(w.batch), marks[i])
+		g.stats.Events += int64(len(w.batch.Events))
+	}
+}
+
+// finish answers the senders of a group.
+func (g *Ingester) finish(group []*waiting) {
 	g.mu.Lock()
 	for _, w := range group {
-		g.queued -= len(w.batch.Events)
+		g.queued -= w.events
+		client := clientOf(w.batch)
+		if g.clients[client] -= w.events; g.clients[client] <= 0 {
+			delete(g.clients, client)
+		}
+		if busy, ok := errors.AsType[*BusyError](w.err); ok {
+			busy.RetryAfter = g.limits.RetryAfter
+			g.stats.Busy++
+		}
 		if w.err == nil {
-			g.known.raise(keyOf(w.batch), w.received)
+			g.stats.Refused += int64(len(w.marks.Refused))
+			k := keyOf(w.batch)
+			w.marks.Received = g.known.raise(k, w.marks.Received)
+			w.marks.Safe = g.safety.of(k, w.marks.Received)
 		}
 	}
 	g.mu.Unlock()
+	g.safety.wake()
 	for _, w := range group {
 		close(w.done)
 	}
 }
 
-// store1 stores batches in one transaction and notes the watermarks.
-func (g *Ingester) store1(ctx context.Context, group []*waiting) error {
-	ctx, cancel := context.WithTimeout(ctx, g.limits.CommitTime)
-	defer cancel()
-	batches := make([]Batch, len(group))
-	for i, w := range group {
-		batches[i] = w.batch
-	}
-	marks, err := g.store.AppendEvents(ctx, batches)
-	if err != nil {
-		return err
-	}
-	for i, w := range group {
-		w.received = marks[i]
-	}
-	return nil
-}
-
-// refuse tells the senders. A time limit that passed is the store's fault, not
-// the sender's.
-func (g *Ingester) refuse(group []*waiting, err error) {
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = &BusyError{RetryAfter: g.limits.RetryAfter, Reason: "storing events took too long"}
-	}
-	for _, w := range group {
-		w.err = fmt.Errorf("store events: %w", err)
+// works notes that the store took something.
+func (g *Ingester) works(start time.Time) {
+	now := g.c.Now()
+	g.mu.Lock()
+	since := g.away
+	g.away = time.Time{}
+	g.stats.LastCommit, g.stats.LastDuration, g.stats.Away, g.stats.Problem = now, now.Sub(start), false, ""
+	g.mu.Unlock()
+	if !since.IsZero() {
+		g.c.Logger.Info("events are stored again", slog.Duration("after", now.Sub(since)))
+		g.tell(EventsBack, "after "+now.Sub(since).Round(time.Second).String())
 	}
 }
 
-// checkBatch returns ErrInvalid for a batch that no correct client sends.
-func checkBatch(b Batch) error {
-	switch {
-	case len(b.Events) > 0 && b.Journal == "":
-		return dormer.Invalidf("journal", "events need the identity of their journal")
-	case len(b.Journal) > maxJournalID || !plain(string(b.Journal)):
-		return dormer.Invalidf("journal", "is not the identity of a journal")
-	case len(b.Events) > wire.MaxEventsPerPoll:
-		return fmt.Errorf("%w: %w", dormer.ErrTooLarge, dormer.Invalidf("events", "at most %d at once", wire.MaxEventsPerPoll))
+// failed notes that the store does not work.
+func (g *Ingester) failed(err error) {
+	now := g.c.Now()
+	g.mu.Lock()
+	first := g.away.IsZero()
+	if first {
+		g.away = now
 	}
-	var last uint64
-	for i, e := range b.Events {
-		switch {
-		case e.Sequence <= last || e.Sequence > math.MaxInt64:
-			return dormer.Invalidf(fmt.Sprintf("events[%d].seq", i), "sequences must ascend, from 1")
-		case !knownSeverity(e.Event.Severity):
-			return dormer.Invalidf(fmt.Sprintf("events[%d].event.severity", i), "must be %q, %q or %q",
-				dormer.Information, dormer.Warning, dormer.Error)
-		case e.Event.Code < 0 || e.Event.Code > math.MaxInt32 || e.Event.PolicyRevision < 0:
-			return dormer.Invalidf(fmt.Sprintf("events[%d].event", i), "numbers must not be negative")
-		}
-		last = e.Sequence
+	g.stats.LastError, g.stats.Away, g.stats.Problem = now, true, err.Error()
+	g.mu.Unlock()
+	if first {
+		g.c.Logger.Error("events cannot be stored; clients keep them", slog.Any("error", err))
+		g.tell(EventsAway, err.Error())
 	}
-	return nil
 }
 
-// plain reports whether s is printable ASCII.
-func plain(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
-func knownSeverity(s dormer.Severity) bool {
-	return s == dormer.Information || s == dormer.Warning || s == dormer.Error
-}
-
-// tidyEvents returns events with texts cut and times that can be stored. The
-// client's time stays, however wrong its clock is, unless it is none at all.
-func tidyEvents(events []wire.NumberedEvent, received time.Time) []wire.NumberedEvent {
-	list := make([]wire.NumberedEvent, len(events))
-	for i, e := range events {
-		e.Event = tidy(e.Event)
-		if y := e.Event.Time.Year(); y < 1970 || y > 9999 {
-			e.Event.Time = received
-		}
-		e.Event.Received = received
-		list[i] = e
+func (g *Ingester) tell(code Code, detail string) {
+	if g.c.Tell != nil {
+		g.c.Tell(code, detail)
 	}
-	return list
 }
 
-// tidy cuts the texts of an event to their limits and its time to microseconds
-// in UTC.
-func tidy(e dormer.Event) dormer.Event {
-	e.Description = cut(e.Description, wire.MaxDescription)
-	for _, s := range []*string{&e.Category, &e.Host, &e.User, &e.WorkspaceName, &e.Guest, &e.ClientVersion, &e.Image} {
-		*s = cut(*s, MaxText)
-	}
-	e.Workspace = dormer.WorkspaceID(cut(string(e.Workspace), MaxText))
-	e.Time = e.Time.UTC().Truncate(time.Microsecond)
-	return e
-}
-
-// cut returns at most limit bytes of s, whole characters, as valid UTF-8
-// without NUL.
-func cut(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		if len(s) > 0 && s[len(s)-1] >= utf8.RuneSelf {
-			s = s[:len(s)-1] // the first byte of a character that was cut
-		}
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "?")
+// Stats returns what was counted so far.
+func (g *Ingester) Stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.stats
+	s.Queued, s.QueueLimit, s.Unsafe = g.queued, g.limits.QueueEvents, g.safety.unsafe()
+	return s
 }
