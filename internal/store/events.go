@@ -124,6 +124,9 @@ func (a *appended) rows(row func(b *event.Batch, j *journalMark, context int64, 
 	for i := range a.batches {
 		b, j := &a.batches[i], a.journals[i]
 		mark := max(reached[j], j.watermark)
+		if b.Condensed && mark != b.Above {
+			return fmt.Errorf("condensed events of client %s: %w", b.Client, dormer.ErrConflict)
+		}
 		for k := range b.Events {
 			e := &b.Events[k]
 			if e.Sequence > mark {
