@@ -64,6 +64,8 @@ type Config struct {
 	// DirectoryChanged and ImagesChanged tell the rest of the server.
 	DirectoryChanged func()
 	ImagesChanged    func(context.Context) error
+	// Health is how the server is.
+	Health func(context.Context) (rest.Health, error)
 	// Instance says who this server is.
 	Instance func() (dormer.InstanceID, dormer.Epoch)
 	// Version of the program.

@@ -169,6 +169,7 @@ func routes() []route {
 			act("DELETE", "/publishers/{id}", full, "Trust a publisher no more", (*API).removePublisher),
 		),
 		in(access.AreaReports,
+			act("GET", "/health", readOnly, "How the server is, part by part, and what to do about it", (*API).health),
 			act("GET", "/reports/status", readOnly, "State of every user's workspaces", (*API).statusReport).with(query(events[:4]...)),
 			act("GET", "/reports/activity", readOnly, "Events, newest received first", (*API).activityReport).with(query(events...)),
 			act("GET", "/reports/errors", readOnly, "Errors, newest received first", (*API).errorReport).with(query(events...)),

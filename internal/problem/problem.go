@@ -37,6 +37,8 @@ const (
 	// KindPending: the user has not finished a sign-in yet; RetryAfter says when
 	// to ask again.
 	KindPending = "sign-in-pending"
+	// KindNotReady: the server cannot serve now; Detail says why.
+	KindNotReady = "not-ready"
 	// KindInternal: a fault of the server; its log says more.
 	KindInternal = "internal"
 )
@@ -97,6 +99,7 @@ var special = map[string]struct {
 	KindMethod:               {http.StatusMethodNotAllowed, "The method is not known here", dormer.ErrUnsupported},
 	KindAmbiguous:            {http.StatusBadRequest, "Several go by this name", dormer.ErrInvalid},
 	KindPending:              {http.StatusServiceUnavailable, "The sign-in is not finished yet", dormer.ErrUnavailable},
+	KindNotReady:             {http.StatusServiceUnavailable, "Requests cannot be served now", dormer.ErrUnavailable},
 }
 
 // retryDefault is the Retry-After of unavailability that names none, in seconds.

@@ -83,6 +83,7 @@ type Config struct {
 	Access     AccessConfig     `toml:"access"`
 	Kerberos   KerberosConfig   `toml:"kerberos"`
 	Log        LogConfig        `toml:"log"`
+	Metrics    MetricsConfig    `toml:"metrics"`
 
 	Directories []DirectoryConfig `toml:"directories" doc:"A directory whose users and groups can be granted to and sign in, beside the embedded one; as many as there are."`
 	Providers   []ProviderConfig  `toml:"providers" doc:"An OpenID Connect provider by which people sign in; as many as there are."`
@@ -233,6 +234,7 @@ func (c *Config) Validate() error {
 	within("access.session_length", c.Access.SessionLength, time.Minute, 30*24*time.Hour)
 	within("access.directory_age", c.Access.DirectoryAge, minDirectoryAge, maxDirectoryAge)
 	c.checkPeople(add)
+	c.checkMetrics(add)
 	if c.Access.PasswordChecks < 1 || c.Access.PasswordChecks > maxPasswords {
 		add("access.password_checks", "must be from 1 to %d", maxPasswords)
 	}

@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/problem"
@@ -34,6 +36,7 @@ func (s *Server) makeHandler(context.Context) error {
 			s.clients.DirectoryChanged()
 		},
 		ImagesChanged:  s.catalog.Refresh,
+		Health:         s.health,
 		Instance:       func() (dormer.InstanceID, dormer.Epoch) { return s.instance, s.epoch },
 		Version:        s.deps.Version,
 		TrustedProxies: s.trustedProxies(),
@@ -48,8 +51,9 @@ func (s *Server) makeHandler(context.Context) error {
 	mux.Handle(wire.PathObject, httpapi.Flowing(s.clients, stallTime))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, "ok\n") })
 	mux.Handle("GET /readyz", problem.Handler(s.deps.Logger, s.ready))
+	mux.Handle("GET /metrics", api.Reading(access.AreaReports, s.metrics.Handler()))
 	mux.Handle("/", problem.Handler(s.deps.Logger, func(http.ResponseWriter, *http.Request) error { return dormer.ErrNotFound }))
-	s.handler = httpapi.Front(mux, s.deps.Logger, s.deps.Now, s.deps.Random, s.trustedProxies(), func(r *http.Request) bool {
+	s.handler = httpapi.Front(s.metrics.Measure(mux), s.deps.Logger, s.deps.Now, s.deps.Random, s.trustedProxies(), func(r *http.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/api/") // polls and probes are too many
 	})
 	return nil
@@ -87,15 +91,38 @@ func (p publishers) RemovePublisher(ctx context.Context, id seal.KeyID) error {
 	return p.ring.Refresh(ctx)
 }
 
+// notReady says why requests cannot be served now, to whoever asks: nothing
+// of hosts, files or users.
+type notReady []string
+
+func (n notReady) Error() string      { return strings.Join(n, "; ") }
+func (notReady) ProblemKind() string  { return problem.KindNotReady }
+func (notReady) Is(target error) bool { return target == dormer.ErrUnavailable }
+
 // ready says whether requests can be served now.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
-	if s.stopping.Load() || s.fenced.Load() {
-		return dormer.ErrUnavailable
+	var why notReady
+	if s.stopping.Load() {
+		why = append(why, "the server is stopping")
+	}
+	if s.fenced.Load() {
+		why = append(why, "another server of this instance has taken over")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
-	if s.state.Ping(ctx) != nil || s.events.Ping(ctx) != nil {
-		return dormer.ErrUnavailable
+	var state, events error
+	var both sync.WaitGroup
+	both.Go(func() { state = s.state.Ping(ctx) })
+	both.Go(func() { events = s.events.Ping(ctx) })
+	both.Wait()
+	if state != nil {
+		why = append(why, "the state database does not answer")
+	}
+	if events != nil {
+		why = append(why, "the events database does not answer")
+	}
+	if len(why) > 0 {
+		return why
 	}
 	plain(w, "ready\n")
 	return nil

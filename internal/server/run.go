@@ -34,6 +34,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
+	scrapes, err := s.listenForMetrics(ctx)
+	if err != nil {
+		return errors.Join(err, closeAll(append(listeners, challenges)))
+	}
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	backgroundDone := make(chan error, 1)
@@ -43,7 +47,7 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.deps.Logger.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, len(listeners)+1)
+	failed := make(chan error, len(listeners)+2)
 	addresses := make([]net.Addr, len(listeners))
 	for i, l := range listeners {
 		addresses[i] = l.Addr()
@@ -57,6 +61,10 @@ func (s *Server) Run(ctx context.Context) error {
 		go func() { failed <- plain.Serve(challenges) }()
 	}
 	s.tell(event.ServerStarted, s.deps.Version)
+	scraped := &http.Server{Handler: s.scraped(), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, IdleTimeout: idleTime, ErrorLog: h.ErrorLog}
+	if scrapes != nil {
+		go func() { failed <- scraped.Serve(scrapes) }()
+	}
 	if s.deps.Listening != nil {
 		s.deps.Listening(addresses)
 	}
@@ -73,9 +81,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if e := h.Shutdown(stop); e != nil {
 		err = errors.Join(err, h.Close())
 	}
-	if e := plain.Close(); e != nil {
-		err = errors.Join(err, e)
-	}
+	err = errors.Join(err, plain.Close(), scraped.Close())
 	s.tellStop(stop)
 	stopBackground()
 	return errors.Join(err, <-backgroundDone)
@@ -111,7 +117,9 @@ func (s *Server) listenForChallenges(ctx context.Context) (net.Listener, error) 
 func closeAll(listeners []net.Listener) error {
 	var all error
 	for _, l := range listeners {
-		all = errors.Join(all, l.Close())
+		if l != nil {
+			all = errors.Join(all, l.Close())
+		}
 	}
 	return all
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/metrics"
 	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
@@ -89,6 +90,10 @@ type Server struct {
 	watch *watch // how all of it is; see observe.go
 	// standbyState says how the standby follows; nil: there is none.
 	standbyState func() ObservedStandby
+	// openAlerts counts the alerts that are raised and not cleared; nil: there are
+	// none.
+	openAlerts func(context.Context) (map[dormer.Severity]int, error)
+	metrics    *metrics.Metrics
 
 	publicURLs []string
 	authority  *authority    // nil unless tls.mode is "authority"
@@ -114,7 +119,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openStores, s.openJournal, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeJoins, s.makeClients, s.makeHandler, s.firstStart,
+		s.openData, s.openStores, s.openJournal, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeJoins, s.makeClients, s.makeMetrics, s.makeHandler, s.firstStart,
 	} {
 		if err := step(ctx); err != nil {
 			return err
