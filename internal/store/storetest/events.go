@@ -29,6 +29,12 @@ func RunEvents(t *testing.T, open func(t *testing.T) Events) {
 		{"pages", testPages},
 		{"days", testDays},
 		{"foreign text", testForeignText},
+		{"condensed", testCondensed},
+		{"following", testFollow},
+		{"following while events are stored", testFollowStoring},
+		{"positions", testPositions},
+		{"turns", testTurns},
+		{"alerts", testAlerts},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })

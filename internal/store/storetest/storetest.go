@@ -15,6 +15,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/alert"
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/domainjoin"
@@ -45,6 +46,7 @@ type State interface {
 	domainjoin.Store
 	lease.EpochStore
 	audit.Log
+	alert.RuleStore
 	StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error)
 	Publishers(ctx context.Context) ([]seal.PublicKey, error)
 	AddPublisher(ctx context.Context, k seal.PublicKey, by string, at time.Time) error
@@ -56,6 +58,9 @@ type State interface {
 type Events interface {
 	event.Store
 	event.Reader
+	event.Follower
+	event.Turns
+	alert.Store
 	Ping(ctx context.Context) error
 }
 
@@ -75,6 +80,7 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"used once", testUsedOnce},
 		{"API tokens", testAPITokens},
 		{"accounts of providers", testFederated},
+		{"rules of alerts", testAlertRules},
 		{"join tokens", testJoinTokens},
 		{"last use of a join token", testLastUse},
 		{"clients", testClients},
