@@ -20,7 +20,6 @@ package dump
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/dormer-project/dormer"
 )
@@ -57,7 +56,6 @@ type Header struct {
 	// Schema is the version of the track that the tables have.
 	Schema   int               `json:"schema"`
 	Instance dormer.InstanceID `json:"instance"`
-	Made     time.Time         `json:"made"`
 }
 
 // Type is what the values of a column are, if they are not absent.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -154,7 +153,7 @@ func (d *Reader) read() (letter byte, body []byte, err error) {
 // is none and all of the dump is as it was written.
 func (d *Reader) Next() (Table, error) {
 	for d.columns != nil {
-		if _, err := d.Row(); err != nil && err != io.EOF {
+		if _, err := d.Row(); err != nil && !errors.Is(err, io.EOF) {
 			return Table{}, err
 		}
 	}
@@ -247,8 +246,8 @@ func decodeRow(b []byte, columns []Column) ([]any, bool) {
 			b = b[n+int(length):]
 			if c.Type == Bytes {
 				values[i] = append([]byte{}, content...)
-			} else if values[i] = string(content); !utf8.Valid(content) {
-				return nil, false
+			} else {
+				values[i] = string(content)
 			}
 		default:
 			return nil, false
@@ -265,7 +264,7 @@ func Verify(r io.Reader) (Summary, error) {
 	}
 	defer d.Close()
 	for {
-		if _, err := d.Next(); err == io.EOF {
+		if _, err := d.Next(); errors.Is(err, io.EOF) {
 			return d.summary, nil
 		} else if err != nil {
 			return Summary{}, err

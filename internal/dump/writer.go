@@ -25,7 +25,7 @@ type Writer struct {
 	err        error // ends everything
 }
 
-// NewWriter begins a dump in w. It sets Format and cuts Made to seconds.
+// NewWriter begins a dump in w. It sets Format.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	if _, err := io.WriteString(w, Magic); err != nil {
 		return nil, fmt.Errorf("write dump: %w", err)
@@ -35,7 +35,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		return nil, err
 	}
 	d := &Writer{zstd: z, all: sha256.New(), table: sha256.New()}
-	h.Format, h.Made = Format, h.Made.UTC().Truncate(1e9)
+	h.Format = Format
 	d.summary.Header = h
 	body, err := json.Marshal(h)
 	if err != nil {

@@ -66,6 +66,18 @@ type engine struct {
 
 // openEngine opens dsn and migrates it to the newest schema of the track.
 func openEngine(ctx context.Context, dsn string, t track, o Options) (*engine, error) {
+	e, err := connect(dsn, t, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.migrate(ctx, steps(t, e.postgres)); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// connect opens a database as it is, without migrating it.
+func connect(dsn string, t track, o Options) (*engine, error) {
 	var (
 		e   *engine
 		err error
@@ -82,9 +94,6 @@ func openEngine(ctx context.Context, dsn string, t track, o Options) (*engine, e
 		return nil, fmt.Errorf("open %s database: %w", t, err)
 	}
 	e.track = t
-	if err := e.migrate(ctx, steps(t, e.postgres)); err != nil {
-		return nil, errors.Join(err, e.Close())
-	}
 	return e, nil
 }
 

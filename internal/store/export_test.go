@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
+
+	"github.com/dormer-project/dormer/internal/dump"
 )
 
 // LimitPages bounds the size of a SQLite database, as a full disk does.
@@ -41,22 +42,45 @@ func PartitionsOf(t *testing.T, s *Events) []string {
 // MigrateTo makes a state database as a build did that knew steps up to
 // version.
 func MigrateTo(ctx context.Context, dsn string, version int) error {
-	e, err := openBare(dsn)
+	return migrateTo(ctx, dsn, trackState, version)
+}
+
+// MigrateEventsTo is MigrateTo for events.
+func MigrateEventsTo(ctx context.Context, dsn string, version int) error {
+	return migrateTo(ctx, dsn, trackEvents, version)
+}
+
+func migrateTo(ctx context.Context, dsn string, t track, version int) error {
+	e, err := connect(dsn, t, Options{})
 	if err != nil {
 		return err
 	}
-	list := steps(trackState, e.postgres)
+	list := steps(t, e.postgres)
 	return errors.Join(e.migrate(ctx, list[:version]), e.Close())
 }
 
-func openBare(dsn string) (e *engine, err error) {
-	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		e, err = openSQLite(path, Options{})
-	} else {
-		e, err = openPostgres(dsn, Options{})
+// Newest returns the newest version of a track.
+func Newest(name string) int { return len(steps(track(name), false)) }
+
+// FirstDumped is the first version of events that dumps are made of.
+const FirstDumped = firstDumped
+
+// TableOf is a table of a dump, and whether its rows are numbered.
+type TableOf struct {
+	dump.Table
+	Numbered bool
+}
+
+// TablesOf returns the tables of a dump in their order.
+func TablesOf(t *testing.T, name string, version int) []TableOf {
+	t.Helper()
+	list, err := tablesOf(t.Context(), track(name), version)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err == nil {
-		e.track = trackState
+	tables := []TableOf{{Table: givenTable}}
+	for _, d := range list {
+		tables = append(tables, TableOf{Table: d.Table, Numbered: d.numbered})
 	}
-	return e, err
+	return tables
 }

@@ -100,17 +100,22 @@ func (e *engine) migrate(ctx context.Context, list []step) error {
 				done = true
 				return nil
 			}
-			if err := e.script(ctx, tx, list[i].text); err != nil {
-				return fmt.Errorf("step %d: %w", list[i].version, err)
-			}
-			_, err = tx.ExecContext(ctx, `INSERT INTO schema_version (track, version) VALUES ($1, $2)
-				ON CONFLICT (track) DO UPDATE SET version = excluded.version`, string(e.track), list[i].version)
-			return err
+			return e.step(ctx, tx, list[i])
 		})
 		if err != nil || done {
 			return err
 		}
 	}
+}
+
+// step takes one step.
+func (e *engine) step(ctx context.Context, tx *sql.Tx, s step) error {
+	if err := e.script(ctx, tx, s.text); err != nil {
+		return fmt.Errorf("step %d: %w", s.version, err)
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO schema_version (track, version) VALUES ($1, $2)
+		ON CONFLICT (track) DO UPDATE SET version = excluded.version`, string(e.track), s.version)
+	return err
 }
 
 // version returns the version of the schema, 0 for an empty database.

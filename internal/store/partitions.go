@@ -107,9 +107,9 @@ func (s *Events) ensurePartitions(ctx context.Context, a *appended) error {
 	return nil
 }
 
-// makePartition makes the tables of p that are not there. A day is made beside
+// makePartition makes the tables of p that are not there. One is made beside
 // its parent and then attached: that waits for nobody who reads or writes the
-// other days. The caller holds the track's lock.
+// others. The caller holds the track's lock.
 func makePartition(ctx context.Context, tx *sql.Tx, p partition) error {
 	var statements []string
 	there, err := one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.parent())
@@ -117,8 +117,9 @@ func makePartition(ctx context.Context, tx *sql.Tx, p partition) error {
 		return err
 	}
 	if !there {
-		statements = append(statements, fmt.Sprintf("CREATE TABLE %s PARTITION OF events FOR VALUES IN (%d) PARTITION BY RANGE (received)",
-			p.parent(), p.instance))
+		statements = append(statements,
+			fmt.Sprintf("CREATE TABLE %s (LIKE events INCLUDING DEFAULTS) PARTITION BY RANGE (received)", p.parent()),
+			fmt.Sprintf("ALTER TABLE events ATTACH PARTITION %s FOR VALUES IN (%d)", p.parent(), p.instance))
 	}
 	there, err = one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.table())
 	if err != nil {

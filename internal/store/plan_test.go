@@ -34,7 +34,7 @@ func TestPlans(t *testing.T) {
 		{"a host's errors", event.Filter{Since: since, MinSeverity: dormer.Error, HostContains: "x"}, "events_problems", true},
 		{"older errors", event.Filter{Since: since, MinSeverity: dormer.Error, Before: 7}, "events_problems", true},
 		{"a client", event.Filter{Since: since, Client: "c"}, "events_by_context", false},
-		{"a client's errors", event.Filter{Since: since, Client: "c", MinSeverity: dormer.Error}, "events_by_context", false},
+		{"a client's errors", event.Filter{Since: since, Client: "c", MinSeverity: dormer.Error}, "events_problems_by_context", false},
 	} {
 		test.f.Instance, test.f.Limit = "i", 100
 		query, args, err := s.eventsQuery(t.Context(), test.f)

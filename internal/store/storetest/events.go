@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -317,4 +318,25 @@ func testForeignText(t *testing.T, s Events) {
 	if len(rows) != 1 || rows[0].Host != "a\uFFFDb\uFFFD'\"; DROP TABLE events; --" {
 		t.Fatalf("rows are %+v", rows)
 	}
+}
+
+// AppendSome stores count events of a client from the sequence first on.
+func AppendSome(t testing.TB, s Events, i dormer.InstanceID, c string, first uint64, count int) {
+	t.Helper()
+	b := batch(c, 0, upTo(first, first+uint64(count)-1)...)
+	b.Instance = i
+	if _, err := s.AppendEvents(t.Context(), []event.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Rows returns an instance's events, oldest first.
+func Rows(t testing.TB, s Events, i dormer.InstanceID) []event.Row {
+	t.Helper()
+	rows, err := s.Events(t.Context(), event.Filter{Instance: i, Limit: 1_000_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(rows)
+	return rows
 }
