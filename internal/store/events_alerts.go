@@ -15,7 +15,7 @@ var _ alert.Store = (*Events)(nil)
 
 // SaveAlerts implements alert.Store.
 func (s *Events) SaveAlerts(ctx context.Context, i dormer.InstanceID, saved alert.Saved) error {
-	instance, err := s.numberOf(ctx, i)
+	instance, err := s.ensureInstance(ctx, i)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (s *Events) Position(ctx context.Context, i dormer.InstanceID, name string)
 
 // SetPosition implements event.Follower.
 func (s *Events) SetPosition(ctx context.Context, i dormer.InstanceID, name string, position int64, state []byte) error {
-	instance, err := s.numberOf(ctx, i)
+	instance, err := s.ensureInstance(ctx, i)
 	if err != nil {
 		return err
 	}
@@ -130,8 +130,8 @@ func setPosition(ctx context.Context, tx *sql.Tx, instance int64, name string, p
 	return err
 }
 
-// numberOf returns the number of an instance, which it gets if it has none.
-func (s *Events) numberOf(ctx context.Context, i dormer.InstanceID) (int64, error) {
+// ensureInstance returns the number of an instance, which it gets if it has none.
+func (s *Events) ensureInstance(ctx context.Context, i dormer.InstanceID) (int64, error) {
 	id, err := s.instanceID(ctx, s.db.write, i)
 	if !errors.Is(err, dormer.ErrNotFound) {
 		return id, err
@@ -156,7 +156,7 @@ func (s *Events) databaseNow(ctx context.Context, tx *sql.Tx) (int64, error) {
 
 // TakeTurn implements event.Turns.
 func (s *Events) TakeTurn(ctx context.Context, i dormer.InstanceID, name, holder string, length time.Duration) (mine bool, err error) {
-	instance, err := s.numberOf(ctx, i)
+	instance, err := s.ensureInstance(ctx, i)
 	if err != nil {
 		return false, err
 	}
