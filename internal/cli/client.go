@@ -195,6 +195,9 @@ func newClientList(a *app) *cobra.Command {
 				if x.Copied != nil {
 					kind += ", copied"
 				}
+				if clockOff(x) != "" {
+					kind += ", clock wrong"
+				}
 				rows[i] = []string{x.Host.Name, kind, since(a.Now(), x.LastSeen), x.AgentVersion, x.Host.OS + "/" + x.Host.Arch, string(x.ID)}
 			}
 			return a.print(all, []string{"HOST", "KIND", "LAST SEEN", "AGENT", "SYSTEM", "ID"}, rows)
@@ -212,6 +215,24 @@ func kindOfClient(c rest.Client) string {
 	default:
 		return "unmanaged"
 	}
+}
+
+// clockRight is by how much a client's clock may be off without being told of.
+const clockRight = 2 * time.Minute
+
+// clockOff says how far off a client's clock is; empty when it is right, or when
+// it is not known.
+func clockOff(c rest.Client) string {
+	if c.ClockAheadSeconds == nil {
+		return ""
+	}
+	switch ahead := time.Duration(*c.ClockAheadSeconds) * time.Second; {
+	case ahead > clockRight:
+		return ahead.String() + " ahead of the server's"
+	case ahead < -clockRight:
+		return (-ahead).String() + " behind the server's"
+	}
+	return ""
 }
 
 // clientDetail is what show prints with --json.
@@ -288,6 +309,9 @@ func (a *app) clientRows(x rest.Client, tokens []rest.JoinToken) [][]string {
 		{"Key", x.KeyFingerprint},
 		{"Enrolled", fmt.Sprintf("%s, with join token %s", when(x.Enrolled), token)},
 		{"Last seen", since(a.Now(), x.LastSeen)},
+	}
+	if off := clockOff(x); off != "" {
+		rows = append(rows, []string{"Clock", off + ", when it was last seen"})
 	}
 	for _, r := range slices.Backward(x.Runs) {
 		from := r.Host

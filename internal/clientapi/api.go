@@ -137,6 +137,9 @@ type Config struct {
 	// Fenced is called once, when a client has seen a higher epoch. From then
 	// on all requests are answered with 503. It may be nil.
 	Fenced func(heard dormer.Epoch)
+	// Tell is told what the server itself should report among the events. It may
+	// be nil.
+	Tell func(code event.Code, detail string)
 
 	Now    func() time.Time
 	Random io.Reader

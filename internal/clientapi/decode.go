@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -28,7 +29,21 @@ func (a *API) readStranger(w http.ResponseWriter, r *http.Request, into any) err
 	return a.readUpTo(maxStranger, w, r, into)
 }
 
+// readPoll is read for a poll; see decodePoll.
+func (a *API) readPoll(w http.ResponseWriter, r *http.Request) (q wire.PollRequest, malformed []wire.RefusedEvent, err error) {
+	err = a.readWith(wire.MaxBody, w, r, func(b []byte) error {
+		q, malformed, err = decodePoll(b)
+		return err
+	})
+	return q, malformed, err
+}
+
 func (a *API) readUpTo(limit int64, w http.ResponseWriter, r *http.Request, into any) error {
+	return a.readWith(limit, w, r, func(b []byte) error { return decode(b, into) })
+}
+
+// readWith passes the body of a request to decode.
+func (a *API) readWith(limit int64, w http.ResponseWriter, r *http.Request, decode func([]byte) error) error {
 	if r.ContentLength > limit {
 		return fmt.Errorf("a request has at most %d bytes: %w", limit, dormer.ErrTooLarge)
 	}
@@ -41,7 +56,67 @@ func (a *API) readUpTo(limit int64, w http.ResponseWriter, r *http.Request, into
 		}
 		return dormer.Invalidf("", "the request ended too early")
 	}
-	return decode(b.Bytes(), into)
+	return decode(b.Bytes())
+}
+
+// loosePoll is a poll whose events are not looked into.
+type loosePoll struct {
+	wire.PollRequest
+	Events []json.RawMessage `json:"events"`
+}
+
+// decodePoll decodes a poll. An event that is no event spoils neither the poll
+// nor the others: malformed names it, and all that counts of it in the poll is
+// its sequence. Without that the client would bring it again for ever.
+func decodePoll(b []byte) (q wire.PollRequest, malformed []wire.RefusedEvent, err error) {
+	if err := json.Unmarshal(b, &q); err == nil {
+		return q, nil, nil
+	}
+	var loose loosePoll
+	if err := decode(b, &loose); err != nil {
+		return q, nil, err
+	}
+	if len(loose.Events) > wire.MaxEventsPerPoll {
+		return q, nil, errTooManyEvents()
+	}
+	q = loose.PollRequest
+	q.Events = make([]wire.NumberedEvent, len(loose.Events))
+	for i, raw := range loose.Events {
+		var numbered struct {
+			Sequence uint64          `json:"seq"`
+			Event    json.RawMessage `json:"event"`
+		}
+		if err := json.Unmarshal(raw, &numbered); err != nil {
+			return q, nil, dormer.Invalidf(fmt.Sprintf("events[%d].seq", i), "is not the number of an event")
+		}
+		q.Events[i].Sequence = numbered.Sequence
+		if numbered.Event == nil {
+			continue // it lacks everything, which is found later
+		}
+		var e dormer.Event
+		if err := json.Unmarshal(numbered.Event, &e); err != nil {
+			malformed = append(malformed, wire.RefusedEvent{Sequence: numbered.Sequence, Field: wrongField(err), Reason: "is not of the type that it must have"})
+			continue
+		}
+		q.Events[i].Event = e
+	}
+	return q, malformed, nil
+}
+
+func errTooManyEvents() error {
+	return dormer.Invalidf("events", "are more than %d", wire.MaxEventsPerPoll)
+}
+
+// wrongField is the path of what could not be decoded, empty where the whole
+// is wrong.
+func wrongField(err error) string {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return wrong.Field
+	}
+	if _, ok := errors.AsType[*time.ParseError](err); ok {
+		return "time"
+	}
+	return ""
 }
 
 // decode decodes JSON. Errors name the field and never repeat a value. What it
@@ -126,7 +201,7 @@ func checkPoll(p *wire.PollRequest) error {
 	case len(p.Machines) > wire.MaxMachines:
 		return dormer.Invalidf("machines", "are more than %d", wire.MaxMachines)
 	case len(p.Events) > wire.MaxEventsPerPoll:
-		return dormer.Invalidf("events", "are more than %d", wire.MaxEventsPerPoll)
+		return errTooManyEvents()
 	case len(p.OrdersRun) > maxOrdersRun:
 		return dormer.Invalidf("orders_run", "are more than %d", maxOrdersRun)
 	case len(p.Enforces) > maxEnforces:

@@ -12,10 +12,20 @@ func FuzzDecodePoll(f *testing.F) {
 	f.Add([]byte(`{"protocol":1,"nonce":"AAAAAAAAAAAAAAAAAAAAAA==","journal":"j","events":[{"seq":1,"event":{"code":1,"time":"2026-11-22T00:00:00Z"}}],"epoch":18446744073709551615}`))
 	f.Add([]byte(`{"protocol":1e99,"machines":[{"serial":-1}]}`))
 	f.Add([]byte(`[[[[`))
+	f.Add([]byte(`{"protocol":1,"nonce":"AAAAAAAAAAAAAAAAAAAAAA==","journal":"j","events":[{"seq":1,"event":{"code":"x"}},{"seq":2,"event":7},{"seq":3,"event":{"time":"never"}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var q wire.PollRequest
-		if decode(b, &q) != nil || checkPoll(&q) != nil {
+		q, malformed, err := decodePoll(b)
+		if err != nil || checkPoll(&q) != nil {
 			return
+		}
+		sequences := make(map[uint64]bool)
+		for _, e := range q.Events {
+			sequences[e.Sequence] = true
+		}
+		for _, m := range malformed {
+			if !sequences[m.Sequence] || m.Reason == "" {
+				t.Errorf("refused is %+v, which is not there or has no reason", m)
+			}
 		}
 		if len(q.Sessions) > wire.MaxSessions || len(q.Machines) > wire.MaxMachines || len(q.Events) > wire.MaxEventsPerPoll || len(q.Nonce) != nonceSize {
 			t.Errorf("a poll over the limits is taken: %d %d %d", len(q.Sessions), len(q.Machines), len(q.Events))

@@ -28,8 +28,8 @@ const jitterPart = 10 // 1/10
 
 // poll answers what changed since the client's last poll.
 func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientID) error {
-	var q wire.PollRequest
-	if err := a.read(w, r, &q); err != nil {
+	q, malformed, err := a.readPoll(w, r)
+	if err != nil {
 		return err
 	}
 	if err := checkPoll(&q); err != nil {
@@ -41,7 +41,7 @@ func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientI
 	if q.EpochProof != nil && q.Epoch > a.cfg.Epoch {
 		return a.heardOf(r.Context(), client, *q.EpochProof)
 	}
-	out, busy, err := a.decide(r.Context(), client, &q, a.cfg.Address(r))
+	out, busy, err := a.decide(r.Context(), client, &q, malformed, a.cfg.Address(r))
 	if err != nil {
 		return err
 	}
@@ -56,10 +56,11 @@ func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientI
 	return send(w, a.cfg.Answers.Sign(seal.TypeAnswer, payload).Bytes())
 }
 
-// decide works out the answer to a poll that came from an address. busy is for
+// decide works out the answer to a poll that came from an address; malformed
+// are those of its events that could not be decoded. busy is for
 // how long the events of the request should wait because there is no room for
 // them; they are not acknowledged then.
-func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, from string) (out wire.PollAnswer, busy time.Duration, err error) {
+func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, malformed []wire.RefusedEvent, from string) (out wire.PollAnswer, busy time.Duration, err error) {
 	now := a.cfg.Now().UTC().Truncate(time.Microsecond)
 	managed, err := a.cfg.Enrollment.Managed(ctx, client)
 	if errors.Is(err, dormer.ErrNotFound) {
@@ -69,7 +70,13 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	if err != nil {
 		return out, 0, err
 	}
-	copied := a.cfg.Enrollment.Saw(enroll.Seen{Client: client, Time: now, Host: q.Host, AgentVersion: q.AgentVersion, Run: q.Run, Address: from})
+	ahead := enroll.AheadOf(q.Clock, now)
+	copied := a.cfg.Enrollment.Saw(enroll.Seen{
+		Client: client, Time: now, Host: q.Host, AgentVersion: q.AgentVersion, Run: q.Run, Address: from, ClockAhead: ahead,
+	})
+	if a.cfg.Enrollment.ClockTurnedWrong(client, ahead) && a.cfg.Tell != nil {
+		a.cfg.Tell(event.ClientClockWrong, fmt.Sprintf("client %s (%s): %s", q.Host.Name, client, enroll.ClockText(*ahead)))
+	}
 	if copied != nil {
 		a.reportCopy(ctx, *copied, q.AgentVersion, from)
 	}
@@ -105,7 +112,7 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 	out.Leases, out.Withdrawn, out.Orders, out.Keys = d.Leases, d.Withdrawn, d.Orders, d.Keys
 
 	if q.Journal != "" {
-		busy, err = a.take(ctx, client, q, &out)
+		busy, err = a.take(ctx, client, q, malformed, &out)
 		if err != nil {
 			return out, 0, err
 		}
@@ -138,9 +145,10 @@ func (a *API) reportDeletions(ctx context.Context, list []lease.Deletion, from s
 }
 
 // take stores the events of a poll and puts the watermarks into the answer.
-func (a *API) take(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, out *wire.PollAnswer) (busy time.Duration, err error) {
+func (a *API) take(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, malformed []wire.RefusedEvent, out *wire.PollAnswer) (busy time.Duration, err error) {
 	marks, err := a.cfg.Events.Submit(ctx, event.Batch{
-		Instance: a.cfg.Instance, Client: client, Journal: q.Journal, Events: q.Events, Host: q.Host.Name, ClientVersion: q.AgentVersion,
+		Instance: a.cfg.Instance, Client: client, Journal: q.Journal, Events: q.Events, Malformed: malformed,
+		Host: q.Host.Name, ClientVersion: q.AgentVersion,
 	})
 	switch {
 	case err == nil:

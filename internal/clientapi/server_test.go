@@ -166,6 +166,7 @@ type server struct {
 	token    []byte
 	escrow   []byte
 	heard    []dormer.Epoch
+	told     []string
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -268,7 +269,8 @@ func (s *server) start() {
 		Instance: s.instance, Epoch: s.epoch, RootKey: s.root.Public(), KeySet: func() clientapi.KeySet { return clientapi.KeySet{Version: s.keySet.Version, Signed: signed} },
 		Answers: s.key, Enrollment: s.enroll, Catalog: s.catalog, Issuer: s.issuer, People: s.groups, Events: s.submit,
 		Objects: objects{"pack/abc": []byte("0123456789")}, Joins: s.joins, TimeZone: "Europe/Berlin", Audit: state, Fenced: func(e dormer.Epoch) { s.heard = append(s.heard, e) },
-		Now: s.clock.Now, Random: rand.Reader, Logger: logger,
+		Tell: func(_ event.Code, detail string) { s.told = append(s.told, detail) },
+		Now:  s.clock.Now, Random: rand.Reader, Logger: logger,
 	}))(t)
 	s.http = s.api
 }

@@ -70,6 +70,7 @@ type known struct {
 	managed   bool
 	revoked   bool
 	copied    time.Time // when it was last reported as copied
+	clock     bool      // that it is wrong was reported
 	runs      runs
 }
 
@@ -118,6 +119,7 @@ func (s *Service) remember(c Client) *known {
 	k := s.known[c.ID]
 	if k == nil {
 		k = &known{public: c.PublicKey, joinToken: c.JoinToken, managed: c.Managed}
+		k.clock = c.ClockAhead != nil && c.ClockAhead.Abs() > ClockWrong
 		s.known[c.ID] = k
 	}
 	k.revoked = k.revoked || c.Revoked != nil
@@ -316,6 +318,9 @@ func (s *Service) update(c *Client) {
 	defer s.mu.RUnlock()
 	if seen, ok := s.seen[c.ID]; ok && (c.LastSeen == nil || seen.Time.After(*c.LastSeen)) {
 		c.LastSeen, c.Host, c.AgentVersion = &seen.Time, seen.Host, seen.AgentVersion
+		if seen.ClockAhead != nil {
+			c.ClockAhead = seen.ClockAhead
+		}
 	}
 }
 
@@ -343,6 +348,9 @@ func (s *Service) Saw(seen Seen) *Copied {
 	now := runOf(seen)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if earlier, ok := s.seen[seen.Client]; ok && seen.ClockAhead == nil {
+		seen.ClockAhead = earlier.ClockAhead
+	}
 	s.seen[seen.Client] = seen
 	k := s.known[seen.Client]
 	if k == nil || seen.Run == "" {

@@ -40,6 +40,10 @@ type Client struct {
 	// if never; CopiedDetail says from where.
 	Copied       *time.Time
 	CopiedDetail string
+	// ClockAhead is by how much the client's clock was ahead of the server's at
+	// its last poll, negative when behind, in microseconds; nil: not known. What a
+	// poll takes on its way is part of it.
+	ClockAhead *time.Duration
 	// Runs are the starts of its agents that polls told of since the server was
 	// started, the newest last. They are not stored, and not in lists.
 	Runs []Run
@@ -55,6 +59,8 @@ type Seen struct {
 	// empty, and neither is stored.
 	Run     string
 	Address string
+	// ClockAhead is as in Client; nil when the poll did not tell.
+	ClockAhead *time.Duration
 }
 
 // Run is one start of an agent, from its first poll to its last.

@@ -70,10 +70,15 @@ func (a *API) revokeJoinToken(c *call, _ rest.None) (rest.None, error) {
 }
 
 func clientOf(c enroll.Client) rest.Client {
-	return rest.Client{
+	out := rest.Client{
 		ID: c.ID, Managed: c.Managed, Host: c.Host, AgentVersion: c.AgentVersion, JoinToken: c.JoinToken,
 		Enrolled: c.Enrolled, Revoked: c.Revoked, LastSeen: c.LastSeen, Copied: c.Copied, CopiedDetail: c.CopiedDetail,
 	}
+	if c.ClockAhead != nil {
+		seconds := int64(c.ClockAhead.Round(time.Second) / time.Second)
+		out.ClockAheadSeconds = &seconds
+	}
+	return out
 }
 
 // clientDetailOf is clientOf with what lists leave out.

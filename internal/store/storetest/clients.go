@@ -105,9 +105,10 @@ func testClients(t *testing.T, s State) {
 func testSeen(t *testing.T, s State) {
 	ctx := t.Context()
 	list := enrolled(t, s, 3)
+	ahead := -7 * time.Minute
 	host := wire.Host{Name: "new\x00name \xff", OS: "linux", Arch: "arm64", MemoryMiB: 1, Processors: 2}
 	seen := []enroll.Seen{
-		{Client: list[0].ID, Time: at(2 * time.Minute), Host: host, AgentVersion: "2.0"},
+		{Client: list[0].ID, Time: at(2 * time.Minute), Host: host, AgentVersion: "2.0", ClockAhead: &ahead},
 		{Client: list[0].ID, Time: at(time.Minute), Host: list[0].Host, AgentVersion: "1.0"}, // older
 		{Client: "nobody", Time: at(time.Minute)},
 		{Client: list[1].ID, Time: at(time.Minute), Host: list[1].Host, AgentVersion: "1.0"},
@@ -118,10 +119,15 @@ func testSeen(t *testing.T, s State) {
 	}
 	ok(t, s.FlushSeen(ctx, nil))
 	ok(t, s.FlushSeen(ctx, seen))
+	// A poll that does not tell of the clock leaves what was known.
+	ok(t, s.FlushSeen(ctx, seen[:1]))
+	seen[0].ClockAhead = nil
+	ok(t, s.FlushSeen(ctx, seen[:1]))
 	// What is older than what is stored changes nothing.
 	ok(t, s.FlushSeen(ctx, []enroll.Seen{{Client: list[1].ID, Time: at(0), Host: host, AgentVersion: "0.1"}}))
 	host.Name = "new\uFFFDname \uFFFD"
 	list[0].LastSeen, list[0].Host, list[0].AgentVersion = atp(2*time.Minute), host, "2.0"
+	list[0].ClockAhead = &ahead
 	list[1].LastSeen = atp(time.Minute)
 	for _, want := range list {
 		equal(t, must[enroll.Client](t)(s.Client(ctx, want.ID)), want)

@@ -13,7 +13,7 @@ import (
 // watermark that it was counted for.
 func testCondensed(t *testing.T, s Events) {
 	ctx := t.Context()
-	condensed := func(above uint64, sequence uint64, count int) event.Batch {
+	condensed := func(above, sequence uint64, count int) event.Batch {
 		b := batch("c", time.Second, sequence)
 		b.Condensed, b.Above, b.Events[0].Event.Count = true, above, count
 		return b

@@ -50,6 +50,8 @@ type Client struct {
 	// Copied is when two agents were last found to work with this identity.
 	Copied       *time.Time `json:"copied,omitempty" doc:"when two agents were last found to use this identity"`
 	CopiedDetail string     `json:"copied_detail,omitempty" doc:"from where"`
+	// ClockAheadSeconds is negative when the clock is behind.
+	ClockAheadSeconds *int64 `json:"clock_ahead_seconds,omitempty" doc:"by how much its clock was ahead of the server's at its last poll; negative: behind; absent: not known"`
 	// KeyFingerprint and Runs are in answers about one client alone.
 	KeyFingerprint string      `json:"key_fingerprint,omitempty" doc:"SHA-256 of the client's public key; not in lists"`
 	Runs           []ClientRun `json:"runs,omitempty" doc:"starts of its agents that this server has seen, the newest last; not in lists"`
