@@ -75,8 +75,8 @@ type house struct {
 	crowd    *crowd
 }
 
-// newHouse starts a server and enrols clients. Events of SQLite are in the
-// folder; empty: in the data folder.
+// newHouse starts a server and enrols clients. Events are in the folder; empty:
+// where they are by default.
 func newHouse(t *testing.T, engine, folder string, clients int) *house {
 	t.Helper()
 	h := &house{t: t}
@@ -84,15 +84,8 @@ func newHouse(t *testing.T, engine, folder string, clients int) *house {
 	var settings string
 	switch engine {
 	case postgres:
-		// Not below TMPDIR: a socket's path may have no more than 107 bytes.
-		place, err := os.MkdirTemp("/tmp", "dormer-faults") //nolint:usetesting // the path of t.TempDir is too long
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(place, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(place) })
+		var err error
+		place := openFolder(t)
 		// One sync of the file system instead of one for each file: the recoveries
 		// are the longest part of these tests.
 		h.database, err = load.NewPostgres(t.Context(), filepath.Join(place, "pg"), "recovery_init_sync_method=syncfs")
@@ -104,10 +97,12 @@ func newHouse(t *testing.T, engine, folder string, clients int) *house {
 		}
 		h.startDatabase()
 		t.Cleanup(h.database.StopNow)
-		for _, name := range []string{"state", "events"} {
-			if _, err := h.database.SQL(t.Context(), "postgres", "CREATE DATABASE "+name); err != nil {
-				t.Fatal(err)
-			}
+		h.sql("CREATE DATABASE state")
+		if folder == "" {
+			h.sql("CREATE DATABASE events")
+		} else {
+			h.sql(fmt.Sprintf("CREATE TABLESPACE elsewhere LOCATION '%s'", folder))
+			h.sql("CREATE DATABASE events TABLESPACE elsewhere")
 		}
 		h.driver, h.dsn = "pgx", h.database.DSN("events")
 		settings = fmt.Sprintf("[state]\ndsn = %q\n[events]\ndsn = %q\n", h.database.DSN("state"), h.dsn)
@@ -139,6 +134,28 @@ func newHouse(t *testing.T, engine, folder string, clients int) *house {
 		h.crowd.clients = append(h.crowd.clients, c)
 	}
 	return h
+}
+
+// openFolder makes a folder with a short path, for the sockets in it, that
+// PostgreSQL reaches where it runs as another user.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "dormer-faults") //nolint:usetesting // the path of t.TempDir is too long, and closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func (h *house) sql(text string) {
+	h.t.Helper()
+	if _, err := h.database.SQL(h.t.Context(), "postgres", text); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *house) startServer() {

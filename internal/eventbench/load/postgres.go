@@ -15,8 +15,9 @@ import (
 	"github.com/dormer-project/dormer"
 )
 
-// nobody runs PostgreSQL where this process is root, which it refuses.
-const nobody = 65534
+// Nobody is the user who runs PostgreSQL where this process is root, which it
+// refuses.
+const Nobody = 65534
 
 // Postgres is a PostgreSQL server of its own on a Unix socket, durable as it is
 // by default.
@@ -48,7 +49,7 @@ func NewPostgres(ctx context.Context, dir string, settings ...string) (*Postgres
 		return nil, fmt.Errorf("make the folder of PostgreSQL: %w", err)
 	}
 	if os.Getuid() == 0 {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
+		if err := os.Chown(dir, Nobody, Nobody); err != nil {
 			return nil, fmt.Errorf("make the folder of PostgreSQL: %w", err)
 		}
 	}
@@ -65,7 +66,7 @@ func (p *Postgres) command(ctx context.Context, name string, args ...string) *ex
 	c := exec.CommandContext(ctx, filepath.Join(p.bin, name), args...)
 	c.Dir = "/"
 	if os.Getuid() == 0 {
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: Nobody, Gid: Nobody}}
 	}
 	return c
 }
@@ -147,7 +148,7 @@ func (p *Postgres) Kill(ctx context.Context) error {
 	// A backend that was just forked notices by itself that its parent is gone.
 	return Until(ctx, func() error {
 		for _, pid := range list {
-			if syscall.Kill(pid, 0) == nil {
+			if s, err := readStat(pid); err == nil && !s.gone {
 				return fmt.Errorf("process %d of PostgreSQL is still there: %w", pid, dormer.ErrUnavailable)
 			}
 		}

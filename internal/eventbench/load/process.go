@@ -20,6 +20,7 @@ const ticksPerSecond = 100
 
 // stat is what /proc says of a process.
 type stat struct {
+	gone       bool // it has ended, and its parent has not looked yet
 	parent     int
 	own, ended time.Duration // processor time of itself, of children that ended
 }
@@ -39,7 +40,7 @@ func readStat(pid int) (stat, error) {
 		return time.Duration(n) * (time.Second / ticksPerSecond)
 	}
 	parent, _ := strconv.Atoi(fields[1])
-	return stat{parent: parent, own: ticks(11) + ticks(12), ended: ticks(13) + ticks(14)}, nil
+	return stat{gone: fields[0] == "Z", parent: parent, own: ticks(11) + ticks(12), ended: ticks(13) + ticks(14)}, nil
 }
 
 // children returns the processes whose parent is pid.
