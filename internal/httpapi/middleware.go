@@ -41,16 +41,23 @@ func Remote(r *http.Request, trusted []netip.Prefix) string {
 
 // Front puts around next what holds for every request: an identity, a time
 // limit (which streams extend as bytes flow), headers that keep browsers from
-// misusing answers, a line in the log when logged says so, and an answer when a
-// handler panics.
+// misusing answers, a line in the log (for people when logged says so, else for
+// those who look for mistakes), and an answer when a handler panics. The
+// identity is in the answer, in what is logged and audited for the request, and
+// is that of a trusted proxy if it gave one.
 func Front(next http.Handler, logger *slog.Logger, now func() time.Time, random io.Reader, trusted []netip.Prefix, logged func(*http.Request) bool) http.Handler {
+	logger = slog.New(LogRequests(logger.Handler()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := now()
-		id, err := dormer.NewID(random)
-		if err != nil {
-			problem.Write(w, fmt.Errorf("make request identity: %w", err))
-			return
+		id := proxied(r, trusted)
+		if id == "" {
+			var err error
+			if id, err = dormer.NewID(random); err != nil {
+				problem.Write(w, fmt.Errorf("make request identity: %w", err))
+				return
+			}
 		}
+		r = r.WithContext(withRequest(r.Context(), id))
 		h := w.Header()
 		h.Set(problem.RequestHeader, id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -66,14 +73,18 @@ func Front(next http.Handler, logger *slog.Logger, now func() time.Time, random 
 			fault := recover()
 			aborted := fault == http.ErrAbortHandler //nolint:errorlint // what net/http compares with
 			if fault != nil && !aborted {
-				logger.LogAttrs(r.Context(), slog.LevelError, "request panicked", slog.String("request", id),
+				logger.LogAttrs(r.Context(), slog.LevelError, "request panicked",
 					slog.String("method", r.Method), slog.String("fault", fmt.Sprint(fault)), slog.String("stack", string(debug.Stack())))
 				if aborted = rec.status != 0; !aborted {
 					problem.Write(rec, fmt.Errorf("request panicked"))
 				}
 			}
+			level := slog.LevelDebug
 			if logged(r) {
-				logger.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", id),
+				level = slog.LevelInfo
+			}
+			if logger.Enabled(r.Context(), level) {
+				logger.LogAttrs(r.Context(), level, "request",
 					slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 					slog.Duration("took", now().Sub(began)), slog.String("remote", Remote(r, trusted)))
 			}

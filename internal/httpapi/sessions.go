@@ -133,7 +133,7 @@ var refusals = map[access.Method]struct{ title, detail string }{
 func answerSignIn(c *call, refusal error) error {
 	p := problem.Of(refusal)
 	told := refusals[c.route.proof]
-	p.Title, p.Detail = told.title, told.detail
+	p.Title, p.Detail, p.Request = told.title, told.detail, c.request
 	b, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)

@@ -24,7 +24,9 @@ func TestWrongPasswordAndUnknownUser(t *testing.T) {
 	if wrong.status != http.StatusUnauthorized || unknown.status != http.StatusUnauthorized {
 		t.Errorf("status %d for a wrong password, %d for an unknown user", wrong.status, unknown.status)
 	}
-	if diff := cmp.Diff(string(wrong.body), string(unknown.body)); diff != "" {
+	// But for the identity of the request, which says nothing.
+	body := func(a answer) string { return strings.ReplaceAll(string(a.body), a.header.Get("Dormer-Request"), "REQUEST") }
+	if diff := cmp.Diff(body(wrong), body(unknown)); diff != "" {
 		t.Errorf("the answers differ:\n%s", diff)
 	}
 	if p := wrong.problem(t); p.Kind != "unauthenticated" || !strings.Contains(p.Title, "password is wrong") || !strings.Contains(p.Detail, "name or password is wrong") {

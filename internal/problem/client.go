@@ -29,6 +29,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Kind == KindInternal && e.Request != "" {
+		return e.Detail + ": " + e.Request
+	}
 	if e.Detail != "" {
 		return e.Detail
 	}

@@ -10,6 +10,7 @@ import (
 // Write answers with the document for err.
 func Write(w http.ResponseWriter, err error) {
 	p := Of(err)
+	p.Request = w.Header().Get(RequestHeader)
 	b, mistake := json.Marshal(p)
 	if mistake != nil {
 		panic("problem: a problem always marshals: " + mistake.Error())
@@ -44,8 +45,7 @@ func Handler(logger *slog.Logger, h func(http.ResponseWriter, *http.Request) err
 		}
 		if Of(err).Status == http.StatusInternalServerError {
 			logger.LogAttrs(r.Context(), slog.LevelError, "request met a fault",
-				slog.String("method", r.Method), slog.String("route", r.Pattern),
-				slog.String("request", w.Header().Get(RequestHeader)), slog.String("error", err.Error()))
+				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.String("error", err.Error()))
 		}
 		if t.begun {
 			panic(http.ErrAbortHandler)

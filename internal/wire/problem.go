@@ -18,6 +18,8 @@ type Problem struct {
 	Fields []dormer.FieldError `json:"fields,omitempty"`
 	// RetryAfter is in seconds, beside the header of that name.
 	RetryAfter int `json:"retry_after,omitempty"`
+	// Request is the identity of the request, under which the server logged it.
+	Request string `json:"request,omitempty"`
 	// By, At and Current describe a conflict.
 	By      string `json:"by,omitempty"`
 	At      string `json:"at,omitempty"`
