@@ -84,3 +84,17 @@ func TablesOf(t *testing.T, name string, version int) []TableOf {
 	}
 	return tables
 }
+
+// SizeOf returns the bytes of the events and their indexes.
+func SizeOf(t testing.TB, s *Events) int64 {
+	t.Helper()
+	query := "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+	if s.db.postgres {
+		query = "SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('events')"
+	}
+	n, err := one(t.Context(), s.db.write, "find size", value[int64], query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -84,15 +84,15 @@ CREATE TABLE events (
 	count INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX events_by_context ON events (context, received DESC, id DESC);
+CREATE INDEX events_by_context ON events (context, received);
 
-CREATE INDEX events_by_received ON events (instance, received DESC, id DESC);
+CREATE INDEX events_by_received ON events (instance, received);
 
-CREATE INDEX events_problems ON events (instance, received DESC, id DESC) WHERE severity >= 2;
+CREATE INDEX events_problems ON events (instance, received) WHERE severity >= 2;
 
-CREATE INDEX events_problems_by_context ON events (context, received DESC, id DESC) WHERE severity >= 2;
+CREATE INDEX events_problems_by_context ON events (context, received) WHERE severity >= 2;
 
-CREATE INDEX events_setup ON events (instance, received DESC, id DESC) WHERE code >= 640 AND code <= 649;
+CREATE INDEX events_setup ON events (instance, received) WHERE code >= 640 AND code <= 649;
 
 CREATE TABLE follows (
 	-- How far somebody has come who looks at each event once, and what they must
