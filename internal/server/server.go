@@ -110,6 +110,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	deps.Logger = slog.New(httpapi.LogRequests(deps.Logger.Handler()))
 	s := &Server{cfg: cfg, deps: deps, watch: newWatch(deps.Now)}
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -320,6 +321,7 @@ func (s *Server) makeClients(context.Context) error {
 		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },
 		Fenced:   s.fence,
+		Tell:     s.tell,
 		Now:      s.deps.Now, Random: s.deps.Random, Logger: s.deps.Logger,
 	})
 	return err
