@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
-
-	"github.com/dormer-project/dormer"
 )
 
 // namedFile is a setting that names a file whose content belongs to the
@@ -24,25 +22,27 @@ type namedFile struct {
 // settings. Two settings may name one file.
 func (c *Config) namedFiles() []namedFile {
 	var all []namedFile
-	eachString(reflect.ValueOf(c).Elem(), "", func(path, key string, v reflect.Value) {
-		if namesFile(key) && v.String() != "" {
+	eachString(reflect.ValueOf(c).Elem(), "", func(path string, v reflect.Value) {
+		if namesFile(path) && v.String() != "" {
 			all = append(all, namedFile{setting: path, path: v.String()})
 		}
 	})
 	return all
 }
 
-// namesFile reports whether a key's value is the name of a file.
-func namesFile(key string) bool {
-	switch key {
-	case "certificate", "key", "authority", "keytab":
+// namesFile reports whether the value of a setting is the name of a file.
+func namesFile(path string) bool {
+	switch path[strings.LastIndexByte(path, '.')+1:] {
+	case "certificate", "authority", "keytab":
 		return true
+	case "key":
+		return path == "tls.key"
 	}
-	return strings.HasSuffix(key, "_file")
+	return strings.HasSuffix(path, "_file")
 }
 
 // eachString calls f for each setting that is a string, with its path.
-func eachString(v reflect.Value, prefix string, f func(path, key string, v reflect.Value)) {
+func eachString(v reflect.Value, prefix string, f func(path string, v reflect.Value)) {
 	for i := range v.NumField() {
 		key, field := v.Type().Field(i).Tag.Get("toml"), v.Field(i)
 		path := prefix + key
@@ -54,7 +54,7 @@ func eachString(v reflect.Value, prefix string, f func(path, key string, v refle
 				eachString(field.Index(n), fmt.Sprintf("%s[%d].", path, n), f)
 			}
 		case field.Kind() == reflect.String:
-			f(path, key, field)
+			f(path, field)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func withSettings(text []byte, values map[string]string) ([]byte, Config, error)
 	if err != nil {
 		return nil, Config{}, fmt.Errorf("the configuration in the backup:\n%w", err)
 	}
-	eachString(reflect.ValueOf(&want).Elem(), "", func(path, _ string, v reflect.Value) {
+	eachString(reflect.ValueOf(&want).Elem(), "", func(path string, v reflect.Value) {
 		if s, ok := values[path]; ok {
 			v.SetString(s)
 		}
@@ -77,20 +77,20 @@ func withSettings(text []byte, values map[string]string) ([]byte, Config, error)
 	for _, path := range slices.Sorted(maps.Keys(values)) {
 		edited = setLine(edited, path, values[path])
 	}
-	if got, err := ParseConfig(edited); err == nil && reflect.DeepEqual(got, want) {
-		return edited, got, nil
-	}
-	if edited, err = toml.Marshal(want); err != nil {
+	whole, err := toml.Marshal(want)
+	if err != nil {
 		return nil, Config{}, fmt.Errorf("write the configuration: %w", err)
 	}
-	got, err := ParseConfig(edited)
+	if got, err := ParseConfig(edited); err == nil {
+		if again, err := toml.Marshal(got); err == nil && bytes.Equal(again, whole) {
+			return edited, got, nil
+		}
+	}
+	got, err := ParseConfig(whole)
 	if err != nil {
 		return nil, Config{}, fmt.Errorf("the configuration with its new paths:\n%w", err)
 	}
-	if !reflect.DeepEqual(got, want) {
-		return nil, Config{}, dormer.Invalidf("", "the configuration in the backup cannot be given other paths; write one by hand and give it with --config")
-	}
-	return edited, got, nil
+	return whole, got, nil
 }
 
 // setLine sets one string where it stands in a plain way, or adds it.

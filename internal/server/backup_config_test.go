@@ -10,13 +10,12 @@ import (
 // take along.
 func TestNamedFiles(t *testing.T) {
 	for _, s := range settings() {
-		key := s.path[strings.LastIndexByte(s.path, '.')+1:]
 		if s.value.Kind() != reflect.String {
 			continue
 		}
 		isFile := strings.HasPrefix(s.doc, "File ") || strings.HasPrefix(s.doc, "Keytab ") || strings.HasPrefix(s.doc, "Its keytab ")
-		if isFile != namesFile(key) {
-			t.Errorf("setting %s is explained as a file: %v; taken as one: %v", s.path, isFile, namesFile(key))
+		if isFile != namesFile(s.path) {
+			t.Errorf("setting %s is explained as a file: %v; taken as one: %v", s.path, isFile, namesFile(s.path))
 		}
 	}
 	c := Default()

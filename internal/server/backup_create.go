@@ -2,16 +2,13 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,10 +136,10 @@ func (m *backupMaker) open(ctx context.Context) error {
 		}
 	}
 	var err error
-	if m.state, err = store.OpenState(ctx, m.cfg.stateDSN(), store.Options{Readers: 1}); err != nil {
+	if m.state, err = store.OpenState(ctx, m.cfg.stateDSN(), store.Options{Readers: 2}); err != nil {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}
-	if m.events, err = store.OpenEvents(ctx, m.cfg.eventsDSN(), store.Options{Readers: 1}); err != nil {
+	if m.events, err = store.OpenEvents(ctx, m.cfg.eventsDSN(), store.Options{Readers: 2}); err != nil {
 		return errors.Join(fmt.Errorf("setting events.dsn: open the database: %w", err), m.close())
 	}
 	return nil
@@ -283,13 +280,13 @@ func (m *backupMaker) fill(ctx context.Context, b *backup.Writer, h backup.Heade
 		return err
 	}
 	if err := b.Stream(backup.StateName, func(w io.Writer) error {
-		return dumpState(ctx, m.state, m.counted(w, backup.StateName))
+		return m.state.Dump(ctx, m.counted(w, backup.StateName), nil)
 	}); err != nil {
 		return fmt.Errorf("dump the state database: %w", err)
 	}
 	if !m.withoutEvents {
 		if err := b.Stream(backup.EventsName, func(w io.Writer) error {
-			return dumpEvents(ctx, m.events, h.Instance, m.counted(w, backup.EventsName))
+			return m.events.Dump(ctx, h.Instance, m.counted(w, backup.EventsName), nil)
 		}); err != nil {
 			return fmt.Errorf("dump the events database: %w", err)
 		}
@@ -439,14 +436,4 @@ func (m *backupMaker) tell(ctx context.Context, i dormer.InstanceID, code event.
 		return fmt.Errorf("store the event: %w", err)
 	}
 	return nil
-}
-
-// prune removes older backups from the folder of a new one.
-func (m *backupMade) prune(keep int, logger *slog.Logger) error {
-	removed, err := backup.Prune(filepath.Dir(m.File), m.Instance, keep)
-	m.Removed = removed
-	for _, name := range slices.Sorted(slices.Values(removed)) {
-		logger.Info("an older backup was removed", slog.String("file", cmp.Or(name, "-")))
-	}
-	return err
 }

@@ -28,6 +28,11 @@ const (
 // secretSize is the size of each symmetric key, in bytes.
 const secretSize = 32
 
+// keySizes are the lengths of the keys that every instance has, in bytes.
+var keySizes = map[string]int{
+	keyRoot: ed25519.SeedSize, keyInstance: ed25519.SeedSize, keyToken: secretSize, keyEscrow: secretSize, keyRepository: secretSize,
+}
+
 // keys are the secrets of an instance.
 type keys struct {
 	root       *seal.SigningKey // signs key sets, nothing else
@@ -45,9 +50,7 @@ func loadKeys(d *dataDir, random io.Reader) (*keys, error) {
 	}
 	k := &keys{}
 	seeds := map[string][]byte{}
-	for name, size := range map[string]int{
-		keyRoot: ed25519.SeedSize, keyInstance: ed25519.SeedSize, keyToken: secretSize, keyEscrow: secretSize, keyRepository: secretSize,
-	} {
+	for name, size := range keySizes {
 		b, err := loadSecret(d, name, size, random)
 		if err != nil {
 			return nil, err
