@@ -112,6 +112,7 @@ type Agent struct {
 	state   folder
 	lock    *os.File
 	journal *event.Journal
+	repeats *event.Repeats // into journal
 	desks   desks
 	words   words
 
@@ -229,6 +230,7 @@ func (a *Agent) load(d Deps) error {
 	if a.journal, err = event.OpenJournal(a.state.path(DirJournal), event.JournalOptions{Random: d.Random, Now: a.now}); err != nil {
 		return err
 	}
+	a.repeats = event.NewRepeats(a.journal, a.now)
 	if a.key, a.trust, err = loadIdentity(a.state); err != nil {
 		return err
 	}
@@ -265,7 +267,9 @@ func (a *Agent) loadMachines() error {
 			a.machines[m.id] = m
 		}
 	}
-	for _, m := range a.machines {
+	_, all := a.all()
+	a.growJournal(all) // before anything is told
+	for _, m := range all {
 		m.begin(a.ctx)
 	}
 	a.enforceAll()
@@ -298,6 +302,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.running.Go(func() { w(a.ctx) })
 	}
 	<-ctx.Done()
+	a.flushRepeats(true)
 	a.tell(event.New(event.AgentStopped, a.now(), ""), nil)
 	return a.Close()
 }
@@ -321,8 +326,8 @@ func (a *Agent) Close() error {
 	a.stop()
 	a.running.Wait()
 	a.mu.Lock()
-	link, lock, journal := a.link, a.lock, a.journal
-	a.link, a.lock, a.journal = nil, nil, nil
+	link, lock, journal, repeats := a.link, a.lock, a.journal, a.repeats
+	a.link, a.lock, a.journal, a.repeats = nil, nil, nil, nil
 	a.mu.Unlock()
 	if lock == nil {
 		return nil
@@ -332,7 +337,7 @@ func (a *Agent) Close() error {
 	}
 	var errs []error
 	if journal != nil {
-		errs = append(errs, a.saveClock(), journal.Close())
+		errs = append(errs, a.saveClock(), repeats.Flush(true), journal.Close())
 	}
 	return errors.Join(append(errs, lock.Close())...)
 }
@@ -354,6 +359,7 @@ func (a *Agent) limitsLoop(ctx context.Context) {
 		case <-t.C:
 		}
 		r := a.enforceAll()
+		a.flushRepeats(false)
 		a.maintain()
 		a.followHost()
 		back := a.clock.SetBack()
@@ -417,13 +423,27 @@ func (a *Agent) tell(e dormer.Event, m *machine) {
 	}
 	e.Guest = cut(e.Guest, maxGuestText) // it is the guest's word
 	a.mu.Lock()
-	journal := a.journal
+	repeats := a.repeats
 	a.mu.Unlock()
-	if journal == nil {
+	if repeats == nil {
 		return
 	}
-	if _, err := journal.Append(e); err != nil {
+	if err := repeats.Append(e); err != nil {
 		a.log.LogAttrs(a.ctx, slog.LevelError, "an event cannot be kept",
 			slog.Int("code", e.Code), slog.String("description", e.Description), slog.Any("error", err))
+	}
+}
+
+// flushRepeats writes what was counted of events that came again and again: of
+// minutes that are over, or all.
+func (a *Agent) flushRepeats(all bool) {
+	a.mu.Lock()
+	repeats := a.repeats
+	a.mu.Unlock()
+	if repeats == nil {
+		return
+	}
+	if err := repeats.Flush(all); err != nil {
+		a.log.LogAttrs(a.ctx, slog.LevelError, "the count of repeated events cannot be kept", slog.Any("error", err))
 	}
 }

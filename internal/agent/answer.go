@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -111,6 +112,7 @@ func (a *Agent) apply(ctx context.Context, t *trust, answer wire.PollAnswer, rep
 	a.enforceAll()
 	a.logError(ctx, "settings", a.takeSettings(answer))
 	_, all := a.all()
+	a.growJournal(all)
 	for _, m := range all {
 		m.rec.Nudge()
 		m.prepareUpdate()
@@ -148,6 +150,10 @@ func (a *Agent) adoptTrust(t *trust) (*trust, error) {
 
 // trim lets go of the events that the server has for good.
 func (a *Agent) trim(answer wire.PollAnswer) error {
+	for _, r := range answer.RefusedEvents {
+		a.log.LogAttrs(a.ctx, slog.LevelError, "the server refuses an event; it is left out",
+			slog.Uint64("sequence", r.Sequence), slog.String("field", r.Field), slog.String("reason", r.Reason))
+	}
 	if answer.Journal == "" {
 		return nil
 	}

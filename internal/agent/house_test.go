@@ -54,6 +54,8 @@ type house struct {
 	// they are.
 	terms  func(*lease.Lease)
 	answer func(wire.PollRequest, *wire.PollAnswer)
+	// refuse returns the status and kind with which a poll is refused, 0 for none.
+	refuse func(wire.PollRequest) (int, string)
 	states []wire.MachineState // of the last poll
 }
 
@@ -124,7 +126,16 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == wire.PathSignIn:
 		out = h.signIn(r)
 	case r.URL.Path == wire.PathPoll:
-		out = h.poll(r)
+		q := read[wire.PollRequest](r)
+		if h.refuse != nil {
+			if status, kind := h.refuse(q); status != 0 {
+				w.Header().Set("Content-Type", wire.ProblemType)
+				w.WriteHeader(status)
+				_ = json.NewEncoder(w).Encode(wire.Problem{Title: "no", Status: status, Kind: kind})
+				return
+			}
+		}
+		out = h.poll(q)
 	case strings.HasPrefix(r.URL.Path, wire.PathPolicy):
 		_, _ = w.Write(h.policy.CanonicalJSON())
 		return
@@ -175,8 +186,7 @@ func (h *house) signIn(r *http.Request) any {
 	return wire.SignInAnswer{Session: id, Sealed: sealed, User: personOf(user), Expires: h.now().Add(30 * 24 * time.Hour)}
 }
 
-func (h *house) poll(r *http.Request) any {
-	q := read[wire.PollRequest](r)
+func (h *house) poll(q wire.PollRequest) any {
 	h.runs = append(h.runs, q.Run)
 	for _, e := range q.Events {
 		h.told = append(h.told, e.Event.Code)

@@ -41,7 +41,7 @@ type pollState struct {
 	received uint64
 	of       dormer.JournalID
 	// take bounds the events of one poll. It shrinks when the server refuses a
-	// poll as invalid, down to takeNone: if that is accepted, the next event is
+	// poll as invalid or too large, down to takeNone: if that is accepted, the next event is
 	// to blame and is passed over.
 	take int
 	// notices are why machines that were never here are not given.
@@ -158,6 +158,7 @@ func (a *Agent) request(t *trust) (wire.PollRequest, []string, error) {
 	r := wire.PollRequest{
 		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: a.cfg.Version, Run: a.run, Host: a.host(), Enforces: enforces,
 		KeySet: t.keys.Version, Epoch: t.Epoch, Sessions: sessions, Machines: states, KeysTag: a.sealed.Tag,
+		Clock: a.time.Wall(),
 	}
 	if a.poll.superseded {
 		r.EpochProof = &t.KeySet
@@ -236,7 +237,7 @@ func (a *Agent) failed(err error) time.Duration {
 	a.poll.superseded = errors.Is(err, dormer.ErrFenced) && !fromServer
 	delay := pause(a.poll.failures, err)
 	tell := a.poll.told != a.poll.problem
-	if errors.Is(err, dormer.ErrInvalid) {
+	if errors.Is(err, dormer.ErrInvalid) || fromServer && errors.Is(err, dormer.ErrTooLarge) {
 		a.poll.take = fewer(a.poll.take)
 	}
 	code := problemEvent(err)

@@ -143,7 +143,7 @@ type Stats struct {
 type BusyError struct {
 	RetryAfter time.Duration
 	Reason     string
-	// Err is what the store answered; nil when it was not asked.
+	// Err is what the store answered last; nil when it works.
 	Err error
 }
 
@@ -172,6 +172,7 @@ type Ingester struct {
 	safety  safety
 	stats   Stats
 	away    time.Time // since when nothing can be stored; zero: it can
+	cause   error     // why, the last time
 }
 
 // clientKey names a client among several instances.
@@ -291,7 +292,7 @@ func (g *Ingester) enqueue(w *waiting) error {
 	// While the store is away one batch finds out whether it is back, so that no
 	// other waits for that.
 	case !g.away.IsZero() && g.queued > 0:
-		return g.busyLocked(reasonAway, nil)
+		return g.busyLocked(reasonAway, g.cause)
 	// One batch always fits, however small the queue was made.
 	case g.queued > 0 && g.queued+w.events > g.limits.QueueEvents:
 		return g.busyLocked("too many events are waiting to be stored", nil)
@@ -486,7 +487,7 @@ func (g *Ingester) works(start time.Time) {
 	now := g.c.Now()
 	g.mu.Lock()
 	since := g.away
-	g.away = time.Time{}
+	g.away, g.cause = time.Time{}, nil
 	g.stats.LastCommit, g.stats.LastDuration, g.stats.Away, g.stats.Problem = now, now.Sub(start), false, ""
 	g.mu.Unlock()
 	if !since.IsZero() {
@@ -503,6 +504,7 @@ func (g *Ingester) failed(err error) {
 	if first {
 		g.away = now
 	}
+	g.cause = err
 	g.stats.LastError, g.stats.Away, g.stats.Problem = now, true, err.Error()
 	g.mu.Unlock()
 	if first {

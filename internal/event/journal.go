@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -33,8 +34,10 @@ const (
 const (
 	// DefaultJournalBytes holds years of ordinary events.
 	DefaultJournalBytes = 8 << 20
-	// MinJournalBytes is the smallest bound of a journal.
+	// MinJournalBytes is the smallest bound of a journal, MaxJournalBytes the
+	// largest.
 	MinJournalBytes = 256 << 10
+	MaxJournalBytes = 64 << 20
 	// maxJournalFile is the largest file that is taken for a journal.
 	maxJournalFile = 256 << 20
 	// maxGroup is how many bytes are gathered for one write.
@@ -46,7 +49,8 @@ const (
 
 // JournalOptions configure a journal. The zero value is right for most.
 type JournalOptions struct {
-	// MaxBytes bounds the file; 0 means DefaultJournalBytes.
+	// MaxBytes bounds the file, between MinJournalBytes and MaxJournalBytes; 0
+	// means DefaultJournalBytes.
 	MaxBytes int64
 	// Random makes identities; nil means crypto/rand.
 	Random io.Reader
@@ -64,6 +68,8 @@ type JournalOptions struct {
 type Journal struct {
 	dir string
 	o   JournalOptions
+	// maxBytes bounds the file; it only grows.
+	maxBytes atomic.Int64
 
 	// writing is held by who writes to the file or replaces it. It guards
 	// next; it is taken before mu.
@@ -104,7 +110,6 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultJournalBytes
 	}
-	o.MaxBytes = max(o.MaxBytes, MinJournalBytes)
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
@@ -115,6 +120,7 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 		return nil, fmt.Errorf("make folder of journal: %w", err)
 	}
 	j := &Journal{dir: dir, o: o}
+	j.maxBytes.Store(min(max(o.MaxBytes, MinJournalBytes), MaxJournalBytes))
 	if err := j.open(); err != nil {
 		return nil, fmt.Errorf("open journal in %s: %w", dir, err)
 	}
@@ -132,6 +138,7 @@ func (j *Journal) open() error {
 	case info.Size() > maxJournalFile:
 		return j.putAside("the file was far too large")
 	}
+	j.Grow(info.Size()) // it was allowed to grow to that before
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -211,6 +218,18 @@ func (j *Journal) Last() uint64 {
 	return j.last
 }
 
+// Grow raises the bound of the file to n bytes, at most MaxJournalBytes. A lower
+// one changes nothing.
+func (j *Journal) Grow(n int64) {
+	n = min(n, MaxJournalBytes)
+	for {
+		now := j.maxBytes.Load()
+		if now >= n || j.maxBytes.CompareAndSwap(now, n) {
+			return
+		}
+	}
+}
+
 // Len returns how many events wait to be trimmed.
 func (j *Journal) Len() int {
 	j.mu.Lock()
@@ -251,7 +270,7 @@ func (j *Journal) Append(events ...dormer.Event) (uint64, error) {
 		bodies[i], classes[i] = b, classOf(e)
 		total += len(b) + recordOverhead
 	}
-	if int64(total) > j.o.MaxBytes/4 {
+	if int64(total) > j.maxBytes.Load()/4 {
 		return 0, fmt.Errorf("append %d events to the journal at once: %w", len(events), dormer.ErrTooLarge)
 	}
 
@@ -299,7 +318,7 @@ func (j *Journal) write(g *group) error {
 	if j.file == nil {
 		return errClosed
 	}
-	if j.size+int64(g.bytes) > j.o.MaxBytes {
+	if j.size+int64(g.bytes) > j.maxBytes.Load() {
 		if err := j.makeRoom(int64(g.bytes)); err != nil {
 			return fmt.Errorf("make room: %w", durable.Kind(err))
 		}

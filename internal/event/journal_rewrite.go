@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/durable"
@@ -16,22 +17,46 @@ import (
 // It leaves a quarter free, so that it is not done for every event. The caller
 // holds writing.
 func (j *Journal) makeRoom(extra int64) error {
-	keep, dropped := giveWay(j.live, j.o.MaxBytes*3/4-extra)
-	n := 0
-	for _, d := range dropped {
-		n += d
-	}
-	if n == 0 {
+	keep, dropped := giveWay(j.live, j.maxBytes.Load()*3/4-extra)
+	if len(dropped) == 0 {
 		return j.rewrite(j.id, keep, nil)
 	}
-	return j.rewrite(j.id, keep, []dormer.Event{New(JournalGap, j.o.Now(), fmt.Sprintf(
-		"%d events were dropped unsent (%d of information, %d warnings, %d errors)",
-		n, dropped[classInformation], dropped[classWarning], dropped[classError]+dropped[classGap]))})
+	return j.rewrite(j.id, keep, []dormer.Event{New(JournalGap, j.o.Now(), j.gap(dropped))})
+}
+
+// gap says what is lost with events that give way.
+func (j *Journal) gap(dropped []stored) string {
+	var total int
+	var lost [classes]int
+	var first, last time.Time
+	for _, r := range dropped {
+		n := 1
+		b := make([]byte, r.size)
+		if _, err := j.file.ReadAt(b, r.offset); err == nil {
+			if e, err := decodeEvent(b); err == nil {
+				n = max(n, e.Event.Count)
+				if at := e.Event.Time; first.IsZero() || at.Before(first) {
+					first = at
+				}
+				if at := e.Event.Time; at.After(last) {
+					last = at
+				}
+			}
+		}
+		lost[r.class] += n
+		total += n
+	}
+	text := fmt.Sprintf("%d events were dropped unsent (%d of information, %d warnings, %d errors)",
+		total, lost[classInformation], lost[classWarning], lost[classError]+lost[classGap])
+	if !first.IsZero() {
+		text += fmt.Sprintf(", from %s to %s", first.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
+	}
+	return text
 }
 
 // giveWay returns what is kept of list so that it has at most room bytes, and
-// how many of each class are not: the oldest of the lowest class first.
-func giveWay(list []stored, room int64) (keep []stored, dropped [classes]int) {
+// what is not: the oldest of the lowest class first.
+func giveWay(list []stored, room int64) (keep, dropped []stored) {
 	excess := total(list) - room
 	gone := make(map[uint64]bool)
 	for c := range classes {
@@ -41,13 +66,14 @@ func giveWay(list []stored, room int64) (keep []stored, dropped [classes]int) {
 			}
 			if r.class == c {
 				gone[r.sequence] = true
-				dropped[c]++
 				excess -= int64(r.size)
 			}
 		}
 	}
 	for _, r := range list {
-		if !gone[r.sequence] {
+		if gone[r.sequence] {
+			dropped = append(dropped, r)
+		} else {
 			keep = append(keep, r)
 		}
 	}
