@@ -84,6 +84,8 @@ func kindOfPostgres(state string) error {
 		return dormer.ErrExists
 	case "23503":
 		return dormer.ErrNotFound
+	case "42501": // insufficient privilege
+		return dormer.ErrDenied
 	case "53100": // disk full
 		return dormer.ErrFull
 	case "54000", "54011", "54023": // program limit exceeded

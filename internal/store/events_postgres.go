@@ -32,9 +32,9 @@ func (s *Events) appendPostgres(ctx context.Context, a *appended) error {
 		if err := lockWatermarks(ctx, tx, a); err != nil {
 			return err
 		}
-		var rows [][]any
+		rows := make(map[int64][][]any)
 		err = a.rows(func(b *event.Batch, j *journalMark, context int64, sequence uint64, e *dormer.Event) error {
-			rows = append(rows, []any{
+			rows[j.instance] = append(rows[j.instance], []any{
 				micros(b.Received), micros(e.Time), j.instance, context, j.id, int64(sequence), int32(e.Code), countOf(e), int16(rank(e.Severity)),
 				clean(e.Category), clean(e.Description),
 			})
@@ -43,8 +43,12 @@ func (s *Events) appendPostgres(ctx context.Context, a *appended) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, copyColumns, pgx.CopyFromRows(rows)); err != nil {
-			return noPartition(err)
+		for instance, rows := range rows {
+			// Into the instance's own partition, which its role may write to.
+			table := pgx.Identifier{partition{instance: instance}.parent()}
+			if _, err := tx.CopyFrom(ctx, table, copyColumns, pgx.CopyFromRows(rows)); err != nil {
+				return noPartition(err)
+			}
 		}
 		return tx.Commit(ctx)
 	})

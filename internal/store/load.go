@@ -330,7 +330,7 @@ func (l *loading) rows(ctx context.Context, tx *sql.Tx, conn *sql.Conn, t dumpTa
 		}
 		var after []any
 		first := true
-		err = copyRows(ctx, conn, t.Name, columns, func() ([]any, error) {
+		err = copyRows(ctx, conn, p.parent(), columns, func() ([]any, error) {
 			if first {
 				first = false
 				return row, nil
@@ -393,32 +393,33 @@ func (l *loading) numbers(ctx context.Context, tx *sql.Tx) error {
 		if !slices.ContainsFunc(l.tables, func(t dumpTable) bool { return t.Name == table && t.numbered }) || n < 0 || n > 1<<62 {
 			return fmt.Errorf("numbers of table %.70q: %w", table, dormer.ErrCorrupt)
 		}
-		at, err := l.e.given(ctx, tx, table)
-		if err != nil {
+		if l.added[table], err = l.e.reserve(ctx, tx, table, n); err != nil {
 			return err
-		}
-		l.added[table] = at
-		if n > 0 {
-			if err := l.e.setGiven(ctx, tx, table, at+n); err != nil {
-				return err
-			}
 		}
 	}
 }
 
-// setGiven makes the numbers of a table's rows go on after n.
-func (e *engine) setGiven(ctx context.Context, tx *sql.Tx, table string, n int64) error {
+// reserve sets n numbers of a table's rows apart and returns the one before
+// them.
+func (e *engine) reserve(ctx context.Context, tx *sql.Tx, table string, n int64) (int64, error) {
+	if e.postgres && e.track == trackEvents {
+		return one(ctx, tx, "set numbers apart", value[int64], "SELECT events_reserve($1, $2)", table, n)
+	}
+	at, err := e.given(ctx, tx, table)
+	if err != nil || n == 0 {
+		return at, err
+	}
 	if e.postgres {
 		sequence, err := e.sequence(ctx, tx, table)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		_, err = tx.ExecContext(ctx, "SELECT setval($1, $2)", sequence, n)
-		return err
+		_, err = tx.ExecContext(ctx, "SELECT setval($1, $2)", sequence, at+n)
+		return at, err
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM sqlite_sequence WHERE name = $1", table); err != nil {
-		return err
+		return 0, err
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)", table, n)
-	return err
+	_, err = tx.ExecContext(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)", table, at+n)
+	return at, err
 }

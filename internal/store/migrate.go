@@ -5,12 +5,14 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dormer-project/dormer"
 )
@@ -100,12 +102,24 @@ func (e *engine) migrate(ctx context.Context, list []step) error {
 				done = true
 				return nil
 			}
-			return e.step(ctx, tx, list[i])
+			if err := e.step(ctx, tx, list[i]); err != nil {
+				return denied(err, fmt.Sprintf("its schema has version %d and this build needs %d", at, newest))
+			}
+			return nil
 		})
 		if err != nil || done {
 			return err
 		}
 	}
+}
+
+// denied says what to do when a role of an instance may not migrate.
+func denied(err error, why string) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42501" {
+		return fmt.Errorf("%s: let who owns the database migrate it (dormerd database migrate --admin-url-file): %w", why, dormer.ErrDenied)
+	}
+	return err
 }
 
 // step takes one step.
@@ -128,9 +142,19 @@ func (e *engine) version(ctx context.Context, tx *sql.Tx) (int, error) {
 	text := table
 	if e.postgres {
 		text = postgresTypes.Replace(table)
+		// Who may not make tables may not even try where it is there.
+		there, err := one(ctx, tx, "find the version", value[bool], "SELECT to_regclass('schema_version') IS NOT NULL")
+		if err != nil {
+			return 0, err
+		}
+		if there {
+			text = ""
+		}
 	}
-	if err := e.script(ctx, tx, text); err != nil {
-		return 0, err
+	if text != "" {
+		if err := e.script(ctx, tx, text); err != nil {
+			return 0, err
+		}
 	}
 	var v sql.NullInt64
 	err := tx.QueryRowContext(ctx, "SELECT max(version) FROM schema_version WHERE track = $1", string(e.track)).Scan(&v)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,82 +108,59 @@ func (s *Events) ensurePartitions(ctx context.Context, a *appended) error {
 	return nil
 }
 
-// makePartition makes the tables of p that are not there. One is made beside
-// its parent and then attached: that waits for nobody who reads or writes the
-// others. The caller holds the track's lock.
+// makePartition makes the tables of p that are not there. The caller holds the
+// track's lock, or nobody else stores events of the instance.
 func makePartition(ctx context.Context, tx *sql.Tx, p partition) error {
-	var statements []string
-	there, err := one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.parent())
-	if err != nil {
-		return err
-	}
-	if !there {
-		statements = append(statements,
-			fmt.Sprintf("CREATE TABLE %s (LIKE events INCLUDING DEFAULTS) PARTITION BY RANGE (received)", p.parent()),
-			fmt.Sprintf("ALTER TABLE events ATTACH PARTITION %s FOR VALUES IN (%d)", p.parent(), p.instance))
-	}
-	there, err = one(ctx, tx, "find partition", value[bool], "SELECT to_regclass($1) IS NOT NULL", p.table())
-	if err != nil {
-		return err
-	}
-	if !there {
-		statements = append(statements,
-			fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS)", p.table(), p.parent()),
-			fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)",
-				p.parent(), p.table(), p.day*dayMicros, (p.day+1)*dayMicros))
-	}
-	for _, text := range statements {
-		if _, err := tx.ExecContext(ctx, text); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.ExecContext(ctx, "SELECT events_make_day($1, $2)", p.instance, p.day)
+	return err
 }
 
 // deletePartitions drops the days that are wholly before t and deletes the
 // rest row by row.
 func (s *Events) deletePartitions(ctx context.Context, instance int64, t time.Time) (int64, error) {
+	const what = "delete old events"
+	defer s.partitions.forget()
 	parent := partition{instance: instance}.parent()
-	before := dayOf(micros(t))
+	tables, err := all(ctx, s.db.write, "list partitions", value[string], `SELECT c.relname FROM pg_inherits i
+		JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1) ORDER BY length(c.relname), c.relname`, parent)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", what, err)
+	}
 	var total int64
-	err := s.db.update(ctx, "delete old events", func(tx *sql.Tx) error {
+	before := dayOf(micros(t))
+	for _, table := range tables {
+		p := partition{instance: instance}
+		p.day, err = strconv.ParseInt(strings.ReplaceAll(strings.TrimPrefix(table, parent+"_"), "m", "-"), 10, 64)
+		if err != nil || p.day >= before || p.table() != table {
+			continue
+		}
+		n, err := s.dropPartition(ctx, p)
+		if err != nil {
+			return total, fmt.Errorf("%s: %w", what, err)
+		}
+		total += n
+	}
+	// The day of t is deleted from row by row; without it nothing is.
+	if !slices.Contains(tables, partition{instance: instance, day: before}.table()) {
+		return total, nil
+	}
+	n, err := s.db.exec(ctx, what, "DELETE FROM events WHERE instance = $1 AND received >= $2 AND received < $3",
+		instance, before*dayMicros, micros(t))
+	return total + n, err
+}
+
+// dropPartition drops a day in a transaction of its own, so that nobody waits
+// for more than one.
+func (s *Events) dropPartition(ctx context.Context, p partition) (n int64, err error) {
+	err = s.db.update(ctx, "drop a day of events", func(tx *sql.Tx) error {
 		// Dropping waits for long reports, and everybody else would wait
 		// behind it: rather come back later (ErrUnavailable).
 		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '5s'"); err != nil {
 			return err
 		}
-		tables, err := all(ctx, tx, "list partitions", value[string], `SELECT c.relname FROM pg_inherits i
-			JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)`, parent)
-		if err != nil {
-			return err
-		}
-		for _, table := range tables {
-			day, err := strconv.ParseInt(strings.ReplaceAll(strings.TrimPrefix(table, parent+"_"), "m", "-"), 10, 64)
-			if err != nil || day >= before || (partition{instance: instance, day: day}).table() != table {
-				continue
-			}
-			n, err := one(ctx, tx, "count events", value[int64], "SELECT count(*) FROM "+table)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, "DROP TABLE "+table); err != nil {
-				return err
-			}
-			total += n
-		}
-		r, err := tx.ExecContext(ctx, "DELETE FROM events WHERE instance = $1 AND received < $2", instance, micros(t))
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
-		total += n
-		return err
+		return tx.QueryRowContext(ctx, "SELECT events_drop_day($1, $2)", p.instance, p.day).Scan(&n)
 	})
-	s.partitions.forget()
-	if err != nil {
-		return 0, err
-	}
-	return total, nil
+	return n, err
 }
 
 // keptDays is how long a journal's watermark is kept after its last event, at

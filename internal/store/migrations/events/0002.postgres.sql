@@ -80,6 +80,87 @@ CREATE TABLE events (
 	description TEXT COLLATE "C" NOT NULL
 ) PARTITION BY LIST (instance);
 
+-- What follows is done by these functions with the rights of who owns the
+-- tables, so that a role of an instance can have no more than its own rows.
+
+CREATE FUNCTION events_owned(number bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+	-- Whether who is connected may do that to an instance's events.
+	SELECT pg_has_role(session_user, current_user, 'MEMBER') OR EXISTS (SELECT 1 FROM instances WHERE id = number AND role = session_user)
+$$;
+
+CREATE FUNCTION events_table(number bigint, day bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	SELECT format('events_%s_%s', number, replace(day::text, '-', 'm'))
+$$;
+
+CREATE FUNCTION events_make_day(number bigint, day bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Makes what is not there of the partitions of a day and of its instance. They
+-- are made beside their parent and then attached: that waits for nobody who
+-- reads or writes the others. The caller holds the lock of the track.
+DECLARE
+	parent text := format('events_%s', number);
+	part text := events_table(number, day);
+	owner text;
+BEGIN
+	IF NOT events_owned(number) THEN
+		RAISE insufficient_privilege USING MESSAGE = 'these events belong to another instance';
+	END IF;
+	IF to_regclass(parent) IS NULL THEN
+		EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS) PARTITION BY RANGE (received)', parent);
+		EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES IN (%s)', parent, number);
+		SELECT role INTO owner FROM instances WHERE id = number AND role <> '';
+		IF FOUND THEN
+			EXECUTE format('GRANT INSERT ON %I TO %I', parent, owner);
+		END IF;
+	END IF;
+	IF to_regclass(part) IS NULL THEN
+		EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS)', part, parent);
+		EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', parent, part, day * 86400000000, (day + 1) * 86400000000);
+	END IF;
+END $$;
+
+CREATE FUNCTION events_drop_day(number bigint, day bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Drops the partition of a day and returns how many events it had.
+DECLARE
+	part text := events_table(number, day);
+	had bigint;
+BEGIN
+	IF NOT events_owned(number) THEN
+		RAISE insufficient_privilege USING MESSAGE = 'these events belong to another instance';
+	END IF;
+	IF to_regclass(part) IS NULL THEN
+		RETURN 0;
+	END IF;
+	EXECUTE format('LOCK TABLE %I IN SHARE MODE', part);
+	EXECUTE format('SELECT count(*) FROM %I', part) INTO had;
+	EXECUTE format('DROP TABLE %I', part);
+	RETURN had;
+END $$;
+
+CREATE FUNCTION events_drop_instance(number bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Drops all partitions of an instance.
+BEGIN
+	IF NOT events_owned(number) THEN
+		RAISE insufficient_privilege USING MESSAGE = 'these events belong to another instance';
+	END IF;
+	EXECUTE format('DROP TABLE IF EXISTS %I', format('events_%s', number));
+END $$;
+
+CREATE FUNCTION events_reserve(name text, count bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Sets numbers of a table's rows apart and returns the one before them.
+DECLARE
+	numbers text := CASE name WHEN 'events' THEN 'events_id' ELSE pg_get_serial_sequence(name, 'id') END;
+	at bigint;
+BEGIN
+	IF name NOT IN ('events', 'contexts', 'journals', 'alerts') OR count < 0 OR count > 1::bigint << 40 THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'so many numbers are not set apart';
+	END IF;
+	EXECUTE 'SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ' || numbers INTO at;
+	IF count > 0 THEN
+		PERFORM setval(numbers, at + count);
+	END IF;
+	RETURN at;
+END $$;
+
 INSERT INTO instances (instance) SELECT DISTINCT instance FROM (
 	SELECT instance FROM journals_0001 UNION SELECT instance FROM events_0001) x ORDER BY instance;
 
@@ -103,12 +184,8 @@ DO $$
 DECLARE
 	p record;
 BEGIN
-	FOR p IN SELECT id FROM instances LOOP
-		EXECUTE format('CREATE TABLE events_%s PARTITION OF events FOR VALUES IN (%s) PARTITION BY RANGE (received)', p.id, p.id);
-	END LOOP;
 	FOR p IN SELECT DISTINCT i.id, floor(e.received / 86400000000.0)::bigint AS day FROM events_0001 e JOIN instances i ON i.instance = e.instance LOOP
-		EXECUTE format('CREATE TABLE events_%s_%s PARTITION OF events_%s FOR VALUES FROM (%s) TO (%s)', p.id, replace(p.day::text, '-', 'm'),
-			p.id, p.day * 86400000000, (p.day + 1) * 86400000000);
+		PERFORM events_make_day(p.id, p.day);
 	END LOOP;
 END $$;
 

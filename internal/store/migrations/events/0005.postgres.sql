@@ -1,0 +1,27 @@
+CREATE TABLE report_roles (
+	-- Roles that read the rows of all instances.
+	role TEXT COLLATE "C" NOT NULL PRIMARY KEY
+);
+
+-- A role that instances.role names has the rows of that instance, and who owns
+-- the tables has all. Events are copied into the partition of the instance,
+-- which that role alone may write to; COPY knows no row-level security.
+CREATE UNIQUE INDEX instances_by_role ON instances (role) WHERE role <> '';
+
+ALTER TABLE instances ENABLE ROW LEVEL SECURITY;
+CREATE POLICY instance ON instances USING (role = current_user);
+CREATE POLICY reports ON instances FOR SELECT USING (EXISTS (SELECT 1 FROM report_roles r WHERE r.role = current_user));
+
+ALTER TABLE report_roles ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reports ON report_roles FOR SELECT USING (role = current_user);
+
+DO $$
+DECLARE
+	shared text;
+BEGIN
+	FOREACH shared IN ARRAY ARRAY['events', 'contexts', 'journals', 'alerts', 'follows', 'samples', 'event_counts'] LOOP
+		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', shared);
+		EXECUTE format('CREATE POLICY instance ON %I USING (instance = (SELECT i.id FROM instances i WHERE i.role = current_user))', shared);
+		EXECUTE format('CREATE POLICY reports ON %I FOR SELECT USING (EXISTS (SELECT 1 FROM report_roles r WHERE r.role = current_user))', shared);
+	END LOOP;
+END $$;

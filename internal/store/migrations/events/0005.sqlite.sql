@@ -1,0 +1,2 @@
+-- Roles and row-level security are PostgreSQL's. On SQLite the file's owner has
+-- everything.
