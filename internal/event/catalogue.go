@@ -247,7 +247,7 @@ var catalogue = []Kind{
 	{EventsBack, dormer.Information, CategoryServer, "The events database takes events again", "Clients bring what they kept.", ""},
 	{ForwardFails, dormer.Warning, CategoryServer, "Events cannot be forwarded", "The receiver does not take them. They wait and are sent again.", "Look at the reason, and at the receiver."},
 	{ForwardWorks, dormer.Information, CategoryServer, "Events are forwarded again", "The receiver takes them again.", ""},
-	{ForwardLeftOut, dormer.Error, CategoryServer, "Events were not forwarded", "The receiver was away for so long that the oldest were left out. They are in the database and in the reports.", "Find out why the receiver was away; read the events that it lacks in the reports."},
+	{ForwardLeftOut, dormer.Error, CategoryServer, "Events were not forwarded", "The receiver was away for longer than events are kept: those that were removed meanwhile it does not get any more.", "Find out why the receiver was away; keep events for longer, if that happens."},
 	{ForwardTest, dormer.Information, CategoryServer, "Test of forwarding", "Somebody asked for it with dormerd forward test. It is sent and not stored.", ""},
 	{EventsCondensed, dormer.Warning, CategoryServer, "A client sends too many events", "Events of the same kind were stored as one with a count. None is lost from the count. Said once an hour for each client.", "Look at the client's error log: something there happens over and over."},
 	{EventRefused, dormer.Warning, CategoryServer, "An event of a client was refused", "It was not an event, or broke a limit. The description names the field; those around it were taken.", "Update the agent. If it happens again, look at the client's disk and at what is between client and server."},

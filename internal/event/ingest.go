@@ -376,16 +376,10 @@ func (g *Ingester) commit(ctx context.Context, group []*waiting) {
 	if err != nil && len(left) > 1 && !isAway(err) {
 		g.c.Logger.LogAttrs(ctx, slog.LevelWarn, "storing events together failed, trying each client alone",
 			slog.Int("clients", len(left)), slog.Any("error", err))
-		for i, w := range left {
-			if err = g.storeTogether(ctx, left[i:i+1]); isAway(err) {
-				left = left[i:]
-				break
-			}
-			w.err, err = refusedByStore(err), nil
-		}
+		left, err = g.storeEach(ctx, left)
 	}
 	switch {
-	case isAway(err):
+	case err != nil && !isRefusal(err):
 		g.failed(err)
 		for _, w := range left {
 			w.err = &BusyError{Reason: reasonAway, Err: err}
@@ -408,6 +402,40 @@ func refusedByStore(err error) error {
 		return &BusyError{Reason: "another server has stored events of this client meanwhile", Err: err}
 	}
 	return fmt.Errorf("store events: %w", err)
+}
+
+// storeEach stores batches one by one. It returns those that were not tried,
+// with the error for which the store as a whole counts as away; else what was
+// stored.
+func (g *Ingester) storeEach(ctx context.Context, group []*waiting) ([]*waiting, error) {
+	var stored []*waiting
+	var fault error
+	for i, w := range group {
+		err := g.storeTogether(ctx, group[i:i+1])
+		switch {
+		case err == nil:
+			stored = append(stored, w)
+		case isAway(err):
+			return group[i:], err
+		case !isRefusal(err):
+			fault = err
+		}
+		w.err = refusedByStore(err)
+	}
+	if len(stored) == 0 && fault != nil {
+		return group, fault
+	}
+	return stored, nil
+}
+
+// isRefusal reports whether err is about the batch, and not about the store.
+func isRefusal(err error) bool {
+	for _, kind := range []error{dormer.ErrInvalid, dormer.ErrTooLarge, dormer.ErrConflict} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // isAway reports whether err says that the store as a whole does not work.

@@ -138,7 +138,7 @@ func TestGroupCommit(t *testing.T) {
 }
 
 func TestBadBatchHarmsOnlyItsClient(t *testing.T) {
-	bad := errors.New("cannot be stored")
+	bad := fmt.Errorf("cannot be stored: %w", dormer.ErrInvalid)
 	s := &memStore{took: time.Millisecond, fail: func(batches []event.Batch) error {
 		for _, b := range batches {
 			if b.Client == "c7" {

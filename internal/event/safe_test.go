@@ -84,7 +84,7 @@ func TestSafe(t *testing.T) {
 // once to come again, it is told once, and what they bring is stored once it
 // is back.
 func TestStoreAwayAndBack(t *testing.T) {
-	for _, cause := range []error{dormer.ErrUnavailable, dormer.ErrFull, context.DeadlineExceeded} {
+	for _, cause := range []error{dormer.ErrUnavailable, dormer.ErrFull, context.DeadlineExceeded, errors.New("no such table")} {
 		t.Run(cause.Error(), func(t *testing.T) {
 			var mu sync.Mutex
 			away := true
