@@ -58,6 +58,7 @@ type Config struct {
 	Publishers Publishers
 	Secrets    *vault.Vault
 	Reports    *report.Reporter
+	Alerts     Alerts
 	// PublicURL and Authority go into join tokens: where clients find the
 	// server, and the fingerprint of its authority (or enroll.SystemAuthority).
 	PublicURL, Authority string
@@ -82,11 +83,12 @@ type API struct {
 	Config
 	mux      *http.ServeMux
 	document []byte
+	exports  chan struct{} // holds one for each export that is being written
 }
 
 // New returns the handler for everything below rest.Prefix.
 func New(cfg Config) (*API, error) {
-	a := &API{Config: cfg, mux: http.NewServeMux()}
+	a := &API{Config: cfg, mux: http.NewServeMux(), exports: make(chan struct{}, maxExports)}
 	var err error
 	if a.document, err = Document(); err != nil {
 		return nil, err

@@ -66,12 +66,6 @@ var (
 	ifMatch = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
 	force   = parameter{name: "force", doc: "delete what workspaces use, too; without it that is a conflict that names them", flag: true}
 	message = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
-	events  = []parameter{
-		{name: "days", doc: "received within so many days", number: true},
-		{name: "user", doc: "user's name contains"},
-		{name: "host", doc: "host's name contains"},
-		limit, before,
-	}
 )
 
 // routes is the whole API, by area. An API token may be confined to areas; what
@@ -170,10 +164,19 @@ func routes() []route {
 		),
 		in(access.AreaReports,
 			act("GET", "/health", readOnly, "How the server is, part by part, and what to do about it", (*API).health),
-			act("GET", "/reports/status", readOnly, "State of every user's workspaces", (*API).statusReport).with(query(events[:4]...)),
-			act("GET", "/reports/activity", readOnly, "Events, newest received first", (*API).activityReport).with(query(events...)),
-			act("GET", "/reports/errors", readOnly, "Errors, newest received first", (*API).errorReport).with(query(events...)),
-			act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(before, limit)),
+			act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(append(slices.Clone(auditFilters), before, limit)...)),
+			raw("GET", "/audit/export", readOnly, "Who changed what, newest first, as a file", (*API).exportAudit, media{}, exportMedia()).
+				with(query(append(slices.Clone(auditFilters), formatParameter)...), streaming(maxBody)),
+		),
+		in(access.AreaReports,
+			act("GET", "/alerts", readOnly, "List alerts that are open, newest first", (*API).listAlerts).with(query(
+				parameter{name: "all", doc: "those that were cleared too", flag: true}, before, limit)),
+			act("POST", "/alerts/{id}/acknowledge", full, "Say that you look after an alert", (*API).acknowledgeAlert),
+			act("GET", "/alert-rules", readOnly, "List the rules of alerts", (*API).listAlertRules),
+			act("POST", "/alert-rules/validate", readOnly, "Check a rule", (*API).validateAlertRule).with(unaudited),
+			act("GET", "/alert-rules/{name}", readOnly, "Read a rule", (*API).getAlertRule),
+			act("PUT", "/alert-rules/{name}", full, "Make a rule, or change one", (*API).setAlertRule),
+			act("DELETE", "/alert-rules/{name}", full, "Delete a rule; one of the program's counts again as it comes", (*API).deleteAlertRule),
 		),
 	)
 }

@@ -82,6 +82,8 @@ type Config struct {
 	Clients    ClientsConfig    `toml:"clients"`
 	Access     AccessConfig     `toml:"access"`
 	Kerberos   KerberosConfig   `toml:"kerberos"`
+	Audit      AuditConfig      `toml:"audit"`
+	Forward    ForwardConfig    `toml:"forward"`
 	Log        LogConfig        `toml:"log"`
 	Metrics    MetricsConfig    `toml:"metrics"`
 
@@ -108,6 +110,7 @@ type EventsConfig struct {
 	DSN           string `toml:"dsn" doc:"Database of events: \"sqlite:PATH\" or \"postgres://...\"; instances may share one. Empty: events.db in the data folder."`
 	Queue         int    `toml:"queue" doc:"How many events may wait to be stored; beyond that clients are told to come back later. Each takes some 500 bytes."`
 	RetentionDays int    `toml:"retention_days" doc:"Events older than so many days are removed; 0 keeps them for good."`
+	ReportsDSN    string `toml:"reports_dsn" doc:"Where several instances share a database of events on PostgreSQL: the URL with a role that may read all of them, for reports over more than this instance. Empty: reports are over this instance only."`
 }
 
 // RepositoryConfig is the section [repository].
@@ -221,6 +224,7 @@ func (c *Config) Validate() error {
 	if c.Events.RetentionDays < 0 {
 		add("events.retention_days", "must not be negative")
 	}
+	c.checkReports(add)
 	if c.Repository.Folder != "" && !filepath.IsAbs(c.Repository.Folder) {
 		add("repository.folder", "must be the absolute path of a folder")
 	}
@@ -234,6 +238,7 @@ func (c *Config) Validate() error {
 	within("access.session_length", c.Access.SessionLength, time.Minute, 30*24*time.Hour)
 	within("access.directory_age", c.Access.DirectoryAge, minDirectoryAge, maxDirectoryAge)
 	c.checkPeople(add)
+	c.checkForward(add)
 	c.checkMetrics(add)
 	if c.Access.PasswordChecks < 1 || c.Access.PasswordChecks > maxPasswords {
 		add("access.password_checks", "must be from 1 to %d", maxPasswords)

@@ -173,8 +173,9 @@ func withoutPlaces(path string) string {
 type setting struct {
 	path, doc string
 	value     reflect.Value // the default, or an example
-	// table is what is said of the table that there may be several of.
-	table string
+	// table is what is said of the table that there may be several of, array how
+	// that table is called.
+	table, array string
 }
 
 func (s setting) noun() string {
@@ -183,6 +184,8 @@ func (s setting) noun() string {
 		return `a duration in quotes, such as "90s", "12h" or "30d"`
 	case []string:
 		return "a list of strings"
+	case []int:
+		return "a list of whole numbers"
 	case int:
 		return "a whole number"
 	case bool:
@@ -195,21 +198,22 @@ func (s setting) noun() string {
 func settings() []setting {
 	sample := Default()
 	sample.Directories, sample.Providers = []DirectoryConfig{sampleDirectory()}, []ProviderConfig{sampleProvider()}
-	return settingsOf(reflect.ValueOf(sample), "", "")
+	sample.Forward = sampleForward()
+	return settingsOf(reflect.ValueOf(sample), "", "", "")
 }
 
-func settingsOf(v reflect.Value, prefix, table string) []setting {
+func settingsOf(v reflect.Value, prefix, table, array string) []setting {
 	var all []setting
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		path, doc := prefix+f.Tag.Get("toml"), f.Tag.Get("doc")
 		switch {
 		case f.Type.Kind() == reflect.Struct:
-			all = append(all, settingsOf(v.Field(i), path+".", table)...)
+			all = append(all, settingsOf(v.Field(i), path+".", table, array)...)
 		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
-			all = append(all, settingsOf(v.Field(i).Index(0), path+".", doc)...)
+			all = append(all, settingsOf(v.Field(i).Index(0), path+".", doc, path)...)
 		default:
-			all = append(all, setting{path: path, doc: doc, value: v.Field(i), table: table})
+			all = append(all, setting{path: path, doc: doc, value: v.Field(i), table: table, array: array})
 		}
 	}
 	return all
@@ -279,7 +283,7 @@ func header(s setting, section string) string {
 	switch {
 	case s.table == "":
 		return "[" + section + "]\n"
-	case strings.Contains(section, "."):
+	case section != s.array:
 		return "#[" + section + "]\n"
 	}
 	return wrap(s.table, "# ") + "#[[" + section + "]]\n"
@@ -314,6 +318,12 @@ func literal(v reflect.Value) string {
 			quoted[i] = strconv.Quote(quoted[i])
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
+	case []int:
+		numbers := make([]string, len(x))
+		for i, n := range x {
+			numbers[i] = strconv.Itoa(n)
+		}
+		return "[" + strings.Join(numbers, ", ") + "]"
 	case int:
 		return strconv.Itoa(x)
 	case bool:

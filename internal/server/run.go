@@ -153,9 +153,14 @@ func (s *Server) Background(ctx context.Context) error {
 		every("ended sessions on clients", usersInterval, s.access.FollowUsers),
 		every("images", sweepInterval, s.sweepImages),
 		every("retention", sweepInterval, s.retain),
+		every("retention of the audit log", sweepInterval, s.retainAudit),
+		{name: "trends", run: s.sampleTrends},
 		every("prepared computers", refreshInterval, s.joins.TakeBack),
 		every("first operator", sweepInterval, s.first.tidy),
 		{name: "directories", run: s.examinePeople},
+		{name: "alerts", run: s.alerts.Run},
+		{name: "forwarding", run: s.forwarding.Run},
+		every("old alerts", sweepInterval, s.sweepAlerts),
 		every("watch", observeAge, s.keepWatch),
 	}
 	if s.certs != nil {

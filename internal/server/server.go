@@ -20,6 +20,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/alert"
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/blobstore"
 	"github.com/dormer-project/dormer/internal/catalog"
@@ -28,6 +29,7 @@ import (
 	"github.com/dormer-project/dormer/internal/domainjoin"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/forward"
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/lease"
@@ -87,6 +89,10 @@ type Server struct {
 	joins     *domainjoin.Service
 	clients   *clientapi.API
 
+	alerts     *alert.Service
+	forwarding *forward.Service
+	halted     atomic.Int64 // deletions that wait, when they were last counted
+
 	watch *watch // how all of it is; see observe.go
 	// standbyState says how the standby follows; nil: there is none.
 	standbyState func() ObservedStandby
@@ -120,7 +126,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openStores, s.openJournal, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeJoins, s.makeClients, s.makeMetrics, s.makeHandler, s.firstStart,
+		s.openData, s.openStores, s.openJournal, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeForwarding, s.makeAlerts, s.makeJoins, s.makeClients, s.makeMetrics, s.makeHandler, s.firstStart,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -297,14 +303,10 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("load machines: %w", err)
 	}
 	s.ingester = event.NewIngester(s.events, event.IngestConfig{
-		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue}, Tell: s.tell,
+		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue}, Tell: s.tell, Stored: s.stored,
 	})
 	names := &imageNames{images: s.images, now: s.deps.Now, logger: s.deps.Logger}
-	s.reports = report.New(report.Config{
-		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}, Events: s.events, ImageName: names.name,
-		ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
-	})
-	return nil
+	return s.makeReports(ctx, names)
 }
 
 func (s *Server) makeClients(context.Context) error {
