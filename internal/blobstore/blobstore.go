@@ -49,6 +49,18 @@ func OpenFolder(dir string) (*Folder, error) {
 	return &Folder{dir: dir}, nil
 }
 
+// LookFolder uses dir beside the process that has opened it, to read.
+func LookFolder(dir string) (*Folder, error) {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("look into the repository folder: %w", durable.Kind(err))
+	case !info.IsDir():
+		return nil, dormer.Invalidf("", "%s is no folder", dir)
+	}
+	return &Folder{dir: dir}, nil
+}
+
 // checkName refuses what is not a blob's name, so that no name leaves the
 // folder.
 func checkName(name string) error {
