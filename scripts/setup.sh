@@ -20,6 +20,8 @@ packages=(
   genisoimage
   # the test guest is built from Debian packages
   busybox-static cpio debian-archive-keyring e2fsprogs mmdebstrap xz-utils zstd
+  # a target of the standby over SFTP, for the tests
+  openssh-server
   # databases for the tests
   postgresql sqlite3
   # directories for the tests: a Samba domain controller, OpenLDAP, Kerberos
@@ -27,7 +29,7 @@ packages=(
   acl adcli attr krb5-user ldap-utils ldb-tools openssl python3-setproctitle slapd
 )
 # Services that come with them. Tests run their own, on addresses of their own.
-services=(samba-ad-dc smbd nmbd winbind slapd)
+services=(samba-ad-dc smbd nmbd winbind slapd ssh)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {

@@ -56,6 +56,7 @@ mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores" <<<"$p
 suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
 suite build 3m -plain -- scripts/build.sh
+suite 'S3 server' 5m -plain -- scripts/versitygw.sh
 [[ ${#in_unit[@]} -eq 0 ]] ||
   suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
