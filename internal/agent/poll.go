@@ -41,8 +41,8 @@ type pollState struct {
 	received uint64
 	of       dormer.JournalID
 	// take bounds the events of one poll. It shrinks when the server refuses a
-	// poll as invalid or too large, down to takeNone: if that is accepted, the next event is
-	// to blame and is passed over.
+	// poll as invalid or too large, down to takeNone: if that is accepted, the next
+	// event is to blame and is passed over. It grows again with each that is taken.
 	take int
 	// notices are why machines that were never here are not given.
 	notices map[dormer.MachineID]string
@@ -238,6 +238,9 @@ func (a *Agent) failed(err error) time.Duration {
 	delay := pause(a.poll.failures, err)
 	tell := a.poll.told != a.poll.problem
 	if errors.Is(err, dormer.ErrInvalid) || fromServer && errors.Is(err, dormer.ErrTooLarge) {
+		if a.poll.take > 1 {
+			delay = firstRetry // fewer events may do
+		}
 		a.poll.take = fewer(a.poll.take)
 	}
 	code := problemEvent(err)
@@ -308,7 +311,7 @@ func (a *Agent) succeeded(answer wire.PollAnswer, sent int) time.Duration {
 	if p.take == takeNone {
 		a.passOver()
 	}
-	p.take = wire.MaxEventsPerPoll
+	p.take = min(2*max(p.take, 1), wire.MaxEventsPerPoll)
 	p.interval = time.Duration(answer.IntervalMillis) * time.Millisecond
 	p.zone = answer.TimeZone
 	delay := min(max(time.Duration(answer.NextPollMillis)*time.Millisecond, minDelay), maxDelay)
