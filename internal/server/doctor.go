@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -41,12 +42,14 @@ type doctor struct {
 	now        func() time.Time
 	random     io.Reader
 	hostname   string
+	// lookup finds the addresses of a name.
+	lookup func(ctx context.Context, name string) ([]string, error)
 
 	parts []rest.HealthPart
 	// pid is the process that has locked the data folder: 0 for none, -1 for one
 	// that cannot be seen.
 	pid int
-	// instance and publishers are known once the state database was read.
+	// instance is known once the state database was read.
 	instance dormer.InstanceID
 }
 
@@ -106,7 +109,7 @@ func (p *program) doctor() *cobra.Command {
 }
 
 func (p *program) examineAll(ctx context.Context, c *cobra.Command, asJSON bool) error {
-	d := &doctor{configFile: p.configFile, now: time.Now, random: rand.Reader}
+	d := &doctor{configFile: p.configFile, now: time.Now, random: rand.Reader, lookup: net.DefaultResolver.LookupHost}
 	var err error
 	if d.cfg, err = p.load(c); err != nil {
 		d.wrong("configuration", "Correct the setting; `dormerd config --explain` explains all of them.", "%s", strings.TrimSuffix(err.Error(), ": "+dormer.ErrInvalid.Error()))

@@ -329,7 +329,7 @@ func (d *doctor) checkNames(ctx context.Context) {
 		if net.ParseIP(n) != nil {
 			continue
 		}
-		if _, err := net.DefaultResolver.LookupHost(ctx, n); err != nil {
+		if _, err := d.lookup(ctx, n); err != nil {
 			d.warn(part, "Clients and people use this name: give it an address in your DNS, or correct public_urls.", "%s is not found from here: %v", n, err)
 		}
 	}
