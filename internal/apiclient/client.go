@@ -109,13 +109,31 @@ type request struct {
 
 // send sends a request and returns header and body of an answer of success.
 func (c *Client) send(ctx context.Context, q request) (http.Header, []byte, error) {
+	resp, err := c.open(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if len(b) > maxAnswer {
+		return nil, nil, fmt.Errorf("answer of over %d bytes: %w", maxAnswer, dormer.ErrTooLarge)
+	}
+	return resp.Header, b, nil
+}
+
+// open sends a request and returns an answer of success, whose body the caller
+// closes.
+func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 	target := c.base + rest.Prefix + q.path
 	if len(q.query) > 0 {
 		target += "?" + q.query.Encode()
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, target, q.body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	maps.Copy(r.Header, q.headers)
 	if q.body != nil {
@@ -128,20 +146,18 @@ func (c *Client) send(ctx context.Context, q request) (http.Header, []byte, erro
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, nil, c.plain(ctx, err)
+		return nil, c.plain(ctx, err)
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, nil, problem.FromResponse(resp)
+		return nil, refused(resp)
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the answer: %w", err)
-	}
-	if len(b) > maxAnswer {
-		return nil, nil, fmt.Errorf("answer of over %d bytes: %w", maxAnswer, dormer.ErrTooLarge)
-	}
-	return resp.Header, b, nil
+	return resp, nil
+}
+
+// refused is the error that was answered.
+func refused(resp *http.Response) error {
+	defer resp.Body.Close()
+	return problem.FromResponse(resp)
 }
 
 // plain puts what went wrong below HTTP into words.

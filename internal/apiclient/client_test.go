@@ -121,7 +121,7 @@ func TestRequests(t *testing.T) {
 	if got.ContentLength != size || len(body) != size || got.URL.Path != "/api/v1/image-pushes/push/objects/packs/00" {
 		t.Errorf("upload: %s of %d bytes", got.URL.Path, got.ContentLength)
 	}
-	if _, err := c.ActivityReport(t.Context(), apiclient.ReportQuery{Days: 3, User: "a b", Before: 9}); err != nil || got.URL.RawQuery != "before=9&days=3&user=a+b" {
+	if _, err := c.ActivityReport(t.Context(), rest.ReportQuery{Days: 3, User: "a b", After: "x", Codes: []int{1, 2}}); err != nil || got.URL.RawQuery != "after=x&code=1%2C2&days=3&user=a+b" {
 		t.Errorf("report: %s, %v", got.URL.RawQuery, err)
 	}
 }

@@ -140,12 +140,3 @@ func (c *Client) SetOperator(ctx context.Context, o rest.SetOperator) (rest.Oper
 func (c *Client) EndSessions(ctx context.Context, user string) (rest.SessionsEnded, error) {
 	return ask[rest.SessionsEnded](ctx, c, http.MethodPost, "/sessions/end", nil, rest.EndSessions{User: user})
 }
-
-// Audit returns records older than before (0: the newest), newest first.
-func (c *Client) Audit(ctx context.Context, before int64, limit int) (rest.List[rest.AuditRecord], error) {
-	q := url.Values{"limit": {strconv.Itoa(limit)}}
-	if before > 0 {
-		q.Set("before", strconv.FormatInt(before, 10))
-	}
-	return ask[rest.List[rest.AuditRecord]](ctx, c, http.MethodGet, "/audit", q, nil)
-}

@@ -2,49 +2,91 @@ package apiclient
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/export"
+	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
-// ReportQuery narrows a report; zero fields are the server's defaults.
-type ReportQuery struct {
-	Days       int
-	User, Host string // must be contained, without regard to case
-	Limit      int
-	Before     int64 // only rows older than this one
+// Report returns a page of a report, with its rows as the server wrote them.
+// Next of it is After of the page that follows.
+func (c *Client) Report(ctx context.Context, kind report.Kind, q rest.ReportQuery) (rest.ReportPage[json.RawMessage], error) {
+	return reportPage[json.RawMessage](ctx, c, kind, q)
 }
 
-func (q ReportQuery) values() url.Values {
-	v := url.Values{}
-	set := func(name, value string) {
-		if value != "" && value != "0" {
-			v.Set(name, value)
-		}
+// StatusReport returns the state of users' workspaces.
+func (c *Client) StatusReport(ctx context.Context, q rest.ReportQuery) (rest.ReportPage[rest.StatusRow], error) {
+	return reportPage[rest.StatusRow](ctx, c, report.Status, q)
+}
+
+// ActivityReport returns events.
+func (c *Client) ActivityReport(ctx context.Context, q rest.ReportQuery) (rest.ReportPage[rest.EventRow], error) {
+	return reportPage[rest.EventRow](ctx, c, report.Activity, q)
+}
+
+func reportPage[T any](ctx context.Context, c *Client, kind report.Kind, q rest.ReportQuery) (rest.ReportPage[T], error) {
+	return ask[rest.ReportPage[T]](ctx, c, http.MethodGet, "/reports"+segment(string(kind)), q.Parameters(), nil)
+}
+
+// ExportReport writes a whole report to w. When it fails, what was written is
+// not whole.
+func (c *Client) ExportReport(ctx context.Context, kind report.Kind, q rest.ReportQuery, f export.Format, w io.Writer) error {
+	v := q.Parameters()
+	v.Set("format", string(f))
+	return c.download(ctx, "/reports"+segment(string(kind))+"/export", v, w)
+}
+
+// download copies what is at a path.
+func (c *Client) download(ctx context.Context, path string, query url.Values, w io.Writer) error {
+	resp, err := c.open(ctx, request{method: http.MethodGet, path: path, query: query, headers: http.Header{}})
+	if err != nil {
+		return err
 	}
-	set("days", strconv.Itoa(q.Days))
-	set("user", q.User)
-	set("host", q.Host)
-	set("limit", strconv.Itoa(q.Limit))
-	set("before", strconv.FormatInt(q.Before, 10))
-	return v
+	defer resp.Body.Close()
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("read the answer: %w (%w)", err, dormer.ErrUnavailable)
+	}
+	return nil
 }
 
-// StatusReport returns the state of every user's workspaces.
-func (c *Client) StatusReport(ctx context.Context, q ReportQuery) ([]rest.StatusRow, error) {
-	l, err := ask[rest.List[rest.StatusRow]](ctx, c, http.MethodGet, "/reports/status", q.values(), nil)
+// Trends returns how the last days went; 0 days and an empty zone are the
+// server's defaults.
+func (c *Client) Trends(ctx context.Context, days int, zone string) (rest.Trends, error) {
+	v := url.Values{}
+	if days != 0 {
+		v.Set("days", strconv.Itoa(days))
+	}
+	if zone != "" {
+		v.Set("tz", zone)
+	}
+	return ask[rest.Trends](ctx, c, http.MethodGet, "/reports/trends", v, nil)
+}
+
+// SavedReports returns the reports that were given a name.
+func (c *Client) SavedReports(ctx context.Context) ([]rest.SavedReport, error) {
+	l, err := ask[rest.List[rest.SavedReport]](ctx, c, http.MethodGet, "/reports/saved", nil, nil)
 	return l.Items, err
 }
 
-// ActivityReport returns events, newest received first. Next of the answer is
-// Before of the page that follows.
-func (c *Client) ActivityReport(ctx context.Context, q ReportQuery) (rest.List[rest.EventRow], error) {
-	return ask[rest.List[rest.EventRow]](ctx, c, http.MethodGet, "/reports/activity", q.values(), nil)
+// SavedReport returns the report of a name.
+func (c *Client) SavedReport(ctx context.Context, name string) (rest.SavedReport, error) {
+	return ask[rest.SavedReport](ctx, c, http.MethodGet, "/reports/saved"+segment(name), nil, nil)
 }
 
-// ErrorReport returns errors, newest received first.
-func (c *Client) ErrorReport(ctx context.Context, q ReportQuery) (rest.List[rest.EventRow], error) {
-	return ask[rest.List[rest.EventRow]](ctx, c, http.MethodGet, "/reports/errors", q.values(), nil)
+// SaveReport gives a report a name.
+func (c *Client) SaveReport(ctx context.Context, name string, r rest.SaveReport) (rest.SavedReport, error) {
+	return ask[rest.SavedReport](ctx, c, http.MethodPut, "/reports/saved"+segment(name), nil, r)
+}
+
+// DeleteSavedReport removes the report of a name.
+func (c *Client) DeleteSavedReport(ctx context.Context, name string) error {
+	_, err := ask[rest.None](ctx, c, http.MethodDelete, "/reports/saved"+segment(name), nil, nil)
+	return err
 }

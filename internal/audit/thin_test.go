@@ -20,6 +20,8 @@ func (k *kept) Append(_ context.Context, r audit.Record) error {
 
 func (k *kept) Records(context.Context, int64, int) ([]audit.Record, error) { return k.records, nil }
 
+func (k *kept) Find(context.Context, audit.Filter) ([]audit.Record, error) { return k.records, nil }
+
 func TestThin(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	var k kept

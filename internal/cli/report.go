@@ -2,136 +2,206 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"strconv"
+	"encoding/json"
+	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/export"
+	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
 func newReport(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "report", Short: "What runs where, and what happened"}
-	var q apiclient.ReportQuery
-	flags := cmd.PersistentFlags()
+	cmd := &cobra.Command{
+		Use: "report", Short: "What runs where, and what happened",
+		Long: `Reports are tables that can be narrowed, sorted by any column, grouped by any
+columns and written to files. Their columns are described in docs/reports.md.`,
+	}
+	var all []*cobra.Command
+	for _, k := range report.Kinds() {
+		all = append(all, newReportOf(a, k))
+	}
+	return group(cmd, append(all, newTrends(a), newReportSave(a), newReportList(a), newReportRun(a), newReportDelete(a))...)
+}
+
+// reportExamples are the examples of the commands of reports.
+var reportExamples = map[report.Kind]string{
+	report.Status:   "  dormer report status --user alice\n  dormer report status --group client_version",
+	report.Activity: "  dormer report activity --days 1 --user alice\n  dormer report activity --since 2026-11-22T08:00 --group category --output activity.xlsx",
+	report.Errors:   "  dormer report errors --days 7 --host pc\n  dormer report errors --group code,host --sort -count",
+	report.Setup:    "  dormer report setup --workspace Office",
+}
+
+// reportFlags are the flags of a query.
+func reportFlags(flags *pflag.FlagSet, q *rest.ReportQuery, kind report.Kind) {
 	flags.IntVar(&q.Days, "days", 0, "how many days back (default 7)")
+	flags.StringVar(&q.Since, "since", "", "from this time on: 2026-11-22, 2026-11-22T08:00, or as in RFC 3339")
+	flags.StringVar(&q.Until, "until", "", "before this time; a date includes that day")
 	flags.StringVar(&q.User, "user", "", "only users whose name contains this")
 	flags.StringVar(&q.Host, "host", "", "only hosts whose name contains this")
-	flags.IntVar(&q.Limit, "limit", 0, "at most so many rows (default 100)")
-	flags.Int64Var(&q.Before, "before", 0, "only rows older than the one with this identity")
+	flags.StringVar(&q.Workspace, "workspace", "", "only this workspace, by name or identity")
+	flags.StringVar(&q.Client, "client", "", "only the client of this identity")
+	flags.StringVar(&q.Sort, "sort", "", "sort by a column, with - before it the highest first (-received)")
+	flags.StringSliceVar(&q.Group, "group", nil, "group by columns (host,code), with counts")
+	flags.StringSliceVar(&q.Columns, "columns", nil, "show these columns, in this order")
+	flags.StringVar(&q.Zone, "tz", "", "time zone of dates and times, as Europe/Berlin (default: that of this computer)")
+	flags.IntVar(&q.Limit, "limit", 0, "at most so many rows (default 1000; a file has all)")
+	if kind == report.Activity || kind == "" {
+		flags.StringSliceVar(&q.Severities, "severity", nil, "only these: information, warning, error")
+	}
+	if kind == report.Activity || kind == report.Errors || kind == "" {
+		flags.IntSliceVar(&q.Codes, "code", nil, "only events of these numbers (docs/events.md)")
+		flags.StringSliceVar(&q.Categories, "category", nil, "only events of these categories")
+	}
+	if kind != report.Status {
+		flags.StringSliceVar(&q.Instances, "instances", nil, "instances that share the database of events: all, or their identities")
+	}
+}
 
-	status := &cobra.Command{
-		Use: "status", Short: "Every user's workspaces: where, since when, which versions", Args: noArgs,
-		Example: "  dormer report status --user alice",
+// shownAs is how a report is shown.
+type shownAs struct {
+	after          string
+	wide           bool
+	output, format string
+}
+
+func (s *shownAs) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.after, "after", "", "the rows after a page, as its end says")
+	flags.BoolVar(&s.wide, "wide", false, "show all columns, however wide the terminal is")
+	s.fileFlags(flags)
+}
+
+func (s *shownAs) fileFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.output, "output", "", "write all rows to this file (.xlsx, .csv, .json, .ndjson); - is the standard output")
+	flags.StringVar(&s.format, "format", "", "format of the file where its name does not say: xlsx, csv, json, ndjson")
+}
+
+func newReportOf(a *app, kind report.Kind) *cobra.Command {
+	var q rest.ReportQuery
+	var s shownAs
+	cmd := &cobra.Command{
+		Use: string(kind), Short: kind.Summary(), Args: noArgs, Example: reportExamples[kind],
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			all, err := c.StatusReport(ctx, q)
+			return a.report(ctx, c, kind, q, s)
+		}),
+	}
+	reportFlags(cmd.Flags(), &q, kind)
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// report shows a page of a report, or writes all of it to a file.
+func (a *app) report(ctx context.Context, c *apiclient.Client, kind report.Kind, q rest.ReportQuery, s shownAs) error {
+	q.After = s.after
+	if q.Zone == "" {
+		q.Zone = a.localZone()
+	}
+	if s.output != "" || s.format != "" {
+		return a.writeTable(s, func(f export.Format, w io.Writer) error { return c.ExportReport(ctx, kind, q, f, w) })
+	}
+	page, err := c.Report(ctx, kind, q)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(page)
+	}
+	rows, err := cells(page)
+	if err != nil {
+		return err
+	}
+	t := textTable{columns: page.Columns, rows: rows, chosen: len(q.Columns) > 0}
+	left, err := t.print(a, s.wide)
+	if err != nil || a.quiet {
+		return err
+	}
+	if len(left) > 0 {
+		a.note("Not shown for want of room: %s. Show them with --wide, or choose with --columns.", strings.Join(left, ", "))
+	}
+	if page.Next != "" {
+		a.note("There are more: repeat with --after %s", page.Next)
+	}
+	return nil
+}
+
+func newReportSave(a *app) *cobra.Command {
+	var q rest.ReportQuery
+	var about string
+	cmd := &cobra.Command{
+		Use: "save NAME REPORT", Short: "Give a report and its flags a name", Args: exactArgs(2),
+		Example: "  dormer report save 'failed starts' errors --days 30 --code 503 --group host",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			saved, err := c.SaveReport(ctx, args[0], rest.SaveReport{Report: args[1], Description: about, Query: q})
+			if err != nil {
+				return err
+			}
+			return a.say(saved, "Saved as %s; run it with 'dormer report run'.", printable(saved.Name))
+		}),
+	}
+	reportFlags(cmd.Flags(), &q, "")
+	cmd.Flags().StringVar(&about, "description", "", "what it is for")
+	return cmd
+}
+
+func newReportList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the saved reports", Args: noArgs, Example: "  dormer report list",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.SavedReports(ctx)
 			if err != nil {
 				return err
 			}
 			rows := make([][]string, len(all))
 			for i, r := range all {
-				rows[i] = statusRow(r, a.Now())
-			}
-			return a.print(all, []string{"TIME", "USER", "HOST", "WORKSPACE", "GUEST", "STATE", "SINCE", "CONNECTED", "CLIENT", "POLICY", "IMAGE"}, rows)
-		}),
-	}
-	activity := a.newEvents("activity", "What happened, newest received first", &q, (*apiclient.Client).ActivityReport)
-	errorLog := a.newEvents("errors", "What went wrong, newest received first", &q, (*apiclient.Client).ErrorReport)
-	return group(cmd, status, activity, errorLog)
-}
-
-func statusRow(r rest.StatusRow, now time.Time) []string {
-	connected := "yes"
-	if !r.Connected {
-		connected = since(now, r.LastConnected)
-	}
-	changed := r.Started
-	if changed == nil {
-		changed = r.Stopped
-	}
-	at := "-"
-	if changed != nil {
-		at = when(*changed)
-	}
-	revision := "-"
-	if r.PolicyRevision > 0 {
-		revision = strconv.Itoa(int(r.PolicyRevision))
-	}
-	if r.HeldRevision > 0 && r.HeldRevision != r.PolicyRevision {
-		revision = fmt.Sprintf("%d (holds %d)", r.PolicyRevision, r.HeldRevision)
-	}
-	if len(r.AtNextStart) > 0 {
-		revision += ", rest at next start"
-	}
-	if len(r.NotEnforced) > 0 {
-		revision += fmt.Sprintf(", %d fields without effect", len(r.NotEnforced))
-	}
-	state := r.State
-	if r.Locked {
-		state += ", locked"
-	}
-	return []string{when(r.Time), r.User, r.Host, r.Workspace, r.Guest, state, at, connected, r.ClientVersion, revision, r.Image}
-}
-
-type eventReport func(*apiclient.Client, context.Context, apiclient.ReportQuery) (rest.List[rest.EventRow], error)
-
-func (a *app) newEvents(use, short string, q *apiclient.ReportQuery, report eventReport) *cobra.Command {
-	return &cobra.Command{
-		Use: use, Short: short, Args: noArgs,
-		Example: "  dormer report " + use + " --days 1 --user alice",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			l, err := report(c, ctx, *q)
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, len(l.Items))
-			for i, r := range l.Items {
-				rows[i] = []string{when(r.Received), when(r.Time), string(r.Severity), r.Category, r.User, r.Host, r.WorkspaceName, strconv.Itoa(r.Code), r.Description}
-			}
-			if err := a.print(l, []string{"RECEIVED", "HAPPENED", "SEVERITY", "CATEGORY", "USER", "HOST", "WORKSPACE", "EVENT", "DESCRIPTION"}, rows); err != nil {
-				return err
-			}
-			if l.Next > 0 && !a.json && !a.quiet {
-				a.note("Older ones: repeat with --before %d.", l.Next)
-			}
-			return nil
-		}),
-	}
-}
-
-func newAudit(a *app) *cobra.Command {
-	var before int64
-	var limit int
-	cmd := &cobra.Command{
-		Use: "audit", Short: "Who changed what, newest first", Args: noArgs,
-		Example: "  dormer audit --limit 20",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			l, err := c.Audit(ctx, before, limit)
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, len(l.Items))
-			for i, r := range l.Items {
-				who := r.Who
-				if directory, _, ok := strings.Cut(r.Principal, "/"); ok {
-					who = dormer.Principal{Directory: directory, Name: who}.Shown()
+				asked, err := asked(r.Query)
+				if err != nil {
+					return err
 				}
-				rows[i] = []string{when(r.Time), who, r.Action, r.Object, r.Detail, r.Remote}
+				rows[i] = []string{r.Name, r.Report, asked, r.Description, r.ChangedBy, when(r.Changed)}
 			}
-			if err := a.print(l, []string{"TIME", "WHO", "ACTION", "OBJECT", "DETAIL", "FROM"}, rows); err != nil {
-				return err
-			}
-			if l.Next > 0 && !a.json && !a.quiet {
-				a.note("Older ones: repeat with --before %d.", l.Next)
-			}
-			return nil
+			return a.print(all, []string{"NAME", "REPORT", "ASKS FOR", "DESCRIPTION", "BY", "CHANGED"}, rows)
 		}),
 	}
-	cmd.Flags().Int64Var(&before, "before", 0, "only records older than this one")
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
+}
+
+// asked is a query for people.
+func asked(q rest.ReportQuery) (string, error) {
+	b, err := json.Marshal(q)
+	if err != nil {
+		return "", err
+	}
+	return strings.NewReplacer(`{`, "", `}`, "", `"`, "", ",", ", ", ":", " ").Replace(string(b)), nil
+}
+
+func newReportRun(a *app) *cobra.Command {
+	var s shownAs
+	cmd := &cobra.Command{
+		Use: "run NAME", Short: "Make a saved report", Args: exactArgs(1),
+		Example: "  dormer report run 'failed starts'\n  dormer report run 'failed starts' --output starts.xlsx",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			saved, err := c.SavedReport(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.report(ctx, c, report.Kind(saved.Report), saved.Query, s)
+		}),
+	}
+	s.flags(cmd.Flags())
 	return cmd
+}
+
+func newReportDelete(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "delete NAME", Short: "Delete a saved report", Args: exactArgs(1), Example: "  dormer report delete 'failed starts'",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			if err := c.DeleteSavedReport(ctx, args[0]); err != nil {
+				return err
+			}
+			return a.say(secretName{args[0]}, "Saved report %s deleted.", printable(args[0]))
+		}),
+	}
 }

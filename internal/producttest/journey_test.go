@@ -9,7 +9,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
-	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -18,17 +17,17 @@ import (
 func (i *instance) events() []rest.EventRow {
 	i.t.Helper()
 	var all []rest.EventRow
-	q := apiclient.ReportQuery{Days: 30, Limit: 1000}
+	q := rest.ReportQuery{Days: 30, Limit: 1000}
 	for {
 		page, err := i.admin.ActivityReport(i.t.Context(), q)
 		if err != nil {
 			i.t.Fatal(err)
 		}
 		all = append(page.Items, all...)
-		if page.Next == 0 || len(page.Items) == 0 {
+		if page.Next == "" || len(page.Items) == 0 {
 			return all
 		}
-		q.Before = page.Next
+		q.After = page.Next
 	}
 }
 
@@ -162,11 +161,11 @@ func TestManyClients(t *testing.T) {
 			}
 		}
 	}
-	rows, err := i.admin.StatusReport(t.Context(), apiclient.ReportQuery{Days: 7, Limit: 1000})
-	if err != nil || len(rows) != clients {
-		t.Errorf("the status report has %d rows, %v", len(rows), err)
+	rows, err := i.admin.StatusReport(t.Context(), rest.ReportQuery{Days: 7, Limit: 1000})
+	if err != nil || len(rows.Items) != clients {
+		t.Errorf("the status report has %d rows, %v", len(rows.Items), err)
 	}
-	for _, r := range rows {
+	for _, r := range rows.Items {
 		if r.Workspace != "Office" || !r.Connected || r.ClientVersion != "1.0-test" {
 			t.Errorf("status report: %+v", r)
 			break
@@ -187,8 +186,8 @@ func TestStatusIsFresh(t *testing.T) {
 		}
 		c.await(alice, want)
 		c.mustRefresh()
-		rows, err := i.admin.StatusReport(t.Context(), apiclient.ReportQuery{Days: 1})
-		if err != nil || len(rows) != 1 || rows[0].State != want || rows[0].Image != "office/1" {
+		rows, err := i.admin.StatusReport(t.Context(), rest.ReportQuery{Days: 1})
+		if err != nil || len(rows.Items) != 1 || rows.Items[0].State != want || rows.Items[0].Image != "office/1" {
 			t.Errorf("%s on the client: report %+v, %v", want, rows, err)
 		}
 	}

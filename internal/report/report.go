@@ -1,13 +1,13 @@
-// Package report makes the tables that operators read: status, activity and
-// errors. It belongs to the server; what it reads from is handed to it.
+// Package report makes the tables that operators read: the status of every
+// user's workspaces, activity, errors and first-time setups, narrowed, sorted
+// and grouped as they ask, and the trends of a longer time. It belongs to the
+// server; what it reads from is handed to it.
 package report
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -31,11 +31,30 @@ type State interface {
 	Workspaces(ctx context.Context) ([]catalog.Revision, error)
 }
 
+// Events is where reports of events are read.
+type Events interface {
+	// Select calls each with the rows of a selection in its order: their position
+	// in it and the values of its columns, both of which each may not keep. An
+	// error of each ends it and is returned.
+	Select(ctx context.Context, s Selection, each func(position, values []any) error) error
+	// Counts returns how many events of each severity were received in each
+	// quarter of an hour from since on.
+	Counts(ctx context.Context, i dormer.InstanceID, since time.Time) ([]Count, error)
+	// Samples returns the samples of a name from since on, in the order of their
+	// times and labels.
+	Samples(ctx context.Context, i dormer.InstanceID, name string, since time.Time) ([]Sample, error)
+}
+
 // Config says where reports come from.
 type Config struct {
 	Instance dormer.InstanceID
 	State    State
-	Events   event.Reader
+	Events   Events
+	// Others reads events of other instances, too; nil: there is nothing that
+	// may.
+	Others Events
+	// Saved keeps saved reports; nil where none are asked for.
+	Saved Saved
 	// ImageName returns NAME/NUMBER of an image, "" when it is not known; nil
 	// knows none.
 	ImageName func(dormer.ImageID) string
@@ -45,8 +64,14 @@ type Config struct {
 	// ConnectedWithin is how long after its last poll a client counts as
 	// connected; 0 means three minutes.
 	ConnectedWithin time.Duration
-	Now             func() time.Time
+	// PageTime is how long a page may take; 0 means the constant of that name.
+	PageTime time.Duration
+	Now      func() time.Time
 }
+
+// PageTime is how long a page of a report may take when the configuration says
+// nothing else; see docs/limits.md.
+const PageTime = 20 * time.Second
 
 // Reporter makes reports. It is safe for concurrent use.
 type Reporter struct {
@@ -64,229 +89,205 @@ func New(c Config) *Reporter {
 	if c.ConnectedWithin <= 0 {
 		c.ConnectedWithin = 3 * time.Minute
 	}
+	if c.PageTime <= 0 {
+		c.PageTime = PageTime
+	}
 	return &Reporter{c: c}
 }
 
-// Limits of reports; see docs/limits.md.
-const (
-	// DefaultDays is how far back a report looks when nothing is asked.
-	DefaultDays = 7
-	// MaxDays is how far back it looks at most.
-	MaxDays = 3650
-	// DefaultLimit is how many rows it has when nothing is asked.
-	DefaultLimit = 1000
-	// MaxLimit is how many rows it has at most.
-	MaxLimit = 100_000
-)
-
-// Query narrows a report. The zero value asks for the defaults.
-type Query struct {
-	// Days is how far back to look; 0 means DefaultDays.
-	Days int
-	// User and Host must be contained, without regard to case.
-	User, Host string
-	// Limit is how many rows are wanted; 0 means DefaultLimit.
-	Limit int
-	// Before is the identity of the last row seen: only older ones follow.
-	// Status reports ignore it.
-	Before int64
+// Page is a part of a report.
+type Page struct {
+	Columns []Column
+	// Rows have a value for each column; see package export for their types.
+	Rows [][]any
+	// Next is Query.After of the page that follows; empty: there is none.
+	Next string
+	// Zone is where times are local.
+	Zone *time.Location
 }
 
-func (q Query) check() (Query, error) {
-	if q.Days == 0 {
-		q.Days = DefaultDays
+// Page returns the page of a report that the query asks for. ErrInvalid names
+// the field of the query that is wrong, and says how to narrow a report that
+// takes too long.
+func (r *Reporter) Page(ctx context.Context, kind Kind, q Query) (Page, error) {
+	s, err := q.check(kind, r.c.Now())
+	if err != nil {
+		return Page{}, err
 	}
-	if q.Limit == 0 {
-		q.Limit = DefaultLimit
+	p := Page{Columns: s.Columns, Zone: s.zone}
+	most := s.Limit
+	s.Limit++ // one more says whether there are more
+	limited, cancel := context.WithTimeout(ctx, r.c.PageTime)
+	defer cancel()
+	var last []any
+	more := false
+	err = r.rows(limited, s, func(position, values []any) error {
+		if len(p.Rows) == most {
+			more = true
+			return nil
+		}
+		p.Rows = append(p.Rows, append([]any(nil), values...))
+		last = append(last[:0], position...)
+		return nil
+	})
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+			return Page{}, dormer.Invalidf(s.tooWide(), "asks for a report that takes longer than %s: narrow it with days, since and until, "+
+				"a client or a user, or sort by %s", r.c.PageTime, tables[kind].newest)
+		}
+		return Page{}, fmt.Errorf("%s report: %w", kind, err)
 	}
+	if more {
+		if p.Next, err = s.next(last); err != nil {
+			return Page{}, fmt.Errorf("%s report: %w", kind, err)
+		}
+	}
+	return p, nil
+}
+
+// tooWide is the field of the query that most likely makes a report take too
+// long.
+func (s *Selection) tooWide() string {
 	switch {
-	case q.Days < 0 || q.Days > MaxDays:
-		return q, dormer.Invalidf("days", "must be between 1 and %d", MaxDays)
-	case q.Limit < 0 || q.Limit > MaxLimit:
-		return q, dormer.Invalidf("limit", "must be between 1 and %d", MaxLimit)
-	case q.Before < 0:
-		return q, dormer.Invalidf("before", "must not be negative")
+	case len(s.Group) > 0:
+		return "group"
+	case s.Order.Name != tables[s.Kind].newest:
+		return "sort"
+	default:
+		return "days"
 	}
-	return q, nil
 }
 
-// System is the user of a client on which nobody has signed in yet.
-const System = "SYSTEM"
-
-// UnknownImage is shown before an image was fetched.
-const UnknownImage = "unknown"
-
-// StatusRow is one user's workspace on one client, or a client that nobody
-// uses yet.
-type StatusRow struct {
-	// Time is when this was last heard of.
-	Time    time.Time        `json:"time"`
-	User    string           `json:"user"`
-	Host    string           `json:"host"`
-	Client  dormer.ClientID  `json:"client"`
-	Machine dormer.MachineID `json:"machine,omitempty"`
-	// Workspace is its name now, or its identity once it was deleted.
-	Workspace     string     `json:"workspace,omitempty"`
-	Guest         string     `json:"guest,omitempty"`
-	State         string     `json:"state,omitempty"`
-	Detail        string     `json:"detail,omitempty"`
-	Started       *time.Time `json:"started,omitempty"`
-	Stopped       *time.Time `json:"stopped,omitempty"`
-	Connected     bool       `json:"connected"`
-	LastConnected *time.Time `json:"last_connected,omitempty"`
-	ClientVersion string     `json:"client_version,omitempty"`
-	// PolicyRevision is the revision of the workspace that is current on the
-	// server, HeldRevision the one whose policy the client holds.
-	PolicyRevision dormer.Revision `json:"policy_revision,omitempty"`
-	HeldRevision   dormer.Revision `json:"held_revision,omitempty"`
-	Locked         bool            `json:"locked,omitempty"`
-	// AtNextStart are the fields of the policy that the machine takes over when it
-	// starts next, NotEnforced those that its client does nothing for.
-	AtNextStart []string `json:"at_next_start,omitempty"`
-	NotEnforced []string `json:"not_enforced,omitempty"`
-	// Image is NAME/NUMBER, or UnknownImage.
-	Image   string `json:"image,omitempty"`
-	Revoked bool   `json:"revoked,omitempty"`
-}
-
-// running are the states (workspace.State) in which a machine is up.
-var running = map[string]bool{"running": true, "paused": true, "suspended": true, "switching": true}
-
-// Status returns the state of every user's workspaces on every client heard of
-// within the days of the query, newest first.
-func (r *Reporter) Status(ctx context.Context, q Query) ([]StatusRow, error) {
-	q, err := q.check()
-	if err != nil {
-		return nil, err
+// Export returns the columns of a report and the zone that the query names, and
+// how to read all of its rows, whatever Limit and After of the query say.
+// Without a choice of columns it has those that a wide table shows.
+func (r *Reporter) Export(kind Kind, q Query) (*Export, error) {
+	if q.After != "" {
+		return nil, dormer.Invalidf("after", "cannot be given for an export, which has all rows")
 	}
-	rows, err := r.status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("status report: %w", err)
-	}
-	since := r.c.Now().AddDate(0, 0, -q.Days)
-	user, host := name.Fold(q.User), name.Fold(q.Host)
-	rows = slices.DeleteFunc(rows, func(row StatusRow) bool {
-		return row.Time.Before(since) ||
-			!strings.Contains(name.Fold(row.User), user) || !strings.Contains(name.Fold(row.Host), host)
-	})
-	slices.SortStableFunc(rows, func(a, b StatusRow) int {
-		return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Host, b.Host), cmp.Compare(a.User, b.User),
-			cmp.Compare(a.Workspace, b.Workspace), cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Client, b.Client))
-	})
-	return rows[:min(len(rows), q.Limit)], nil
-}
-
-// status joins machines, clients and workspaces.
-func (r *Reporter) status(ctx context.Context) ([]StatusRow, error) {
-	clients, err := r.c.State.Clients(ctx)
-	if err != nil {
-		return nil, err
-	}
-	machines, err := r.c.State.Machines(ctx)
-	if err != nil {
-		return nil, err
-	}
-	since, err := r.c.State.StatesSince(ctx)
-	if err != nil {
-		return nil, err
-	}
-	revisions, err := r.c.State.Workspaces(ctx)
-	if err != nil {
-		return nil, err
-	}
-	workspaces := make(map[dormer.WorkspaceID]catalog.Revision, len(revisions))
-	for _, w := range revisions {
-		workspaces[w.Workspace] = w
-	}
-	machinesOf := make(map[dormer.ClientID][]lease.Machine, len(clients))
-	for _, m := range machines {
-		machinesOf[m.Client] = append(machinesOf[m.Client], m)
-	}
-	rows := make([]StatusRow, 0, len(clients)+len(machines))
-	for _, c := range clients {
-		of := r.clientRow(c)
-		if len(machinesOf[c.ID]) == 0 {
-			of.User = System
-			rows = append(rows, of)
-		}
-		for _, m := range machinesOf[c.ID] {
-			rows = append(rows, r.machineRow(of, m, workspaces, since))
+	if len(q.Columns) == 0 && len(q.Group) == 0 {
+		for _, c := range kind.Columns() {
+			if c.Rank > 0 {
+				q.Columns = append(q.Columns, c.Name)
+			}
 		}
 	}
-	return rows, nil
-}
-
-// clientRow fills in what the client gives.
-func (r *Reporter) clientRow(c enroll.Client) StatusRow {
-	row := StatusRow{
-		Time: c.Enrolled, Host: c.Host.Name, Client: c.ID, ClientVersion: c.AgentVersion, Revoked: c.Revoked != nil,
-	}
-	seen := r.c.LastSeen(c.ID)
-	if c.LastSeen != nil && c.LastSeen.After(seen) {
-		seen = *c.LastSeen
-	}
-	if !seen.IsZero() {
-		row.Time, row.LastConnected = seen, &seen
-		row.Connected = !row.Revoked && r.c.Now().Sub(seen) <= r.c.ConnectedWithin
-	}
-	return row
-}
-
-// machineRow adds what the machine and its workspace give.
-func (r *Reporter) machineRow(row StatusRow, m lease.Machine, workspaces map[dormer.WorkspaceID]catalog.Revision, since map[dormer.MachineID]time.Time) StatusRow {
-	row.Machine, row.User, row.Workspace = m.ID, m.User.Name, string(m.Workspace)
-	row.Guest, row.State, row.Detail = cmp.Or(m.Guest, m.ComputerName), m.State, m.Detail
-	if w, ok := workspaces[m.Workspace]; ok {
-		row.Workspace, row.PolicyRevision = w.Name, w.Number
-	}
-	row.HeldRevision, row.Locked = m.Follows.Revision, m.Follows.Locked
-	row.AtNextStart, row.NotEnforced = m.Follows.AtNextStart, m.Follows.NotEnforced
-	row.Image = UnknownImage
-	if m.Image != "" {
-		row.Image = cmp.Or(r.c.ImageName(m.Image), string(m.Image))
-	}
-	if at, ok := since[m.ID]; ok && m.State != "" {
-		if running[m.State] {
-			row.Started = &at
-		} else {
-			row.Stopped = &at
-		}
-	}
-	if m.Reported != nil && m.Reported.After(row.Time) {
-		row.Time = *m.Reported
-	}
-	return row
-}
-
-// EventRow is one event in a report.
-type EventRow = event.Row
-
-// Activity returns all events, newest received first.
-func (r *Reporter) Activity(ctx context.Context, q Query) ([]EventRow, error) {
-	return r.events(ctx, "activity report", q, "")
-}
-
-// Errors returns the events of severity error, newest received first.
-func (r *Reporter) Errors(ctx context.Context, q Query) ([]EventRow, error) {
-	return r.events(ctx, "error report", q, dormer.Error)
-}
-
-func (r *Reporter) events(ctx context.Context, what string, q Query, severity dormer.Severity) ([]EventRow, error) {
-	q, err := q.check()
+	now := r.c.Now()
+	s, err := q.check(kind, now)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.c.Events.Events(ctx, event.Filter{
-		Instance:     r.c.Instance,
-		Since:        r.c.Now().AddDate(0, 0, -q.Days),
-		MinSeverity:  severity,
-		UserContains: q.User,
-		HostContains: q.Host,
-		Before:       q.Before,
-		Limit:        q.Limit,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+	if s.Until.IsZero() {
+		s.Until = now.Add(time.Microsecond) // what comes meanwhile is not followed
 	}
-	return rows, nil
+	return &Export{Columns: s.Columns, Zone: s.zone, reporter: r, selection: s, limit: q.Limit}, nil
+}
+
+// Export is a whole report.
+type Export struct {
+	Columns  []Column
+	Zone     *time.Location
+	reporter *Reporter
+	// selection is that of the first piece.
+	selection *Selection
+	limit     int
+}
+
+// exportPiece is how many rows are read at once where the order allows it, so
+// that nobody who reads slowly holds up the database.
+const exportPiece = 5000
+
+// Rows calls each with the values of every row, which it may not keep.
+func (e *Export) Rows(ctx context.Context, each func(values []any) error) error {
+	s := *e.selection
+	left := e.limit
+	pieces := s.Order.Name == tables[s.Kind].newest && len(s.Group) == 0 && s.Order.Stored.Table != ""
+	for {
+		s.Limit = left
+		if pieces && (left == 0 || left > exportPiece) {
+			s.Limit = exportPiece
+		}
+		n := 0
+		var last []any
+		err := e.reporter.rows(ctx, &s, func(position, values []any) error {
+			n++
+			last = append(last[:0], position...)
+			return each(values)
+		})
+		if err != nil {
+			return fmt.Errorf("%s report: %w", s.Kind, err)
+		}
+		if left > 0 {
+			left -= n
+		}
+		if !pieces || n < s.Limit || e.limit > 0 && left == 0 {
+			return nil
+		}
+		s.After = last
+	}
+}
+
+// rows calls each with the rows of a selection.
+func (r *Reporter) rows(ctx context.Context, s *Selection, each func(position, values []any) error) error {
+	if s.Kind == Status {
+		rows, err := r.status(ctx, s)
+		if err != nil {
+			return err
+		}
+		return s.sift(rows, each)
+	}
+	from, err := r.source(s)
+	if err != nil {
+		return err
+	}
+	if err := r.workspaces(ctx, s); err != nil {
+		return err
+	}
+	if s.Kind == Setup {
+		rows, err := r.setup(ctx, from, s)
+		if err != nil {
+			return err
+		}
+		return s.sift(rows, each)
+	}
+	return from.Select(ctx, *s, each)
+}
+
+// source is where the events of the instances are that were asked for.
+func (r *Reporter) source(s *Selection) (Events, error) {
+	own := !s.others && (len(s.Instances) == 0 || len(s.Instances) == 1 && s.Instances[0] == r.c.Instance)
+	switch {
+	case own:
+		s.Instances = []dormer.InstanceID{r.c.Instance}
+		return r.c.Events, nil
+	case r.c.Others == nil:
+		return nil, dormer.Invalidf("instances", "cannot be those of others: this server reads its own events only; name a role that may read all in the setting events.reports_dsn")
+	default:
+		return r.c.Others, nil
+	}
+}
+
+// workspaces adds to the workspace asked for by name its identity, so that what
+// happened under another name is found too.
+func (r *Reporter) workspaces(ctx context.Context, s *Selection) error {
+	if len(s.Workspaces) != 1 {
+		return nil
+	}
+	all, err := r.c.State.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	asked := s.Workspaces[0]
+	for _, w := range all {
+		if name.Fold(w.Name) == name.Fold(asked) {
+			s.Workspaces = []string{asked, w.Name, string(w.Workspace)}
+		}
+	}
+	return nil
+}
+
+// results are how events of first-time setups read.
+var results = map[int64]string{
+	int64(event.SetupStarted): "begun", int64(event.SetupFinished): "finished", int64(event.SetupFailed): "failed",
+	int64(event.SetupCancelled): "cancelled", int64(event.SetupPostponed): "postponed",
 }

@@ -73,7 +73,7 @@ func TestReports(t *testing.T) {
 	for path, want := range map[string]int{
 		"activity": 10, "errors": 2, "activity?user=ALI": 8, "activity?host=pc2": 0, "activity?limit=3": 3, "activity?days=1&user=bob": 2,
 	} {
-		var rows rest.List[rest.EventRow]
+		var rows rest.ReportPage[rest.EventRow]
 		if code := ask(t, s, "GET", "/api/v1/reports/"+path, token, "", &rows); code != http.StatusOK || len(rows.Items) != want {
 			t.Errorf("%s: status %d, %d rows, expected %d", path, code, len(rows.Items), want)
 		}
@@ -85,14 +85,14 @@ func TestReports(t *testing.T) {
 	}
 	seen := map[int64]bool{}
 	for next := "?limit=4"; next != ""; {
-		var rows rest.List[rest.EventRow]
+		var rows rest.ReportPage[rest.EventRow]
 		ask(t, s, "GET", "/api/v1/reports/activity"+next, token, "", &rows)
 		for _, r := range rows.Items {
 			seen[r.ID] = true
 		}
 		next = ""
-		if rows.Next != 0 {
-			next = "?limit=4&before=" + jsonNumber(t, rows.Next)
+		if rows.Next != "" {
+			next = "?limit=4&after=" + rows.Next
 		}
 	}
 	if len(seen) != 10 {
@@ -103,19 +103,10 @@ func TestReports(t *testing.T) {
 			t.Errorf("%s: status %d", path, code)
 		}
 	}
-	var status rest.List[rest.StatusRow]
+	var status rest.ReportPage[rest.StatusRow]
 	if code := ask(t, s, "GET", "/api/v1/reports/status", token, "", &status); code != http.StatusOK || status.Items == nil {
 		t.Errorf("status report: %d, %+v", code, status)
 	}
-}
-
-func jsonNumber(t *testing.T, n int64) string {
-	t.Helper()
-	b, err := json.Marshal(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // TestFenced: once another server has taken over, this one changes nothing and

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/store"
 )
 
@@ -34,6 +36,73 @@ func (r reportState) Machines(ctx context.Context) ([]lease.Machine, error) {
 // Clients returns all clients with their newest signs of life.
 func (r reportState) Clients(ctx context.Context) ([]enroll.Client, error) {
 	return r.enrolment.Clients(ctx)
+}
+
+// makeReports puts together what reports are made from.
+func (s *Server) makeReports(ctx context.Context, names *imageNames) error {
+	c := report.Config{
+		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}, Events: s.events.Reports(),
+		Saved: s.state, ImageName: names.name, ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
+	}
+	if s.cfg.Events.ReportsDSN != "" {
+		others, err := store.OpenReports(ctx, s.cfg.Events.ReportsDSN, store.Options{})
+		if err != nil {
+			return fmt.Errorf("setting events.reports_dsn: %w", err)
+		}
+		s.onClose(others.Close)
+		c.Others = others
+	}
+	s.reports = report.New(c)
+	return nil
+}
+
+// Intervals of trends.
+const sampleInterval = 10 * time.Minute
+
+// sampleTrends counts what trends are made of, from the start on.
+func (s *Server) sampleTrends(ctx context.Context) error {
+	tick := time.NewTicker(sampleInterval)
+	defer tick.Stop()
+	for {
+		if err := s.sample(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// sample counts clients and versions now, and events of the time that is over.
+func (s *Server) sample(ctx context.Context) error {
+	samples, err := s.reports.Sample(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.events.AddSamples(ctx, s.instance, samples); err != nil {
+		return err
+	}
+	if err := s.events.CountEvents(ctx, s.instance, s.deps.Now()); err != nil {
+		return err
+	}
+	return s.events.DeleteTrendsBefore(ctx, s.instance, s.deps.Now().AddDate(0, 0, -report.MaxTrendDays))
+}
+
+// retainAudit removes records that are older than the configuration keeps.
+func (s *Server) retainAudit(ctx context.Context) error {
+	if s.cfg.Audit.RetentionDays == 0 {
+		return nil
+	}
+	n, err := s.state.DeleteRecordsBefore(ctx, s.deps.Now().AddDate(0, 0, -s.cfg.Audit.RetentionDays))
+	if err != nil {
+		return fmt.Errorf("remove old records of the audit log: %w", err)
+	}
+	if n > 0 {
+		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "old records of the audit log removed", slog.Int64("records", n))
+	}
+	return nil
 }
 
 // Times of imageNames.

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -23,12 +25,29 @@ func (s *State) Append(ctx context.Context, r audit.Record) error {
 
 // Records implements audit.Log.
 func (s *State) Records(ctx context.Context, before int64, limit int) ([]audit.Record, error) {
-	if limit < 1 {
-		return nil, dormer.Invalidf("limit", "must be at least 1")
+	return s.Find(ctx, audit.Filter{Before: before, Limit: limit})
+}
+
+// Find implements audit.Log.
+func (s *State) Find(ctx context.Context, f audit.Filter) ([]audit.Record, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
 	}
-	if before <= 0 {
-		before = math.MaxInt64
+	b := builder{}
+	conditions := []string{"id < " + b.arg(cmp.Or(max(f.Before, 0), math.MaxInt64))}
+	if !f.Since.IsZero() {
+		conditions = append(conditions, "time >= "+b.arg(micros(f.Since)))
 	}
+	if !f.Until.IsZero() {
+		conditions = append(conditions, "time < "+b.arg(micros(f.Until)))
+	}
+	for _, c := range []struct{ column, contains string }{{"who", f.Who}, {"action", f.Action}, {"object", f.Object}} {
+		if c.contains != "" {
+			conditions = append(conditions, "lower("+c.column+") LIKE lower("+b.arg(literally(c.contains))+`) ESCAPE '\'`)
+		}
+	}
+	query := "SELECT id, time, who, principal, action, object, detail, request, remote FROM audit WHERE " + strings.Join(conditions, " AND ") +
+		" ORDER BY id DESC LIMIT " + b.arg(int64(f.Limit))
 	return all(ctx, s.db.read, "read audit log", func(row scanner) (audit.Record, error) {
 		var (
 			r  audit.Record
@@ -37,7 +56,23 @@ func (s *State) Records(ctx context.Context, before int64, limit int) ([]audit.R
 		err := row.Scan(&r.ID, &at, &r.Who, &r.Principal, &r.Action, &r.Object, &r.Detail, &r.Request, &r.Remote)
 		r.Time = moment(at)
 		return r, err
-	}, `SELECT id, time, who, principal, action, object, detail, request, remote FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2`, before, int64(limit))
+	}, query, b.args...)
+}
+
+// DeleteRecordsBefore removes records of the audit log that are older than t,
+// and returns how many.
+func (s *State) DeleteRecordsBefore(ctx context.Context, t time.Time) (int64, error) {
+	// In pieces, so that others can write in between.
+	const piece = 10_000
+	var total int64
+	for {
+		n, err := s.db.exec(ctx, "delete old records of the audit log",
+			"DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE time < $1 LIMIT $2)", micros(t), int64(piece))
+		total += n
+		if err != nil || n < piece {
+			return total, err
+		}
+	}
 }
 
 // Publishers returns the keys whose signature on images the instance trusts,

@@ -1,0 +1,154 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer/internal/export"
+	"github.com/dormer-project/dormer/internal/name"
+)
+
+// made is a row of a report that is made in memory, with a value for each
+// column of the report.
+type made struct {
+	id     string // orders rows that are otherwise the same
+	values []any
+}
+
+// sift orders, groups and cuts rows as the selection asks, and calls each with
+// the values of the columns that it wants.
+func (s *Selection) sift(rows []made, each func(position, values []any) error) error {
+	columns := tables[s.Kind].columns
+	if len(s.Group) > 0 {
+		rows, columns = s.grouped(rows), s.Columns
+	}
+	type keyed struct {
+		made
+		position []any
+	}
+	by := indexes(columns, []Column{s.Order})[0]
+	ties := indexes(columns, s.Group)
+	list := make([]keyed, 0, len(rows))
+	for _, r := range rows {
+		k := keyed{made: r, position: []any{keyOf(s.Order, r.values[by])}}
+		for i, t := range ties {
+			k.position = append(k.position, keyOf(s.Group[i], r.values[t]))
+		}
+		if len(ties) == 0 {
+			k.position = append(k.position, r.id)
+		}
+		if s.After == nil || s.compare(k.position, s.After) > 0 {
+			list = append(list, k)
+		}
+	}
+	slices.SortFunc(list, func(a, b keyed) int { return s.compare(a.position, b.position) })
+	wanted := indexes(columns, s.Columns)
+	values := make([]any, len(wanted))
+	for i, k := range list {
+		if s.Limit > 0 && i == s.Limit {
+			return nil
+		}
+		for j, w := range wanted {
+			values[j] = k.values[w]
+		}
+		if err := each(k.position, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare orders two positions.
+func (s *Selection) compare(a, b []any) int {
+	for i := range a {
+		var c int
+		switch x := a[i].(type) {
+		case string:
+			y, _ := b[i].(string)
+			c = cmp.Compare(x, y)
+			if s.folds(i) {
+				c = cmp.Compare(name.Fold(x), name.Fold(y))
+			}
+		case int64:
+			y, _ := b[i].(int64)
+			c = cmp.Compare(x, y)
+		}
+		if c != 0 {
+			if s.Descending {
+				return -c
+			}
+			return c
+		}
+	}
+	return 0
+}
+
+// folds says whether a part of the order does not regard case: names that
+// reports sort by.
+func (s *Selection) folds(part int) bool {
+	return part == 0 && len(s.Group) == 0 && s.Order.Type == export.Text
+}
+
+// grouped counts rows by the columns of the groups. The earliest and latest
+// are of the column of time that the report goes by.
+func (s *Selection) grouped(rows []made) []made {
+	t := tables[s.Kind]
+	newest, _ := find(t.columns, t.newest)
+	by, at := indexes(t.columns, s.Group), indexes(t.columns, []Column{newest})[0]
+	groups := map[string]int{}
+	var list []made
+	for _, r := range rows {
+		values := make([]any, len(by), len(by)+3)
+		var id strings.Builder
+		for i, b := range by {
+			values[i] = r.values[b]
+			switch k := keyOf(s.Group[i], values[i]).(type) {
+			case string:
+				id.WriteString(k)
+			case int64:
+				id.WriteString(time.UnixMicro(k).String())
+			}
+			id.WriteByte('\n')
+		}
+		i, ok := groups[id.String()]
+		if !ok {
+			i = len(list)
+			groups[id.String()] = i
+			list = append(list, made{id: id.String(), values: append(values, int64(0), nil, nil)})
+		}
+		n := len(by)
+		count, _ := list[i].values[n].(int64)
+		list[i].values[n] = count + 1
+		if when, ok := r.values[at].(time.Time); ok {
+			if first, ok := list[i].values[n+1].(time.Time); !ok || when.Before(first) {
+				list[i].values[n+1] = when
+			}
+			if last, ok := list[i].values[n+2].(time.Time); !ok || when.After(last) {
+				list[i].values[n+2] = when
+			}
+		}
+	}
+	return list
+}
+
+// indexes are the places of columns among others.
+func indexes(columns, wanted []Column) []int {
+	places := make([]int, len(wanted))
+	for i, w := range wanted {
+		places[i] = slices.IndexFunc(columns, func(c Column) bool { return c.Name == w.Name })
+	}
+	return places
+}
+
+// matches says whether a row passes the filters that every report has.
+func (s *Selection) matches(values []any) bool {
+	columns := tables[s.Kind].columns
+	text := func(column string) string {
+		t, _ := values[slices.IndexFunc(columns, func(c Column) bool { return c.Name == column })].(string)
+		return t
+	}
+	return strings.Contains(name.Fold(text("user")), name.Fold(s.User)) && strings.Contains(name.Fold(text("host")), name.Fold(s.Host)) &&
+		(s.Client == "" || text("client") == string(s.Client))
+}

@@ -1,0 +1,455 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/export"
+	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/report"
+)
+
+// Reports reads events for reports. It is safe for concurrent use.
+type Reports struct {
+	db *engine
+}
+
+var _ report.Events = (*Reports)(nil)
+
+// Reports returns what reads these events for reports. It is closed with them.
+func (s *Events) Reports() *Reports { return &Reports{db: s.db} }
+
+// OpenReports opens an events database that a server has made, to read it
+// only: the events of all instances, as far as the role in the dsn may.
+// ErrUnsupported when the database is not as this build knows it.
+func OpenReports(ctx context.Context, dsn string, o Options) (*Reports, error) {
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		return nil, dormer.Invalidf("", "must begin with postgres://")
+	}
+	o.Writers = 1 // which is never used
+	e, err := openPostgres(dsn, o)
+	if err != nil {
+		return nil, fmt.Errorf("open events database for reports: %w", err)
+	}
+	e.track = trackEvents
+	list := steps(trackEvents, true)
+	version, err := one(ctx, e.read, "read the version of the schema", value[int64],
+		"SELECT coalesce(max(version), 0) FROM schema_version WHERE track = $1", string(trackEvents))
+	if newest := int64(list[len(list)-1].version); err == nil && version != newest {
+		err = fmt.Errorf("its schema has version %d and this build reads %d: %w", version, newest, dormer.ErrUnsupported)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open events database for reports: %w", joinClose(err, e))
+	}
+	return &Reports{db: e}, nil
+}
+
+func joinClose(err error, e *engine) error {
+	if closed := e.Close(); closed != nil {
+		return fmt.Errorf("%w; %w", err, closed)
+	}
+	return err
+}
+
+// Close closes what OpenReports has opened.
+func (s *Reports) Close() error { return s.db.Close() }
+
+const (
+	// fewContexts is up to how many contexts a filter may leave for the newest
+	// events of each to be looked up one by one. With more, the events are read
+	// from the newest on until enough have one of them.
+	fewContexts = 64
+	// maxInstances is how many instances a report reads at once at most.
+	maxInstances = 64
+)
+
+// Select implements report.Events.
+func (s *Reports) Select(ctx context.Context, q report.Selection, each func(position, values []any) error) error {
+	b := builder{postgres: s.db.postgres, q: q}
+	var err error
+	if b.instances, err = s.instances(ctx, q.Instances); err != nil || len(b.instances) == 0 {
+		return err
+	}
+	var statement string
+	switch {
+	case len(q.Group) > 0:
+		statement = b.groups()
+	case q.Order.Stored == report.Stored{Table: report.InEvents, Name: "received"}:
+		if b.narrows() {
+			if b.contexts, err = s.contexts(ctx, b); err != nil || len(b.contexts) == 0 {
+				return err
+			}
+		}
+		statement = b.newest()
+	default:
+		statement = b.sorted()
+	}
+	return s.read(ctx, q, statement, b.args, each)
+}
+
+// instances returns the numbers of instances, nil: of all that there are.
+func (s *Reports) instances(ctx context.Context, which []dormer.InstanceID) ([]int64, error) {
+	b := builder{}
+	query := "SELECT id FROM instances"
+	if which != nil {
+		names := make([]string, len(which))
+		for i, w := range which {
+			names[i] = b.arg(string(w))
+		}
+		query += " WHERE instance IN (" + strings.Join(names, ", ") + ")"
+	}
+	list, err := all(ctx, s.db.read, "find instances", value[int64], query+" ORDER BY id LIMIT "+b.arg(int64(maxInstances+1)), b.args...)
+	if err == nil && len(list) > maxInstances {
+		return nil, dormer.Invalidf("instances", "must be at most %d", maxInstances)
+	}
+	return list, err
+}
+
+// contexts returns those that the filters leave, one more than fewContexts at
+// most.
+func (s *Reports) contexts(ctx context.Context, of builder) ([]storedContext, error) {
+	b := builder{q: of.q, instances: of.instances}
+	query := "SELECT c.id, c.instance FROM contexts c WHERE " + b.contextConditions() + " LIMIT " + b.arg(int64(fewContexts+1))
+	return all(ctx, s.db.read, "find contexts of events", func(r scanner) (storedContext, error) {
+		var c storedContext
+		err := r.Scan(&c.id, &c.instance)
+		return c, err
+	}, query, b.args...)
+}
+
+// read calls each with the rows of a statement: the values of the columns, then
+// the position.
+func (s *Reports) read(ctx context.Context, q report.Selection, statement string, args []any, each func(position, values []any) error) error {
+	rows, err := s.db.read.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return fmt.Errorf("read events: %w", kind(err))
+	}
+	defer rows.Close()
+	parts := q.PositionTypes()
+	values, position := make([]any, len(q.Columns)), make([]any, len(parts))
+	into := make([]any, 0, len(values)+len(position))
+	for _, c := range q.Columns {
+		if c.Type == export.Text && c.Name != "severity" {
+			into = append(into, new(sql.NullString))
+			continue
+		}
+		into = append(into, new(sql.NullInt64))
+	}
+	for i, t := range parts {
+		if t == export.Text {
+			into = append(into, new(string))
+			continue
+		}
+		into = append(into, new(int64))
+		position[i] = int64(0)
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("read events: %w", kind(err))
+		}
+		for i, c := range q.Columns {
+			values[i] = valueOf(c, into[i])
+		}
+		for i := range position {
+			switch v := into[len(values)+i].(type) {
+			case *string:
+				position[i] = *v
+			case *int64:
+				position[i] = *v
+			}
+		}
+		if err := each(position, values); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read events: %w", kind(err))
+	}
+	return nil
+}
+
+// valueOf turns what was stored into the value of a column. Empty texts and
+// revision 0 stand for nothing.
+func valueOf(c report.Column, stored any) any {
+	switch v := stored.(type) {
+	case *sql.NullString:
+		if v.String != "" {
+			return v.String
+		}
+	case *sql.NullInt64:
+		switch {
+		case !v.Valid:
+		case c.Type == export.Time:
+			return moment(v.Int64)
+		case c.Name == "severity":
+			return string(severities[v.Int64])
+		case c.Stored.Name == "count":
+			return max(v.Int64, 1)
+		case v.Int64 != 0 || c.Stored.Table != report.InContexts:
+			return v.Int64
+		}
+	}
+	return nil
+}
+
+// storedContext is a context and the instance that it is of.
+type storedContext struct{ id, instance int64 }
+
+// builder makes a statement.
+type builder struct {
+	postgres  bool
+	q         report.Selection
+	instances []int64
+	contexts  []storedContext // those that filters leave; nil: there are no filters on them
+	args      []any
+}
+
+// arg adds an argument and returns its parameter.
+func (b *builder) arg(v any) string {
+	b.args = append(b.args, v)
+	return "$" + strconv.Itoa(len(b.args))
+}
+
+func (b *builder) texts(list []string) string {
+	params := make([]string, len(list))
+	for i, t := range list {
+		params[i] = b.arg(clean(t))
+	}
+	return strings.Join(params, ", ")
+}
+
+func literals(list []int64) string {
+	texts := make([]string, len(list))
+	for i, n := range list {
+		texts[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// narrows says whether there are filters on contexts.
+func (b *builder) narrows() bool {
+	return b.q.User != "" || b.q.Host != "" || b.q.Client != "" || len(b.q.Workspaces) > 0
+}
+
+// contextConditions are the filters on contexts, c.
+func (b *builder) contextConditions() string {
+	list := []string{"c.instance IN (" + literals(b.instances) + ")"}
+	if b.q.Client != "" {
+		list = append(list, "c.client = "+b.arg(clean(string(b.q.Client))))
+	}
+	if b.q.User != "" {
+		list = append(list, "coalesce(c.user_folded, c.user_name) LIKE "+b.arg(like(b.q.User))+` ESCAPE '\'`)
+	}
+	if b.q.Host != "" {
+		list = append(list, "coalesce(c.host_folded, c.host) LIKE "+b.arg(like(b.q.Host))+` ESCAPE '\'`)
+	}
+	if len(b.q.Workspaces) > 0 {
+		list = append(list, "(c.workspace IN ("+b.texts(b.q.Workspaces)+") OR c.workspace_name IN ("+b.texts(b.q.Workspaces)+"))")
+	}
+	return strings.Join(list, " AND ")
+}
+
+// like is the pattern of what contains s, folded.
+func like(s string) string { return literally(name.Fold(s)) }
+
+// literally is the pattern of what contains s.
+func literally(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(clean(s)) + "%"
+}
+
+// eventConditions are the filters on events, e, beside their instance and
+// context. Of severities and codes they say literally what partial indexes do.
+func (b *builder) eventConditions() []string {
+	var list []string
+	if !b.q.Since.IsZero() {
+		list = append(list, "e.received >= "+b.arg(micros(b.q.Since)))
+	}
+	if !b.q.Until.IsZero() {
+		list = append(list, "e.received < "+b.arg(micros(b.q.Until)))
+	}
+	if len(b.q.Severities) > 0 {
+		least := int64(3)
+		ranks := make([]int64, len(b.q.Severities))
+		for i, s := range b.q.Severities {
+			ranks[i] = rank(s)
+			least = min(least, ranks[i])
+		}
+		if least >= 2 {
+			list = append(list, "e.severity >= 2")
+		}
+		list = append(list, "e.severity IN ("+literals(ranks)+")")
+	}
+	if len(b.q.Codes) > 0 {
+		const first, last = 640, 649 // of first-time setups
+		all, codes := true, make([]int64, len(b.q.Codes))
+		for i, c := range b.q.Codes {
+			codes[i] = int64(c)
+			all = all && first <= c && c <= last
+		}
+		if all {
+			list = append(list, fmt.Sprintf("e.code >= %d AND e.code <= %d", first, last))
+		}
+		list = append(list, "e.code IN ("+literals(codes)+")")
+	}
+	if len(b.q.Categories) > 0 {
+		list = append(list, "e.category IN ("+b.texts(b.q.Categories)+")")
+	}
+	return list
+}
+
+// expression is what a column is read from.
+func expression(c report.Column) string {
+	switch c.Stored.Table {
+	case report.InContexts:
+		return "c." + c.Stored.Name
+	case report.InInstances:
+		return "i." + c.Stored.Name
+	default:
+		if c.Type == export.Number || c.Name == "severity" {
+			// Some are narrower than the parameters that they are compared with.
+			return "CAST(e." + c.Stored.Name + " AS bigint)"
+		}
+		return "e." + c.Stored.Name
+	}
+}
+
+// orderExpression is what rows are sorted by: names without regard to case.
+func orderExpression(c report.Column) string {
+	if c.Stored.Folded != "" {
+		return "coalesce(c." + c.Stored.Folded + ", c." + c.Stored.Name + ")"
+	}
+	return expression(c)
+}
+
+func (b *builder) direction() (word, sign string) {
+	if b.q.Descending {
+		return " DESC", "<"
+	}
+	return "", ">"
+}
+
+// limit is empty where all rows are wanted.
+func (b *builder) limit() string {
+	if b.q.Limit <= 0 {
+		return ""
+	}
+	return " LIMIT " + b.arg(int64(b.q.Limit))
+}
+
+// newest is the statement for rows in the order of their receipt: each part of
+// it takes no more from its index than are wanted.
+func (b *builder) newest() string {
+	word, sign := b.direction()
+	order := " ORDER BY e.received" + word + ", e.id" + word
+	conditions := b.eventConditions()
+	if a := b.q.After; len(a) == 2 {
+		at, id := b.arg(a[0]), b.arg(a[1])
+		// The first is for the index and the partitions.
+		conditions = append(conditions, "e.received "+sign+"= "+at, "(e.received, e.id) "+sign+" ("+at+", "+id+")")
+	}
+	limit := b.limit()
+	const columns = "e.id, e.instance, e.context, e.received, e.time, e.code, e.severity, e.category, e.description, e.count"
+	part := func(which ...string) string {
+		return "SELECT * FROM (SELECT " + columns + " FROM events e WHERE " + strings.Join(append(which, conditions...), " AND ") + order + limit + ") x"
+	}
+	var parts []string
+	switch few := len(b.contexts) <= fewContexts; {
+	case b.contexts != nil && few && b.postgres:
+		pairs := make([]string, len(b.contexts))
+		for i, c := range b.contexts {
+			pairs[i] = fmt.Sprintf("(%d::bigint, %d::bigint)", c.id, c.instance)
+		}
+		of := part("e.context = v.context", "e.instance = v.instance")
+		parts = []string{"SELECT x.* FROM (VALUES " + strings.Join(pairs, ", ") + ") v (context, instance) CROSS JOIN LATERAL (" + of + ") x"}
+	case b.contexts != nil && few:
+		for _, c := range b.contexts {
+			parts = append(parts, part("e.context = "+strconv.FormatInt(c.id, 10)))
+		}
+	default:
+		for _, i := range b.instances {
+			which := []string{"e.instance = " + strconv.FormatInt(i, 10)}
+			if b.contexts != nil {
+				// The sign keeps SQLite to the order of receipt.
+				which = append(which, "+e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")")
+			}
+			parts = append(parts, part(which...))
+		}
+	}
+	return b.selected("(" + strings.Join(parts, " UNION ALL ") + ") e JOIN contexts c ON c.id = e.context JOIN instances i ON i.id = e.instance" + order + limit)
+}
+
+// selected is a statement that reads the columns, and the position.
+func (b *builder) selected(from string) string {
+	list := make([]string, 0, len(b.q.Columns)+2)
+	for _, c := range b.q.Columns {
+		list = append(list, expression(c))
+	}
+	list = append(list, orderExpression(b.q.Order), "e.id")
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + from
+}
+
+// sorted is the statement for rows in another order: all that the filters leave
+// are looked at.
+func (b *builder) sorted() string {
+	word, sign := b.direction()
+	by := orderExpression(b.q.Order)
+	conditions := append([]string{"e.instance IN (" + literals(b.instances) + ")"}, b.eventConditions()...)
+	if b.narrows() {
+		conditions = append(conditions, b.contextConditions())
+	}
+	if a := b.q.After; len(a) == 2 {
+		conditions = append(conditions, "("+by+", e.id) "+sign+" ("+b.arg(a[0])+", "+b.arg(a[1])+")")
+	}
+	return b.selected("events e JOIN contexts c ON c.id = e.context JOIN instances i ON i.id = e.instance WHERE " + strings.Join(conditions, " AND ") +
+		" ORDER BY " + by + word + ", e.id" + word + b.limit())
+}
+
+// groups is the statement for groups: events of a context are counted before
+// anything is joined to them.
+func (b *builder) groups() string {
+	word, sign := b.direction()
+	inner := []string{"e.instance", "e.context"}
+	var keys, names []string
+	for i, g := range b.q.Group {
+		if g.Stored.Table == report.InEvents {
+			inner = append(inner, "e."+g.Stored.Name)
+		}
+		names = append(names, "k"+strconv.Itoa(i))
+		keys = append(keys, expression(g))
+	}
+	conditions := append([]string{"e.instance IN (" + literals(b.instances) + ")"}, b.eventConditions()...)
+	if b.narrows() {
+		conditions = append(conditions, "e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")")
+	}
+	counted := "SELECT " + strings.Join(inner, ", ") + ", SUM(CASE WHEN e.count > 1 THEN e.count ELSE 1 END) AS n, MIN(e.received) AS first, MAX(e.received) AS last" +
+		" FROM events e WHERE " + strings.Join(conditions, " AND ") + " GROUP BY " + strings.Join(inner, ", ")
+	aliased := make([]string, len(keys))
+	for i, k := range keys {
+		aliased[i] = k + " AS " + names[i]
+	}
+	grouped := "SELECT " + strings.Join(aliased, ", ") + ", CAST(SUM(e.n) AS bigint) AS n, MIN(e.first) AS first, MAX(e.last) AS last FROM (" + counted +
+		") e JOIN contexts c ON c.id = e.context JOIN instances i ON i.id = e.instance GROUP BY " + strings.Join(keys, ", ")
+	by := map[string]string{"count": "g.n", "first": "g.first", "last": "g.last"}[b.q.Order.Name]
+	order := make([]string, 0, len(names)+1)
+	for i, g := range b.q.Group {
+		if by == "" && g.Name == b.q.Order.Name {
+			by = "g." + names[i]
+		}
+		order = append(order, "g."+names[i])
+	}
+	columns := strings.Join(order, ", ") + ", g.n, g.first, g.last"
+	order = append([]string{by}, order...)
+	statement := "SELECT " + columns + ", " + strings.Join(order, ", ") + " FROM (" + grouped + ") g"
+	if len(b.q.After) == len(order) {
+		params := make([]string, len(order))
+		for i, a := range b.q.After {
+			params[i] = b.arg(a)
+		}
+		statement += " WHERE (" + strings.Join(order, ", ") + ") " + sign + " (" + strings.Join(params, ", ") + ")"
+	}
+	return statement + " ORDER BY " + strings.Join(order, word+", ") + word + b.limit()
+}
