@@ -24,6 +24,8 @@ packages=(
   openssh-server
   # databases for the tests
   postgresql sqlite3
+  # a syslog server for the tests of forwarding
+  rsyslog rsyslog-gnutls
   # directories for the tests: a Samba domain controller, OpenLDAP, Kerberos
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind
   acl adcli attr krb5-user ldap-utils ldb-tools openssl python3-setproctitle slapd
