@@ -1,8 +1,10 @@
 package faulttest
 
 import (
+	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/eventbench/load"
 )
 
@@ -30,6 +33,35 @@ func (h *house) awaitStandstill() {
 		if time.Now().After(deadline) {
 			h.t.Fatalf("events are still taken: %d", h.crowd.acknowledged.Load()-before)
 		}
+	}
+}
+
+// rounds is how often something is away and comes back.
+func rounds() int {
+	if everything() {
+		return 2
+	}
+	return 1
+}
+
+// awaitFailing waits until the server says in its metrics that it cannot store
+// events. It is ready all the same: everything else of a poll is answered.
+func (h *house) awaitFailing() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	err := load.Until(ctx, func() error {
+		m, err := h.server.Metrics(ctx)
+		if err != nil {
+			return err
+		}
+		if m["dormer_events_store_failing"] != 1 {
+			return fmt.Errorf("dormer_events_store_failing is %v: %w", m["dormer_events_store_failing"], dormer.ErrUnavailable)
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		h.t.Fatalf("the server does not say that it cannot store events: %v", err)
 	}
 }
 
@@ -56,13 +88,14 @@ func TestFullDisk(t *testing.T) {
 			h := newHouse(t, engine, events, fewClients)
 			h.crowd.start(t.Context())
 			defer h.crowd.stop()
-			for range 2 {
+			for range rounds() {
 				h.awaitMore(100)
 				ballast := filepath.Join(disk, "ballast")
 				if err := fill(ballast); !errors.Is(err, syscall.ENOSPC) {
 					t.Fatalf("the disk was not filled: %v", err)
 				}
 				h.awaitStandstill()
+				h.awaitFailing()
 				if err := os.Remove(ballast); err != nil {
 					t.Fatal(err)
 				}
@@ -124,10 +157,11 @@ func TestReadOnlyDatabase(t *testing.T) {
 	h := newHouse(t, postgres, "", fewClients)
 	h.crowd.start(t.Context())
 	defer h.crowd.stop()
-	for range 2 {
+	for range rounds() {
 		h.awaitMore(100)
 		h.setReadOnly("on")
 		h.awaitStandstill()
+		h.awaitFailing()
 		h.setReadOnly("off")
 	}
 	h.awaitMore(100)
@@ -150,7 +184,7 @@ func TestStoppedDatabase(t *testing.T) {
 	h := newHouse(t, postgres, "", fewClients)
 	h.crowd.start(t.Context())
 	defer h.crowd.stop()
-	for range 2 {
+	for range rounds() {
 		h.awaitMore(100)
 		if err := h.database.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)

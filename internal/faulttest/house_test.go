@@ -343,7 +343,7 @@ type crowd struct {
 // refusals at once would keep the processors from what is to recover.
 const (
 	next  = 50 * time.Millisecond
-	again = 300 * time.Millisecond
+	again = 100 * time.Millisecond
 )
 
 // start lets all clients send, each batch after the one before.

@@ -178,7 +178,18 @@ func TestStreamingStandby(t *testing.T) {
 	t.Logf("failover: not ready said after %s, promoted in %s, ready %s and events taken %s after the kill",
 		noticed.Round(time.Millisecond), promoted.Round(time.Millisecond), ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	p.awaitMore(2000)
+
+	// The old primary comes back as one, which must not be; a dormerd that runs
+	// does not go back to it, though its address names it first.
+	p.startDatabase()
+	for range 3 {
+		if _, err := p.standby.SQL(t.Context(), "postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'dormer'"); err != nil {
+			t.Fatal(err)
+		}
+		p.awaitMore(500)
+	}
 	p.settle()
+	p.database.StopNow()
 	p.check()
 }
 

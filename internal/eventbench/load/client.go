@@ -30,11 +30,19 @@ type Client struct {
 	// acknowledged as stored.
 	Sent, Received uint64
 
-	link *uplink.Uplink
-	keys seal.KeySet
-	host wire.Host
-	run  string
+	link  *uplink.Uplink
+	keys  seal.KeySet
+	host  wire.Host
+	run   string
+	began time.Time
 }
+
+// What the events of a client say of when they happened: it has been off-line
+// for that long, and something happened that often.
+const (
+	offline   = 30 * 24 * time.Hour
+	happening = 10 * time.Second
+)
 
 // Enrol makes client number n with a join token.
 func Enrol(ctx context.Context, joinToken string, n int) (*Client, error) {
@@ -78,7 +86,7 @@ func newClient(n int, id dormer.ClientID, key seal.ClientKey, keys seal.KeySet, 
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Number: n, ID: id, Journal: dormer.JournalID(journal), link: link, keys: keys, host: HostOf(n), run: run}, nil
+	return &Client{Number: n, ID: id, Journal: dormer.JournalID(journal), link: link, keys: keys, host: HostOf(n), run: run, began: time.Now().Add(-offline)}, nil
 }
 
 // Close ends idle connections.
@@ -95,11 +103,11 @@ func (c *Client) Poll(ctx context.Context, n int) (wait time.Duration, err error
 	q := wire.PollRequest{
 		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: agentVersion, Run: c.run, Host: c.host,
 		KeySet: c.keys.Version, Epoch: c.keys.Epoch, Journal: c.Journal,
+		Clock: time.Now().UTC(),
 	}
-	now := time.Now().UTC()
 	for i := range uint64(n) {
 		sequence := c.Received + 1 + i
-		q.Events = append(q.Events, wire.NumberedEvent{Sequence: sequence, Event: Event(c.Number, sequence, now)})
+		q.Events = append(q.Events, wire.NumberedEvent{Sequence: sequence, Event: Event(c.Number, sequence, c.began.Add(time.Duration(sequence)*happening))})
 	}
 	c.Sent = max(c.Sent, c.Received+uint64(n))
 	err = c.link.Poll(ctx, q, func(e seal.Envelope) error {

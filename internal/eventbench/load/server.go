@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +47,7 @@ type Program struct {
 type Server struct {
 	Dir     string
 	Address string
+	metrics string // address of the metrics
 	program Program
 	cmd     *exec.Cmd
 	ended   chan struct{}
@@ -54,20 +57,35 @@ type Server struct {
 // NewServer writes the configuration: settings are lines of dormerd.toml beside
 // the folder and the address. Nothing runs yet.
 func NewServer(ctx context.Context, dir string, p Program, settings string) (*Server, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	addresses, err := freeAddresses(ctx, 2)
 	if err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
+		return nil, err
 	}
-	s := &Server{Dir: dir, Address: l.Addr().String(), program: p}
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
-	}
-	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n%s", s.Data(), s.Address, s.URL(), settings)
+	s := &Server{Dir: dir, Address: addresses[0], metrics: addresses[1], program: p}
+	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n%s\n[metrics]\nlisten = %q\n",
+		s.Data(), s.Address, s.URL(), settings, s.metrics)
 	if err := os.WriteFile(filepath.Join(dir, configFile), []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
 	return s, nil
+}
+
+// freeAddresses returns addresses that nobody listens on now.
+func freeAddresses(ctx context.Context, n int) ([]string, error) {
+	var (
+		lc        net.ListenConfig
+		addresses []string
+		errs      error
+	)
+	for range n {
+		l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		addresses = append(addresses, l.Addr().String())
+		defer func() { errs = errors.Join(errs, l.Close()) }()
+	}
+	return addresses, errs
 }
 
 // Data is the server's data folder.
@@ -182,6 +200,35 @@ func (s *Server) Log() string {
 		return err.Error()
 	}
 	return string(b[max(0, len(b)-most):])
+}
+
+// Metrics returns what Prometheus would read, by name and labels as they are
+// written. Much of it is observed every 15 seconds only.
+func (s *Server) Metrics(ctx context.Context) (map[string]float64, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics+"/metrics", nil)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	c := &http.Client{Timeout: probeTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Do(q)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	defer resp.Body.Close()
+	values := make(map[string]float64)
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		name, value, ok := strings.Cut(lines.Text(), "} ")
+		if ok {
+			name += "}"
+		} else {
+			name, value, ok = strings.Cut(lines.Text(), " ")
+		}
+		if n, err := strconv.ParseFloat(value, 64); ok && err == nil {
+			values[name] = n
+		}
+	}
+	return values, lines.Err()
 }
 
 func (s *Server) authority() ([]byte, error) {
