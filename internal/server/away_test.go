@@ -1,93 +1,142 @@
 package server
 
 import (
-	"context"
-	"database/sql"
-	"errors"
-	"slices"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/event"
-	"github.com/dormer-project/dormer/internal/wire"
+	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
-// TestEventsAway takes the table of events away under a running server:
-// clients are told to come again, the server says so, and once the table is
-// back everything is stored, what the server tells of it as well.
-func TestEventsAway(t *testing.T) {
-	s, err := testServer(t, func(*Config) {})
+// gate is a way to a PostgreSQL that can be shut.
+type gate struct {
+	t      *testing.T
+	socket string // its own
+	behind string
+
+	mu       sync.Mutex // guards the fields below
+	listener net.Listener
+	through  []net.Conn
+}
+
+// newGate opens a gate to the server that DORMER_TEST_POSTGRES names, and
+// returns its address.
+func newGate(t *testing.T) (*gate, string) {
+	t.Helper()
+	server := os.Getenv("DORMER_TEST_POSTGRES")
+	if server == "" {
+		const missing = "DORMER_TEST_POSTGRES is not set: PostgreSQL is not tested (scripts/with-postgres.sh starts one)"
+		if os.Getenv("DORMER_TEST_ALL") == "1" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
+	q := u.Query()
+	const name = ".s.PGSQL.5432"
+	dir, err := os.MkdirTemp("", "gate") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	g := &gate{t: t, socket: filepath.Join(dir, name), behind: filepath.Join(q.Get("host"), name)}
+	q.Set("host", dir)
+	u.RawQuery = q.Encode()
+	g.open()
+	t.Cleanup(g.shut)
+	return g, u.String()
+}
+
+func (g *gate) open() {
+	g.t.Helper()
+	l, err := net.Listen("unix", g.socket)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.mu.Lock()
+	g.listener = l
+	g.mu.Unlock()
 	go func() {
-		defer close(done)
-		_ = s.Background(ctx)
-	}()
-	defer func() { stop(); <-done }()
-	submit := func(sequence uint64) error {
-		_, err := s.ingester.Submit(t.Context(), event.Batch{
-			Instance: s.instance, Client: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Journal: "j",
-			Events: []wire.NumberedEvent{{Sequence: sequence, Event: event.New(event.AgentStarted, time.Now(), "")}},
-		})
-		return err
-	}
-	if err := submit(1); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", "file:"+s.data.file(fileEvents)+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	rename := func(from, to string) {
-		t.Helper()
-		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rename("events", "events_elsewhere")
-	for range 3 {
-		if err := submit(2); !errors.Is(err, dormer.ErrUnavailable) {
-			t.Fatalf("without the table: %v, want that the client comes again", err)
-		}
-	}
-	if stats := s.ingester.Stats(); !stats.Away || stats.Problem == "" {
-		t.Errorf("%+v: want that it is away", stats)
-	}
-	if s.journal.file.Len() == 0 {
-		t.Error("the server has told nothing")
-	}
-	rename("events_elsewhere", "events")
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.Now().Add(time.Minute)
-	for err = submit(2); err != nil && time.Now().Before(deadline); err = submit(2) {
-		<-tick.C // the server's own events may be those that find out
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var codes []event.Code
-	for len(codes) < 4 && time.Now().Before(deadline) {
-		<-tick.C
-		rows, err := s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
-		codes = codes[:0]
-		for _, r := range rows {
-			codes = append(codes, event.Code(r.Code))
-			if own := r.Code >= 800; own != (r.Client == "") || own && (r.Host != s.deps.Hostname || r.User != systemUser) {
-				t.Errorf("stored %+v", r)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("unix", g.behind)
+			if err != nil {
+				c.Close()
+				continue
+			}
+			g.mu.Lock()
+			g.through = append(g.through, c, to)
+			g.mu.Unlock()
+			for _, way := range [][2]net.Conn{{c, to}, {to, c}} {
+				go func() {
+					_, _ = io.Copy(way[0], way[1]) // ends when one of them is closed
+					way[0].Close()
+				}()
 			}
 		}
+	}()
+}
+
+// shut cuts all connections and lets nobody through.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.listener.Close()
+	for _, c := range g.through {
+		c.Close()
 	}
-	slices.Sort(codes)
-	if want := []event.Code{event.AgentStarted, event.AgentStarted, event.EventsAway, event.EventsBack}; !slices.Equal(codes, want) {
-		t.Errorf("stored %v, want %v", codes, want)
+	g.through = nil
+}
+
+// TestDatabaseAwayAndBack: readiness, health and metrics say that a database
+// went away, and without a restart that it came back.
+func TestDatabaseAwayAndBack(t *testing.T) {
+	g, dsn := newGate(t)
+	s, err := testServer(t, func(c *Config) { c.Events.DSN = dsn })
+	if err != nil {
+		t.Fatal(err)
 	}
+	token := adminToken(t, s)
+	look := func(ready int, status rest.Status, up string) {
+		t.Helper()
+		code, body := text(t, s.Handler(), "/readyz", "")
+		if code != ready {
+			t.Errorf("readiness: status %d, want %d", code, ready)
+		}
+		if code != http.StatusOK && (!strings.Contains(body, "the events database does not answer") || strings.Contains(body, g.socket)) {
+			t.Errorf("readiness says %s", body)
+		}
+		if _, err := s.observeNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var h rest.Health
+		if code := ask(t, s, "GET", "/api/v1/health", token, "", &h); code != http.StatusOK {
+			t.Errorf("health: status %d", code)
+		}
+		for _, part := range h.Parts {
+			if part.Part == "events database" && part.Status != status {
+				t.Errorf("health says %+v", part)
+			}
+		}
+		if _, body := text(t, s.scraped(), "/metrics", ""); !strings.Contains(body, `dormer_database_up{database="events"} `+up+"\n") {
+			t.Error("metrics do not say so")
+		}
+	}
+	look(http.StatusOK, rest.HealthOK, "1")
+	g.shut()
+	look(http.StatusServiceUnavailable, rest.HealthError, "0")
+	g.open()
+	look(http.StatusOK, rest.HealthOK, "1")
 }
