@@ -37,6 +37,10 @@ type Options struct {
 	// Writers is how many connections write at once on PostgreSQL; 0 means 4.
 	// On SQLite it is always one.
 	Writers int
+	// KeepWAL leaves it to another reader of the SQLite file in this process,
+	// which ships its log, to write the log back. Should it fail to, that is
+	// done when the log has grown very long.
+	KeepWAL bool
 }
 
 // maxReaders bounds what is chosen when Options.Readers is 0.
@@ -122,6 +126,9 @@ func openSQLite(path string, o Options) (*engine, error) {
 		"foreign_keys(1)",
 		"journal_size_limit(67108864)",
 	}}
+	if o.KeepWAL {
+		common.Add("_pragma", "wal_autocheckpoint(200000)") // pages
+	}
 	open := func(pragma, txlock string, connections int) (*sql.DB, error) {
 		q := url.Values{"_pragma": append([]string{pragma}, common["_pragma"]...), "_txlock": {txlock}}
 		u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
@@ -160,13 +167,17 @@ func openPostgres(dsn string, o Options) (*engine, error) {
 	if v := cfg.RuntimeParams["synchronous_commit"]; v == "" || v == "off" {
 		cfg.RuntimeParams["synchronous_commit"] = "on"
 	}
+	return openConfig(cfg, o), nil
+}
+
+func openConfig(cfg *pgx.ConnConfig, o Options) *engine {
 	open := func(connections int) *sql.DB {
 		db := stdlib.OpenDB(*cfg)
 		db.SetMaxOpenConns(connections)
 		db.SetMaxIdleConns(connections)
 		return db
 	}
-	return &engine{write: open(o.writers()), read: open(o.readers()), postgres: true}, nil
+	return &engine{write: open(o.writers()), read: open(o.readers()), postgres: true}
 }
 
 // Ping reports whether the database answers.

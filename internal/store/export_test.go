@@ -98,3 +98,19 @@ func SizeOf(t testing.TB, s *Events) int64 {
 	}
 	return n
 }
+
+// Unguarded returns tables with rows of instances that have no row-level
+// security. Nobody reads partitions themselves.
+func Unguarded(t *testing.T, s *Events) []string {
+	t.Helper()
+	list, err := all(t.Context(), s.db.read, "list tables", value[string], `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT c.relrowsecurity
+			AND a.attname = 'instance'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// VerifierOf is what is stored of a password.
+func VerifierOf(password string, salt []byte) (string, error) { return scramVerifierOf(password, salt) }

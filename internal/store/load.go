@@ -219,11 +219,11 @@ func (l *loading) begin(ctx context.Context, tx *sql.Tx) (err error) {
 	if err := l.numbers(ctx, tx); err != nil {
 		return err
 	}
-	if l.e.track != trackEvents {
+	if l.e.track != trackEvents || l.instance != 0 {
 		return nil
 	}
 	l.instance, err = one(ctx, tx, "add the instance", value[int64],
-		"INSERT INTO instances (instance) VALUES ($1) ON CONFLICT (instance) DO UPDATE SET instance = excluded.instance RETURNING id",
+		"INSERT INTO instances (instance) VALUES ($1) RETURNING id",
 		string(l.d.Header().Instance))
 	return err
 }
@@ -310,8 +310,8 @@ func (l *loading) rows(ctx context.Context, tx *sql.Tx, conn *sql.Conn, t dumpTa
 		l.progress.tell(t.Name, n, false)
 		return values, nil
 	}
-	if !l.e.postgres {
-		return insertRows(ctx, tx, t.Name, columns, next)
+	if !l.e.postgres || t.shared && t.Name != "events" {
+		return l.e.insertRows(ctx, tx, t.Name, columns, next) // COPY knows no row-level security
 	}
 	if t.Name != "events" {
 		return copyRows(ctx, conn, t.Name, columns, next)
@@ -351,22 +351,47 @@ func (l *loading) rows(ctx context.Context, tx *sql.Tx, conn *sql.Conn, t dumpTa
 }
 
 // insertRows inserts what next returns until it is nil.
-func insertRows(ctx context.Context, tx *sql.Tx, table string, columns []string, next func() ([]any, error)) error {
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES "+tuples(make([]string, len(columns)), 1, 1))
-	if err != nil {
-		return err
+func (e *engine) insertRows(ctx context.Context, tx *sql.Tx, table string, columns []string, next func() ([]any, error)) error {
+	before := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ")"
+	if e.postgres {
+		before += " OVERRIDING SYSTEM VALUE"
 	}
-	defer insert.Close()
+	insert := func(rows [][]any) error {
+		return e.bulk(ctx, tx, before+" VALUES ", make([]string, len(columns)), "", rows, nil)
+	}
+	var rows [][]any
+	size := 0
 	for {
 		row, err := next()
-		if err != nil || row == nil {
+		if err != nil {
 			return err
 		}
-		if _, err := insert.ExecContext(ctx, row...); err != nil {
-			return err
+		if row == nil {
+			return insert(rows)
+		}
+		rows = append(rows, row)
+		for _, v := range row {
+			switch v := v.(type) {
+			case string:
+				size += len(v)
+			case []byte:
+				size += len(v)
+			}
+		}
+		if len(rows) == insertedAtOnce || size > insertedBytes {
+			if err := insert(rows); err != nil {
+				return err
+			}
+			rows, size = rows[:0], 0
 		}
 	}
 }
+
+// How many rows are held in memory until they are inserted, and bytes of them.
+const (
+	insertedAtOnce = 200
+	insertedBytes  = 1 << 20
+)
 
 // copyRows copies what next returns until it is nil.
 func copyRows(ctx context.Context, conn *sql.Conn, table string, columns []string, next func() ([]any, error)) error {

@@ -340,3 +340,11 @@ func Rows(t testing.TB, s Events, i dormer.InstanceID) []event.Row {
 	slices.Reverse(rows)
 	return rows
 }
+
+// Happened returns count events from the sequence first on.
+func Happened(first uint64, count int) (list []wire.NumberedEvent) {
+	for _, n := range upTo(first, first+uint64(count)-1) {
+		list = append(list, happened(n))
+	}
+	return list
+}

@@ -137,12 +137,14 @@ BEGIN
 END $$;
 
 CREATE FUNCTION events_drop_instance(number bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
--- Drops all partitions of an instance.
+-- Drops all partitions of an instance, and the instance unless a role is kept
+-- for when it comes back.
 BEGIN
 	IF NOT events_owned(number) THEN
 		RAISE insufficient_privilege USING MESSAGE = 'these events belong to another instance';
 	END IF;
 	EXECUTE format('DROP TABLE IF EXISTS %I', format('events_%s', number));
+	DELETE FROM instances WHERE id = number AND role = '';
 END $$;
 
 CREATE FUNCTION events_reserve(name text, count bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
