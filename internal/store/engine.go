@@ -167,6 +167,7 @@ func openPostgres(dsn string, o Options) (*engine, error) {
 	if v := cfg.RuntimeParams["synchronous_commit"]; v == "" || v == "off" {
 		cfg.RuntimeParams["synchronous_commit"] = "on"
 	}
+	refuseSuperseded(cfg)
 	return openConfig(cfg, o), nil
 }
 
