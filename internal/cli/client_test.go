@@ -34,6 +34,22 @@ func TestCopiedClient(t *testing.T) {
 	}
 }
 
+// TestClockOff holds that a clock that is off by more than two minutes is
+// shown, and that others are not spoken of.
+func TestClockOff(t *testing.T) {
+	for ahead, want := range map[int64]string{0: "", 120: "", -120: "", 121: "2m1s ahead of the server's", -3600: "1h0m0s behind the server's"} {
+		a := &app{Streams: Streams{Now: time.Now}}
+		x := rest.Client{ClockAheadSeconds: &ahead}
+		shown := fmt.Sprint(a.clientRows(x, nil))
+		if got := clockOff(x); got != want || strings.Contains(shown, "Clock") != (want != "") || !strings.Contains(shown, want) {
+			t.Errorf("%d seconds ahead: %q in %s, want %q", ahead, got, shown, want)
+		}
+	}
+	if got := clockOff(rest.Client{}); got != "" {
+		t.Errorf("a clock that is not known is %q", got)
+	}
+}
+
 // TestTicketIsMine holds that root signs nobody else in by their ticket.
 func TestTicketIsMine(t *testing.T) {
 	mine := filepath.Join(t.TempDir(), "ccache")
