@@ -28,6 +28,8 @@ type program struct {
 	out, err   io.Writer
 	in         io.Reader
 	configFile string
+	// acceptSplitBrain is as in Deps.
+	acceptSplitBrain bool
 }
 
 // Command returns the command line of dormerd.
@@ -47,7 +49,7 @@ func Command(version string, in io.Reader, out, errOut io.Writer) *cobra.Command
 	root.SetOut(out)
 	root.SetErr(errOut)
 	root.PersistentFlags().StringVarP(&p.configFile, "config", "c", defaultConfigFile, "configuration file")
-	root.AddCommand(p.serve(), p.init(), p.config(), p.user(), p.directory(), p.doctor(), p.forward(), p.backup(), &cobra.Command{
+	root.AddCommand(p.serve(), p.init(), p.config(), p.user(), p.directory(), p.doctor(), p.forward(), p.backup(), p.standby(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  dormerd version",
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(out, "dormerd", version)
@@ -80,16 +82,25 @@ func (p *program) logger(cfg LogConfig) *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.err, o))
 }
 
+// deps are what a server takes from this program.
+func (p *program) deps(c *cobra.Command, cfg Config) Deps {
+	d := Deps{Now: time.Now, Random: rand.Reader, Logger: p.logger(cfg.Log), Version: p.version, Terminal: p.out, AcceptSplitBrain: p.acceptSplitBrain}
+	if _, err := os.Stat(p.configFile); err == nil || c.Flags().Changed("config") {
+		d.ConfigFile = p.configFile
+	}
+	return d
+}
+
 func (p *program) open(ctx context.Context, c *cobra.Command) (*Server, error) {
 	cfg, err := p.load(c)
 	if err != nil {
 		return nil, err
 	}
-	return New(ctx, cfg, Deps{Now: time.Now, Random: rand.Reader, Logger: p.logger(cfg.Log), Version: p.version, Terminal: p.out})
+	return New(ctx, cfg, p.deps(c, cfg))
 }
 
 func (p *program) serve() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
 		Long:    "serve runs the server until it is told to stop (SIGTERM or SIGINT). The first start makes the\ninstance: its keys, its databases and the first operator.",
 		Example: "  dormerd serve\n  dormerd serve --config /etc/dormer/dormerd.toml",
@@ -102,6 +113,8 @@ func (p *program) serve() *cobra.Command {
 			return s.Run(c.Context())
 		},
 	}
+	c.Flags().BoolVar(&p.acceptSplitBrain, "accept-split-brain", false, "start even if the standby's target cannot say that no other server has taken over")
+	return c
 }
 
 func (p *program) init() *cobra.Command {

@@ -82,6 +82,7 @@ type Config struct {
 	Clients    ClientsConfig    `toml:"clients"`
 	Access     AccessConfig     `toml:"access"`
 	Kerberos   KerberosConfig   `toml:"kerberos"`
+	Standby    StandbyConfig    `toml:"standby"`
 	Audit      AuditConfig      `toml:"audit"`
 	Forward    ForwardConfig    `toml:"forward"`
 	Log        LogConfig        `toml:"log"`
@@ -149,6 +150,7 @@ func Default() Config {
 		TimeZone: "UTC",
 		Clients:  ClientsConfig{PollInterval: Duration(time.Minute), SessionLength: Duration(30 * 24 * time.Hour)},
 		Access:   AccessConfig{DefaultDirectory: dormer.EmbeddedDirectory, SessionLength: Duration(12 * time.Hour), PasswordChecks: 2, DirectoryAge: Duration(15 * time.Minute)},
+		Standby:  StandbyConfig{Interval: Duration(time.Second), Repository: true},
 		Log:      LogConfig{Format: "text", Level: "info"},
 	}
 }
@@ -240,6 +242,7 @@ func (c *Config) Validate() error {
 	c.checkPeople(add)
 	c.checkForward(add)
 	c.checkMetrics(add)
+	c.checkStandby(add)
 	if c.Access.PasswordChecks < 1 || c.Access.PasswordChecks > maxPasswords {
 		add("access.password_checks", "must be from 1 to %d", maxPasswords)
 	}

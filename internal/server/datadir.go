@@ -24,6 +24,9 @@ const (
 	fileFirstPassword = "first-admin-password"
 	fileFence         = "superseded-by-epoch"
 	fileRestoring     = "restore-unfinished"
+	fileOwner         = "standby-owner" // which copy of the instance this is
+	filePromoted      = "promoted"      // until it was told
+	dirFollowing      = "following"     // of a standby that follows
 	dirRepository     = "repository"
 	dirKeys           = "keys"
 	dirTLS            = "tls"  // in keys
@@ -45,6 +48,19 @@ type dataDir struct {
 // ErrConflict when another server uses it, ErrUnsupported when a newer
 // version of the program made it.
 func openDataDir(path string) (*dataDir, error) {
+	d, err := lockDataDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkFormat(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// lockDataDir makes the folder if need be and locks it, whatever it holds.
+// ErrConflict when another program uses it.
+func lockDataDir(path string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("setting data: make the folder: %w", err)
 	}
@@ -59,14 +75,13 @@ func openDataDir(path string) (*dataDir, error) {
 		}
 		return nil, fmt.Errorf("setting data: lock the folder: %w", err)
 	}
-	d := &dataDir{path: path, lock: f}
-	if err := d.checkFormat(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return d, nil
+	return &dataDir{path: path, lock: f}, nil
 }
 
 func (d *dataDir) checkFormat() error {
+	if _, err := os.Lstat(d.file(dirFollowing)); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("setting data: the folder %s follows another server; `dormerd standby promote` makes it a server: %w", d.path, dormer.ErrConflict)
+	}
 	if _, err := os.Lstat(d.file(fileRestoring)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("setting data: a restore into %s was not finished: empty the folder and the databases and restore again: %w",
 			d.path, errors.Join(dormer.ErrConflict, err))

@@ -37,6 +37,9 @@ type keyRing struct {
 	envelope seal.Envelope
 }
 
+// versionsPerEpoch is how many versions of the key set one epoch has.
+const versionsPerEpoch = 1_000_000
+
 // keySetRecord is what keyset.json holds.
 type keySetRecord struct {
 	Version int    `json:"version"`
@@ -66,7 +69,9 @@ func (r *keyRing) Refresh(ctx context.Context) error {
 		return err
 	}
 	if hash := hex.EncodeToString(sum[:]); record.SHA256 != hash {
-		record = keySetRecord{Version: record.Version + 1, SHA256: hash}
+		// Each epoch has versions of its own: what a server that was lost
+		// signed last need not be known to the one in its place.
+		record = keySetRecord{Version: max(record.Version+1, int(r.epoch-1)*versionsPerEpoch+1), SHA256: hash}
 		b, err := json.Marshal(record)
 		if err != nil {
 			return fmt.Errorf("encode version of key set: %w", err)

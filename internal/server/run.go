@@ -60,6 +60,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "listening for challenges", slog.String("address", challenges.Addr().String()))
 		go func() { failed <- plain.Serve(challenges) }()
 	}
+	if err := s.tellPromoted(); err != nil {
+		s.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "the promotion is not told", slog.String("error", err.Error()))
+	}
 	s.tell(event.ServerStarted, s.deps.Version)
 	scraped := &http.Server{Handler: s.scraped(), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, IdleTimeout: idleTime, ErrorLog: h.ErrorLog}
 	if scrapes != nil {
@@ -169,6 +172,7 @@ func (s *Server) Background(ctx context.Context) error {
 			tasks = append(tasks, task{name: "issue of certificates", run: s.certs.acme.keep})
 		}
 	}
+	tasks = append(tasks, s.standbyTasks()...)
 	supervise(ctx, s.deps.Logger, &s.watch.tasks, tasks)
 	return s.access.FlushAPITokens(context.WithoutCancel(ctx))
 }

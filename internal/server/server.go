@@ -37,6 +37,7 @@ import (
 	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/standby"
 	"github.com/dormer-project/dormer/internal/store"
 	"github.com/dormer-project/dormer/internal/vault"
 )
@@ -55,6 +56,11 @@ type Deps struct {
 	Hostname string
 	// PasswordCost is for tests; zero is access.DefaultCost.
 	PasswordCost access.Cost
+	// ConfigFile is where the configuration was read from; empty: nowhere.
+	ConfigFile string
+	// AcceptSplitBrain starts the server even if its standby's target cannot say
+	// that no other has taken over.
+	AcceptSplitBrain bool
 	// Listening is called with the addresses when all listen; nil: nobody.
 	Listening func([]net.Addr)
 }
@@ -93,7 +99,8 @@ type Server struct {
 	forwarding *forward.Service
 	halted     atomic.Int64 // deletions that wait, when they were last counted
 
-	watch *watch // how all of it is; see observe.go
+	watch   *watch           // how all of it is; see observe.go
+	shipper *standby.Shipper // nil: nothing is shipped
 	// standbyState says how the standby follows; nil: there is none.
 	standbyState func() ObservedStandby
 	// openAlerts counts the alerts that are raised and not cleared; nil: there are
@@ -126,7 +133,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Server, error) {
 
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openStores, s.openJournal, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeForwarding, s.makeAlerts, s.makeJoins, s.makeClients, s.makeMetrics, s.makeHandler, s.firstStart,
+		s.openData, s.openStores, s.openJournal, s.openStandby, s.makeAccess, s.makeTLS, s.makeVault, s.makeServices, s.makeForwarding, s.makeAlerts, s.makeJoins, s.makeClients, s.makeMetrics, s.makeHandler, s.firstStart,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -157,12 +164,12 @@ func (s *Server) openData(context.Context) error {
 
 func (s *Server) openStores(ctx context.Context) error {
 	var err error
-	if s.state, err = store.OpenState(ctx, s.cfg.stateDSN(), store.Options{}); err != nil {
+	if s.state, err = store.OpenState(ctx, s.cfg.stateDSN(), s.storeOptions()); err != nil {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}
 	s.onClose(s.state.Close)
 	s.audit = audit.Thin(s.state, s.deps.Now)
-	if s.events, err = store.OpenEvents(ctx, s.cfg.eventsDSN(), store.Options{}); err != nil {
+	if s.events, err = store.OpenEvents(ctx, s.cfg.eventsDSN(), s.storeOptions()); err != nil {
 		return fmt.Errorf("setting events.dsn: open the database: %w", err)
 	}
 	s.onClose(s.events.Close)
@@ -174,6 +181,10 @@ func (s *Server) openStores(ctx context.Context) error {
 		return fmt.Errorf("read the identity of the instance: %w", err)
 	}
 	return s.data.checkFence(s.epoch)
+}
+
+func (s *Server) storeOptions() store.Options {
+	return store.Options{KeepWAL: s.cfg.Standby.Target != ""}
 }
 
 func (s *Server) makeAccess(ctx context.Context) error {
@@ -303,7 +314,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return fmt.Errorf("load machines: %w", err)
 	}
 	s.ingester = event.NewIngester(s.events, event.IngestConfig{
-		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue}, Tell: s.tell, Stored: s.stored,
+		Now: s.deps.Now, Logger: s.deps.Logger, Limits: event.IngestLimits{QueueEvents: s.cfg.Events.Queue}, Tell: s.tell, Replicate: s.replicate(), Stored: s.stored,
 	})
 	names := &imageNames{images: s.images, now: s.deps.Now, logger: s.deps.Logger}
 	return s.makeReports(ctx, names)
@@ -393,7 +404,7 @@ func (s *Server) trustedProxies() []netip.Prefix {
 // taken over. A restart must not bring it back.
 func (s *Server) fence(heard dormer.Epoch) {
 	s.fenced.Store(true)
-	s.tell(event.ServerSuperseded, fmt.Sprintf("it has epoch %d, a client has seen %d", s.epoch, heard))
+	s.tell(event.ServerSuperseded, fmt.Sprintf("it has epoch %d, another server has %d", s.epoch, heard))
 	if err := s.data.keepFence(heard); err != nil {
 		s.deps.Logger.LogAttrs(context.Background(), slog.LevelError, "after a restart this server would not know that it was superseded",
 			slog.String("error", err.Error()))
