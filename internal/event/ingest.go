@@ -167,6 +167,7 @@ type Ingester struct {
 	queue   []*waiting
 	queued  int // events in queue and in the transaction that runs
 	clients map[clientKey]int
+	asking  int // questions for watermarks under way
 	closed  bool
 	known   recentMarks
 	safety  safety
@@ -259,13 +260,28 @@ func (g *Ingester) watermarks(ctx context.Context, b Batch) (Marks, error) {
 		defer g.mu.Unlock()
 		return Marks{Received: mark, Safe: g.safety.of(k, mark)}, nil
 	}
+	// As in enqueue: nobody but one waits for a store that is away.
+	if !g.away.IsZero() && g.asking > 0 {
+		defer g.mu.Unlock()
+		return Marks{}, g.busyLocked(reasonAway, g.cause)
+	}
+	g.asking++
 	g.mu.Unlock()
-	mark, err := g.store.Watermark(ctx, b.Instance, b.Client, b.Journal)
-	if err != nil {
-		return Marks{}, err
+	limited, cancel := context.WithTimeout(ctx, g.limits.WaitTime)
+	defer cancel()
+	mark, err := g.store.Watermark(limited, b.Instance, b.Client, b.Journal)
+	if isAway(err) && ctx.Err() == nil {
+		g.failed(err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.asking--
+	switch {
+	case isAway(err):
+		return Marks{}, g.busyLocked(reasonAway, err)
+	case err != nil:
+		return Marks{}, err
+	}
 	mark = g.known.raise(k, mark)
 	return Marks{Received: mark, Safe: g.safety.of(k, mark)}, nil
 }

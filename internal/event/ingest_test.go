@@ -70,6 +70,11 @@ func (s *memStore) Watermark(_ context.Context, _ dormer.InstanceID, c dormer.Cl
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
+	if s.fail != nil {
+		if err := s.fail(nil); err != nil {
+			return 0, err
+		}
+	}
 	return s.marks[c], nil
 }
 

@@ -137,3 +137,65 @@ func TestStoreAwayAndBack(t *testing.T) {
 		})
 	}
 }
+
+// TestWatermarksWhileAway asks for watermarks that are not known, as after a
+// restart, of a store that hangs: one waits, all others are told at once.
+func TestWatermarksWhileAway(t *testing.T) {
+	s := &hangingStore{memStore: &memStore{marks: map[dormer.ClientID]uint64{"c1": 5}}, hangs: true}
+	var told []event.Code
+	config := event.IngestConfig{Tell: func(c event.Code, _ string) { told = append(told, c) }}
+	ingestingWith(t, s, config, func(t *testing.T, g *event.Ingester) {
+		if _, err := g.Submit(t.Context(), batchOf(1)); !errors.Is(err, dormer.ErrUnavailable) {
+			t.Fatalf("%v, want that the client comes again", err)
+		}
+		start := time.Now()
+		var all sync.WaitGroup
+		for c := range 20 {
+			all.Go(func() {
+				if _, err := g.Submit(t.Context(), batchOf(c)); !errors.Is(err, dormer.ErrUnavailable) {
+					t.Errorf("client %d: %v", c, err)
+				}
+			})
+		}
+		all.Wait()
+		if passed := time.Since(start); passed > event.DefaultIngestLimits().WaitTime {
+			t.Errorf("took %v", passed)
+		}
+		s.mu.Lock()
+		asked := s.reads
+		s.hangs = false
+		s.mu.Unlock()
+		if asked != 2 {
+			t.Errorf("the store was asked %d times, want that one finds out for all", asked)
+		}
+		if marks, err := g.Submit(t.Context(), batchOf(1)); err != nil || marks.Received != 5 {
+			t.Errorf("%v, %v; want 5", marks, err)
+		}
+		if _, err := g.Submit(t.Context(), batchOf(1, 6)); err != nil {
+			t.Error(err)
+		}
+	})
+	if want := []event.Code{event.EventsAway, event.EventsBack}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// hangingStore gives no answer for watermarks while it hangs.
+type hangingStore struct {
+	*memStore
+	hangs bool
+}
+
+func (s *hangingStore) Watermark(ctx context.Context, i dormer.InstanceID, c dormer.ClientID, j dormer.JournalID) (uint64, error) {
+	s.mu.Lock()
+	hangs := s.hangs
+	if hangs {
+		s.reads++
+	}
+	s.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return s.memStore.Watermark(ctx, i, c, j)
+}
