@@ -49,11 +49,13 @@ const (
 	maxReceivers      = 20
 )
 
-// sampleForward shows all settings of the section with their defaults.
+// sampleForward is what the explanation of the configuration shows.
 func sampleForward() ForwardConfig {
 	return ForwardConfig{
-		Webhooks: []WebhookConfig{{}},
-		Syslog:   []SyslogConfig{{Protocol: defaultProtocol, Facility: defaultFacility, Enterprise: defaultEnterprise}},
+		Webhooks: []WebhookConfig{{Name: "pager", URL: "https://hooks.example.com/dormer", SecretFile: "/etc/dormer/pager-secret"}},
+		Syslog: []SyslogConfig{{
+			Name: "logs", Address: "logs.example.com:6514", Protocol: defaultProtocol, Facility: defaultFacility, Enterprise: defaultEnterprise,
+		}},
 	}
 }
 

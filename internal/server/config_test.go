@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/dormer-project/dormer"
 )
@@ -96,12 +97,13 @@ func TestExplain(t *testing.T) {
 	}
 	samples := Default()
 	samples.Directories, samples.Providers = []DirectoryConfig{sampleDirectory()}, []ProviderConfig{sampleProvider()}
+	samples.Forward = sampleForward()
 	for text, want := range map[string]Config{"": Default(), b.String(): Default(), bare.String(): samples} {
 		got, err := ParseConfig([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, cmp.Transformer("empty", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("the explained configuration differs from the default:\n%s", diff)
 		}
 	}
