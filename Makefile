@@ -63,6 +63,10 @@ bench-images: setup ## Measure first delivery and second version of the test gue
 bench-directory: setup ## Measure sign-ins and re-reads of groups against a Samba domain controller
 	@scripts/bench-directory.sh
 
+.PHONY: bench-events
+bench-events: setup ## Measure ingestion, reports and exports of events on both databases
+	@scripts/bench-events.sh
+
 .PHONY: policy-matrix
 policy-matrix: setup ## Show for each field of a workspace how the tests exercised it, with real guests
 	@scripts/policy-matrix.sh
