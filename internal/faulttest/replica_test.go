@@ -15,7 +15,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/eventbench/load"
-	"github.com/dormer-project/dormer/internal/store"
 )
 
 // pair is a PostgreSQL primary and its standby, as docs/standby.md sets them
@@ -233,14 +232,11 @@ func TestLogShippingStandby(t *testing.T) {
 		t.Fatal(err)
 	}
 	promoted := p.promote()
-	// As an administrator does it, because something may be missing.
-	ctx := t.Context()
-	state, err := store.OpenState(ctx, p.both("state"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(state.RaiseEpoch(ctx, 2), state.Close()); err != nil {
-		t.Fatal(err)
+	// Something may be missing: clients are to send it again.
+	raise := exec.CommandContext(t.Context(), os.Args[0], "epoch", "raise", "--config", filepath.Join(p.server.Dir, "dormerd.toml"))
+	raise.Env = append(os.Environ(), asProgram+"=1")
+	if out, err := raise.CombinedOutput(); err != nil {
+		t.Fatalf("raise the epoch: %v: %s", err, out)
 	}
 	p.startServer()
 	t.Logf("failover: promoted in %s, dormerd ready %s after the kill", promoted.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))

@@ -20,7 +20,6 @@ import (
 	"github.com/dormer-project/dormer/internal/backup"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/store"
-	"github.com/dormer-project/dormer/internal/wire"
 )
 
 // maxNamedFile is the largest file that the configuration may name and a
@@ -412,28 +411,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// backupJournal is the journal of events that commands tell of backups. The
-// server's own is open in the server.
-const backupJournal = "backups"
-
 // tell stores an event at once.
 func (m *backupMaker) tell(ctx context.Context, i dormer.InstanceID, code event.Code, detail string) error {
-	at, err := m.events.Watermark(ctx, i, "", backupJournal)
-	if err != nil {
-		return err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("ask for this computer's name: %w", err)
-	}
-	e := event.New(code, m.now(), strings.ReplaceAll(detail, "\n", "; "))
-	e.Host, e.User, e.ClientVersion = host, systemUser, m.version
-	_, err = m.events.AppendEvents(ctx, []event.Batch{{
-		Instance: i, Journal: backupJournal, Received: m.now(), Host: host, ClientVersion: m.version,
-		Events: []wire.NumberedEvent{{Sequence: at + 1, Event: e}},
-	}})
-	if err != nil {
-		return fmt.Errorf("store the event: %w", err)
-	}
-	return nil
+	return commandEvents{events: m.events, instance: i, version: m.version, now: m.now}.tell(ctx, code, detail)
 }

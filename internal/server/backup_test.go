@@ -243,6 +243,27 @@ func TestRestoreRefuses(t *testing.T) {
 	i.refused("is there already", "backup", "restore", file, "--data", filepath.Join(t.TempDir(), "d"), "--write-config", i.config)
 }
 
+// TestEpochRaise is refused beside a running server, and counts after it.
+func TestEpochRaise(t *testing.T) {
+	i := newInstance(t, "")
+	process := i.start()
+	i.refused("another dormerd is using the folder", "epoch", "raise", "-c", i.config)
+	c := i.client()
+	_ = process.Process.Kill()
+	_, _ = process.Process.Wait()
+	if err := os.WriteFile(filepath.Join(i.data, "superseded-by-epoch"), []byte("4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.refused("superseded", "serve", "-c", i.config)
+	if out := i.must("epoch", "raise", "-c", i.config); !strings.Contains(out, " is 5.") {
+		t.Errorf("raise: %s", out)
+	}
+	i.start()
+	if at, err := c.Instance(t.Context()); err != nil || at.Epoch != 5 {
+		t.Errorf("%+v, %v", at, err)
+	}
+}
+
 // TestRestoreKilled at any moment: a server starts on the folder only if
 // everything is there.
 func TestRestoreKilled(t *testing.T) {
