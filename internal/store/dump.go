@@ -142,22 +142,24 @@ func (s *State) dump(ctx context.Context, w io.Writer, progress Progress) (dump.
 	if err != nil && !errors.Is(err, dormer.ErrNotFound) {
 		return dump.Summary{}, err
 	}
-	return s.db.dump(ctx, w, id, 0, progress)
+	return s.db.dump(ctx, w, id, 0, false, progress)
 }
 
 // Dump writes all rows of an instance to w, as they are at one moment, while
 // others go on writing. It takes little memory however many there are.
 func (s *Events) Dump(ctx context.Context, i dormer.InstanceID, w io.Writer, progress func(table string, rows int64)) error {
-	_, err := s.dump(ctx, i, w, progress)
+	_, err := s.dump(ctx, i, w, false, progress)
 	return err
 }
 
-func (s *Events) dump(ctx context.Context, i dormer.InstanceID, w io.Writer, progress Progress) (dump.Summary, error) {
+// dump is Dump; if shifted the numbers of all rows begin with 1, so that they
+// are the same wherever the rows were loaded.
+func (s *Events) dump(ctx context.Context, i dormer.InstanceID, w io.Writer, shifted bool, progress Progress) (dump.Summary, error) {
 	number, err := s.instanceID(ctx, s.db.read, i)
 	if err != nil && !errors.Is(err, dormer.ErrNotFound) { // no rows at all
 		return dump.Summary{}, err
 	}
-	return s.db.dump(ctx, w, i, number, progress)
+	return s.db.dump(ctx, w, i, number, shifted, progress)
 }
 
 // snapshot begins a transaction in which everything is as it was when it
@@ -171,7 +173,7 @@ func (e *engine) snapshot(ctx context.Context) (*sql.Tx, error) {
 
 // dump writes the rows of the track; number is that of the instance where the
 // database may have several.
-func (e *engine) dump(ctx context.Context, w io.Writer, i dormer.InstanceID, number int64, progress Progress) (dump.Summary, error) {
+func (e *engine) dump(ctx context.Context, w io.Writer, i dormer.InstanceID, number int64, shifted bool, progress Progress) (dump.Summary, error) {
 	what := fmt.Sprintf("dump %s database", e.track)
 	fail := func(err error) (dump.Summary, error) { return dump.Summary{}, fmt.Errorf("%s: %w", what, kind(err)) }
 	tx, err := e.snapshot(ctx)
@@ -195,8 +197,14 @@ func (e *engine) dump(ctx context.Context, w io.Writer, i dormer.InstanceID, num
 	if err := e.dumpGiven(ctx, tx, d, tables); err != nil {
 		return fail(errors.Join(err, d.Close()))
 	}
+	var before map[string]int64
+	if shifted {
+		if before, err = firstNumbers(ctx, tx, tables, number); err != nil {
+			return fail(errors.Join(err, d.Close()))
+		}
+	}
 	for _, t := range tables {
-		if err := e.dumpRows(ctx, tx, d, t, number, progress); err != nil {
+		if err := e.dumpRows(ctx, tx, d, t, number, before, progress); err != nil {
 			return fail(errors.Join(err, d.Close()))
 		}
 	}
@@ -206,7 +214,7 @@ func (e *engine) dump(ctx context.Context, w io.Writer, i dormer.InstanceID, num
 	return d.Summary(), nil
 }
 
-func (e *engine) dumpRows(ctx context.Context, tx *sql.Tx, d *dump.Writer, t dumpTable, number int64, progress Progress) error {
+func (e *engine) dumpRows(ctx context.Context, tx *sql.Tx, d *dump.Writer, t dumpTable, number int64, before map[string]int64, progress Progress) error {
 	if err := d.Table(t.Table); err != nil {
 		return err
 	}
@@ -224,10 +232,16 @@ func (e *engine) dumpRows(ctx context.Context, tx *sql.Tx, d *dump.Writer, t dum
 	for i := range values {
 		into[i] = &values[i]
 	}
+	added := t.added(before)
 	var n int64
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return err
+		}
+		for i, m := range added {
+			if v, ok := values[i].(int64); ok {
+				values[i] = v - m
+			}
 		}
 		if err := d.Row(values); err != nil {
 			return err
@@ -237,6 +251,37 @@ func (e *engine) dumpRows(ctx context.Context, tx *sql.Tx, d *dump.Writer, t dum
 	}
 	progress.tell(t.Name, n, true)
 	return rows.Err()
+}
+
+// added returns for each column what was added to the numbers in it, if to those
+// of each table's rows so much was.
+func (d dumpTable) added(numbers map[string]int64) []int64 {
+	list := make([]int64, len(d.Columns))
+	for i, c := range d.Columns {
+		if c.Name == "id" && d.numbered {
+			list[i] = numbers[d.Name]
+		} else if of, ok := references[d.Name][c.Name]; ok {
+			list[i] = numbers[of]
+		}
+	}
+	return list
+}
+
+// firstNumbers returns for each table the number before the first of the
+// instance's rows.
+func firstNumbers(ctx context.Context, tx *sql.Tx, tables []dumpTable, number int64) (map[string]int64, error) {
+	before := make(map[string]int64)
+	for _, t := range tables {
+		if !t.numbered || !t.shared {
+			continue
+		}
+		first, err := one(ctx, tx, "find the first row", value[sql.NullInt64], "SELECT min(id) FROM "+t.Name+" WHERE instance = $1", number)
+		if err != nil {
+			return nil, err
+		}
+		before[t.Name] = max(first.Int64-1, 0)
+	}
+	return before, nil
 }
 
 // dumpGiven writes which numbers were given.

@@ -245,3 +245,51 @@ func TestEventsOfSeveralInstances(t *testing.T) {
 		}
 	}
 }
+
+// TestMove moves both databases to the other engine, a second time when that was
+// done already, and not onto others' rows.
+func TestMove(t *testing.T) {
+	for n, from := range engines {
+		to := engines[1-n]
+		t.Run(from.name+" to "+to.name, func(t *testing.T) {
+			source, target, ctx := from.dsn(t), to.dsn(t), t.Context()
+			if err := store.LoadState(ctx, source, bytes.NewReader(madeUp(t, "state", store.Newest("state"))), nil); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				var told int64
+				s, err := store.MoveState(ctx, source, target, func(_ string, rows int64) { told += rows })
+				if err != nil || s.Rows() < 30 {
+					t.Fatalf("%d rows moved (%d told of): %v", s.Rows(), told, err)
+				}
+			}
+			if err := openState(t, target).RaiseEpoch(ctx, 77); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.MoveState(ctx, source, target, nil); !errors.Is(err, dormer.ErrExists) {
+				t.Errorf("onto another state: %v, want dormer.ErrExists", err)
+			}
+
+			source, target = from.dsn(t), to.dsn(t)
+			s, other := openEvents(t, source), openEvents(t, target)
+			for n := range 3 {
+				storetest.AppendSome(t, s, "gone before", "c", uint64(n*10+1), 10)
+				storetest.AppendSome(t, s, "i", "c", uint64(n*10+1), 10)
+				storetest.AppendSome(t, other, "other", "c", uint64(n*10+1), 10)
+			}
+			for range 2 {
+				summary, err := store.MoveEvents(ctx, "i", source, target, nil)
+				if err != nil || summary.Rows() < 32 {
+					t.Fatalf("%d rows moved: %v", summary.Rows(), err)
+				}
+			}
+			storetest.AppendSome(t, other, "i", "c", 40, 1)
+			if _, err := store.MoveEvents(ctx, "i", source, target, nil); !errors.Is(err, dormer.ErrExists) {
+				t.Errorf("onto other events: %v, want dormer.ErrExists", err)
+			}
+			if n := len(storetest.Rows(t, s, "i")); n != 30 {
+				t.Errorf("the source has %d events after the move, want 30", n)
+			}
+		})
+	}
+}

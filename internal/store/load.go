@@ -103,7 +103,7 @@ func upgradeAndLoad(ctx context.Context, dsn string, t track, d *dump.Reader, ta
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		_, err := e.dump(ctx, w, d.Header().Instance, 1, nil)
+		_, err := e.dump(ctx, w, d.Header().Instance, 1, false, nil)
 		w.CloseWithError(err)
 	}()
 	err = load(ctx, dsn, t, bufio.NewReader(r), progress)
@@ -273,15 +273,9 @@ func (l *loading) empty(ctx context.Context, tx *sql.Tx) error {
 
 // rows loads the rows of the table that the dump is at.
 func (l *loading) rows(ctx context.Context, tx *sql.Tx, conn *sql.Conn, t dumpTable) error {
-	columns := make([]string, 0, len(t.Columns)+1)
-	more := make([]int64, len(t.Columns))
-	for i, c := range t.Columns {
+	columns, added := make([]string, 0, len(t.Columns)+1), t.added(l.added)
+	for _, c := range t.Columns {
 		columns = append(columns, c.Name)
-		if c.Name == "id" && t.numbered {
-			more[i] = l.added[t.Name]
-		} else if of, ok := references[t.Name][c.Name]; ok {
-			more[i] = l.added[of]
-		}
 	}
 	if t.shared {
 		columns = append(columns, "instance")
@@ -298,7 +292,7 @@ func (l *loading) rows(ctx context.Context, tx *sql.Tx, conn *sql.Conn, t dumpTa
 		if err != nil {
 			return nil, err
 		}
-		for i, m := range more {
+		for i, m := range added {
 			if v, ok := values[i].(int64); ok {
 				values[i] = v + m
 			}
