@@ -33,6 +33,7 @@ const (
 	dirVariable  = "DORMER_PRODUCTTEST_DIR"
 	roleAgent    = "agent"
 	roleUser     = "user"
+	roleServer   = "server"
 )
 
 func TestMain(m *testing.M) {
@@ -41,6 +42,8 @@ func TestMain(m *testing.M) {
 		exit(serveAgent(os.Getenv(dirVariable)))
 	case roleUser:
 		exit(askAgent(os.Getenv(dirVariable)))
+	case roleServer:
+		exit(serveProgram())
 	}
 	os.Exit(m.Run())
 }

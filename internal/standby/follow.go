@@ -35,9 +35,10 @@ const maxFollowers = 64
 
 // Names in a follower's folder.
 const (
-	fileSource = "source"       // which epoch the databases are of
-	dirKeys    = "keys"         // as the primary has them
-	fileConfig = "dormerd.toml" // the primary's configuration
+	fileSource  = "source"       // which epoch the databases are of
+	dirKeys     = "keys"         // as the primary has them
+	fileConfig  = "dormerd.toml" // the primary's configuration
+	fileFetched = "fetched"      // the hash of the bundle that both are from
 )
 
 // FollowConfig is what a Follower needs to know. All fields are needed unless
@@ -108,14 +109,14 @@ func (f *Follower) State() (FollowerReport, string) {
 
 // Run follows until ctx ends.
 func (f *Follower) Run(ctx context.Context) error {
-	var images, secrets string
+	var images string
 	var reported time.Time
 	tick := time.NewTicker(max(f.cfg.Interval, time.Second))
 	defer tick.Stop()
 	g := &generation{follower: f}
 	defer func() { g.end() }()
 	for {
-		err := f.look(ctx, &g, &images, &secrets)
+		err := f.look(ctx, &g, &images)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -135,7 +136,7 @@ func (f *Follower) Run(ctx context.Context) error {
 
 // look follows the record to the epoch whose data are whole, and fetches keys
 // and images when they changed.
-func (f *Follower) look(ctx context.Context, g **generation, images, secrets *string) error {
+func (f *Follower) look(ctx context.Context, g **generation, images *string) error {
 	r, err := f.cfg.Target.ReadRecord(ctx)
 	if err != nil {
 		return err
@@ -149,20 +150,13 @@ func (f *Follower) look(ctx context.Context, g **generation, images, secrets *st
 			return err
 		}
 		*g = f.generation(ctx, r.Source)
-		*images, *secrets = "", ""
+		*images = ""
 	}
 	if err := (*g).unstick(ctx); err != nil {
 		return err
 	}
-	sealed, err := f.cfg.Target.read(ctx, epochName(r.Source, nameSecrets), maxSecrets+1<<20)
-	if err != nil {
+	if err := f.cfg.Target.fetchSecrets(ctx, f.cfg.Lock, r.Source, f.cfg.Dir, f.Config()); err != nil {
 		return err
-	}
-	if string(sealed) != *secrets {
-		if err := f.cfg.Target.fetchSecrets(ctx, f.cfg.Lock, r.Source, f.cfg.Dir, f.Config()); err != nil {
-			return err
-		}
-		*secrets = string(sealed)
 	}
 	if f.cfg.Repository == "" {
 		return nil
@@ -198,8 +192,10 @@ func (f *Follower) begin(source dormer.Epoch) error {
 			return err
 		}
 	}
-	if err := os.RemoveAll(f.Keys()); err != nil {
-		return fmt.Errorf("remove old keys: %w", err)
+	for _, path := range []string{filepath.Join(f.cfg.Dir, fileFetched), f.Keys()} {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove old keys: %w", err)
+		}
 	}
 	return durable.WriteFile(path, []byte(want))
 }
