@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -166,6 +167,16 @@ func TestEveryChangeIsAudited(t *testing.T) {
 			haltDeletion(t, h)
 			return "/deletions/confirm"
 		}},
+		{route: "POST /alerts/{id}/acknowledge", action: "alert.acknowledge", body: rest.AcknowledgeAlert{Note: "looking"}, path: func() string {
+			raiseAlerts(t, h, 2)
+			var l rest.List[rest.Alert]
+			h.must("GET", "/alerts", h.admin, nil, &l)
+			return fmt.Sprintf("/alerts/%d/acknowledge", l.Items[0].ID)
+		}},
+		{route: "PUT /alert-rules/{name}", action: "alert-rule.set", path: func() string { return "/alert-rules/full" }, body: rest.AlertRule{
+			Name: "full", Enabled: true, Severity: dormer.Error, Text: "full", ClearAfter: "5m", State: &rest.AlertState{Observed: "disk_used", Comparison: "above", Value: 99},
+		}},
+		{route: "DELETE /alert-rules/{name}", action: "alert-rule.delete", path: func() string { return "/alert-rules/full" }},
 		{route: "POST /clients/{id}/revoke", action: "client.revoke", path: func() string { return "/clients/" + client + "/revoke" }},
 		{route: "POST /image-pushes", action: "image.push", body: rest.NewPush{Name: "third", Manifest: envelope}, out: &push},
 		{route: "POST /image-pushes/{push}/commit", action: "image.commit", body: rest.CommitPush{}, path: func() string {
@@ -180,6 +191,11 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		}},
 		{route: "DELETE /images/{name}/{number}", action: "image.delete", path: func() string { return "/images/debian/1?force=true" }},
 		{route: "DELETE /images/{name}", action: "image.delete", path: func() string { return "/images/other" }},
+		{
+			route: "PUT /reports/saved/{name}", action: "report.save", body: rest.SaveReport{Report: "errors", Query: rest.ReportQuery{Days: 3}},
+			path: func() string { return "/reports/saved/of%20today" },
+		},
+		{route: "DELETE /reports/saved/{name}", action: "report.delete", path: func() string { return "/reports/saved/of%20today" }},
 		{route: "POST /publishers", action: "publisher.add", body: rest.NewPublisher{Name: "bob", Key: ed25519.PublicKey(make([]byte, 32))}, out: &key},
 		{route: "DELETE /publishers/{id}", action: "publisher.remove", path: func() string { return "/publishers/" + string(key.ID) }},
 	}
