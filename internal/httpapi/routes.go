@@ -162,6 +162,7 @@ func routes() []route {
 			act("POST", "/publishers", full, "Trust a publisher", (*API).addPublisher).with(status(http.StatusCreated)),
 			act("DELETE", "/publishers/{id}", full, "Trust a publisher no more", (*API).removePublisher),
 		),
+		in(access.AreaReports, reportRoutes()...),
 		in(access.AreaReports,
 			act("GET", "/health", readOnly, "How the server is, part by part, and what to do about it", (*API).health),
 			act("GET", "/audit", readOnly, "Who changed what, newest first", (*API).listAudit).with(query(append(slices.Clone(auditFilters), before, limit)...)),
