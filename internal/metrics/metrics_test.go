@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -119,5 +121,34 @@ func TestMeasure(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+// TestDocumented: each metric is explained to people, and nothing is that does
+// not exist.
+func TestDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(dormer_\\w+)` \\|").FindAllStringSubmatch(string(b), -1) {
+		documented[m[1]] = true
+	}
+	m := newMetrics(t, everything)
+	m.Measure(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if n := f.GetName(); strings.HasPrefix(n, "dormer_") && !documented[n] {
+			t.Errorf("%s is not documented", n)
+		} else {
+			delete(documented, n)
+		}
+	}
+	for n := range documented {
+		t.Errorf("%s is documented and does not exist", n)
 	}
 }
