@@ -232,6 +232,19 @@ func TestLogShippingStandby(t *testing.T) {
 		t.Fatal(err)
 	}
 	promoted := p.promote()
+	// On another computer there is what docs/standby-postgresql.md has one copy.
+	entries, err := os.ReadDir(p.server.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() == "keys" || e.Name() == "format" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(p.server.Data(), e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// Something may be missing: clients are to send it again.
 	raise := exec.CommandContext(t.Context(), os.Args[0], "epoch", "raise", "--config", filepath.Join(p.server.Dir, "dormerd.toml"))
 	raise.Env = append(os.Environ(), asProgram+"=1")
@@ -255,6 +268,24 @@ func TestLogShippingStandby(t *testing.T) {
 	p.awaitMore(1000)
 	p.settle()
 	p.check()
+}
+
+// TestReplicaDocument: what these tests did is what docs/standby-postgresql.md says.
+func TestReplicaDocument(t *testing.T) {
+	b, err := os.ReadFile("../../docs/standby-postgresql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"wal_level = replica", "-X stream -c fast -R -C -S standby", "application_name=standby", "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
+		"SELECT sync_state FROM pg_stat_replication", "SELECT pg_promote()", "target_session_attrs=read-write", "connect_timeout=3",
+		"archive_mode = on", "test ! -f ARCHIVE/%f && cp %p ARCHIVE/.%f && sync ARCHIVE/.%f && mv ARCHIVE/.%f ARCHIVE/%f", "archive_timeout = 60",
+		"cp ARCHIVE/%f %p", "standby.signal", "dormerd epoch raise", "`keys`", "`format`",
+	} {
+		if !strings.Contains(strings.ReplaceAll(string(b), "/srv/dormer-wal", "ARCHIVE"), want) {
+			t.Errorf("the document does not say %q", want)
+		}
+	}
 }
 
 // watermarks returns the highest sequence of each client's journal.
