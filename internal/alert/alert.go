@@ -102,8 +102,8 @@ type Store interface {
 	SaveAlerts(ctx context.Context, i dormer.InstanceID, s Saved) error
 	// Alerts returns alerts, newest first.
 	Alerts(ctx context.Context, i dormer.InstanceID, q Query) ([]Alert, error)
-	// AcknowledgeAlert notes who looks after an alert. ErrNotFound; a
-	// *dormer.ConflictError when somebody did before.
+	// AcknowledgeAlert notes who looks after an alert. ErrNotFound;
+	// ErrConflict when somebody did before.
 	AcknowledgeAlert(ctx context.Context, i dormer.InstanceID, id int64, by, note string, at time.Time) (Alert, error)
 	// DeleteAlertsBefore removes alerts that were cleared before t.
 	DeleteAlertsBefore(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error)

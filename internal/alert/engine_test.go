@@ -403,11 +403,7 @@ func TestDecodeForeign(t *testing.T) {
 // the program.
 func BenchmarkEvent(b *testing.B) {
 	e := newEngine()
-	var rules []Rule
-	for _, r := range defaults {
-		rules = append(rules, r)
-	}
-	e.setRules(compile(b, rules...), start)
+	e.setRules(compile(b, defaults...), start)
 	rows := make([]event.Row, 5000)
 	for i := range rows {
 		rows[i] = failure(fmt.Sprint("client", i), 0)

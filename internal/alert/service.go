@@ -121,7 +121,7 @@ func (s *Service) run(ctx context.Context) error {
 		case <-observe.C:
 			err = p.observe(ctx)
 		case <-s.changed:
-			err = p.readRules(ctx)
+			err = p.observe(ctx) // who set a rule sees at once what comes of it
 		}
 		if ctx.Err() != nil {
 			return p.stop(ctx)

@@ -183,9 +183,9 @@ func TestLife(t *testing.T) {
 			h.fails("a", 1)
 			h.pass(time.Second)
 			h.expect([]string{"870 errors-of-one-client: 20 errors of client PC-a within 10m"}, []string{"errors-of-one-client a 20"})
-			h.fails("a", 5000)
+			h.fails("a", 1000)
 			h.pass(15 * time.Second)
-			h.expect(nil, []string{"errors-of-one-client a 5020"})
+			h.expect(nil, []string{"errors-of-one-client a 1020"})
 			list, err := h.service.Alerts(t.Context(), alert.Query{Limit: 10})
 			if err != nil {
 				t.Fatal(err)
@@ -196,7 +196,7 @@ func TestLife(t *testing.T) {
 			if _, err := h.service.Acknowledge(t.Context(), list[0].ID, "bert", ""); !errors.Is(err, dormer.ErrConflict) {
 				t.Errorf("acknowledged twice: %v", err)
 			}
-			h.expect([]string{"872 errors-of-one-client: 20 errors of client PC-a within 10m, by anna: looking"}, []string{"errors-of-one-client a 5020"})
+			h.expect([]string{"872 errors-of-one-client: 20 errors of client PC-a within 10m, by anna: looking"}, []string{"errors-of-one-client a 1020"})
 		})
 		h.make()
 		h.during(func() {
@@ -207,7 +207,7 @@ func TestLife(t *testing.T) {
 			h.expect([]string{"870 errors-of-one-client: 20 errors of client PC-a within 10m"}, []string{"errors-of-one-client a 20"})
 		})
 		list, err := h.service.Alerts(t.Context(), alert.Query{Limit: 10})
-		if err != nil || len(list) != 2 || list[1].Note != "looking" || list[1].Cleared == nil || list[1].Count != 5020 {
+		if err != nil || len(list) != 2 || list[1].Note != "looking" || list[1].Cleared == nil || list[1].Count != 1020 {
 			t.Errorf("in the end: %+v, %v", list, err)
 		}
 	})

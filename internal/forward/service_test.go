@@ -253,11 +253,11 @@ func TestFilter(t *testing.T) {
 
 // TestLeftOut tells of what was removed while the receiver was away, once.
 func TestLeftOut(t *testing.T) {
-	const kept = 4 * time.Hour
+	const kept = 2 * time.Hour
 	inHouse(t, func(t *testing.T, h *house) {
 		h.make(forward.Filter{}, kept)
 		h.during(func() {
-			h.pass(3 * kept) // nothing happens, and nothing is lacking
+			h.pass(kept + time.Hour) // nothing happens, and nothing is lacking
 			h.tells()
 		})
 		h.happens(event.WorkspaceFailed, 5)

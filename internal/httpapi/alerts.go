@@ -15,8 +15,7 @@ import (
 // Alerts looks after alerts and their rules.
 type Alerts interface {
 	Alerts(ctx context.Context, q alert.Query) ([]alert.Alert, error)
-	// Acknowledge returns ErrNotFound, or a *dormer.ConflictError when somebody did
-	// before.
+	// Acknowledge returns ErrNotFound, or ErrConflict when somebody did before.
 	Acknowledge(ctx context.Context, id int64, by, note string) (alert.Alert, error)
 	RuleList(ctx context.Context) ([]alert.Listed, error)
 	Rule(ctx context.Context, name string) (alert.Listed, error)

@@ -112,7 +112,7 @@ func (s *Events) AcknowledgeAlert(ctx context.Context, i dormer.InstanceID, id i
 		case err != nil:
 			return err
 		case a.Acknowledged != nil:
-			return &dormer.ConflictError{What: "the alert", By: a.AcknowledgedBy, At: *a.Acknowledged}
+			return fmt.Errorf("%s acknowledged it at %s: %w", a.AcknowledgedBy, a.Acknowledged.Format(time.RFC3339), dormer.ErrConflict)
 		}
 		a.Acknowledged, a.AcknowledgedBy, a.Note = &at, clean(by), clean(note)
 		_, err := tx.ExecContext(ctx, "UPDATE alerts SET acknowledged = $3, acknowledged_by = $4, note = $5 WHERE instance = $1 AND id = $2",
