@@ -49,7 +49,7 @@ func Command(version string, in io.Reader, out, errOut io.Writer) *cobra.Command
 	root.SetOut(out)
 	root.SetErr(errOut)
 	root.PersistentFlags().StringVarP(&p.configFile, "config", "c", defaultConfigFile, "configuration file")
-	root.AddCommand(p.serve(), p.init(), p.config(), p.user(), p.directory(), p.doctor(), p.forward(), p.backup(), p.epoch(), p.standby(), &cobra.Command{
+	root.AddCommand(p.serve(), p.init(), p.config(), p.user(), p.directory(), p.doctor(), p.forward(), p.backup(), p.database(), p.epoch(), p.standby(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  dormerd version",
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(out, "dormerd", version)

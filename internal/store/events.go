@@ -148,16 +148,7 @@ func (s *Events) appendSQLite(ctx context.Context, a *appended) error {
 		if err := readWatermarks(ctx, tx, a); err != nil {
 			return err
 		}
-		insert, err := tx.PrepareContext(ctx, "INSERT INTO events ("+insertColumns+") VALUES "+tuples(make([]string, insertWidth), 1, 1))
-		if err != nil {
-			return err
-		}
-		defer insert.Close()
-		err = a.rows(func(b *event.Batch, j *journalMark, context int64, sequence uint64, e *dormer.Event) error {
-			_, err := insert.ExecContext(ctx, eventRow(b, j, context, sequence, e)...)
-			return err
-		})
-		if err != nil {
+		if err := insertEvents(ctx, tx, a); err != nil {
 			return err
 		}
 		mark, err := tx.PrepareContext(ctx, "UPDATE journals SET watermark = $1, used = $2 WHERE id = $3 AND watermark < $1")
@@ -173,6 +164,18 @@ func (s *Events) appendSQLite(ctx context.Context, a *appended) error {
 			}
 		}
 		return nil
+	})
+}
+
+func insertEvents(ctx context.Context, tx *sql.Tx, a *appended) error {
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO events ("+insertColumns+") VALUES "+tuples(make([]string, insertWidth), 1, 1))
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	return a.rows(func(b *event.Batch, j *journalMark, context int64, sequence uint64, e *dormer.Event) error {
+		_, err := insert.ExecContext(ctx, eventRow(b, j, context, sequence, e)...)
+		return err
 	})
 }
 

@@ -84,10 +84,18 @@ func examine(ctx context.Context, dsn string, t track) (x Examination, err error
 	if x.Schema == 0 || len(x.Wrong) > 0 {
 		return x, nil
 	}
+	guest, err := e.lookAtRole(ctx, &x)
+	if err != nil || len(x.Wrong) > 0 {
+		return x, err
+	}
 	began := time.Now()
 	err = e.transact(ctx, fmt.Sprintf("write into the %s database", t), func(tx *sql.Tx) error {
 		// It is stored as it was: what counts is that it is durable.
-		_, err := tx.ExecContext(ctx, "UPDATE schema_version SET version = version WHERE track = $1", string(t))
+		query, args := "UPDATE schema_version SET version = version WHERE track = $1", []any{string(t)}
+		if guest {
+			query, args = "UPDATE journals SET watermark = watermark WHERE id = (SELECT min(id) FROM journals)", nil
+		}
+		_, err := tx.ExecContext(ctx, query, args...)
 		return err
 	})
 	x.Commit = time.Since(began)
@@ -129,19 +137,39 @@ func (e *engine) lookAtSQLite(ctx context.Context, x *Examination) error {
 // minPostgres is the oldest PostgreSQL that is supported.
 const minPostgres = 150000
 
+// lookAtRole says whether the role is a guest in an events database that
+// instances share, and whether it may be there.
+func (e *engine) lookAtRole(ctx context.Context, x *Examination) (guest bool, err error) {
+	if !e.postgres || e.track != trackEvents || x.Schema < x.Newest {
+		return false, nil
+	}
+	var own, reads bool
+	err = e.read.QueryRowContext(ctx, `SELECT NOT pg_has_role(relowner, 'MEMBER'), EXISTS (SELECT 1 FROM instances WHERE role = current_user),
+		EXISTS (SELECT 1 FROM report_roles WHERE role = current_user) FROM pg_class WHERE oid = 'events'::regclass`).Scan(&guest, &own, &reads)
+	switch {
+	case err != nil:
+		return guest, fmt.Errorf("look for the rights of the role: %w", kind(err))
+	case guest && reads:
+		x.Wrong = append(x.Wrong, "the role is for reports and can store nothing")
+	case guest && !own:
+		x.Wrong = append(x.Wrong, "the role has no instance's events; run: dormerd database create --shared")
+	}
+	return guest, nil
+}
+
 func (e *engine) lookAtPostgres(ctx context.Context, x *Examination) error {
 	var (
 		number                        int
 		schema                        sql.NullString
 		version, fsync, fullPageWrite string
-		recovery, create              bool
+		recovery, create, there       bool
 		now                           time.Time
 	)
 	began := time.Now()
 	err := e.read.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('fsync'),
 		current_setting('full_page_writes'), pg_is_in_recovery(), current_schema(), clock_timestamp(),
-		coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`).
-		Scan(&number, &version, &fsync, &fullPageWrite, &recovery, &schema, &now, &create)
+		coalesce(has_schema_privilege(current_schema(), 'CREATE'), false), to_regclass('instances') IS NOT NULL`).
+		Scan(&number, &version, &fsync, &fullPageWrite, &recovery, &schema, &now, &create, &there)
 	if err != nil {
 		return err
 	}
@@ -156,7 +184,7 @@ func (e *engine) lookAtPostgres(ctx context.Context, x *Examination) error {
 		{&x.Wrong, number < minPostgres, "PostgreSQL 15 or newer is needed"},
 		{&x.Wrong, recovery, "it is a standby that takes no changes; the setting must lead to its primary"},
 		{&x.Wrong, !schema.Valid, "the schema of search_path does not exist, or the role may not use it"},
-		{&x.Wrong, schema.Valid && !create, "the role may not make tables in its schema (GRANT CREATE ON SCHEMA ...); each day of events needs one"},
+		{&x.Wrong, schema.Valid && !create && !there, "the role may not make tables in its schema (GRANT CREATE ON SCHEMA ...); each day of events needs one"},
 		{&x.Odd, fsync == "off", "fsync is off: what clients were told is stored is lost when its computer fails"},
 		{&x.Odd, fullPageWrite == "off", "full_page_writes is off: its files may be damaged when its computer fails"},
 	} {
