@@ -96,8 +96,12 @@ func TestMeasure(t *testing.T) {
 	m := newMetrics(t, everything)
 	h := m.Measure(outer)
 	for _, one := range []struct{ method, path, body string }{
-		{"POST", "/api/users/alice", "12345"}, {"POST", "/api/users/bob", "67"}, {"GET", "/api/fault", ""},
-		{"GET", "/no/such/path", ""}, {"BREW", "/api/users/alice", ""}, {"GREP", "/api/users/alice", ""},
+		{"POST", "/api/users/alice", "12345"},
+		{"POST", "/api/users/bob", "67"},
+		{"GET", "/api/fault", ""},
+		{"GET", "/no/such/path", ""},
+		{"BREW", "/api/users/alice", ""},
+		{"GREP", "/api/users/alice", ""},
 	} {
 		func() {
 			defer func() { _ = recover() }()

@@ -102,11 +102,13 @@ func TestDoctor(t *testing.T) {
 		{name: "secret lost", after: func(_ *testing.T, c *Config) {
 			c.Directories = []DirectoryConfig{{Name: "corp", BindPasswordFile: "/no/such/file"}}
 		}, part: "secrets", status: wrong, found: "directories[0].bind_password_file"},
-		{name: "password in a file that others read", after: func(_ *testing.T, c *Config) { c.State.DSN = "postgres://dormer:x@127.0.0.1:1/dormer" },
+		{
+			name: "password in a file that others read", after: func(_ *testing.T, c *Config) { c.State.DSN = "postgres://dormer:x@127.0.0.1:1/dormer" },
 			doctor: func(d *doctor) {
 				d.configFile += ".readable"
 				must(t, os.WriteFile(d.configFile, nil, 0o644))
-			}, part: "secrets", status: wrong, found: "a database's password"},
+			}, part: "secrets", status: wrong, found: "a database's password",
+		},
 		{name: "certificate ended", after: func(t *testing.T, c *Config) { c.TLS = writePair(t, t.TempDir(), time.Now().Add(-time.Hour)) }, part: "certificate", status: wrong, found: "ended"},
 		{name: "certificate ends soon", after: func(t *testing.T, c *Config) { c.TLS = writePair(t, t.TempDir(), time.Now().Add(20*day)) }, part: "certificate server", status: warning, found: "ends"},
 		{name: "key of another certificate", after: func(t *testing.T, c *Config) {

@@ -91,17 +91,17 @@ func (p publishers) RemovePublisher(ctx context.Context, id seal.KeyID) error {
 	return p.ring.Refresh(ctx)
 }
 
-// notReady says why requests cannot be served now, to whoever asks: nothing
+// notReadyError says why requests cannot be served now, to whoever asks: nothing
 // of hosts, files or users.
-type notReady []string
+type notReadyError []string
 
-func (n notReady) Error() string      { return strings.Join(n, "; ") }
-func (notReady) ProblemKind() string  { return problem.KindNotReady }
-func (notReady) Is(target error) bool { return target == dormer.ErrUnavailable }
+func (n notReadyError) Error() string      { return strings.Join(n, "; ") }
+func (notReadyError) ProblemKind() string  { return problem.KindNotReady }
+func (notReadyError) Is(target error) bool { return target == dormer.ErrUnavailable }
 
 // ready says whether requests can be served now.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
-	var why notReady
+	var why notReadyError
 	if s.stopping.Load() {
 		why = append(why, "the server is stopping")
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,7 +125,9 @@ func TestMetricsListener(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 	for _, wrong := range []string{"9464", ":9464", "localhost"} {
 		if _, err := testServer(t, func(c *Config) { c.Metrics.Listen = wrong }); err == nil || !strings.Contains(err.Error(), "metrics.listen") {
 			t.Errorf("%s: %v", wrong, err)

@@ -308,11 +308,12 @@ func (s *Server) keepWatch(ctx context.Context) error {
 		return err
 	}
 	for _, c := range s.watch.note(s.judge(o), o.At) {
-		level, text := slog.LevelWarn, "a part of the server needs attention"
 		if c.Status == rest.HealthOK {
-			level, text = slog.LevelInfo, "a part of the server is well again"
+			s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "a part of the server is well again", slog.String("part", c.Part), slog.String("found", c.Found))
+			continue
 		}
-		s.deps.Logger.LogAttrs(ctx, level, text, slog.String("part", c.Part), slog.String("found", c.Found))
+		s.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "a part of the server needs attention", slog.String("part", c.Part),
+			slog.String("status", string(c.Status)), slog.String("found", c.Found))
 	}
 	return nil
 }
