@@ -242,8 +242,8 @@ func nameIn(t *testing.T, dsn string) string {
 // role; neither can be at the other's.
 func TestDatabaseShared(t *testing.T) {
 	one, two := newInstance(t, ""), newInstance(t, "")
-	_, events, reports, admin := one.databases()
 	_, other, _, _ := two.databases()
+	_, events, reports, admin := one.databases() // gone first
 	u, err := url.Parse(other)
 	if err != nil {
 		t.Fatal(err)
