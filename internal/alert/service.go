@@ -352,6 +352,9 @@ func (s *Service) DeleteRule(ctx context.Context, called string) error {
 	if errors.Is(err, dormer.ErrNotFound) && slices.ContainsFunc(defaults, func(d Rule) bool { return strings.EqualFold(d.Name, called) }) {
 		return fmt.Errorf("rule %s comes with the program: set it with \"enabled\": false instead: %w", called, dormer.ErrConflict)
 	}
+	if errors.Is(err, dormer.ErrNotFound) {
+		return fmt.Errorf("no rule is called %s: %w", called, dormer.ErrNotFound)
+	}
 	if err != nil {
 		return fmt.Errorf("delete rule %s: %w", called, err)
 	}

@@ -198,7 +198,7 @@ docs/alerts.md explains the fields.`,
 func newAlertRuleSet(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "set FILE", Short: "Make a rule, or change one", Args: exactArgs(1),
-		Long:    "Makes the rule that the file holds, or puts it in the place of the one of its\nname. - stands for the standard input. What is wrong in it is named by line and\nfield, and nothing is changed then.",
+		Long:    "Makes the rule that the file holds, or puts it in the place of the one of its\nname. - stands for the standard input. What is wrong in it is named by field,\nand nothing is changed then.",
 		Example: "  dormer alert rule set rule.json",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			b, err := a.readRule(args[0])
@@ -246,7 +246,7 @@ func (a *app) readRule(path string) ([]byte, error) {
 func newAlertRuleShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show a rule as 'rule set' takes it", Args: exactArgs(1),
-		Example: "  dormer alert rule show errors-of-one-client > rule.json",
+		Example: "  dormer alert rule show errors-of-one-client",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
 			r, err := c.AlertRule(ctx, args[0])
 			if err != nil {
