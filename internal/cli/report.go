@@ -94,6 +94,12 @@ func newReportOf(a *app, kind report.Kind) *cobra.Command {
 	return cmd
 }
 
+// reportRows is what --json prints of a report.
+type reportRows struct {
+	Items []json.RawMessage `json:"items"`
+	Next  string            `json:"next,omitempty"`
+}
+
 // report shows a page of a report, or writes all of it to a file.
 func (a *app) report(ctx context.Context, c *apiclient.Client, kind report.Kind, q rest.ReportQuery, s shownAs) error {
 	q.After = s.after
@@ -108,7 +114,7 @@ func (a *app) report(ctx context.Context, c *apiclient.Client, kind report.Kind,
 		return err
 	}
 	if a.json {
-		return a.printJSON(page)
+		return a.printJSON(reportRows{Items: page.Items, Next: page.Next})
 	}
 	rows, err := cells(page)
 	if err != nil {
