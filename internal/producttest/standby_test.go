@@ -49,14 +49,18 @@ func newPlaces(t *testing.T, settings string) (primary, other *place) {
 		t.Fatal(err)
 	}
 	all := []*place{{t: t, name: "primary"}, {t: t, name: "standby"}}
+	var held []net.Listener // until both have a port
 	for _, p := range all {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		held = append(held, l)
 		p.dir, p.address = t.TempDir(), l.Addr().String()
 		p.data, p.config = filepath.Join(p.dir, "data"), filepath.Join(p.dir, "dormerd.toml")
+	}
+	for _, l := range held {
+		_ = l.Close()
 	}
 	for _, p := range all {
 		text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q, %q]\n[clients]\npoll_interval = \"1s\"\n[standby]\nkey_file = %q\ninterval = \"200ms\"\n%s\n",

@@ -150,7 +150,7 @@ func unpackSecrets(b []byte, each func(name string, content []byte) error) error
 	r := tar.NewReader(bytes.NewReader(b))
 	for n := 0; ; n++ {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
