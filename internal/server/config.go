@@ -110,7 +110,7 @@ type StateConfig struct {
 type EventsConfig struct {
 	DSN           string `toml:"dsn" doc:"Database of events: \"sqlite:PATH\" or \"postgres://...\"; instances may share one. Empty: events.db in the data folder."`
 	Queue         int    `toml:"queue" doc:"How many events may wait to be stored; beyond that clients are told to come back later. Each takes some 500 bytes."`
-	RetentionDays int    `toml:"retention_days" doc:"Events older than so many days are removed; 0 keeps them for good."`
+	RetentionDays int    `toml:"retention_days" doc:"Events older than so many days are removed, a whole day (UTC) at a time; 0 keeps them for good."`
 	ReportsDSN    string `toml:"reports_dsn" doc:"Where several instances share a database of events on PostgreSQL: the URL with a role that may read all of them, for reports over more than this instance. Empty: reports are over this instance only."`
 }
 

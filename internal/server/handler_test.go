@@ -179,7 +179,7 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	for i, age := range []time.Duration{0, 47 * time.Hour, 49 * time.Hour} {
+	for i, age := range []time.Duration{0, 47 * time.Hour, 73 * time.Hour} {
 		at := now.Add(-age)
 		if _, err := s.events.AppendEvents(t.Context(), []event.Batch{{
 			Instance: s.instance, Client: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Journal: dormer.JournalID(rune('a' + i)), Received: at,

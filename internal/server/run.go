@@ -188,18 +188,21 @@ func (s *Server) sweepImages(ctx context.Context) error {
 	return nil
 }
 
-// retain removes events that are older than the configuration keeps.
+// retain removes events that are older than the configuration keeps, by whole
+// days: on PostgreSQL each is a table that goes at once.
 func (s *Server) retain(ctx context.Context) error {
 	if s.cfg.Events.RetentionDays == 0 {
 		return nil
 	}
-	before := s.deps.Now().Add(-time.Duration(s.cfg.Events.RetentionDays) * 24 * time.Hour)
+	const day = 24 * time.Hour
+	before := s.deps.Now().UTC().Truncate(day).Add(-time.Duration(s.cfg.Events.RetentionDays) * day)
 	n, err := s.events.DeleteEventsBefore(ctx, s.instance, before)
 	if err != nil {
 		return fmt.Errorf("remove old events: %w", err)
 	}
 	if n > 0 {
 		s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "old events removed", slog.Int64("events", n))
+		s.tell(event.EventsRemoved, fmt.Sprintf("%d received before %s", n, before.Format(time.DateOnly)))
 	}
 	return nil
 }
