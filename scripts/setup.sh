@@ -24,6 +24,8 @@ packages=(
   openssh-server
   # databases for the tests
   postgresql sqlite3
+  # what opens exported spreadsheets in the tests
+  libreoffice-calc-nogui
   # a syslog server for the tests of forwarding
   rsyslog rsyslog-gnutls
   # directories for the tests: a Samba domain controller, OpenLDAP, Kerberos

@@ -2,12 +2,15 @@ package export
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -165,6 +168,40 @@ func TestXLSX(t *testing.T) {
 	}
 	if tables, err := f.GetTables(sheet); err != nil || len(tables) != 1 || tables[0].Range != "A1:E4" {
 		t.Errorf("filters over %+v (%v)", tables, err)
+	}
+}
+
+// TestLibreOffice: what LibreOffice reads is what was written.
+func TestLibreOffice(t *testing.T) {
+	program, err := exec.LookPath("soffice")
+	if err != nil {
+		const missing = "soffice is missing (Debian: libreoffice-calc-nogui)"
+		if os.Getenv("DORMER_TEST_ALL") == "1" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.xlsx")
+	if err := os.WriteFile(file, write(
+		t, XLSX,
+		[]any{at, "=1+1 <ä>", int64(7), true, []string{"a", "b"}},
+		[]any{nil, "two\nlines", nil, nil, nil},
+	), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	// Comma, quotes, UTF-8, from the first line, as shown.
+	convert := exec.CommandContext(ctx, program, "--headless", "-env:UserInstallation=file://"+filepath.Join(dir, "profile"),
+		"--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true", "--outdir", dir, file)
+	if out, err := convert.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "a.csv"))
+	want := "Received (Europe/Berlin),User,Event,Connected,Fields\n2026-07-02 00:30:00,=1+1 <ä>,7,TRUE,\"a, b\"\n,\"two\nlines\",,,\n"
+	if diff := cmp.Diff(want, string(got)); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 
