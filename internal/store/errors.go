@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
@@ -47,7 +48,8 @@ func kindOf(err error) error {
 	case errors.As(err, &pg):
 		return kindOfPostgres(pg.Code)
 	case errors.As(err, &dial), errors.As(err, &nerr),
-		errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, net.ErrClosed):
+		errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, net.ErrClosed),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), pgconn.SafeToRetry(err): // the server is gone
 		return dormer.ErrUnavailable
 	}
 	return nil

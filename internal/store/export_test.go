@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/dormer-project/dormer/internal/dump"
 )
@@ -114,3 +115,24 @@ func Unguarded(t *testing.T, s *Events) []string {
 
 // VerifierOf is what is stored of a password.
 func VerifierOf(password string, salt []byte) (string, error) { return scramVerifierOf(password, salt) }
+
+// SetReadOnly makes a database refuse to store anything.
+func SetReadOnly(t *testing.T, s *Events, on bool) {
+	t.Helper()
+	text := fmt.Sprintf("PRAGMA query_only = %t", on)
+	s.db.write.SetMaxOpenConns(1)
+	if s.db.postgres {
+		text = fmt.Sprintf("SET default_transaction_read_only = %t", on)
+	}
+	if _, err := s.db.write.ExecContext(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetBusyTime sets how long a store waits for others who write to its file.
+func SetBusyTime(t *testing.T, s *Events, d time.Duration) {
+	t.Helper()
+	if _, err := s.db.write.ExecContext(t.Context(), fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds())); err != nil {
+		t.Fatal(err)
+	}
+}
