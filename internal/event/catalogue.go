@@ -237,7 +237,7 @@ var catalogue = []Kind{
 	{ServerStopped, dormer.Information, CategoryServer, "The server stopped", "It was stopped in an orderly way. Clients go on within their leases and keep their events.", ""},
 	{ServerPromoted, dormer.Warning, CategoryServer, "The server was promoted", "It has taken another's place and raised the epoch; clients refuse the other from now on.", "See that the other server stays off, and set up a new standby."},
 	{ServerSuperseded, dormer.Error, CategoryServer, "The server was superseded", "Another server of the instance was promoted. This one answers clients no more.", "Shut it down; make it a standby if you still need it."},
-	{BackupMade, dormer.Information, CategoryServer, "A backup was made", "The backup was written and verified.", ""},
+	{BackupMade, dormer.Information, CategoryServer, "A backup was made", "The file is durable. The description says where it is and what is in it.", ""},
 	{BackupFailed, dormer.Error, CategoryServer, "A backup failed", "Nothing usable was written.", "Look at the reason, and make the backup again."},
 	{ServerRestored, dormer.Warning, CategoryServer, "The instance was restored from a backup", "What happened after the backup is gone from the server; clients bring again the events that they still hold.", "Look over what was changed since the backup."},
 	{StandbyBehind, dormer.Warning, CategoryServer, "The standby is behind", "What was changed last would be lost if this server were lost now.", "Look at the network and at the room on the target."},
