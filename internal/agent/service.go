@@ -44,7 +44,7 @@ func (a *Agent) Status(_ context.Context, peer agentapi.Peer) (agentapi.Status, 
 	if a.unable != "" {
 		s.Notes = append(s.Notes, a.unable)
 	}
-	s.EventsWaiting, s.NextPoll, s.Problem = a.journal.Len(), a.poll.next, a.poll.problem
+	s.EventsWaiting, s.NextPoll, s.Problem = a.journal.Len()+a.repeats.Len(), a.poll.next, a.poll.problem
 	if a.trust != nil {
 		s.Enrolled, s.Client, s.Instance, s.Epoch = true, a.trust.Client, a.trust.Instance, a.trust.Epoch
 		s.Online = a.poll.answered && a.poll.problem == ""

@@ -13,6 +13,9 @@ const (
 	// RepeatWindow is for how long the same event is merged with the ones before
 	// it.
 	RepeatWindow = time.Minute
+	// RepeatPause is how long it must not come for the count to be written before
+	// that.
+	RepeatPause = 10 * time.Second
 	// repeatsAtOnce is how many of the same are written as they come: what
 	// somebody does three times in a minute is no loop.
 	repeatsAtOnce = 3
@@ -24,9 +27,9 @@ const (
 // Repeats puts events into a journal and keeps a loop from filling it. Of the
 // same event - code, workspace, user and description - the first ones within a
 // minute are written at once; all others of that minute are written as one, the
-// last with the count of them, when the minute is over. What is not written yet
-// a crash loses: the counts of loops within a minute. It is safe for concurrent
-// use.
+// last with the count of them, when the minute is over or the loop pauses. What
+// is not written yet a crash loses: the counts of loops within a minute. It is
+// safe for concurrent use.
 type Repeats struct {
 	journal *Journal
 	now     func() time.Time
@@ -46,9 +49,11 @@ type repeatKey struct {
 type repeat struct {
 	since   time.Time
 	written int
-	// last and count are of those that are not written.
-	last  dormer.Event
-	count int
+	// last and count are of those that are not written; latest is when that last
+	// one came.
+	last   dormer.Event
+	latest time.Time
+	count  int
 }
 
 // NewRepeats returns a Repeats that writes to j. Flush must be called now and
@@ -88,7 +93,7 @@ func (r *Repeats) counted(e dormer.Event) bool {
 		same.written++
 		return false
 	}
-	same.last = e
+	same.last, same.latest = e, now
 	same.count += max(1, e.Count)
 	return true
 }
@@ -99,20 +104,39 @@ func (r *repeat) over(now time.Time) bool {
 	return now.Sub(r.since) >= RepeatWindow || now.Before(r.since)
 }
 
-// Flush writes what was counted in minutes that are over; all of it if all is
-// set. What cannot be written stays counted.
+// paused reports whether it has not come for a while.
+func (r *repeat) paused(now time.Time) bool {
+	return r.count > 0 && now.Sub(r.latest) >= RepeatPause
+}
+
+// Len returns how many events wait to be written.
+func (r *Repeats) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, same := range r.open {
+		if same.count > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Flush writes what was counted in minutes that are over, or of loops that
+// pause; all of it if all is set. What cannot be written stays counted.
 func (r *Repeats) Flush(all bool) error {
 	now := r.now()
 	r.mu.Lock()
 	taken := make(map[repeatKey]repeat)
 	for k, same := range r.open {
-		if !all && !same.over(now) {
-			continue
-		}
-		if same.count > 0 {
+		over := all || same.over(now)
+		if same.count > 0 && (over || same.paused(now)) {
 			taken[k] = *same
+			same.count = 0
 		}
-		delete(r.open, k)
+		if over {
+			delete(r.open, k)
+		}
 	}
 	r.mu.Unlock()
 	var errs []error
@@ -135,7 +159,7 @@ func (r *Repeats) putBack(k repeatKey, same repeat) {
 	defer r.mu.Unlock()
 	if newer := r.open[k]; newer != nil {
 		if newer.count > 0 {
-			same.last = newer.last
+			same.last, same.latest = newer.last, newer.latest
 		}
 		same.count += newer.count
 	}

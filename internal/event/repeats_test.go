@@ -41,13 +41,13 @@ func TestRepeats(t *testing.T) {
 			}
 			<-time.After(10 * time.Millisecond)
 		}
-		if n := j.Len(); n != 3+10 {
-			t.Errorf("%d events are there at once, want 3 of the loop and all 10 others", n)
+		if n, held := j.Len(), r.Len(); n != 3+10 || held != 1 {
+			t.Errorf("%d events are there at once and %d are held, want 3 of the loop and all 10 others, and one", n, held)
 		}
 		if err := r.Flush(false); err != nil || j.Len() != 13 {
 			t.Errorf("%v: %d events before the minute is over, want 13", err, j.Len())
 		}
-		<-time.After(event.RepeatWindow)
+		<-time.After(event.RepeatPause) // the minute is not over
 		if err := r.Flush(false); err != nil {
 			t.Fatal(err)
 		}
@@ -63,15 +63,38 @@ func TestRepeats(t *testing.T) {
 			t.Errorf("%d are counted in %d events, the last %+v; want 1000 in 14, the last of them with its own time", count, j.Len(), last)
 		}
 
-		// The next minute begins anew, and at the end nothing is kept back.
+		// To the end of the minute it goes on being counted; the next begins anew.
+		for range 150 {
+			put(happening("anna", "no"))
+			if err := r.Flush(false); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(300 * time.Millisecond)
+		}
+		if n := j.Len(); n != 14+1+3 {
+			t.Errorf("%d events, want one more for the rest of the minute and three of the next", n)
+		}
+
+		// At the end nothing is kept back.
+		if err := r.Flush(true); err != nil || r.Len() != 0 {
+			t.Fatalf("%v, %d held", err, r.Len())
+		}
+		was := j.Len()
 		for range 5 {
 			put(happening("anna", "no"))
 		}
-		if n := j.Len(); n != 17 {
+		if n := j.Len(); n != was+3 {
 			t.Errorf("%d events, want 3 more", n)
 		}
-		if err := r.Flush(true); err != nil || j.Len() != 18 {
+		if err := r.Flush(true); err != nil || j.Len() != was+4 {
 			t.Errorf("%v: %d events, want one more for the other two", err, j.Len())
+		}
+		count = 0
+		for _, e := range next(t, j, 0) {
+			count += max(1, e.Event.Count)
+		}
+		if want := 1000 + 10 + 150 + 5; count != want {
+			t.Errorf("%d are counted in all, want %d", count, want)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func (i *instance) count(host string, code event.Code) int {
 	n := 0
 	for _, e := range i.events() {
 		if e.Host == host && e.Code == int(code) {
-			n++
+			n += max(1, int(e.Count)) // a loop is one row with its count
 		}
 	}
 	return n
