@@ -18,7 +18,7 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, d := range []string{"directories.md", "openid.md", "operations.md"} {
+	for _, d := range []string{"directories.md", "openid.md", "operations.md", "standby.md"} {
 		b, err := os.ReadFile(filepath.Join("../../docs", d))
 		if err != nil {
 			t.Fatal(err)
