@@ -49,8 +49,9 @@ type doctor struct {
 	// pid is the process that has locked the data folder: 0 for none, -1 for one
 	// that cannot be seen.
 	pid int
-	// instance is known once the state database was read.
+	// instance and epoch are known once the state database was read.
 	instance dormer.InstanceID
+	epoch    dormer.Epoch
 }
 
 func (d *doctor) well(part, format string, args ...any) {

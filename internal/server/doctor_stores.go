@@ -66,14 +66,14 @@ func (d *doctor) checkState(ctx context.Context) {
 	if !d.checkDatabase(ctx, "state", d.cfg.stateDSN(), store.ExamineState) {
 		return
 	}
-	instance, _, err := store.Identity(ctx, d.cfg.stateDSN())
+	instance, epoch, err := store.Identity(ctx, d.cfg.stateDSN())
 	if err != nil {
 		if !errors.Is(err, dormer.ErrNotFound) {
 			d.wrong("state database", "Restore a backup.", "%v", err)
 		}
 		return
 	}
-	d.instance = instance
+	d.instance, d.epoch = instance, epoch
 }
 
 // checkEvents looks at the events database: what it keeps, and of the server's
@@ -82,7 +82,7 @@ func (d *doctor) checkEvents(ctx context.Context) {
 	if !d.checkDatabase(ctx, "events", d.cfg.eventsDSN(), store.ExamineEvents) || d.instance == "" {
 		return
 	}
-	events, err := store.OpenEvents(ctx, d.cfg.eventsDSN(), store.Options{Readers: 1, Writers: 1})
+	events, err := store.OpenEvents(ctx, d.cfg.eventsDSN(), store.Options{Readers: 1, Writers: 1, KeepWAL: true})
 	if err != nil {
 		d.wrong("events", "See to the events database.", "%v", err)
 		return
@@ -212,5 +212,54 @@ func (d *doctor) checkPeople(ctx context.Context) error {
 	return all.Close()
 }
 
-// checkStandby looks at the target that the standby follows.
-func (d *doctor) checkStandby(context.Context) {}
+// checkStandby looks at the target: who rules there, how old what is there is,
+// and who follows.
+func (d *doctor) checkStandby(ctx context.Context) {
+	const part, away = "standby", "See that standby.target can be reached with the account and keys of [standby]. A server that cannot reach it does not start."
+	if d.cfg.Standby.Target == "" {
+		return
+	}
+	target, _, err := d.cfg.openTarget(Deps{Now: d.now, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		d.wrong(part, "Correct the setting.", "%v", err)
+		return
+	}
+	defer target.Close()
+	record, err := target.ReadRecord(ctx)
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		d.warn(part, "The server ships to it once it is started.", "nothing is at %s yet", target)
+		return
+	case err != nil:
+		d.wrong(part, away, "%v", err)
+		return
+	case d.instance != "" && record.Instance != d.instance:
+		d.wrong(part, "Each instance needs a target of its own: correct standby.target.", "%s has another instance, %s", target, record.Instance)
+		return
+	case d.instance != "" && record.Epoch > d.epoch:
+		d.wrong(part, "Do not start this server: see docs/standby.md for how it follows the other one.", "%s has taken over with epoch %d, this one has %d", record.Host, record.Epoch, d.epoch)
+		return
+	}
+	_, safe, err := target.Alive(ctx, record.Source)
+	if err != nil {
+		d.wrong(part, away, "%v", err)
+		return
+	}
+	followers, err := target.Followers(ctx)
+	switch {
+	case err != nil:
+		d.wrong(part, away, "%v", err)
+	case safe.IsZero():
+		d.warn(part, "Nobody can take over before. The server's log says how far it is.", "what is at %s is not whole yet", target)
+	case d.pid != 0 && d.now().Sub(safe) > lagWarning:
+		d.wrong(part, away, "the last that is at %s is of %s", target, clock(safe))
+	case len(followers) == 0:
+		d.warn(part, "Run `dormerd standby follow` on another computer, and `dormerd standby rehearse` there now and then.", "all that was committed by %s is at %s, and nobody follows", clock(safe), target)
+	default:
+		var all []string
+		for _, f := range followers {
+			all = append(all, fmt.Sprintf("%s is %s behind", f.Host, f.Behind.Round(time.Second)))
+		}
+		d.well(part, "all that was committed by %s is at %s; %s", clock(safe), target, strings.Join(all, ", "))
+	}
+}

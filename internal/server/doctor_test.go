@@ -150,6 +150,8 @@ func TestDoctor(t *testing.T) {
 			dir := path(s.cfg, dirRepository, "names", string(s.instance), "office")
 			must(t, errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "1"), []byte("{}"), 0o600)))
 		}, part: "repository", status: wrong, found: "office/1"},
+		{name: "standby's target away", after: standbyAt("s3://bucket/dormer"), part: "standby", status: wrong, found: "127.0.0.1:1"},
+		{name: "nothing shipped", after: standbyAt(""), part: "standby", status: warning, found: "nothing is at"},
 		{name: "directory away", after: func(_ *testing.T, c *Config) {
 			c.Directories = []DirectoryConfig{{Name: "corp", Type: ldap.Plain, Servers: []string{"ldaps://127.0.0.1:1"}, Base: "dc=example,dc=com", Timeout: Duration(time.Second)}}
 		}, part: "directory corp", status: wrong, found: "127.0.0.1"},
@@ -177,6 +179,24 @@ func TestDoctor(t *testing.T) {
 			}
 			t.Errorf("not found: %s %s with %q in %+v", c.status, c.part, c.found, parts)
 		})
+	}
+}
+
+// standbyAt sets a target; "" is an empty folder.
+func standbyAt(target string) func(*testing.T, *Config) {
+	return func(t *testing.T, c *Config) {
+		dir := t.TempDir()
+		c.Standby.KeyFile = filepath.Join(dir, "key")
+		if err := os.WriteFile(c.Standby.KeyFile, []byte("correct horse battery staple\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.Standby.Target, c.Standby.S3Endpoint, c.Standby.CredentialsFile = target, "http://127.0.0.1:1", filepath.Join(dir, "credentials")
+		if err := os.WriteFile(c.Standby.CredentialsFile, []byte("id\nsecret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if target == "" {
+			c.Standby.Target = "file://" + dir
+		}
 	}
 }
 
@@ -255,6 +275,68 @@ func TestDoctorLeavesAllAsItIs(t *testing.T) {
 	}
 	if _, err := os.Stat(empty.Data); !os.IsNotExist(err) {
 		t.Errorf("the folder was made: %v", err)
+	}
+}
+
+// TestDoctorOfAStandby: that another has taken over is found before a start is
+// tried, and another instance's target.
+func TestDoctorOfAStandby(t *testing.T) {
+	t.Parallel() // the sign of life is written each ten seconds
+	s, err := testServer(t, func(c *Config) { standbyAt("")(t, c) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipping, stop := context.WithCancel(t.Context())
+	shipped := make(chan error, 1)
+	go func() { shipped <- s.shipper.Run(shipping) }()
+	target, _, err := s.cfg.openTarget(s.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, 30*time.Second, "whole copy", func() bool {
+		r, err := target.ReadRecord(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, safe, err := target.Alive(t.Context(), r.Source)
+		return err == nil && r.Source == r.Epoch && !safe.IsZero()
+	})
+	stop()
+	if err := errors.Join(<-shipped, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	said := func() rest.HealthPart {
+		t.Helper()
+		for _, p := range examined(t, s.cfg, nil) {
+			if p.Part == "standby" {
+				return p
+			}
+		}
+		t.Fatal("nothing is said of the standby")
+		return rest.HealthPart{}
+	}
+	if p := said(); p.Status != rest.HealthWarning || !strings.Contains(p.Found, "nobody follows") {
+		t.Errorf("without a follower: %+v", p)
+	}
+	if _, err := target.Claim(t.Context(), "another", "standby.example.com", 0, true, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := target.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if p := said(); p.Status != rest.HealthError || !strings.Contains(p.Found, "standby.example.com has taken over") {
+		t.Errorf("after a promotion: %+v", p)
+	}
+	other, err := testServer(t, func(*Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.cfg.Data = other.cfg.Data
+	if p := said(); p.Status != rest.HealthError || !strings.Contains(p.Found, "another instance") {
+		t.Errorf("another instance's target: %+v", p)
 	}
 }
 

@@ -51,7 +51,7 @@ func ExamineEvents(ctx context.Context, dsn string) (Examination, error) {
 
 func examine(ctx context.Context, dsn string, t track) (x Examination, err error) {
 	var e *engine
-	o := Options{Readers: 1, Writers: 1}
+	o := Options{Readers: 1, Writers: 1, KeepWAL: true} // who ships its log goes on undisturbed
 	file, isFile := strings.CutPrefix(dsn, "sqlite:")
 	if isFile {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
