@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -323,6 +324,10 @@ func (m *databaseMove) sayMoved(list []movedDatabase, state, events string) erro
 	}
 	if m.writeConfig {
 		fmt.Fprintf(m.out, "%s now names the new place.\n", m.configFile)
+		info, err := os.Stat(m.configFile)
+		if err == nil && info.Mode().Perm()&0o007 != 0 && (withoutPassword("", state) != nil || withoutPassword("", events) != nil) {
+			fmt.Fprintf(m.err, "%s has a password in it now and others can read it: give it to the server's group and run chmod 640\n", m.configFile)
+		}
 	} else {
 		fmt.Fprintf(m.out, "Change %s before the server starts:\n", m.configFile)
 		for section, dsn := range map[string]string{storeState: state, storeEvents: events} {
@@ -367,20 +372,26 @@ func writeDSNs(path, state, events string) error {
 		return fmt.Errorf("change configuration %s: it is written in a way that needs a person: set dsn in [state] and [events] yourself: %w",
 			path, dormer.ErrUnsupported)
 	}
-	mode := os.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	if withoutPassword("", state) != nil || withoutPassword("", events) != nil {
-		mode &= 0o700 // it has a password now
-	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // the file itself is replaced, not a link to it
+	}
+	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("change configuration: %w", err)
 	}
 	if err := durable.WriteFile(path, b); err != nil {
 		return fmt.Errorf("change configuration: %w", err)
 	}
-	return os.Chmod(path, mode)
+	if info == nil {
+		return nil
+	}
+	// Who could read it still can: the server may be another user.
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return fmt.Errorf("change configuration: %w", err)
+		}
+	}
+	return os.Chmod(path, info.Mode().Perm())
 }
 
 var (
