@@ -18,7 +18,7 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, d := range []string{"directories.md", "openid.md", "operations.md", "standby.md"} {
+	for _, d := range []string{"directories.md", "openid.md", "operations.md", "standby.md", "alerts.md"} {
 		b, err := os.ReadFile(filepath.Join("../../docs", d))
 		if err != nil {
 			t.Fatal(err)
