@@ -64,12 +64,12 @@ func (a *app) printTrends(t rest.Trends) error {
 		return err
 	}
 	if online := lastDay(t.Online); len(online) > 0 {
-		most, rows = 0, nil
+		most, rows = 0, make([][]string, len(online))
 		for _, o := range online {
 			most = max(most, o.Clients)
 		}
-		for _, o := range online {
-			rows = append(rows, []string{o.Time.Format("2006-01-02 15:04"), number(o.Clients), bar(o.Clients, most)})
+		for i, o := range online {
+			rows[i] = []string{o.Time.Format("2006-01-02 15:04"), number(o.Clients), bar(o.Clients, most)}
 		}
 		fmt.Fprintln(a.Out)
 		if err := a.print(nil, []string{"HOUR", "ON-LINE", "CLIENTS"}, rows); err != nil {
@@ -79,12 +79,12 @@ func (a *app) printTrends(t rest.Trends) error {
 	if len(t.Versions) == 0 {
 		return nil
 	}
-	most, rows = 0, nil
+	most, rows = 0, make([][]string, len(t.Versions))
 	for _, v := range t.Versions {
 		most = max(most, v.Now)
 	}
-	for _, v := range t.Versions {
-		rows = append(rows, []string{v.Of, v.Version, number(v.Now), bar(v.Now, most)})
+	for i, v := range t.Versions {
+		rows[i] = []string{v.Of, v.Version, number(v.Now), bar(v.Now, most)}
 	}
 	fmt.Fprintln(a.Out)
 	return a.print(nil, []string{"OF", "VERSION", "NOW", "IN USE"}, rows)

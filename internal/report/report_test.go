@@ -27,8 +27,6 @@ var now = time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-func agoPointer(d time.Duration) *time.Time { v := ago(d); return &v }
-
 const day = 24 * time.Hour
 
 // fixture is an instance with four clients: in use, off-line for a day,

@@ -45,9 +45,9 @@ func (s *Events) CountEvents(ctx context.Context, i dormer.InstanceID, now time.
 		from = first / quarterMicros * quarterMicros
 	}
 	end := micros(now.Add(-closedAfter)) / quarterMicros * quarterMicros
-	// A day at a time, so that events can be stored in between.
+	// Some hours at a time, so that events can be stored in between.
 	for from < end {
-		to := min(from+dayMicros, end)
+		to := min(from+dayMicros/4, end)
 		err := s.db.transact(ctx, what, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO event_counts (instance, time, severity, events) "+countedEvents+
 				" ON CONFLICT (instance, time, severity) DO UPDATE SET events = excluded.events", id, from, to); err != nil {
