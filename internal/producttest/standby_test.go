@@ -274,15 +274,64 @@ func failover(t *testing.T, settings string) {
 	if _, stderr, err := primary.run("serve", "--accept-split-brain"); err == nil || !strings.Contains(stderr, "epoch 2") {
 		t.Errorf("the old primary comes back for the second time: %v\n%s", err, stderr)
 	}
-	// Promoting again changes nothing.
-	if _, stderr, err := other.run("standby", "promote"); err == nil || !strings.Contains(stderr, "is a server's") {
-		t.Errorf("promoted again: %v\n%s", err, stderr)
-	}
 	// Another rehearsal, from what the new server ships.
 	eventually(t, "the new server can be followed", func() bool {
 		out, _, err := primary.run("standby", "rehearse", "--json")
 		return err == nil && strings.Contains(out, `"source": 2`)
 	})
+}
+
+// TestTargetLost: a server does not start without its target unless it is told
+// to, and what a standby has is promoted without it only if that is asked for.
+func TestTargetLost(t *testing.T) {
+	mount := t.TempDir()
+	target := filepath.Join(mount, "target")
+	primary, other := newPlaces(t, fmt.Sprintf("target = %q", "file://"+target))
+	primary.begin("serve")
+	eventually(t, "the primary serves", primary.serves)
+	i := primary.instance()
+	i.signIn()
+	i.user("alice")
+	other.begin("standby", "follow")
+	eventually(t, "the follower has everything", func() bool {
+		out, _, err := primary.run("standby", "status")
+		return err == nil && strings.Contains(out, "has everything")
+	})
+	primary.kill()
+	if err := os.Rename(target, filepath.Join(mount, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	for _, empty := range []bool{false, true} {
+		if empty {
+			if err := os.Mkdir(target, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, stderr, err := primary.run("serve"); err == nil || !strings.Contains(stderr, "--accept-split-brain") {
+			t.Errorf("started without its target (empty: %v): %v\n%s", empty, err, stderr)
+		}
+		if err := os.RemoveAll(target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	primary.begin("serve", "--accept-split-brain")
+	eventually(t, "the primary serves without its target", primary.serves)
+	primary.kill()
+	if err := os.RemoveAll(target); err != nil { // which it has made anew
+		t.Fatal(err)
+	}
+	if _, stderr, err := other.run("standby", "promote"); err == nil || !strings.Contains(stderr, "--accept-split-brain promotes") {
+		t.Errorf("promoted without the target: %v\n%s", err, stderr)
+	}
+	if out, stderr, err := other.run("standby", "promote", "--accept-split-brain"); err != nil || !strings.Contains(out, "epoch 2") {
+		t.Fatalf("promote what is here: %v\n%s%s", err, out, stderr)
+	}
+	other.begin("serve", "--accept-split-brain")
+	eventually(t, "the standby serves", other.serves)
+	j := other.instance()
+	if _, err := j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: adminPassword}); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestPromoteKilled kills follower and promotion at any moment: repeated, the

@@ -229,10 +229,10 @@ func (f *following) takeOver(ctx context.Context, o promoteOptions) (promotion, 
 }
 
 func withoutTarget(err error) error {
-	if !errors.Is(err, dormer.ErrUnavailable) {
+	if !errors.Is(err, dormer.ErrUnavailable) && !errors.Is(err, dormer.ErrNotFound) {
 		return err
 	}
-	return fmt.Errorf("the target does not answer. If it is lost with the primary, --accept-split-brain promotes what is here: %w", err)
+	return fmt.Errorf("what is needed is not at the target. If it is lost with the primary, --accept-split-brain promotes what is here: %w", err)
 }
 
 // finish moves everything into place. Each step may have been done before.
