@@ -253,7 +253,7 @@ func (m *backupMaker) writeMembers(ctx context.Context, w io.Writer, h backup.He
 		b.Abort()
 		return 0, err
 	}
-	return len(b.Members()) + 1, b.Close()
+	return len(b.Members()), b.Close()
 }
 
 func (m *backupMaker) fill(ctx context.Context, b *backup.Writer, h backup.Header) error {
