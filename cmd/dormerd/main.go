@@ -23,6 +23,6 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "dormerd: "+strings.TrimSuffix(err.Error(), ": "+dormer.ErrInvalid.Error()))
-		os.Exit(1)
+		os.Exit(server.ExitCode(err))
 	}
 }

@@ -56,6 +56,7 @@ func Command(version string, in io.Reader, out, errOut io.Writer) *cobra.Command
 			return err
 		},
 	})
+	markUsage(root)
 	return root
 }
 

@@ -364,8 +364,13 @@ func TestDoctorCommand(t *testing.T) {
 	if out, err = run(good); err != nil || !strings.Contains(out, "STATUS") || !strings.Contains(out, "is free") {
 		t.Errorf("%v: %s", err, out)
 	}
+	for _, wrong := range []string{"--no-such-flag", "argument"} {
+		if _, err := run(good, wrong); err == nil || ExitCode(err) != 2 || !strings.Contains(err.Error(), "doctor --help") {
+			t.Errorf("%s: %v, exit code %d", wrong, err, ExitCode(err))
+		}
+	}
 	out, err = run(good + "retention = 7\n")
-	if err == nil || !strings.Contains(out, "retention") || !strings.Contains(out, "configuration: ") {
+	if err == nil || ExitCode(err) != 1 || !strings.Contains(out, "retention") || !strings.Contains(out, "configuration: ") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "dormerd: "+err.Error())
-		os.Exit(1)
+		os.Exit(server.ExitCode(err))
 	}
 	os.Exit(0)
 }
