@@ -188,3 +188,51 @@ CREATE TABLE events_00000000000000bb PARTITION OF events FOR VALUES IN ('two') P
 CREATE TABLE events_00000000000000bb_20254 PARTITION OF events_00000000000000bb FOR VALUES FROM (1749945600000000) TO (1750032000000000);
 SELECT setval('events_id', 20);
 `
+
+// TestUnusedContexts: what no event names any more goes with the events, and
+// comes back with the next; also in a server that did not see it go.
+func TestUnusedContexts(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			dsn := e.dsn(t)
+			one, other := openEvents(t, dsn), openEvents(t, dsn)
+			day := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+			sequence := uint64(0)
+			put := func(s *store.Events, client dormer.ClientID, days int) {
+				t.Helper()
+				sequence++
+				b := event.Batch{Instance: "i", Client: client, Journal: "j", Received: day.AddDate(0, 0, days), Events: storetest.Happened(sequence, 1)}
+				if _, err := s.AppendEvents(t.Context(), []event.Batch{b}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put(one, "gone", 0)
+			put(other, "stays", 0)
+			put(one, "stays", 40)
+			clear := func(days, contexts, journals int) {
+				t.Helper()
+				if _, err := one.DeleteEventsBefore(t.Context(), "i", day.AddDate(0, 0, days)); err != nil {
+					t.Fatal(err)
+				}
+				if c, j := store.Rowcounts(t, one); c != contexts || j != journals {
+					t.Errorf("before day %d: %d contexts and %d journals are kept, want %d and %d", days, c, j, contexts, journals)
+				}
+			}
+			clear(30, 1, 2)
+			clear(60, 1, 2) // the last days' stay, others may be about to use them
+			put(other, "stays", 40)
+			put(other, "gone", 61)
+			put(one, "gone", 61)
+			if rows := storetest.Rows(t, one, "i"); len(rows) != 3 {
+				t.Errorf("%d events can be read, want 3", len(rows))
+			}
+			clear(62, 1, 2)
+			put(one, "stays", 600)
+			clear(601, 1, 1) // who was away for over a year
+			put(other, "gone", 601)
+			if rows := storetest.Rows(t, other, "i"); len(rows) != 1 || rows[0].Client != "gone" {
+				t.Errorf("events are %+v, want one of the client that was gone", rows)
+			}
+		})
+	}
+}

@@ -132,6 +132,12 @@ func contextHash(c dormer.ClientID, e *dormer.Event) (h [16]byte) {
 	return h
 }
 
+// sameContext reports whether two events of a client have a context in common.
+func sameContext(a, b *dormer.Event) bool {
+	return a.Host == b.Host && a.User == b.User && a.Workspace == b.Workspace && a.WorkspaceName == b.WorkspaceName && a.Guest == b.Guest &&
+		a.ClientVersion == b.ClientVersion && a.Image == b.Image && a.PolicyRevision == b.PolicyRevision
+}
+
 const contextColumns = `instance, hash, client, host, host_folded, user_name, user_folded, workspace, workspace_name, guest,
 	client_version, policy_revision, image, used`
 
@@ -224,6 +230,10 @@ func (s *Events) resolveKnown(ctx context.Context, a *appended) (*rowsToMake, er
 		a.journals[i] = j
 		for n := range b.Events {
 			e := &b.Events[n].Event
+			if n > 0 && sameContext(e, &b.Events[n-1].Event) { // most are
+				a.contexts = append(a.contexts, a.contexts[len(a.contexts)-1])
+				continue
+			}
 			k := contextKey{instance: instance, hash: contextHash(b.Client, e)}
 			c, ok := s.numbers.contexts.get(k)
 			if !ok || c.used < day {

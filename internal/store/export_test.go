@@ -136,3 +136,12 @@ func SetBusyTime(t *testing.T, s *Events, d time.Duration) {
 		t.Fatal(err)
 	}
 }
+
+// Rowcounts counts the contexts and the journals.
+func Rowcounts(t *testing.T, s *Events) (contexts, journals int) {
+	t.Helper()
+	if err := s.db.read.QueryRowContext(t.Context(), "SELECT (SELECT count(*) FROM contexts), (SELECT count(*) FROM journals)").Scan(&contexts, &journals); err != nil {
+		t.Fatal(err)
+	}
+	return contexts, journals
+}
