@@ -40,7 +40,7 @@ func (i *instance) backUp(more ...string) string {
 }
 
 // TestRestoreDrill: a backup is made while clients poll and report, the server
-// is destroyed and restored elsewhere. The same clients go on: leases are
+// is lost and restored elsewhere. The same clients go on: leases are
 // accepted, machines run through, images come from the restored repository,
 // and of what was acknowledged before the backup nothing is missing.
 func TestRestoreDrill(t *testing.T) {
@@ -76,7 +76,8 @@ func TestRestoreDrill(t *testing.T) {
 	close(stop)
 	during := <-stopped
 	i.shut()
-	if err := os.RemoveAll(i.cfg.Data); err != nil {
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.Rename(i.cfg.Data, old); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.refresh(); !errors.Is(err, dormer.ErrUnavailable) {
@@ -133,5 +134,25 @@ func TestRestoreDrill(t *testing.T) {
 	i.push("office")
 	eventually(t, "a new version is known", func() bool { return c.refresh() == nil && c.only(alice).Update == "office/2" })
 	c.restart()
+	c.mustRefresh()
+
+	// The one of before comes back: nobody listens to it, and it gives way.
+	i.shut()
+	restoredTo := i.cfg.Data
+	i.cfg.Data = old
+	i.start()
+	if err := c.refresh(); !errors.Is(err, dormer.ErrFenced) {
+		t.Errorf("poll at the server of before: %v", err)
+	}
+	eventually(t, "the server of before knows", func() bool {
+		if err := c.refresh(); err == nil {
+			t.Error("a poll at the server of before was taken")
+		}
+		_, err := os.Stat(filepath.Join(old, "superseded-by-epoch"))
+		return err == nil
+	})
+	i.shut()
+	i.cfg.Data = restoredTo
+	i.start()
 	c.mustRefresh()
 }

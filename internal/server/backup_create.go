@@ -134,11 +134,12 @@ func (m *backupMaker) open(ctx context.Context) error {
 			}
 		}
 	}
+	o := store.Options{Readers: 2, KeepWAL: m.cfg.Standby.Target != ""}
 	var err error
-	if m.state, err = store.OpenState(ctx, m.cfg.stateDSN(), store.Options{Readers: 2}); err != nil {
+	if m.state, err = store.OpenState(ctx, m.cfg.stateDSN(), o); err != nil {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}
-	if m.events, err = store.OpenEvents(ctx, m.cfg.eventsDSN(), store.Options{Readers: 2}); err != nil {
+	if m.events, err = store.OpenEvents(ctx, m.cfg.eventsDSN(), o); err != nil {
 		return errors.Join(fmt.Errorf("setting events.dsn: open the database: %w", err), m.close())
 	}
 	return nil

@@ -50,7 +50,8 @@ func (p *program) raiseEpoch(ctx context.Context, cfg Config) (err error) {
 	if data.fresh {
 		return fmt.Errorf("setting data: %s holds no instance: %w", cfg.Data, dormer.ErrNotFound)
 	}
-	state, err := store.OpenState(ctx, cfg.stateDSN(), store.Options{Readers: 1})
+	o := store.Options{Readers: 1, KeepWAL: cfg.Standby.Target != ""}
+	state, err := store.OpenState(ctx, cfg.stateDSN(), o)
 	if err != nil {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}
@@ -77,7 +78,7 @@ func (p *program) raiseEpoch(ctx context.Context, cfg Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	events, err := store.OpenEvents(ctx, cfg.eventsDSN(), store.Options{Readers: 1})
+	events, err := store.OpenEvents(ctx, cfg.eventsDSN(), o)
 	if err != nil {
 		return fmt.Errorf("setting events.dsn: open the database: %w", err)
 	}
