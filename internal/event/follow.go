@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,17 +47,18 @@ const (
 // by itself gives the turn back. InTurn returns nil when ctx ends, else the
 // error of work or of the store.
 func InTurn(ctx context.Context, turns Turns, i dormer.InstanceID, name, holder string, work func(context.Context) error) error {
+	t := turn{turns: turns, instance: i, name: name, holder: holder}
 	tick := time.NewTicker(turnRenewal)
 	defer tick.Stop()
 	for {
-		mine, err := turns.TakeTurn(ctx, i, name, holder, TurnLength)
+		mine, err := t.take(ctx, TurnLength)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the server stops
 		case err != nil:
-			return fmt.Errorf("take the turn of %s: %w", name, err)
+			return err
 		case mine:
-			return duringTurn(ctx, turns, i, name, holder, work)
+			return t.during(ctx, work)
 		}
 		select {
 		case <-ctx.Done():
@@ -66,51 +68,67 @@ func InTurn(ctx context.Context, turns Turns, i dormer.InstanceID, name, holder 
 	}
 }
 
-// duringTurn runs work and prolongs the turn beside it.
-func duringTurn(ctx context.Context, turns Turns, i dormer.InstanceID, name, holder string, work func(context.Context) error) error {
+// turn is one that a server may have.
+type turn struct {
+	turns        Turns
+	instance     dormer.InstanceID
+	name, holder string
+}
+
+func (t turn) take(ctx context.Context, length time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, turnRenewal)
+	defer cancel()
+	mine, err := t.turns.TakeTurn(ctx, t.instance, t.name, t.holder, length)
+	if err != nil {
+		return false, fmt.Errorf("take the turn of %s: %w", t.name, err)
+	}
+	return mine, nil
+}
+
+// during runs work and prolongs the turn beside it.
+func (t turn) during(ctx context.Context, work func(context.Context) error) error {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- work(working) }()
+	why := t.prolong(ctx, done)
+	stop()
+	err := <-done
+	if why == nil {
+		_, why = t.take(context.WithoutCancel(ctx), 0) // gives it back
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return errors.Join(err, why)
+}
+
+// prolong keeps the turn until ctx ends or work is done, whose answer it leaves
+// in done. Its error says why the turn is over before that.
+func (t turn) prolong(ctx context.Context, done chan error) error {
 	tick := time.NewTicker(turnRenewal)
 	defer tick.Stop()
 	// Work stops before another server may begin.
 	expired := time.NewTimer(TurnLength - turnRenewal)
 	defer expired.Stop()
-	lost := func(err error) error {
-		stop()
-		<-done
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
 	for {
 		select {
+		case <-ctx.Done():
+			return nil
 		case err := <-done:
-			giveBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnRenewal)
-			defer cancel()
-			if _, e := turns.TakeTurn(giveBack, i, name, holder, 0); e != nil && err == nil && ctx.Err() == nil {
-				err = fmt.Errorf("give the turn of %s back: %w", name, e)
-			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+			done <- err
+			return nil
+		case <-expired.C:
+			return fmt.Errorf("the turn of %s is over: %w", t.name, dormer.ErrUnavailable)
 		case <-tick.C:
-			asked, cancel := context.WithTimeout(ctx, turnRenewal)
-			mine, err := turns.TakeTurn(asked, i, name, holder, TurnLength)
-			cancel()
+			mine, err := t.take(ctx, TurnLength)
 			switch {
-			case err != nil:
-				// The database may be back before the turn is over.
+			case err != nil: // the database may be back before the turn is over
 			case !mine:
-				return lost(fmt.Errorf("another server has taken the turn of %s: %w", name, dormer.ErrConflict))
+				return fmt.Errorf("another server has taken the turn of %s: %w", t.name, dormer.ErrConflict)
 			default:
 				expired.Reset(TurnLength - turnRenewal)
 			}
-		case <-expired.C:
-			return lost(fmt.Errorf("the turn of %s is over: %w", name, dormer.ErrUnavailable))
 		}
 	}
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"math"
 	"strconv"
 
 	"github.com/dormer-project/dormer"
@@ -49,7 +48,7 @@ func (a *API) listAlerts(c *call, _ rest.None) (rest.List[rest.Alert], error) {
 
 func (a *API) acknowledgeAlert(c *call, in rest.AcknowledgeAlert) (rest.Alert, error) {
 	id, err := strconv.ParseInt(c.r.PathValue("id"), 10, 64)
-	if err != nil || id < 1 || id > math.MaxInt64 {
+	if err != nil || id < 1 {
 		return rest.Alert{}, fmt.Errorf("that is not the number of an alert: %w", dormer.ErrNotFound)
 	}
 	one, err := a.Alerts.Acknowledge(c.ctx(), id, c.who(), in.Note)
