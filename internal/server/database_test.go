@@ -55,8 +55,10 @@ func (i *instance) databases() (state, events, reports, admin string) {
 			i.t.Fatal(err)
 		}
 		defer db.Close()
-		for _, text := range []string{"DATABASE IF EXISTS state_X WITH (FORCE)", "DATABASE IF EXISTS events_X WITH (FORCE)",
-			"ROLE IF EXISTS keeper_X", "ROLE IF EXISTS teller_X", "ROLE IF EXISTS reader_X", "ROLE IF EXISTS events_X_owner"} {
+		for _, text := range []string{
+			"DATABASE IF EXISTS state_X WITH (FORCE)", "DATABASE IF EXISTS events_X WITH (FORCE)",
+			"ROLE IF EXISTS keeper_X", "ROLE IF EXISTS teller_X", "ROLE IF EXISTS reader_X", "ROLE IF EXISTS events_X_owner",
+		} {
 			if _, err := db.ExecContext(context.WithoutCancel(i.t.Context()), "DROP "+strings.ReplaceAll(text, "_X", "_"+id)); err != nil {
 				i.t.Error(err)
 			}

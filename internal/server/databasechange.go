@@ -372,8 +372,8 @@ func writeDSNs(path, state, events string) error {
 		return fmt.Errorf("change configuration %s: it is written in a way that needs a person: set dsn in [state] and [events] yourself: %w",
 			path, dormer.ErrUnsupported)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // the file itself is replaced, not a link to it
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file // the file itself is replaced, not a link to it
 	}
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -209,7 +209,7 @@ func TestUnusedContexts(t *testing.T) {
 			put(one, "gone", 0)
 			put(other, "stays", 0)
 			put(one, "stays", 40)
-			clear := func(days, contexts, journals int) {
+			remove := func(days, contexts, journals int) {
 				t.Helper()
 				if _, err := one.DeleteEventsBefore(t.Context(), "i", day.AddDate(0, 0, days)); err != nil {
 					t.Fatal(err)
@@ -218,17 +218,17 @@ func TestUnusedContexts(t *testing.T) {
 					t.Errorf("before day %d: %d contexts and %d journals are kept, want %d and %d", days, c, j, contexts, journals)
 				}
 			}
-			clear(30, 1, 2)
-			clear(60, 1, 2) // the last days' stay, others may be about to use them
+			remove(30, 1, 2)
+			remove(60, 1, 2) // the last days' stay, others may be about to use them
 			put(other, "stays", 40)
 			put(other, "gone", 61)
 			put(one, "gone", 61)
 			if rows := storetest.Rows(t, one, "i"); len(rows) != 3 {
 				t.Errorf("%d events can be read, want 3", len(rows))
 			}
-			clear(62, 1, 2)
+			remove(62, 1, 2)
 			put(one, "stays", 600)
-			clear(601, 1, 1) // who was away for over a year
+			remove(601, 1, 1) // who was away for over a year
 			put(other, "gone", 601)
 			if rows := storetest.Rows(t, other, "i"); len(rows) != 1 || rows[0].Client != "gone" {
 				t.Errorf("events are %+v, want one of the client that was gone", rows)

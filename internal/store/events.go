@@ -168,7 +168,7 @@ func (s *Events) appendSQLite(ctx context.Context, a *appended) error {
 }
 
 func insertEvents(ctx context.Context, tx *sql.Tx, a *appended) error {
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO events ("+insertColumns+") VALUES "+tuples(make([]string, insertWidth), 1, 1))
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO events ("+insertColumns+") VALUES "+tuples(make([]string, insertWidth), 1, 1)) //nolint:sqlclosecheck // it is closed below, which a function in between hides
 	if err != nil {
 		return err
 	}
