@@ -36,12 +36,7 @@ func (s *Events) Follow(ctx context.Context, i dormer.InstanceID, after int64, l
 	if err != nil || top <= after {
 		return nil, after, err
 	}
-	of := "+e.instance = $1" // SQLite goes by identity then, and not by its index on instances
-	if s.db.postgres {
-		of = "e.instance = $1" // finds the partitions
-	}
-	rows, err = all(ctx, s.db.read, "follow events", scanEvent, "SELECT "+eventColumns+" FROM events e CROSS JOIN contexts c WHERE c.id = e.context AND "+
-		of+" AND e.id > $2 AND e.id <= $3 ORDER BY e.id LIMIT $4", instance, after, top, int64(limit))
+	rows, err = all(ctx, s.db.read, "follow events", scanEvent, s.followQuery(), instance, after, top, int64(limit))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -49,6 +44,17 @@ func (s *Events) Follow(ctx context.Context, i dormer.InstanceID, after int64, l
 		return rows, rows[limit-1].ID, nil
 	}
 	return rows, top, nil
+}
+
+// followQuery is the statement for events of an instance ($1) with identities
+// over $2 up to $3, at most $4.
+func (s *Events) followQuery() string {
+	of := "+e.instance = $1" // SQLite goes by identity then, and not by its index on instances
+	if s.db.postgres {
+		of = "e.instance = $1" // finds the partitions
+	}
+	return "SELECT " + eventColumns + " FROM events e CROSS JOIN contexts c WHERE c.id = e.context AND " + of +
+		" AND e.id > $2 AND e.id <= $3 ORDER BY e.id LIMIT $4"
 }
 
 // End implements event.Follower.
