@@ -8,6 +8,7 @@
 #   directories  on real directory servers: Samba domain controllers and OpenLDAP
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
+#   faults       server and databases killed, stopped and starved under load
 #   unit         all others, the whole product in one process among them
 # The race detector watches unit, stores and directories; it would only slow down
 # the others.
@@ -43,6 +44,7 @@ machines='/internal/(e2e|guesttest|hypervisor|machine)(/|$)'
 directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
+faults='/internal/faulttest(/|$)'
 booting='OfARealGuest$'
 
 # Packages that have tests.
@@ -51,7 +53,8 @@ mapfile -t in_machines < <(grep -E "$machines" <<<"$packages")
 mapfile -t in_directories < <(grep -Ev "$machines" <<<"$packages" | grep -E "$directories")
 mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | grep -E "$scripts")
 mapfile -t in_stores < <(grep -Ev "$machines|$directories|$scripts" <<<"$packages" | grep -E "$stores")
-mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores" <<<"$packages")
+mapfile -t in_faults < <(grep -E "$faults" <<<"$packages")
+mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults" <<<"$packages")
 
 suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
@@ -61,6 +64,10 @@ suite 'S3 server' 5m -plain -- scripts/versitygw.sh
   suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
+# With databases of its own, which are durable. The race detector would only slow
+# down what is to be killed in the middle of its work.
+[[ ${#in_faults[@]} -eq 0 ]] ||
+  suite faults 6m -- go test -json -count=1 -timeout 15m "${as_root[@]}" "${in_faults[@]}"
 # One package at a time: each has domain controllers of its own.
 [[ ${#in_directories[@]} -eq 0 ]] || suite 'OpenID provider' 5m -plain -- scripts/dex.sh
 [[ ${#in_directories[@]} -eq 0 ]] ||

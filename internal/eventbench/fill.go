@@ -55,7 +55,6 @@ func batchOf(b *bench, instance string, n int, first uint64, events int, receive
 		e := load.Event(n, sequence, received.Add(-time.Duration(events-i)*time.Second).UTC())
 		age := int(sequence) / max(1, b.events/b.clients/9)
 		e.PolicyRevision, e.Image = dormer.Revision(1+age), fmt.Sprintf("office/%d", 1+age/3)
-		e.Received = batch.Received
 		batch.Events[i] = wire.NumberedEvent{Sequence: sequence, Event: e}
 	}
 	return batch

@@ -69,11 +69,11 @@ func each(n, atOnce int, f func(int) error) error {
 
 // sent is what became of polls that were sent for a while.
 type sent struct {
-	took                         time.Duration
-	events, polls, busy          int64
-	latencies                    []time.Duration // ascending
-	server, database, generator  time.Duration   // processor time
-	commits, stored, commitsTook float64
+	took                        time.Duration
+	events, polls, busy         int64
+	latencies                   []time.Duration // ascending
+	server, database, generator time.Duration   // processor time
+	commits, stored             float64
 }
 
 func (r sent) percentile(p float64) time.Duration {
@@ -137,14 +137,13 @@ func (s *site) send(ctx context.Context, clients []*load.Client, atOnce, events 
 	slices.Sort(r.latencies)
 	r.server, r.database, r.generator = after.server-before.server, after.database-before.database, after.generator-before.generator
 	r.commits, r.stored = after.commits-before.commits, after.stored-before.stored
-	r.commitsTook = after.lastCommit
 	return r, nil
 }
 
 // meter is what is read before and after.
 type meter struct {
 	server, database, generator time.Duration
-	commits, stored, lastCommit float64
+	commits, stored             float64
 }
 
 func (s *site) meter(ctx context.Context) (m meter, err error) {
@@ -162,7 +161,7 @@ func (s *site) meter(ctx context.Context) (m meter, err error) {
 	}
 	m.generator = time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	values, err := s.server.Metrics(context.WithoutCancel(ctx))
-	m.commits, m.stored, m.lastCommit = values["dormer_events_commits_total"], values["dormer_events_stored_total"], values["dormer_events_last_commit_duration_seconds"]
+	m.commits, m.stored = values["dormer_events_commits_total"], values["dormer_events_stored_total"]
 	return m, err
 }
 

@@ -60,7 +60,7 @@ func (b *bench) stored(ctx context.Context, s *site) error {
 	if err := s.beside(ctx, c, since); err != nil {
 		return err
 	}
-	if err := s.exports(ctx, c, end); err != nil {
+	if err := s.exports(ctx, end); err != nil {
 		return err
 	}
 	return s.clear(ctx, i.ID, since)
@@ -157,20 +157,41 @@ func (s *site) reports(ctx context.Context, c *apiclient.Client, since time.Time
 	})
 }
 
-// timed prints how long f takes: the first time and the median of five.
+// timed prints how long f takes: the first time and the median of five, and the
+// processor time of server and database for each.
 func (s *site) timed(name string, f func() error) error {
+	const times = 5
 	var took []time.Duration
-	for range 5 {
+	before, err := s.processors()
+	if err != nil {
+		return err
+	}
+	for range times {
 		at := time.Now()
 		if err := f(); err != nil {
 			return err
 		}
 		took = append(took, time.Since(at))
 	}
+	after, err := s.processors()
+	if err != nil {
+		return err
+	}
 	s.row(name+".first", took[0].Seconds()*1000, "ms")
 	slices.Sort(took)
-	s.row(name, took[2].Seconds()*1000, "ms")
+	s.row(name, took[times/2].Seconds()*1000, "ms")
+	s.row(name+".cpu", (after-before).Seconds()*1000/times, "ms")
 	return nil
+}
+
+// processors is the processor time of server and database so far.
+func (s *site) processors() (time.Duration, error) {
+	total, err := load.CPU(s.server.PID())
+	if err != nil || s.database == nil {
+		return total, err
+	}
+	own, err := load.CPU(s.database.PID())
+	return total + own, err
 }
 
 // beside measures both at once: clients that send, and an operator who reads.
@@ -196,38 +217,64 @@ func (s *site) beside(ctx context.Context, c *apiclient.Client, since time.Time)
 	return nil
 }
 
-// exports writes a million events, and looks at the server's memory.
-func (s *site) exports(ctx context.Context, c *apiclient.Client, end time.Time) error {
+// exports writes a million events, and looks at the memory of a server that has
+// just been started.
+func (s *site) exports(ctx context.Context, end time.Time) error {
 	part := min(1, exportRows/float64(s.bench.events))
 	from := end.Add(-time.Duration(part * float64(filledDays*day)))
 	s.bench.say("exporting what was received since %v", from)
 	for _, f := range []export.Format{export.CSV, export.JSON, export.XLSX} {
-		if err := load.ForgetPeak(s.server.PID()); err != nil {
+		if err := errors.Join(s.server.Stop(), s.serve(ctx)); err != nil {
 			return err
 		}
-		before, err := load.Memory(s.server.PID())
-		if err != nil {
-			return err
-		}
-		at := time.Now()
-		var n counter
-		if err := c.ExportReport(ctx, report.Activity, rest.ReportQuery{Since: from.Format(time.RFC3339), Until: end.Format(time.RFC3339)}, f, &n); err != nil {
+		if err := s.export(ctx, f, rest.ReportQuery{Since: from.Format(time.RFC3339), Until: end.Format(time.RFC3339)}); err != nil {
 			return fmt.Errorf("export as %s: %w", f, err)
 		}
-		took := time.Since(at)
-		peak, err := load.PeakMemory(s.server.PID())
-		if err != nil {
-			return err
-		}
-		if f == export.CSV {
-			s.row("export.rows", float64(n.lines-1), "rows")
-		}
-		name := "export." + string(f)
-		s.row(name, took.Seconds(), "s")
-		s.row(name+".size", float64(n.bytes)/(1<<20), "MiB")
-		s.row(name+".memory", float64(peak)/(1<<20), "MiB")
-		s.row(name+".memory_before", float64(before)/(1<<20), "MiB")
 	}
+	return nil
+}
+
+func (s *site) export(ctx context.Context, f export.Format, q rest.ReportQuery) error {
+	c, err := s.server.Operator(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	// Signing in took much memory for a moment.
+	if err := load.ForgetPeak(s.server.PID()); err != nil {
+		return err
+	}
+	before, err := load.Memory(s.server.PID())
+	if err != nil {
+		return err
+	}
+	busy, err := s.processors()
+	if err != nil {
+		return err
+	}
+	at := time.Now()
+	var n counter
+	if err := c.ExportReport(ctx, report.Activity, q, f, &n); err != nil {
+		return err
+	}
+	took := time.Since(at)
+	peak, err := load.PeakMemory(s.server.PID())
+	if err != nil {
+		return err
+	}
+	after, err := s.processors()
+	if err != nil {
+		return err
+	}
+	if f == export.CSV {
+		s.row("export.rows", float64(n.lines-1), "rows")
+	}
+	name := "export." + string(f)
+	s.row(name, took.Seconds(), "s")
+	s.row(name+".cpu", (after - busy).Seconds(), "s")
+	s.row(name+".size", float64(n.bytes)/(1<<20), "MiB")
+	s.row(name+".memory", float64(peak)/(1<<20), "MiB")
+	s.row(name+".memory_before", float64(before)/(1<<20), "MiB")
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -74,18 +73,23 @@ func NewServer(ctx context.Context, dir string, p Program, settings string) (*Se
 func freeAddresses(ctx context.Context, n int) ([]string, error) {
 	var (
 		lc        net.ListenConfig
+		listeners []net.Listener
 		addresses []string
-		errs      error
+		err       error
 	)
-	for range n {
-		l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+	for len(addresses) < n && err == nil {
+		var l net.Listener
+		if l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err == nil {
+			listeners, addresses = append(listeners, l), append(addresses, l.Addr().String())
 		}
-		addresses = append(addresses, l.Addr().String())
-		defer func() { errs = errors.Join(errs, l.Close()) }()
 	}
-	return addresses, errs
+	for _, l := range listeners { // only now, so that they differ
+		err = errors.Join(err, l.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find a free port: %w", err)
+	}
+	return addresses, nil
 }
 
 // Data is the server's data folder.
@@ -98,7 +102,8 @@ func (s *Server) URL() string { return "https://" + s.Address }
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 func (s *Server) command(args ...string) *exec.Cmd {
-	c := exec.Command(s.program.Path, append(args, "--config", filepath.Join(s.Dir, configFile))...)
+	// It is ended by Kill and Stop, not by a context.
+	c := exec.CommandContext(context.Background(), s.program.Path, append(args, "--config", filepath.Join(s.Dir, configFile))...)
 	c.Env = append(os.Environ(), s.program.Env...)
 	return c
 }
@@ -237,18 +242,6 @@ func (s *Server) authority() ([]byte, error) {
 		return nil, fmt.Errorf("read the authority: %w", err)
 	}
 	return b, nil
-}
-
-func (s *Server) authorityDER() ([]byte, error) {
-	b, err := s.authority()
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(b)
-	if block == nil {
-		return nil, fmt.Errorf("certificate of the authority: %w", dormer.ErrCorrupt)
-	}
-	return block.Bytes, nil
 }
 
 // Operator signs the first operator in. The caller closes the client.
