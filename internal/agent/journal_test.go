@@ -149,7 +149,7 @@ func TestEventLoop(t *testing.T) {
 		h.answer = func(q wire.PollRequest, a *wire.PollAnswer) {
 			for _, e := range q.Events {
 				a.ReceivedThrough = e.Sequence
-				if event.Code(e.Event.Code) == event.PolicyNextStart {
+				if event.Code(e.Event.Code) == event.ArrangeFailed {
 					rows++
 					count += max(1, e.Event.Count)
 				}
@@ -158,7 +158,7 @@ func TestEventLoop(t *testing.T) {
 		}
 	})
 	for range 500 {
-		d.agent.tell(event.New(event.PolicyNextStart, d.now(), "the same"), nil)
+		d.agent.tell(event.New(event.ArrangeFailed, d.now(), "the same"), nil)
 	}
 	d.stop() // writes what was counted
 	d.start()

@@ -25,11 +25,12 @@ const (
 )
 
 // Repeats puts events into a journal and keeps a loop from filling it. Of the
-// same event - code, workspace, user and description - the first ones within a
-// minute are written at once; all others of that minute are written as one, the
+// same warning or error - code, workspace, user and description - the first ones
+// within a minute are written at once; all others of that minute are written as one, the
 // last with the count of them, when the minute is over or the loop pauses. What
-// is not written yet a crash loses: the counts of loops within a minute. It is
-// safe for concurrent use.
+// is not written yet a crash loses: the counts of loops within a minute. Events
+// of information are written as they come: they tell what people did and were
+// told was done. It is safe for concurrent use.
 type Repeats struct {
 	journal *Journal
 	now     func() time.Time
@@ -66,7 +67,7 @@ func NewRepeats(j *Journal, now func() time.Time) *Repeats {
 // Errors are those of Journal.Append.
 func (r *Repeats) Append(e dormer.Event) error {
 	e = tidy(e)
-	if r.counted(e) {
+	if e.Severity != dormer.Information && r.counted(e) {
 		return nil
 	}
 	_, err := r.journal.Append(e)

@@ -99,6 +99,20 @@ func TestRepeats(t *testing.T) {
 	})
 }
 
+// TestRepeatsOfInformation writes what people did as it happens, however often.
+func TestRepeatsOfInformation(t *testing.T) {
+	j := openJournal(t, t.TempDir(), 0)
+	r := event.NewRepeats(j, time.Now)
+	for range 20 {
+		if err := r.Append(event.New(event.ApplicationRun, time.Now(), "the same")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j.Len() != 20 || r.Len() != 0 {
+		t.Errorf("%d events are there and %d are held, want 20 and none", j.Len(), r.Len())
+	}
+}
+
 // TestRepeatsOfClosedJournal keeps counting what cannot be written.
 func TestRepeatsOfClosedJournal(t *testing.T) {
 	dir := t.TempDir()
