@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/backup"
 	"github.com/dormer-project/dormer/internal/store"
@@ -154,16 +156,22 @@ func TestBackupAndRestore(t *testing.T) {
 func TestEncryptedBackups(t *testing.T) {
 	i := newInstance(t, "")
 	i.must("init", "-c", i.config)
-	folder, passphrase := t.TempDir(), filepath.Join(t.TempDir(), "passphrase")
-	if err := os.WriteFile(passphrase, []byte("correct horse battery\n"), 0o600); err != nil {
+	folder := t.TempDir()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
 		t.Fatal(err)
 	}
+	stranger, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, other := i.write("key.txt", key.String()), i.write("other.txt", stranger.String())
 	var made struct {
 		File     string            `json:"file"`
 		Instance dormer.InstanceID `json:"instance"`
 		Removed  []string          `json:"removed"`
 	}
-	out := i.must("backup", "create", folder, "--encrypt", "--passphrase-file", passphrase, "--json", "-c", i.config)
+	out := i.must("backup", "create", folder, "--encrypt", "--recipient", key.Recipient().String(), "--json", "-c", i.config)
 	if err := json.Unmarshal([]byte(out), &made); err != nil {
 		t.Fatal(err)
 	}
@@ -180,20 +188,15 @@ func TestEncryptedBackups(t *testing.T) {
 		t.Errorf("the root key can be read: %v", err)
 	}
 	i.refused("--passphrase-file", "backup", "verify", made.File)
-	i.must("backup", "verify", made.File, "--passphrase-file", passphrase)
-	other := filepath.Join(t.TempDir(), "other")
-	if err := os.WriteFile(other, []byte("wrong horse battery\n"), 0o600); err != nil {
-		t.Fatal(err)
+	i.must("backup", "verify", made.File, "--identity", identity)
+	target := filepath.Join(t.TempDir(), "d")
+	i.refused("for this identity", "backup", "restore", made.File, "--identity", other, "--data", target)
+	content[len(content)-20] ^= 1
+	damaged := i.write("damaged.backup", string(content))
+	i.refused("damaged", "backup", "restore", damaged, "--identity", identity, "--data", target)
+	if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was written: %v", err)
 	}
-	i.refused("not encrypted with this passphrase", "backup", "restore", made.File, "--passphrase-file", other, "--data", filepath.Join(t.TempDir(), "d"))
-	content[len(content)/2] ^= 1
-	damaged := filepath.Join(t.TempDir(), "damaged.backup")
-	if err := os.WriteFile(damaged, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	i.refused("damaged", "backup", "verify", damaged, "--passphrase-file", passphrase)
-	i.refused("needs --passphrase-file or --recipient", "backup", "create", folder, "--encrypt", "-c", i.config)
-	i.refused("go with --encrypt", "backup", "create", folder, "--passphrase-file", passphrase, "-c", i.config)
 	// A second one in the same second would have the same name.
 	last := made.File
 	i.await(func() error {
@@ -209,6 +212,15 @@ func TestEncryptedBackups(t *testing.T) {
 	if _, err := os.Stat(last); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestEncryptionOptions that do not go together. A passphrase is tried by the
+// script of docs/backup.md: the race detector makes it take a minute.
+func TestEncryptionOptions(t *testing.T) {
+	i := newInstance(t, "")
+	file, passphrase := filepath.Join(t.TempDir(), "one.backup"), i.write("passphrase", "correct horse battery")
+	i.refused("needs --passphrase-file or --recipient", "backup", "create", file, "--encrypt", "-c", i.config)
+	i.refused("go with --encrypt", "backup", "create", file, "--passphrase-file", passphrase, "-c", i.config)
 }
 
 // TestRestoreRefuses what would harm somebody.

@@ -37,7 +37,7 @@ func Identity(ctx context.Context, dsn string) (dormer.InstanceID, dormer.Epoch,
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return "", 0, fmt.Errorf("read the identity in %s: %w", path, dormer.ErrNotFound)
 		}
-		e, err = openSQLite(path, Options{Readers: 1})
+		e, err = openSQLite(path, Options{Readers: 1, KeepWAL: true})
 	} else {
 		e, err = openPostgres(dsn, Options{Readers: 1, Writers: 1})
 	}
