@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/server"
@@ -279,6 +280,43 @@ func failover(t *testing.T, settings string) {
 		out, _, err := primary.run("standby", "rehearse", "--json")
 		return err == nil && strings.Contains(out, `"source": 2`)
 	})
+}
+
+// TestPromotedBesideThePrimary: a primary that is still on serves nobody any
+// more once another was promoted, and the other needs to have followed nothing.
+func TestPromotedBesideThePrimary(t *testing.T) {
+	primary, other := newPlaces(t, fmt.Sprintf("target = %q", "file://"+filepath.Join(t.TempDir(), "target")))
+	primary.begin("serve")
+	eventually(t, "the primary serves", primary.serves)
+	i := primary.instance()
+	i.signIn()
+	p := newAgentProcess(t)
+	p.start()
+	if _, err := p.client.Enrol(t.Context(), i.joinToken()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all is shipped", func() bool {
+		out, _, err := primary.run("standby", "status")
+		return err == nil && strings.Contains(out, "whole; sign of life") && !strings.Contains(out, "never")
+	})
+	if out, stderr, err := other.run("standby", "promote", "--json"); err != nil || !strings.Contains(out, `"epoch": 2`) {
+		t.Fatalf("promote: %v\n%s%s", err, out, stderr)
+	}
+	eventually(t, "the primary refuses operators", func() bool {
+		_, err := i.admin.Users(t.Context())
+		return errors.Is(err, dormer.ErrFenced)
+	})
+	other.begin("serve")
+	eventually(t, "the standby serves", other.serves)
+	eventually(t, "the client is with the standby", func() bool {
+		st, err := p.client.Refresh(t.Context())
+		return err == nil && st.EventsWaiting == 0
+	})
+	// Whoever comes second has nothing to promote from an epoch that is over.
+	primary.kill()
+	if _, stderr, err := primary.run("serve"); err == nil || !strings.Contains(stderr, "epoch 2") {
+		t.Errorf("the primary starts again: %v\n%s", err, stderr)
+	}
 }
 
 // TestTargetLost: a server does not start without its target unless it is told
