@@ -75,6 +75,7 @@ func (s *Reports) Select(ctx context.Context, q report.Selection, each func(posi
 		return err
 	}
 	var statement string
+	ordered := false
 	switch {
 	case len(q.Group) > 0:
 		statement = b.groups()
@@ -84,12 +85,18 @@ func (s *Reports) Select(ctx context.Context, q report.Selection, each func(posi
 				return err
 			}
 		}
-		statement = b.newest()
+		// The events of a few contexts are found by these.
+		statement, ordered = b.newest(), b.contexts == nil || len(b.contexts) > fewContexts
 	default:
 		statement = b.sorted()
 	}
-	return s.read(ctx, q, statement, b.args, each)
+	return s.read(ctx, q, ordered, statement, b.args, each)
 }
+
+// inOrder keeps PostgreSQL from gathering all rows and sorting them where an
+// index has them in order, whatever it knows of a partition that it has not
+// analyzed yet.
+const inOrder = "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)"
 
 // instances returns the numbers of instances, nil: of all that there are.
 func (s *Reports) instances(ctx context.Context, which []dormer.InstanceID) ([]int64, error) {
@@ -123,8 +130,18 @@ func (s *Reports) contexts(ctx context.Context, of builder) ([]storedContext, er
 
 // read calls each with the rows of a statement: the values of the columns, then
 // the position.
-func (s *Reports) read(ctx context.Context, q report.Selection, statement string, args []any, each func(position, values []any) error) error {
-	rows, err := s.db.read.QueryContext(ctx, statement, args...)
+func (s *Reports) read(ctx context.Context, q report.Selection, ordered bool, statement string, args []any, each func(position, values []any) error) error {
+	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("read events: %w", kind(err))
+	}
+	defer tx.Rollback()
+	if ordered && s.db.postgres {
+		if _, err := tx.ExecContext(ctx, inOrder); err != nil {
+			return fmt.Errorf("read events: %w", kind(err))
+		}
+	}
+	rows, err := tx.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return fmt.Errorf("read events: %w", kind(err))
 	}
@@ -373,8 +390,9 @@ func (b *builder) newest() string {
 		for _, i := range b.instances {
 			which := []string{"e.instance = " + strconv.FormatInt(i, 10)}
 			if b.contexts != nil {
-				// The sign keeps SQLite to the order of receipt.
-				which = append(which, "+e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")")
+				// That it is true keeps both engines to the order of receipt: they make a
+				// set of the contexts, and look into it.
+				which = append(which, "(+e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")) IS TRUE")
 			}
 			parts = append(parts, part(which...))
 		}
