@@ -54,7 +54,7 @@ func InTurn(ctx context.Context, turns Turns, i dormer.InstanceID, name, holder 
 		mine, err := t.take(ctx, TurnLength)
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the server stops
+			return nil
 		case err != nil:
 			return err
 		case mine:
