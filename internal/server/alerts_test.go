@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/alert"
 	"github.com/dormer-project/dormer/internal/event"
@@ -183,6 +185,8 @@ func TestForwardTest(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
+		old := unix.Umask(0o077) // the program sets it
+		t.Cleanup(func() { unix.Umask(old) })
 		c := Command("1.2.3", strings.NewReader(""), &out, &out)
 		c.SetArgs([]string{"forward", "test", "--config", file})
 		err := c.ExecuteContext(t.Context())

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dormer-project/dormer/internal/directory/ldap"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -106,7 +108,7 @@ func TestDoctor(t *testing.T) {
 			name: "password in a file that others read", after: func(_ *testing.T, c *Config) { c.State.DSN = "postgres://dormer:x@127.0.0.1:1/dormer" },
 			doctor: func(d *doctor) {
 				d.configFile += ".readable"
-				must(t, os.WriteFile(d.configFile, nil, 0o644))
+				must(t, errors.Join(os.WriteFile(d.configFile, nil, 0o600), os.Chmod(d.configFile, 0o644)))
 			}, part: "secrets", status: wrong, found: "a database's password",
 		},
 		{name: "certificate ended", after: func(t *testing.T, c *Config) { c.TLS = writePair(t, t.TempDir(), time.Now().Add(-time.Hour)) }, part: "certificate", status: wrong, found: "ended"},
@@ -342,6 +344,8 @@ func TestDoctorOfAStandby(t *testing.T) {
 
 // TestDoctorCommand: the exit status and both forms of what is found.
 func TestDoctorCommand(t *testing.T) {
+	old := unix.Umask(0o077) // the program sets it
+	t.Cleanup(func() { unix.Umask(old) })
 	dir := t.TempDir()
 	file := filepath.Join(dir, "dormerd.toml")
 	run := func(settings string, args ...string) (string, error) {
