@@ -274,7 +274,7 @@ func (s *site) export(ctx context.Context, f export.Format, q rest.ReportQuery) 
 	s.row(name+".cpu", (after - busy).Seconds(), "s")
 	s.row(name+".size", float64(n.bytes)/(1<<20), "MiB")
 	s.row(name+".memory", float64(peak)/(1<<20), "MiB")
-	s.row(name+".memory_before", float64(before)/(1<<20), "MiB")
+	s.row(name+".memory_added", float64(peak-before)/(1<<20), "MiB")
 	return nil
 }
 
