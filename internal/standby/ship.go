@@ -93,8 +93,6 @@ type Shipper struct {
 	dbs    []*litestream.DB
 	images images
 
-	wake chan struct{} // has room for one: somebody waits for a round
-
 	mu      sync.Mutex // guards the fields below
 	record  Record
 	opened  bool
@@ -105,7 +103,7 @@ type Shipper struct {
 
 // NewShipper returns a shipper. Nothing is shipped before Rule and Run.
 func NewShipper(cfg ShipConfig) *Shipper {
-	s := &Shipper{cfg: cfg, wake: make(chan struct{}, 1), images: images{dir: cfg.Repository}}
+	s := &Shipper{cfg: cfg, images: images{dir: cfg.Repository}}
 	quiet := quietly(cfg.Logger)
 	for name, path := range cfg.Databases {
 		db := litestream.NewDB(path)
@@ -228,10 +226,6 @@ func (s *Shipper) Sync(ctx context.Context) error {
 	s.mu.Lock()
 	s.waiting = append(s.waiting, done)
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
 	select {
 	case err := <-done:
 		return err
