@@ -1,7 +1,5 @@
 package alert
 
-import "slices"
-
 // Observation is one thing that the server found when it looked.
 type Observation struct {
 	Kind Kind
@@ -29,27 +27,9 @@ const (
 	ClientsConnected Kind = "clients_connected"
 )
 
-// ObservedKind describes a kind of observation.
-type ObservedKind struct {
-	Kind    Kind
-	Of      string // what it is observed of
-	Meaning string // and the unit
+// kinds lists all; docs/alerts.md says of each what it is observed of, and its
+// unit.
+var kinds = []Kind{
+	DiskUsed, DatabaseSize, DatabaseAway, CertificateDays, ClientBeyond, ReplicaBehind, ForwardingFails, DirectoryAway,
+	DeletionsHalted, EventsWaiting, ClientsConnected,
 }
-
-// kinds lists all.
-var kinds = []ObservedKind{
-	{DiskUsed, "data, repository", "How full the disk of the folder is, in per cent."},
-	{DatabaseSize, "state, events", "Size of the database, in GiB."},
-	{DatabaseAway, "state, events", "1 while the database does not answer, else 0."},
-	{CertificateDays, "the server", "Days until the certificate expires."},
-	{ClientBeyond, "each such client", "1 for a client that is off-line for longer than its workspaces may be used without the server."},
-	{ReplicaBehind, "the standby's target", "By how many seconds the replica is behind."},
-	{ForwardingFails, "each receiver", "1 while events cannot be forwarded to it, else 0."},
-	{DirectoryAway, "each directory", "1 while none of the directory's servers answers, else 0."},
-	{DeletionsHalted, "the instance", "How many deletions of machines wait for an operator."},
-	{EventsWaiting, "the server", "How full the queue of events to be stored is, in per cent."},
-	{ClientsConnected, "the instance", "How many clients are on-line."},
-}
-
-// Kinds returns what rules can observe.
-func Kinds() []ObservedKind { return slices.Clone(kinds) }

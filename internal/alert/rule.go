@@ -217,10 +217,10 @@ func (c *compiled) checkEvents(e *EventCondition, add func(path, format string, 
 }
 
 func (c *compiled) checkState(s *StateCondition, add func(path, format string, args ...any), span func(path, s string, least, most time.Duration) time.Duration) {
-	if !slices.ContainsFunc(kinds, func(k ObservedKind) bool { return k.Kind == s.Observed }) {
+	if !slices.Contains(kinds, s.Observed) {
 		names := make([]string, len(kinds))
 		for i, k := range kinds {
-			names[i] = string(k.Kind)
+			names[i] = string(k)
 		}
 		add("state.observed", "must be one of %s", strings.Join(names, ", "))
 	}

@@ -3,6 +3,7 @@ package alert
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,11 +28,18 @@ func TestDefaults(t *testing.T) {
 		}
 		seen[r.Name] = true
 	}
-	// Each kind of observation is of use to somebody.
+	// Each kind of observation is of use to somebody, and people can read of it.
+	document, err := os.ReadFile("../../docs/alerts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, k := range kinds {
-		used := slices.ContainsFunc(defaults, func(r Rule) bool { return r.State != nil && r.State.Observed == k.Kind })
-		if !used && k.Kind != ClientsConnected {
-			t.Errorf("no rule observes %s", k.Kind)
+		used := slices.ContainsFunc(defaults, func(r Rule) bool { return r.State != nil && r.State.Observed == k })
+		if !used && k != ClientsConnected {
+			t.Errorf("no rule observes %s", k)
+		}
+		if !strings.Contains(string(document), "\n| `"+string(k)+"` |") {
+			t.Errorf("docs/alerts.md has no row for %s", k)
 		}
 	}
 }

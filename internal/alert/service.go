@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -349,7 +348,7 @@ func (s *Service) SetRule(ctx context.Context, r Rule, by string) error {
 // comes. ErrConflict for one of those that was not changed.
 func (s *Service) DeleteRule(ctx context.Context, called string) error {
 	err := s.cfg.Rules.DeleteAlertRule(ctx, called)
-	if errors.Is(err, dormer.ErrNotFound) && slices.ContainsFunc(defaults, func(d Rule) bool { return strings.EqualFold(d.Name, called) }) {
+	if errors.Is(err, dormer.ErrNotFound) && slices.ContainsFunc(defaults, func(d Rule) bool { return name.Fold(d.Name) == name.Fold(called) }) {
 		return fmt.Errorf("rule %s comes with the program: set it with \"enabled\": false instead: %w", called, dormer.ErrConflict)
 	}
 	if errors.Is(err, dormer.ErrNotFound) {

@@ -17,30 +17,19 @@ import (
 )
 
 // WriteFile makes a new file, for its owner alone, and returns when it is
-// durable: written aside, synced, renamed, and the folder synced. When fill
-// fails or no space is left there is nothing. ErrExists when the file is there.
-func WriteFile(path string, fill func(io.Writer) error) (err error) {
+// durable. When fill fails or no space is left there is nothing. ErrExists when
+// the file is there.
+func WriteFile(path string, fill func(io.Writer) error) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", path, errors.Join(dormer.ErrExists, err))
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, durable.Kind(err))
-	}
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	if err = fill(buffered); err == nil {
-		err = buffered.Flush()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, durable.Kind(err)), os.Remove(f.Name()))
-	}
-	return durable.SyncFolder(filepath.Dir(path))
+	return durable.Write(path, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, 1<<20)
+		if err := fill(buffered); err != nil {
+			return err
+		}
+		return buffered.Flush()
+	})
 }
 
 // The names that are made for backups in a folder.

@@ -179,7 +179,7 @@ func (a *app) localZone() string {
 
 // writeTable writes a table to the file that the flags name. The file is there
 // when all of it is.
-func (a *app) writeTable(s shownAs, write func(export.Format, io.Writer) error) (err error) {
+func (a *app) writeTable(s shownAs, write func(export.Format, io.Writer) error) error {
 	format := s.format
 	if format == "" {
 		format = strings.TrimPrefix(filepath.Ext(s.output), ".")
@@ -191,30 +191,12 @@ func (a *app) writeTable(s shownAs, write func(export.Format, io.Writer) error) 
 	if s.output == "-" || s.output == "" {
 		return write(f, a.Out)
 	}
-	aside, err := os.CreateTemp(filepath.Dir(s.output), ".dormer-*")
-	if err != nil {
-		return fmt.Errorf("make %s: %w", s.output, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, aside.Close(), os.Remove(aside.Name()))
-		}
-	}()
-	if err = write(f, aside); err != nil {
+	if err := durable.Write(s.output, func(w io.Writer) error { return write(f, w) }); err != nil {
 		return err
 	}
-	if err = aside.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", s.output, durable.Kind(err))
-	}
-	info, err := aside.Stat()
+	info, err := os.Stat(s.output)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", s.output, err)
-	}
-	if err = os.Rename(aside.Name(), s.output); err != nil {
-		return fmt.Errorf("write %s: %w", s.output, err)
-	}
-	if err := aside.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", s.output, err)
+		return fmt.Errorf("look at what was written: %w", err)
 	}
 	return a.say(writtenFile{File: s.output, Bytes: info.Size()}, "Written to %s (%s).", s.output, size(info.Size()))
 }

@@ -83,9 +83,6 @@ func (d *Reader) Close() { d.zstd.Close() }
 // Header returns the header.
 func (d *Reader) Header() Header { return d.summary.Header }
 
-// Summary returns what was read. It is whole once Next has returned io.EOF.
-func (d *Reader) Summary() Summary { return d.summary }
-
 // corrupt is an error of the medium if there was one, else ErrCorrupt.
 func (d *Reader) corrupt(what string, err error) error {
 	switch {

@@ -6,6 +6,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,17 +15,24 @@ import (
 	"github.com/dormer-project/dormer"
 )
 
-// WriteFile replaces a file as a whole, for its owner alone, and returns when
-// it is durable: written aside, synced, renamed, and the folder synced. When it
-// fails nothing has changed, but for the last step. ErrFull when no space is
-// left, ErrNotFound when there is no such folder.
-func WriteFile(path string, b []byte) (err error) {
+// WriteFile is Write with the bytes that are there already.
+func WriteFile(path string, b []byte) error {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// Write replaces a file as a whole with what fill writes, for its owner alone,
+// and returns when it is durable: written aside, synced, renamed, and the folder
+// synced. When it fails, or fill does, nothing has changed, but for the last
+// step. ErrFull when no space is left, ErrNotFound when there is no such folder.
+func Write(path string, fill func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, Kind(err))
 	}
-	_, err = f.Write(b)
-	if err == nil {
+	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {

@@ -3,6 +3,7 @@ package durable_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,6 +47,28 @@ func alone(t *testing.T, dir string, names ...string) {
 	if len(entries) != len(names) {
 		t.Errorf("the folder holds %v, expected %v", entries, names)
 	}
+}
+
+// TestWriteFillFails: what was there stays, whatever was written before the
+// failure, and nothing beside it.
+func TestWriteFillFails(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := durable.WriteFile(path, []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	wrong := errors.New("the source ended")
+	err := durable.Write(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, "half")
+		return errors.Join(err, wrong)
+	})
+	if !errors.Is(err, wrong) {
+		t.Errorf("%v; expected what fill said", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "before" {
+		t.Errorf("content is %q, %v", got, err)
+	}
+	alone(t, dir, "f")
 }
 
 // TestWriteFileFails and leaves what was there, and nothing beside it.
