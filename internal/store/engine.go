@@ -16,15 +16,18 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite" too
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/dormer-project/dormer"
 )
@@ -42,6 +45,9 @@ type Options struct {
 	// done when the log has grown very long.
 	KeepWAL bool
 }
+
+// busyTimeout is how long who writes into a SQLite file waits for others.
+const busyTimeout = 10 * time.Second
 
 // maxReaders bounds what is chosen when Options.Readers is 0.
 const maxReaders = 8
@@ -74,10 +80,38 @@ func openEngine(ctx context.Context, dsn string, t track, o Options) (*engine, e
 	if err != nil {
 		return nil, err
 	}
-	if err := e.migrate(ctx, steps(t, e.postgres)); err != nil {
+	if err = e.awaitOther(ctx); err == nil {
+		err = e.migrate(ctx, steps(t, e.postgres))
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
+}
+
+// awaitOther waits while another opens the same SQLite file for the first time.
+// Of several that change an empty file's journal mode SQLite tells all but one
+// that it is busy, and does not wait as it does elsewhere.
+func (e *engine) awaitOther(ctx context.Context) error {
+	if e.postgres {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := e.write.PingContext(ctx)
+		busy, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || busy.Code()&0xff != sqlite3.SQLITE_BUSY {
+			return nil // or another error, which who uses it gets too
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("open %s database: %w", e.track, kind(err))
+		case <-tick.C:
+		}
+	}
 }
 
 // connect opens a database as it is, without migrating it.
@@ -112,15 +146,11 @@ func openSQLite(path string, o Options) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve path: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", dormer.ErrUnavailable, err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("close %s: %w", path, err)
+	if err := makeFile(path); err != nil {
+		return nil, err
 	}
 	common := url.Values{"_pragma": {
-		"busy_timeout(10000)",
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
 		"foreign_keys(1)",
@@ -148,6 +178,23 @@ func openSQLite(path string, o Options) (*engine, error) {
 		return nil, errors.Join(err, e.write.Close())
 	}
 	return e, nil
+}
+
+// makeFile makes an empty database, for its owner alone. One that is there is
+// not opened: closing it again would take away the locks that SQLite holds on
+// it in this process.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", dormer.ErrUnavailable, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", path, err)
+	}
+	return nil
 }
 
 // openPostgres opens a database that somebody made and named in the URL;

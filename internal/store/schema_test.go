@@ -4,10 +4,13 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -106,6 +109,89 @@ func TestMigrateAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOpenWhileOtherMakes opens a file that another is about to make its first
+// tables in: it waits, where SQLite alone would say at once that it is busy.
+func TestOpenWhileOtherMakes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		s, err := store.OpenState(t.Context(), "sqlite:"+path, store.Options{})
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Errorf("it did not wait: %v", err)
+		opened <- err
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLocksStay opens a file a second time in one process: the locks of the
+// first go on to hold against other processes.
+func TestLocksStay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	openState(t, "sqlite:"+path)
+	before := locksOf(t, path)
+	if before == 0 {
+		t.Skip("the system does not list locks of files")
+	}
+	s, err := store.OpenState(t.Context(), "sqlite:"+path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := locksOf(t, path); after < before {
+		t.Errorf("%d locks on the file, %d before it was opened again", after, before)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := locksOf(t, path); after < before {
+		t.Errorf("%d locks on the file, %d before it was opened and closed again", after, before)
+	}
+}
+
+// locksOf counts the locks that this process holds on a file.
+func locksOf(t *testing.T, path string) int {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return 0
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, fmt.Sprintf(" %d ", os.Getpid())) && strings.Contains(line, fmt.Sprintf(":%d ", stat.Ino)) {
+			n++
+		}
+	}
+	return n
 }
 
 // TestNewerSchema refuses a database that a later version has migrated.
