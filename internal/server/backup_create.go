@@ -134,7 +134,7 @@ func (m *backupMaker) open(ctx context.Context) error {
 			}
 		}
 	}
-	o := store.Options{Readers: 2, KeepWAL: m.cfg.Standby.Target != ""}
+	o := store.Options{Readers: 2, KeepWAL: m.cfg.Standby.Target != "", AsIs: true}
 	var err error
 	if m.state, err = store.OpenState(ctx, m.cfg.stateDSN(), o); err != nil {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)

@@ -196,7 +196,7 @@ func (p *program) user() *cobra.Command {
 }
 
 func (p *program) resetPassword(ctx context.Context, cfg Config, name, password string) (err error) {
-	state, err := store.OpenState(ctx, cfg.stateDSN(), store.Options{})
+	state, err := store.OpenState(ctx, cfg.stateDSN(), store.Options{KeepWAL: cfg.Standby.Target != "", AsIs: true})
 	if err != nil {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}

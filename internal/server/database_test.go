@@ -157,6 +157,51 @@ func TestDatabaseClearAndDrop(t *testing.T) {
 	i.refused("2 problems were found", "database", "test", "-c", i.config)
 }
 
+// TestCommandsDoNotMigrate: what runs beside a server of the version before
+// leaves it its databases as they are.
+func TestCommandsDoNotMigrate(t *testing.T) {
+	i := newInstance(t, "")
+	i.happen("sqlite:"+filepath.Join(i.data, "events.db"), 1)
+	older := func(file string) int {
+		db, err := sql.Open("sqlite", filepath.Join(i.data, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var v int
+		if err := db.QueryRowContext(t.Context(), "UPDATE schema_version SET version = version - 1 RETURNING version").Scan(&v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	commands := [][]string{
+		{"user", "reset-password", "admin"},
+		{"backup", "create", filepath.Join(t.TempDir(), "one.backup")},
+		{"database", "clear", "--all", "--confirm", "events.db"},
+	}
+	// The events alone are older first: reset-password has nothing to do with them.
+	events := older("events.db")
+	for _, args := range commands[1:] {
+		i.refused("let the server of this version start first", append(args, "-c", i.config)...)
+	}
+	state := older("state.db")
+	for _, args := range commands {
+		i.refused("let the server of this version start first", append(args, "-c", i.config)...)
+	}
+	if out, _, _ := i.command("doctor", "-c", i.config); !strings.Contains(out, "the next start migrates it") {
+		t.Errorf("doctor: %s", out)
+	}
+	for file, want := range map[string]int{"events.db": events, "state.db": state} {
+		examine := store.ExamineEvents
+		if file == "state.db" {
+			examine = store.ExamineState
+		}
+		if x, err := examine(t.Context(), "sqlite:"+filepath.Join(i.data, file)); err != nil || x.Schema != want {
+			t.Errorf("%s: schema %d (%v), want %d", file, x.Schema, err, want)
+		}
+	}
+}
+
 // TestDatabaseMove: an instance goes from files to PostgreSQL and back, and
 // everything that was stored goes along.
 func TestDatabaseMove(t *testing.T) {

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,7 +64,7 @@ func (d *databaseCommand) clear(ctx context.Context, olderThan string) (err erro
 	if err := d.ask(fmt.Sprintf("This removes %s of instance %s from %s.", what, i, name), name); err != nil {
 		return err
 	}
-	s, err := store.OpenEvents(ctx, d.cfg.eventsDSN(), store.Options{})
+	s, err := store.OpenEvents(ctx, d.cfg.eventsDSN(), d.beside())
 	if err != nil {
 		return fmt.Errorf("setting events.dsn: %w", err)
 	}
@@ -77,7 +75,7 @@ func (d *databaseCommand) clear(ctx context.Context, olderThan string) (err erro
 	} else {
 		n, err = s.DeleteEventsBefore(ctx, i, before)
 	}
-	if err := joined(d.note(ctx, "events.clear", name, fmt.Sprintf("%s: %d", what, n)), err); err != nil {
+	if err := joined(d.note(ctx, d.beside(), "events.clear", name, fmt.Sprintf("%s: %d", what, n)), err); err != nil {
 		return err
 	}
 	if d.asJSON {
@@ -177,7 +175,7 @@ func (d *databaseCommand) dropEvents(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := d.note(ctx, "events.drop", name, "all events"); err != nil {
+	if err := d.note(ctx, store.Options{}, "events.drop", name, "all events"); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(d.out, "events: %s dropped\n", name)
@@ -351,26 +349,15 @@ func writeDSNs(path, state, events string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("change configuration: %w", err)
 	}
-	b := old
+	values := map[string]string{}
 	for section, dsn := range map[string]string{storeState: state, storeEvents: events} {
 		if dsn != "" {
-			b = setDSN(b, section, dsn)
+			values[section+".dsn"] = dsn
 		}
 	}
-	was, err := ParseConfig(old)
+	b, err := editSettings(old, values)
 	if err != nil {
-		return fmt.Errorf("change configuration %s:\n%w", path, err)
-	}
-	if state != "" {
-		was.State.DSN = state
-	}
-	if events != "" {
-		was.Events.DSN = events
-	}
-	is, err := ParseConfig(b)
-	if err != nil || is.State != was.State || is.Events != was.Events {
-		return fmt.Errorf("change configuration %s: it is written in a way that needs a person: set dsn in [state] and [events] yourself: %w",
-			path, dormer.ErrUnsupported)
+		return fmt.Errorf("change configuration %s, or set dsn in [state] and [events] yourself: %w", path, err)
 	}
 	if file, err := filepath.EvalSymlinks(path); err == nil {
 		path = file // the file itself is replaced, not a link to it
@@ -392,47 +379,4 @@ func writeDSNs(path, state, events string) error {
 		}
 	}
 	return os.Chmod(path, info.Mode().Perm())
-}
-
-var (
-	sectionLine = regexp.MustCompile(`^\s*\[+\s*([^\]]+?)\s*\]`)
-	dsnLine     = regexp.MustCompile(`^(\s*)#?\s*dsn\s*=`)
-)
-
-// setDSN sets the key dsn of a section of a configuration file.
-func setDSN(b []byte, section, dsn string) []byte {
-	set := "dsn = " + strconv.Quote(dsn)
-	lines := strings.SplitAfter(string(b), "\n")
-	begin, at := -1, -1
-	in := false
-	for i, line := range lines {
-		if s := sectionLine.FindStringSubmatch(line); s != nil {
-			if in = s[1] == section; in {
-				begin = i
-			}
-		} else if in && dsnLine.MatchString(line) && (at < 0 || !strings.Contains(line[:strings.Index(line, "dsn")], "#")) {
-			at = i // one that counts rather than a comment
-		}
-	}
-	var out bytes.Buffer
-	for i, line := range lines {
-		if i == at {
-			out.WriteString(set + "\n")
-			continue
-		}
-		out.WriteString(line)
-		if i == begin && at < 0 {
-			if !strings.HasSuffix(line, "\n") {
-				out.WriteByte('\n')
-			}
-			out.WriteString(set + "\n")
-		}
-	}
-	if begin < 0 {
-		if out.Len() > 0 && !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
-			out.WriteByte('\n')
-		}
-		out.WriteString("\n[" + section + "]\n" + set + "\n")
-	}
-	return out.Bytes()
 }

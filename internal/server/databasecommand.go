@@ -503,9 +503,14 @@ func (d *databaseCommand) migrate(ctx context.Context) error {
 	return nil
 }
 
+// beside is how a command opens a store while a server may run.
+func (d *databaseCommand) beside() store.Options {
+	return store.Options{KeepWAL: d.cfg.Standby.Target != "", AsIs: true}
+}
+
 // note leaves a record in the audit log.
-func (d *databaseCommand) note(ctx context.Context, action, object, detail string) (err error) {
-	s, err := store.OpenState(ctx, d.cfg.stateDSN(), store.Options{})
+func (d *databaseCommand) note(ctx context.Context, o store.Options, action, object, detail string) (err error) {
+	s, err := store.OpenState(ctx, d.cfg.stateDSN(), o)
 	if err != nil {
 		return err
 	}

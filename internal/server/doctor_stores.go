@@ -82,7 +82,7 @@ func (d *doctor) checkEvents(ctx context.Context) {
 	if !d.checkDatabase(ctx, "events", d.cfg.eventsDSN(), store.ExamineEvents) || d.instance == "" {
 		return
 	}
-	events, err := store.OpenEvents(ctx, d.cfg.eventsDSN(), store.Options{Readers: 1, Writers: 1, KeepWAL: true})
+	events, err := store.OpenEvents(ctx, d.cfg.eventsDSN(), store.Options{Readers: 1, Writers: 1, KeepWAL: true, AsIs: true})
 	if err != nil {
 		d.wrong("events", "See to the events database.", "%v", err)
 		return

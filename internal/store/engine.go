@@ -30,6 +30,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
 )
 
 // Options tune a store. The zero value is right for most.
@@ -44,6 +45,10 @@ type Options struct {
 	// which ships its log, to write the log back. Should it fail to, that is
 	// done when the log has grown very long.
 	KeepWAL bool
+	// AsIs opens a database that is there, with the schema of this build, and
+	// neither makes nor migrates one: for commands beside a server, which may be
+	// of another version.
+	AsIs bool
 }
 
 // busyTimeout is how long who writes into a SQLite file waits for others.
@@ -74,13 +79,21 @@ type engine struct {
 	track    track
 }
 
-// openEngine opens dsn and migrates it to the newest schema of the track.
+// openEngine opens dsn and migrates it to the newest schema of the track,
+// unless it is wanted as it is.
 func openEngine(ctx context.Context, dsn string, t track, o Options) (*engine, error) {
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok && o.AsIs {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("open %s database: %w", t, durable.Kind(err))
+		}
+	}
 	e, err := connect(dsn, t, o)
 	if err != nil {
 		return nil, err
 	}
-	if err = e.awaitOther(ctx); err == nil {
+	if o.AsIs {
+		err = e.checkVersion(ctx)
+	} else if err = e.awaitOther(ctx); err == nil {
 		err = e.migrate(ctx, steps(t, e.postgres))
 	}
 	if err != nil {

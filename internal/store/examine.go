@@ -111,7 +111,7 @@ func (e *engine) lookAtSQLite(ctx context.Context, x *Examination) error {
 		return err
 	}
 	x.Engine = "SQLite " + version
-	if x.Schema, err = e.schema(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"); err != nil {
+	if x.Schema, err = e.schema(ctx); err != nil {
 		return err
 	}
 	info, err := os.Stat(x.File)
@@ -195,13 +195,16 @@ func (e *engine) lookAtPostgres(ctx context.Context, x *Examination) error {
 	if !schema.Valid {
 		return nil
 	}
-	x.Schema, err = e.schema(ctx, "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_version'")
+	x.Schema, err = e.schema(ctx)
 	return err
 }
 
-// schema is the version of what is stored; tables counts the table that says
-// so.
-func (e *engine) schema(ctx context.Context, tables string) (int, error) {
+// schema is the version of what is stored, 0 for an empty database.
+func (e *engine) schema(ctx context.Context) (int, error) {
+	tables := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"
+	if e.postgres {
+		tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_version'"
+	}
 	n, err := one(ctx, e.read, "look for tables", value[int], tables)
 	if err != nil || n == 0 {
 		return 0, err

@@ -94,8 +94,7 @@ func (e *engine) migrate(ctx context.Context, list []step) error {
 				return err
 			}
 			if at > newest {
-				return fmt.Errorf("its schema has version %d and this build knows %d: it was used by a newer dormerd, which is needed to go on: %w",
-					at, newest, dormer.ErrUnsupported)
+				return newer(at, newest)
 			}
 			i := slices.IndexFunc(list, func(s step) bool { return s.version > at })
 			if i < 0 {
@@ -111,6 +110,31 @@ func (e *engine) migrate(ctx context.Context, list []step) error {
 			return err
 		}
 	}
+}
+
+// checkVersion refuses a database that has another schema than this build
+// makes.
+func (e *engine) checkVersion(ctx context.Context) error {
+	list := steps(e.track, e.postgres)
+	newest := list[len(list)-1].version
+	at, err := e.schema(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("open %s database: %w", e.track, err)
+	case at == 0:
+		return fmt.Errorf("open %s database: nothing is in it yet: %w", e.track, dormer.ErrNotFound)
+	case at > newest:
+		return fmt.Errorf("open %s database: %w", e.track, newer(at, newest))
+	case at < newest:
+		return fmt.Errorf("open %s database: its schema has version %d and this build needs %d; let the server of this version start first, or use dormerd of the version that runs: %w",
+			e.track, at, newest, dormer.ErrUnsupported)
+	}
+	return nil
+}
+
+func newer(at, newest int) error {
+	return fmt.Errorf("its schema has version %d and this build knows %d: it was used by a newer dormerd, which is needed to go on: %w",
+		at, newest, dormer.ErrUnsupported)
 }
 
 // denied says what to do when a role of an instance may not migrate.

@@ -194,6 +194,43 @@ func locksOf(t *testing.T, path string) int {
 	return n
 }
 
+// TestOpenAsIs makes nothing and migrates nothing.
+func TestOpenAsIs(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			ctx, dsn := t.Context(), e.dsn(t)
+			open := func() error {
+				s, err := store.OpenState(ctx, dsn, store.Options{AsIs: true})
+				if err != nil {
+					return err
+				}
+				return s.Close()
+			}
+			if err := open(); !errors.Is(err, dormer.ErrNotFound) {
+				t.Errorf("nothing there: error is %v, want %v", err, dormer.ErrNotFound)
+			}
+			if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+				if _, err := os.Stat(path); err == nil {
+					t.Error("a file was made")
+				}
+			}
+			if err := store.MigrateTo(ctx, dsn, 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := open(); !errors.Is(err, dormer.ErrUnsupported) || !strings.Contains(err.Error(), "version 1") {
+				t.Errorf("an older schema: error is %v, want one that names its version", err)
+			}
+			if x, err := store.ExamineState(ctx, dsn); err != nil || x.Schema != 1 {
+				t.Errorf("its schema is %d now (%v)", x.Schema, err)
+			}
+			openState(t, dsn)
+			if err := open(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestNewerSchema refuses a database that a later version has migrated.
 func TestNewerSchema(t *testing.T) {
 	for _, e := range engines {
