@@ -231,6 +231,11 @@ func TestRestoreRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "one.backup")
 	i.must("backup", "create", file, "-c", i.config)
 	i.refused("holds this instance already", "backup", "restore", file)
+	open := i.write("open.url", "sqlite:"+filepath.Join(i.dir, "elsewhere.db"))
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	i.refused("chmod 600", "backup", "restore", file, "--state-dsn-file", open)
 	i.refused("holds another instance", "backup", "restore", file, "-c", other.config)
 	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(i.data, "state.db"), store.Options{})
 	if err != nil {

@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,9 +11,7 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/backup"
@@ -245,13 +241,6 @@ func (p *program) showHeader(h backup.Header, encrypted bool) {
 	_ = w.Flush() // to a terminal or a pipe: there is nobody to tell
 }
 
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}
-
 func (p *program) showContents(c *backupContents) {
 	p.showHeader(c.Header, c.Encrypted)
 	fmt.Fprintf(p.out, "Members: %d, %s\n", c.Members, sizeText(c.Size))
@@ -297,8 +286,13 @@ func (p *program) backupRestore() *cobra.Command {
 					return err
 				}
 			}
-			for to, path := range map[*string]string{&r.stateDSN: stateFile, &r.eventsDSN: eventsFile} {
-				if *to, err = readDSN(path); err != nil {
+			if stateFile != "" {
+				if r.stateDSN, err = urlInFile("--state-dsn-file", stateFile); err != nil {
+					return err
+				}
+			}
+			if eventsFile != "" {
+				if r.eventsDSN, err = urlInFile("--events-dsn-file", eventsFile); err != nil {
 					return err
 				}
 			}
@@ -354,26 +348,6 @@ func absolute(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// readDSN reads a database's address, which may hold a password.
-func readDSN(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read the address of the database: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 64<<10))
-	if err != nil {
-		return "", fmt.Errorf("read the address of the database: %w", err)
-	}
-	if dsn := strings.TrimSpace(string(b)); dsn != "" {
-		return dsn, nil
-	}
-	return "", dormer.Invalidf("", "%s is empty: it should hold the address of a database", path)
-}
-
 func (p *program) showPlan(plan *restorePlan) {
 	p.showContents(plan.Backup)
 	w := tabwriter.NewWriter(p.out, 0, 8, 2, ' ', 0)
@@ -413,65 +387,4 @@ func (p *program) showRestored(plan *restorePlan, dryRun bool) error {
 	}
 	_, err := fmt.Fprintf(p.out, "The instance is restored. Start it with\n  dormerd serve --config %s\n", config)
 	return err
-}
-
-func (p *program) printJSON(v any) error {
-	e := json.NewEncoder(p.out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-func sizeText(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	div, exp := int64(unit), 0
-	for m := n / unit; m >= unit; m /= unit {
-		div *= unit
-		exp++
-	}
-	return fmt.Sprintf("%.1f %ciB", float64(n)/float64(div), "KMGTPE"[exp])
-}
-
-// bar shows on a terminal how far a job is, and nothing elsewhere.
-type bar struct {
-	bar  *progressbar.ProgressBar
-	last string // member
-	sum  int64  // of members before it
-	at   int64  // in it
-}
-
-func (p *program) newBar(title string) *bar {
-	f, ok := p.err.(interface{ Fd() uintptr })
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return &bar{}
-	}
-	return &bar{bar: progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.err), progressbar.OptionSetDescription(title),
-		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())}
-}
-
-// member says how much of a member is written; how much there will be is not
-// known.
-func (b *bar) member(name string, written int64) {
-	if name != b.last {
-		b.sum, b.last = b.sum+b.at, name
-	}
-	if b.at = written; b.bar != nil {
-		_ = b.bar.Set64(b.sum + b.at) // a bar that cannot be drawn ends nothing
-	}
-}
-
-func (b *bar) set(done, size int64) {
-	if b.bar == nil {
-		return
-	}
-	b.bar.ChangeMax64(size)
-	_ = b.bar.Set64(done) // as above
-}
-
-func (b *bar) done() {
-	if b.bar != nil {
-		_ = b.bar.Finish()
-	}
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +15,6 @@ import (
 	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/store"
-	"github.com/dormer-project/dormer/internal/wire"
 )
 
 func (p *program) epoch() *cobra.Command {
@@ -86,37 +83,4 @@ func (p *program) raiseEpoch(ctx context.Context, cfg Config) (err error) {
 	c := commandEvents{events: events, instance: instance, version: p.version, now: time.Now}
 	_, printing := io.WriteString(p.out, "The epoch of instance "+string(instance)+" is "+strconv.FormatUint(uint64(epoch), 10)+".\n")
 	return errors.Join(c.tell(ctx, event.ServerPromoted, detail), printing)
-}
-
-// commandJournal is the journal of events that commands tell of. The server's
-// own is open in the server.
-const commandJournal = "commands"
-
-// commandEvents tells events of commands, which do not run in the server.
-type commandEvents struct {
-	events   *store.Events
-	instance dormer.InstanceID
-	version  string
-	now      func() time.Time
-}
-
-// tell stores an event at once.
-func (c commandEvents) tell(ctx context.Context, code event.Code, detail string) error {
-	at, err := c.events.Watermark(ctx, c.instance, "", commandJournal)
-	if err != nil {
-		return err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("ask for this computer's name: %w", err)
-	}
-	e := event.New(code, c.now(), strings.ReplaceAll(detail, "\n", "; ")) // several errors in one
-	e.Host, e.User, e.ClientVersion = host, systemUser, c.version
-	if _, err = c.events.AppendEvents(ctx, []event.Batch{{
-		Instance: c.instance, Journal: commandJournal, Received: c.now(), Host: host, ClientVersion: c.version,
-		Events: []wire.NumberedEvent{{Sequence: at + 1, Event: e}},
-	}}); err != nil {
-		return fmt.Errorf("store the event: %w", err)
-	}
-	return nil
 }
