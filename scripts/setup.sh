@@ -33,7 +33,7 @@ packages=(
   acl adcli attr krb5-user ldap-utils ldb-tools openssl python3-setproctitle slapd
 )
 # Services that come with them. Tests run their own, on addresses of their own.
-services=(samba-ad-dc smbd nmbd winbind slapd ssh)
+services=(samba-ad-dc smbd nmbd winbind slapd ssh rsyslog)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {

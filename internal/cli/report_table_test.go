@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -55,7 +56,7 @@ func TestFit(t *testing.T) {
 					t.Errorf("%s on %d columns is %d wide", kind, width, w)
 				}
 				first := func(c rest.ReportColumn) bool { return c.Rank == 1 }
-				if len(got.columns) == 0 || !containsColumn(got.columns, first) || len(got.columns)+len(left) != shown(table) {
+				if len(got.columns) == 0 || !slices.ContainsFunc(got.columns, first) || len(got.columns)+len(left) != shown(table) {
 					t.Errorf("%s on %d columns shows %d and leaves out %v", kind, width, len(got.columns), left)
 				}
 				if width >= 80 && len(got.columns) < 4 {
@@ -71,15 +72,6 @@ func TestFit(t *testing.T) {
 			}
 		}
 	}
-}
-
-func containsColumn(list []rest.ReportColumn, is func(rest.ReportColumn) bool) bool {
-	for _, c := range list {
-		if is(c) {
-			return true
-		}
-	}
-	return false
 }
 
 func shown(t textTable) int {

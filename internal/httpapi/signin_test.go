@@ -25,7 +25,9 @@ func TestWrongPasswordAndUnknownUser(t *testing.T) {
 		t.Errorf("status %d for a wrong password, %d for an unknown user", wrong.status, unknown.status)
 	}
 	// But for the identity of the request, which says nothing.
-	body := func(a answer) string { return strings.ReplaceAll(string(a.body), a.header.Get("Dormer-Request"), "REQUEST") }
+	body := func(a answer) string {
+		return strings.ReplaceAll(string(a.body), a.header.Get("Dormer-Request"), "REQUEST")
+	}
 	if diff := cmp.Diff(body(wrong), body(unknown)); diff != "" {
 		t.Errorf("the answers differ:\n%s", diff)
 	}
