@@ -219,6 +219,56 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestRolesAndTemporaryTables: who may make temporary tables, as in a database
+// that was there before, deceives nobody with them.
+func TestRolesAndTemporaryTables(t *testing.T) {
+	d := newShared(t)
+	ctx := t.Context()
+	now := time.Now().UTC()
+	if _, err := openEvents(t, d.two).AppendEvents(ctx, []event.Batch{{
+		Instance: "i2", Client: "c", Journal: "j", Received: now, Events: storetest.Happened(1, 3),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	owner, one := raw(t, adminOf(t, d)), raw(t, d.one)
+	p, err := store.PlaceOf(d.one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.ExecContext(ctx, `GRANT TEMPORARY ON DATABASE "`+p.Database+`" TO "`+p.Role+`"`); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := one.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var other int
+	if err := owner.QueryRowContext(ctx, "SELECT id FROM instances WHERE instance = 'i2'").Scan(&other); err != nil {
+		t.Fatal(err)
+	}
+	number := strconv.Itoa(other)
+	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE instances AS SELECT "+number+"::bigint AS id, session_user::text AS role"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(ctx, "GRANT SELECT ON pg_temp.instances TO PUBLIC"); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"SELECT events_drop_day(" + number + ", " + strconv.FormatInt(now.Unix()/86400, 10) + ")",
+		"SELECT events_drop_instance(" + number + ")",
+		"SELECT count(*) FROM events_" + number,
+	} {
+		if _, err := conn.ExecContext(ctx, text); !isDenied(err) {
+			t.Errorf("%s: %v, want that it is denied", text, err)
+		}
+	}
+	var n int
+	if err := owner.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE instance = "+number).Scan(&n); err != nil || n != 3 {
+		t.Errorf("of the other's 3 events %d are left (%v)", n, err)
+	}
+}
+
 func adminOf(t *testing.T, d sharedDatabase) string {
 	t.Helper()
 	u, err := url.Parse(d.admin)

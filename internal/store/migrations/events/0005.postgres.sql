@@ -25,3 +25,15 @@ BEGIN
 		EXECUTE format('CREATE POLICY reports ON %I FOR SELECT USING (EXISTS (SELECT 1 FROM report_roles r WHERE r.role = current_user))', shared);
 	END LOOP;
 END $$;
+
+-- Functions that have the rights of who owns the tables look into this schema
+-- alone. PostgreSQL would look among temporary tables first, and who may make
+-- these could show them instances of its own making.
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND prosecdef AND proname LIKE 'events\_%' LOOP
+		EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f, current_schema());
+	END LOOP;
+END $$;
