@@ -3,6 +3,7 @@ package clientapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,35 @@ func (c *client) sendWith(t *testing.T, events string) (wire.PollAnswer, error) 
 		return wire.PollAnswer{}, err
 	}
 	return c.accept(q, e)
+}
+
+// TestEventsOfAnEarlierEpoch has a server that took over without the last events
+// that the one before had received: what a client sends above those must not
+// pass over them.
+func TestEventsOfAnEarlierEpoch(t *testing.T) {
+	s, c, _ := ready(t)
+	send := func(seqs ...uint64) wire.PollAnswer {
+		t.Helper()
+		q := c.request()
+		q.Journal, q.Events = "journal-1", numbered(seqs...)
+		return must(c.send(q))(t)
+	}
+	if a := send(1, 2, 3); a.ReceivedThrough != 3 {
+		t.Fatalf("received through %d, want 3", a.ReceivedThrough)
+	}
+	_ = errors.Join(s.state.Close(), s.events.Close())
+	s.epoch++
+	s.start()
+	// 4 and 5 were received by the server that is lost.
+	if a := send(6, 7); a.Epoch != s.epoch || a.Journal != "journal-1" || a.ReceivedThrough != 3 || a.SafeThrough != 3 {
+		t.Errorf("epoch %d has %d of the journal, %d safe; want 3", a.Epoch, a.ReceivedThrough, a.SafeThrough)
+	}
+	if a := send(4, 5, 6, 7); a.ReceivedThrough != 7 {
+		t.Errorf("received through %d, want 7", a.ReceivedThrough)
+	}
+	if all := must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(t); len(all) != 7 {
+		t.Errorf("%d events are stored, want 7", len(all))
+	}
 }
 
 // TestMalformedEvents sends events that are no events among others: each is

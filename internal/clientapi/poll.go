@@ -146,10 +146,17 @@ func (a *API) reportDeletions(ctx context.Context, list []lease.Deletion, from s
 
 // take stores the events of a poll and puts the watermarks into the answer.
 func (a *API) take(ctx context.Context, client dormer.ClientID, q *wire.PollRequest, malformed []wire.RefusedEvent, out *wire.PollAnswer) (busy time.Duration, err error) {
-	marks, err := a.cfg.Events.Submit(ctx, event.Batch{
+	batch := event.Batch{
 		Instance: a.cfg.Instance, Client: client, Journal: q.Journal, Events: q.Events, Malformed: malformed,
 		Host: q.Host.Name, ClientVersion: q.AgentVersion,
-	})
+	}
+	if q.Epoch < a.cfg.Epoch {
+		// The client has left out what a server before this one had received, and
+		// not all of that need be here. It learns how far this one is, and sends
+		// everything above.
+		batch.Events, batch.Malformed = nil, nil
+	}
+	marks, err := a.cfg.Events.Submit(ctx, batch)
 	switch {
 	case err == nil:
 		out.Journal, out.ReceivedThrough, out.SafeThrough = q.Journal, marks.Received, marks.Safe

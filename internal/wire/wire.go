@@ -173,10 +173,13 @@ type PollRequest struct {
 	Sessions   []Session      `json:"sessions,omitempty"`
 	Machines   []MachineState `json:"machines,omitempty"`
 	// KeysTag is the tag of the sealed keys that the client holds.
-	KeysTag   string           `json:"keys_tag,omitempty"`
-	Journal   dormer.JournalID `json:"journal,omitempty"`
-	Events    []NumberedEvent  `json:"events,omitempty"`
-	OrdersRun []OrderResult    `json:"orders_run,omitempty"`
+	KeysTag string           `json:"keys_tag,omitempty"`
+	Journal dormer.JournalID `json:"journal,omitempty"`
+	// Events are those above what the server has received. One of a higher epoch
+	// than the client's takes none of them: it may lack some that the server before
+	// it had received.
+	Events    []NumberedEvent `json:"events,omitempty"`
+	OrdersRun []OrderResult   `json:"orders_run,omitempty"`
 	// Clock is the client's wall clock when it sent the request, for the server
 	// to see how wrong it is; nothing else is decided by it.
 	Clock time.Time `json:"clock,omitzero"`
