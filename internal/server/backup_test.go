@@ -221,6 +221,10 @@ func TestEncryptionOptions(t *testing.T) {
 	file, passphrase := filepath.Join(t.TempDir(), "one.backup"), i.write("passphrase", "correct horse battery")
 	i.refused("needs --passphrase-file or --recipient", "backup", "create", file, "--encrypt", "-c", i.config)
 	i.refused("go with --encrypt", "backup", "create", file, "--passphrase-file", passphrase, "-c", i.config)
+	if err := os.Chmod(passphrase, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	i.refused("chmod 600", "backup", "create", file, "--encrypt", "--passphrase-file", passphrase, "-c", i.config)
 }
 
 // TestRestoreRefuses what would harm somebody.

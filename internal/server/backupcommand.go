@@ -86,6 +86,9 @@ func recipientsOf(encrypt bool, passphraseFile string, keys []string) ([]age.Rec
 	}
 	passphrase := ""
 	if passphraseFile != "" {
+		if err := private(passphraseFile); err != nil {
+			return nil, fmt.Errorf("--passphrase-file: %w", err)
+		}
 		var err error
 		if passphrase, err = backup.Passphrase(passphraseFile); err != nil {
 			return nil, err
@@ -132,6 +135,14 @@ func (o *opener) flags(c *cobra.Command) {
 
 func (o *opener) file(path string, progress func(done, size int64)) (backupFile, error) {
 	f := backupFile{path: path, progress: progress}
+	for flag, secret := range map[string]string{"--passphrase-file": o.passphraseFile, "--identity": o.identityFile} {
+		if secret == "" {
+			continue
+		}
+		if err := private(secret); err != nil {
+			return f, fmt.Errorf("%s: %w", flag, err)
+		}
+	}
 	if o.passphraseFile != "" {
 		passphrase, err := backup.Passphrase(o.passphraseFile)
 		if err != nil {

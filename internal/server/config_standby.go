@@ -79,6 +79,16 @@ func (c *Config) checkStandby(add complain) {
 // openTarget opens the target and reads the key to what is secret there.
 func (c *Config) openTarget(d Deps) (*standby.Target, *standby.Lock, error) {
 	s := c.Standby
+	for setting, path := range map[string]string{
+		"standby.key_file": s.KeyFile, "standby.credentials_file": s.CredentialsFile, "standby.ssh_key_file": s.SSHKeyFile,
+	} {
+		if path == "" {
+			continue
+		}
+		if err := checkPrivate(setting, path); err != nil {
+			return nil, nil, err
+		}
+	}
 	lock, err := standby.ReadLock(s.KeyFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("setting standby.key_file: %w", err)

@@ -2,6 +2,9 @@ package server
 
 import (
 	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,6 +44,39 @@ func TestStandbySettings(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("a value is repeated: %v", err)
+		}
+	}
+}
+
+// TestStandbySecretsArePrivate: a server does not start with files of
+// [standby] that others can read.
+func TestStandbySecretsArePrivate(t *testing.T) {
+	dir := t.TempDir()
+	c := Default()
+	c.Standby.Target, c.Standby.KeyFile = "s3://bucket/prefix", filepath.Join(dir, "key")
+	c.Standby.CredentialsFile = filepath.Join(dir, "credentials")
+	for path, content := range map[string]string{c.Standby.KeyFile: "correct horse battery staple\n", c.Standby.CredentialsFile: "test\nhunter2\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target, _, err := c.openTarget(Deps{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := target.Close(); err != nil {
+		t.Error(err)
+	}
+	for setting, path := range map[string]string{"standby.key_file": c.Standby.KeyFile, "standby.credentials_file": c.Standby.CredentialsFile} {
+		if err := os.Chmod(path, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := c.openTarget(Deps{Logger: slog.New(slog.DiscardHandler)})
+		if !errors.Is(err, dormer.ErrInvalid) || !strings.Contains(err.Error(), setting) || !strings.Contains(err.Error(), "chmod 600 "+path) {
+			t.Errorf("%s is open to its group: %v", setting, err)
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

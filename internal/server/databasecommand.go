@@ -127,30 +127,6 @@ func (d *databaseCommand) admin() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// urlInFile reads the URL of a database, which may hold a password.
-func urlInFile(flag, path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", flag, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", flag, err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", dormer.Invalidf(flag, "others can read %s; run: chmod 600 %s", path, path)
-	}
-	line, err := bufio.NewReader(io.LimitReader(f, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("%s: %w", flag, err)
-	}
-	if line = strings.TrimSpace(line); line == "" {
-		return "", dormer.Invalidf(flag, "%s is empty", path)
-	}
-	return line, nil
-}
-
 // instance returns whose databases these are.
 func (d *databaseCommand) instance(ctx context.Context) (dormer.InstanceID, error) {
 	i, _, err := store.Identity(ctx, d.cfg.stateDSN())

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -22,8 +21,7 @@ import (
 )
 
 const (
-	// maxSecret and maxAuthority bound files that settings name, in bytes.
-	maxSecret    = 4 << 10
+	// maxAuthority bounds files of certificates that settings name, in bytes.
 	maxAuthority = 1 << 20
 	// freshExternal is for how long groups of operators count without asking a
 	// directory that is elsewhere again.
@@ -247,54 +245,6 @@ func derive(key []byte, use string) ([]byte, error) {
 		return nil, fmt.Errorf("derive the key of %s: %w", use, err)
 	}
 	return b, nil
-}
-
-// readBounded reads a file that a setting names.
-func readBounded(setting, path string, most int) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("setting %s: %w", setting, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
-	if err != nil {
-		return nil, fmt.Errorf("setting %s: %w", setting, err)
-	}
-	if len(b) > most {
-		return nil, fmt.Errorf("setting %s: %s: %w (at most %d bytes)", setting, path, dormer.ErrTooLarge, most)
-	}
-	return b, nil
-}
-
-// checkPrivate refuses a secret's file that others can read.
-func checkPrivate(setting, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("setting %s: %w", setting, err)
-	}
-	if info.IsDir() {
-		return fmt.Errorf("setting %s: %s is a folder: %w", setting, path, dormer.ErrInvalid)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("setting %s: others can read or change %s; run: chmod 600 %s: %w", setting, path, path, dormer.ErrInvalid)
-	}
-	return nil
-}
-
-// readSecret reads a secret of one line. Its errors never have it in them.
-func readSecret(setting, path string) (string, error) {
-	if err := checkPrivate(setting, path); err != nil {
-		return "", err
-	}
-	b, err := readBounded(setting, path, maxSecret)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimRight(string(b), "\r\n")
-	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
-		return "", fmt.Errorf("setting %s: %s must hold the secret in one line: %w", setting, path, dormer.ErrInvalid)
-	}
-	return secret, nil
 }
 
 // readAuthority reads certificates; an empty path is none.

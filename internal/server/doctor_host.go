@@ -38,8 +38,8 @@ func (d *doctor) checkSecrets(context.Context) {
 			d.warn("secrets", "See that only who may have the key is in the file's group, or run: chmod 600 "+s.file, "setting %s: a group can read %s", s.setting, s.file)
 		}
 	}
-	if info, err := os.Stat(d.configFile); err == nil && info.Mode().Perm()&0o044 != 0 && d.passwordInside() {
-		d.wrong("secrets", "Run: chmod 600 "+d.configFile+" (its owner must be the server's user), or take the password from a pgpass file.",
+	if info, err := os.Stat(d.configFile); err == nil && info.Mode().Perm()&0o007 != 0 && d.passwordInside() {
+		d.wrong("secrets", "Give it to the server's group and run: chmod 640 "+d.configFile+", or take the password from a pgpass file.",
 			"others can read %s, which has a database's password in it", d.configFile)
 	}
 	if len(d.parts) == before {
