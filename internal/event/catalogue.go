@@ -262,6 +262,17 @@ var catalogue = []Kind{
 // Catalogue returns all kinds of events in the order of their codes.
 func Catalogue() []Kind { return slices.Clone(catalogue) }
 
+// Categories returns the categories of all kinds, in the order of their codes.
+func Categories() []string {
+	var list []string
+	for _, k := range catalogue {
+		if !slices.Contains(list, k.Category) {
+			list = append(list, k.Category)
+		}
+	}
+	return list
+}
+
 // KindOf returns the kind of a code.
 func KindOf(code Code) (Kind, bool) {
 	i, found := slices.BinarySearchFunc(catalogue, code, func(k Kind, c Code) int { return int(k.Code) - int(c) })

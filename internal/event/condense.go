@@ -9,6 +9,19 @@ import (
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
+// What a client may have stored at most, however it goes about it; see
+// docs/limits.md.
+const (
+	// maxRows is how many rows, more than the longest journal holds, and rowRate
+	// how many a second are added to that again, by the server's clock.
+	maxRows = 400_000
+	rowRate = 5.0
+	// maxJournals is how many journals it may begin, and journalEvery after what
+	// time one more. An agent begins one when its folder is new or damaged.
+	maxJournals  = 20
+	journalEvery = 10 * time.Minute
+)
+
 // condensedEvery is how often it is told that a client's events are condensed.
 const condensedEvery = time.Hour
 
@@ -32,6 +45,8 @@ type bucket struct {
 	// went into the counts of rows.
 	told time.Time
 	left int
+	// rows and journals are how many of them it may still have.
+	rows, journals float64
 }
 
 func (t *throttle) of(k clientKey) *bucket {
@@ -40,7 +55,7 @@ func (t *throttle) of(k clientKey) *bucket {
 	}
 	b, ok := t.old[k]
 	if !ok {
-		b = &bucket{events: t.burst}
+		b = &bucket{events: t.burst, rows: maxRows, journals: maxJournals}
 	}
 	if t.recent == nil || len(t.recent) >= t.keep {
 		t.old, t.recent = t.recent, make(map[clientKey]*bucket)
@@ -59,8 +74,11 @@ func (t *throttle) fill(b *bucket, batch Batch) {
 		}
 	}
 	if !b.received.IsZero() {
-		passed := max(batch.Received.Sub(b.received), happened.Sub(b.happened), 0)
+		here := max(batch.Received.Sub(b.received), 0)
+		passed := max(here, happened.Sub(b.happened))
 		b.events = min(t.burst, b.events+passed.Seconds()*t.rate)
+		b.rows = min(maxRows, b.rows+here.Seconds()*rowRate)
+		b.journals = min(maxJournals, b.journals+here.Seconds()/journalEvery.Seconds())
 	}
 	if batch.Received.After(b.received) {
 		b.received = batch.Received
@@ -70,30 +88,71 @@ func (t *throttle) fill(b *bucket, batch Batch) {
 	}
 }
 
-// prepare leaves out of each batch what was stored before and condenses those
-// of clients that send too many. What has nothing left then is stored.
+// prepare leaves out of each batch what was stored before, condenses those of
+// clients that send too many, and turns those away that send without end. What
+// has nothing left then is stored.
 func (g *Ingester) prepare(ctx context.Context, group []*waiting) error {
 	for _, w := range group {
 		g.mu.Lock()
 		mark, _ := g.known.get(keyOf(w.batch))
 		g.mu.Unlock()
-		if g.leaveOut(w, mark); w.stored {
+		if g.leaveOut(w, mark); w.stored || g.throttle.burst < 0 || w.batch.Client == "" {
 			continue
 		}
-		bucket := g.spend(w.batch)
-		if bucket == nil {
-			continue
-		}
-		// The count is exact only above the watermark that counts, and another
-		// server of the instance may have raised it.
-		mark, err := g.store.Watermark(ctx, w.batch.Instance, w.batch.Client, w.batch.Journal)
-		if err != nil {
-			return fmt.Errorf("find watermark: %w", err)
-		}
-		if g.leaveOut(w, mark); !w.stored {
+		bucket := g.throttle.of(clientOf(w.batch))
+		g.throttle.fill(bucket, w.batch)
+		if !bucket.spend(len(w.batch.Events)) {
+			// The count is exact only above the watermark that counts, and another
+			// server of the instance may have raised it.
+			mark, err := g.watermark(ctx, w)
+			if err != nil {
+				return err
+			}
+			if g.leaveOut(w, mark); w.stored {
+				continue
+			}
 			g.condense(w, mark, bucket)
 		}
+		if err := g.allow(ctx, w, mark, bucket); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (g *Ingester) watermark(ctx context.Context, w *waiting) (uint64, error) {
+	mark, err := g.store.Watermark(ctx, w.batch.Instance, w.batch.Client, w.batch.Journal)
+	if err != nil {
+		return 0, fmt.Errorf("find watermark: %w", err)
+	}
+	return mark, nil
+}
+
+// allow takes the rows of a batch, and its journal if that is a new one, off
+// what its client may have, or turns it away. known is what is remembered of
+// the journal's watermark.
+func (g *Ingester) allow(ctx context.Context, w *waiting, known uint64, b *bucket) error {
+	if float64(len(w.batch.Events)) > b.rows {
+		w.err = &BusyError{Reason: "this client sends more events than are kept of one"}
+		return nil
+	}
+	if known == 0 {
+		if b.journals < 1 {
+			// It may only be forgotten.
+			mark, err := g.watermark(ctx, w)
+			if err != nil {
+				return err
+			}
+			if mark == 0 {
+				w.err = &BusyError{Reason: "this client begins more journals than are kept of one"}
+				return nil
+			}
+		} else {
+			b.journals--
+			w.began = b
+		}
+	}
+	b.rows -= float64(len(w.batch.Events))
 	return nil
 }
 
@@ -113,19 +172,13 @@ func (g *Ingester) leaveOut(w *waiting, mark uint64) {
 	g.stats.Repeats += int64(n)
 }
 
-// spend takes the events of a batch out of its client's bucket, and returns
-// that if they are too many.
-func (g *Ingester) spend(b Batch) *bucket {
-	if g.throttle.burst < 0 || b.Client == "" {
-		return nil
+// spend takes events out of the bucket, unless they are too many.
+func (b *bucket) spend(events int) bool {
+	if float64(events) > b.events {
+		return false
 	}
-	bucket := g.throttle.of(clientOf(b))
-	g.throttle.fill(bucket, b)
-	if n := float64(len(b.Events)); n <= bucket.events {
-		bucket.events -= n
-		return nil
-	}
-	return bucket
+	b.events -= float64(events)
+	return true
 }
 
 // condense makes one event of those of a batch that differ in nothing but

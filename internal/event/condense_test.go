@@ -149,6 +149,85 @@ func TestBacklogIsNotCondensed(t *testing.T) {
 	}
 }
 
+// TestEndlessClient has a client that avoids being condensed: its events are a
+// year apart each time and of users that never were. It is turned away at last,
+// others are not.
+func TestEndlessClient(t *testing.T) {
+	s := &memStore{}
+	ingesting(t, s, event.IngestLimits{}, func(t *testing.T, g *event.Ingester) {
+		at, turned := time.UnixMicro(0), 0
+		for n := range uint64(1000) {
+			b := batchOf(1)
+			for i := range uint64(500) {
+				e := numbered(n*500 + i + 1)
+				at = at.Add(time.Hour)
+				e.Event.Time, e.Event.User = at, fmt.Sprint("user", n, i)
+				b.Events = append(b.Events, e)
+			}
+			if _, err := g.Submit(t.Context(), b); errors.Is(err, dormer.ErrUnavailable) {
+				turned++
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if turned == 0 {
+			t.Error("it was never turned away")
+		}
+		if _, err := g.Submit(t.Context(), batchOf(2, 1)); err != nil {
+			t.Errorf("another client: %v", err)
+		}
+	})
+	if rows, _ := s.countOf("c1", 501); rows > 401_000 {
+		t.Errorf("it has %d rows", rows)
+	}
+}
+
+// journalStore is one that knows journals.
+type journalStore struct{ *memStore }
+
+func (s journalStore) Watermark(_ context.Context, _ dormer.InstanceID, _ dormer.ClientID, j dormer.JournalID) (mark uint64, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.stored {
+		if b.Journal == j {
+			mark = max(mark, b.Events[len(b.Events)-1].Sequence)
+		}
+	}
+	return mark, nil
+}
+
+// TestEndlessJournals has a client that names another journal each time. What
+// it began before goes on to be taken.
+func TestEndlessJournals(t *testing.T) {
+	s := journalStore{&memStore{marks: map[dormer.ClientID]uint64{}}}
+	ingesting(t, s, event.IngestLimits{KnownJournals: 5}, func(t *testing.T, g *event.Ingester) {
+		submit := func(journal string, sequence uint64) error {
+			b := batchOf(1, sequence)
+			b.Journal = dormer.JournalID(journal)
+			_, err := g.Submit(t.Context(), b)
+			return err
+		}
+		taken := 0
+		for n := range uint64(100) {
+			if err := submit(fmt.Sprint("j", n), n+1); err == nil {
+				taken++
+			} else if !errors.Is(err, dormer.ErrUnavailable) {
+				t.Fatal(err)
+			}
+		}
+		if taken != 20 {
+			t.Errorf("%d journals were begun, want 20", taken)
+		}
+		if err := submit("j0", 1000); err != nil {
+			t.Errorf("a journal of before: %v", err)
+		}
+		<-time.After(time.Hour)
+		if err := submit("later", 1001); err != nil {
+			t.Errorf("a new journal an hour later: %v", err)
+		}
+	})
+}
+
 // TestClientQueueFull fills what one client may have waiting: it is told to
 // come again, and nobody else is.
 func TestClientQueueFull(t *testing.T) {

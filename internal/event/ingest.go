@@ -196,6 +196,8 @@ type waiting struct {
 	// stored says that what batch still holds is stored, or that nothing of it is
 	// left to be.
 	stored bool
+	// began is the bucket that a new journal was taken out of; nil: it is none.
+	began *bucket
 }
 
 // NewIngester returns an ingester that stores in store. Nothing is stored
@@ -385,7 +387,7 @@ func (g *Ingester) next() []*waiting {
 func (g *Ingester) commit(ctx context.Context, group []*waiting) {
 	start := g.c.Now()
 	err := g.prepare(ctx, group)
-	left := slices.DeleteFunc(slices.Clone(group), func(w *waiting) bool { return w.stored })
+	left := slices.DeleteFunc(slices.Clone(group), func(w *waiting) bool { return w.stored || w.err != nil })
 	if err == nil && len(left) > 0 {
 		err = g.storeTogether(ctx, left)
 	}
@@ -511,6 +513,9 @@ func (g *Ingester) finish(group []*waiting) {
 		if busy, ok := errors.AsType[*BusyError](w.err); ok {
 			busy.RetryAfter = g.limits.RetryAfter
 			g.stats.Busy++
+		}
+		if w.began != nil && w.err != nil {
+			w.began.journals++
 		}
 		if w.err == nil {
 			g.stats.Refused += int64(len(w.marks.Refused))
