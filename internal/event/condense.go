@@ -38,8 +38,8 @@ type throttle struct {
 // bucket is what a client may still have stored each in a row of its own.
 type bucket struct {
 	events float64
-	// received and happened are the latest times of events, by the server's and
-	// the client's clock.
+	// received is when the last batch came, by the server's clock, and happened
+	// the latest time of events, by the client's.
 	received, happened time.Time
 	// told is when it was last told that events are condensed; since then left
 	// went into the counts of rows.
@@ -80,9 +80,7 @@ func (t *throttle) fill(b *bucket, batch Batch) {
 		b.rows = min(maxRows, b.rows+here.Seconds()*rowRate)
 		b.journals = min(maxJournals, b.journals+here.Seconds()/journalEvery.Seconds())
 	}
-	if batch.Received.After(b.received) {
-		b.received = batch.Received
-	}
+	b.received = batch.Received // a clock that was set back counts on from there
 	if happened.After(b.happened) {
 		b.happened = happened
 	}
