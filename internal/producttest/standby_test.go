@@ -3,6 +3,7 @@ package producttest
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,6 +138,51 @@ func (p *place) serves() bool {
 	return err == nil && c.Close() == nil
 }
 
+// logJournals shows what a server has of each client's journal: where something
+// is missing, and whether it was received at all.
+func (p *place) logJournals() {
+	p.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(p.data, "events.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer db.Close()
+	list, err := db.QueryContext(p.t.Context(), `SELECT j.client, j.journal, j.watermark, coalesce(e.sequence, 0), coalesce(e.code, 0), coalesce(e.count, 0)
+		FROM journals j LEFT JOIN events e ON e.journal = j.id ORDER BY j.id, e.sequence`)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer list.Close()
+	var journal, text string
+	var first, last int
+	for list.Next() {
+		var client, id string
+		var mark, sequence, code, count int
+		if err := list.Scan(&client, &id, &mark, &sequence, &code, &count); err != nil {
+			p.t.Fatal(err)
+		}
+		if id != journal {
+			if journal != "" {
+				text += fmt.Sprintf(" %d-%d", first, last)
+			}
+			text += fmt.Sprintf("\nclient %q, journal %s, watermark %d, sequences", client, id, mark)
+			journal, first, last = id, sequence, sequence
+		}
+		if sequence > last+1 {
+			text += fmt.Sprintf(" %d-%d", first, last)
+			first = sequence
+		}
+		last = sequence
+		if count > 1 {
+			text += fmt.Sprintf(" (%d stands for %d of code %d)", sequence, count, code)
+		}
+	}
+	if err := list.Err(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Logf("%s has%s %d-%d", p.name, text, first, last)
+}
+
 // TestFailover kills the primary while clients send events and promotes the
 // standby: clients go on by themselves, each event is there once, and the
 // primary does not come back.
@@ -215,6 +261,17 @@ func failover(t *testing.T, settings string) {
 		return err == nil && strings.Contains(out, "has everything")
 	})
 
+	// At once after a poll: its events are received and hardly at the target. What
+	// comes next must not pass over them.
+	var last sync.WaitGroup
+	for _, p := range agents {
+		last.Go(func() {
+			if _, err := p.client.Refresh(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	last.Wait()
 	primary.kill()
 	killed := time.Now()
 	out, stderr, err := other.run("standby", "promote")
@@ -262,6 +319,8 @@ func failover(t *testing.T, settings string) {
 	}
 	if n := j.count("process", event.ApplicationRun); n != sum {
 		t.Errorf("%d applications were run and acknowledged, %d are in the report", sum, n)
+		primary.logJournals()
+		other.logJournals()
 	}
 	if n := j.count("process", event.Enrolled); n != len(agents) {
 		t.Errorf("%d enrolments are in the report", n)
