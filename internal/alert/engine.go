@@ -226,8 +226,34 @@ func (e *engine) pass(at time.Time) {
 	e.clearDue(at)
 }
 
-// advance lets time pass and drops what is idle.
+// setBack is by how much the server's clock must have gone back to count as set
+// right. Events that were received meanwhile may be a little older than the
+// clock, and from then on have times that lie ahead.
+const setBack = 10 * time.Minute
+
+// turnBack goes on at an earlier time: the clock was wrong. What was counted by
+// it is dropped, and what is open has been open since no later than now.
+func (e *engine) turnBack(at time.Time) {
+	e.at, e.swept, e.due = at, at, time.Time{}
+	earlier := func(t *time.Time) {
+		if t.After(at) {
+			*t = at
+		}
+	}
+	for _, keys := range e.watched {
+		for _, w := range keys {
+			w.window = window{}
+			earlier(&w.since)
+			earlier(&w.last)
+		}
+	}
+}
+
+// advance lets time pass by the server's clock and drops what is idle.
 func (e *engine) advance(at time.Time) {
+	if e.at.Sub(at) > setBack {
+		e.turnBack(at)
+	}
 	e.pass(at)
 	if e.at.Sub(e.swept) < time.Minute {
 		return

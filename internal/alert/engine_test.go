@@ -140,6 +140,41 @@ func TestCatchUp(t *testing.T) {
 		`raise b "1 errors of PC-b" 1x 50m0s-50m0s`, `raise a "1 errors of PC-a" 1x 55m0s-55m0s`)
 }
 
+// TestClockSetBack: a clock that was a year ahead for a while, over a restart
+// too, neither keeps alerts open nor holds others back or makes them up.
+func TestClockSetBack(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	rules := []Rule{burst(3), disk("5m", "10m")}
+	full := []Observation{{Kind: DiskUsed, Subject: "data", Value: 95}}
+	e := engineOf(t, rules...)
+	e.observe(nil, at(year))
+	for range 3 {
+		e.event(failure("a", year))
+	}
+	e.event(failure("b", year))
+	changes := e.take()
+	if len(changes) != 1 {
+		t.Fatal(said(changes))
+	}
+	b, err := e.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = engineOf(t, rules...)
+	if err := e.decode(b, applied(nil, changes), at(0)); err != nil {
+		t.Fatal(err)
+	}
+	e.observe(full, at(0))
+	e.event(failure("b", time.Minute))
+	expect(t, e)
+	e.observe(full, at(6*time.Minute))
+	expect(t, e, `raise data "data has 95 %" 1x 6m0s-6m0s`)
+	e.event(failure("b", 20*time.Minute))
+	e.event(failure("b", 40*time.Minute))
+	expect(t, e,
+		`clear a "3 errors of PC-a" 3x 8760h0m0s-0s at 40m0s`)
+}
+
 func TestGroups(t *testing.T) {
 	row := failure("a", 0)
 	row.User, row.Workspace, row.WorkspaceName = "anna", "w1", "Office"
