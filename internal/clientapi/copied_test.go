@@ -8,6 +8,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 )
 
 // from makes polls come from an address and a host.
@@ -29,7 +30,7 @@ func (c *client) from(address, host string) {
 // copied returns the events and the audit records that tell of copies.
 func (s *server) copied() (events []event.Row, records []string) {
 	s.t.Helper()
-	for _, e := range must(s.events.Events(s.t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(s.t) {
+	for _, e := range storetest.Rows(s.t, s.events, s.instance) {
 		if e.Event.Code == int(event.IdentityCopied) {
 			events = append(events, e)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -56,7 +57,7 @@ func TestEventsOfAnEarlierEpoch(t *testing.T) {
 	if a := send(4, 5, 6, 7); a.ReceivedThrough != 7 {
 		t.Errorf("received through %d, want 7", a.ReceivedThrough)
 	}
-	if all := must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(t); len(all) != 7 {
+	if all := storetest.Rows(t, s.events, s.instance); len(all) != 7 {
 		t.Errorf("%d events are stored, want 7", len(all))
 	}
 }
@@ -89,7 +90,7 @@ func TestMalformedEvents(t *testing.T) {
 	if want := []string{"code", "", "time", "severity", "severity", "description"}; !slices.Equal(fields, want) || a.ReceivedThrough != 7 {
 		t.Errorf("fields %q are refused up to %d, want %q up to 7", fields, a.ReceivedThrough, want)
 	}
-	rows := must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(t)
+	rows := storetest.Rows(t, s.events, s.instance)
 	kinds := make(map[int]int)
 	for _, r := range rows {
 		kinds[r.Code]++
@@ -121,7 +122,7 @@ func TestSenselessEvents(t *testing.T) {
 			t.Errorf("%.40s: %v, want that it names %s", events, err, field)
 		}
 	}
-	if rows := must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 1}))(t); len(rows) != 0 {
+	if rows := storetest.Rows(t, s.events, s.instance); len(rows) != 0 {
 		t.Errorf("stored %+v", rows)
 	}
 	q := c.request()
@@ -140,7 +141,7 @@ func TestReordered(t *testing.T) {
 		q.Journal, q.Events = "journal-1", numbered(seqs...)
 		must(c.send(q))(t)
 	}
-	rows := must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(t)
+	rows := storetest.Rows(t, s.events, s.instance)
 	if len(rows) != 6 { // 6 and 7 came after 9, which no journal does
 		t.Errorf("%d events stored, want 1 to 5 and 9", len(rows))
 	}
@@ -153,7 +154,7 @@ func TestFutureEvents(t *testing.T) {
 	q.Journal, q.Events = "journal-1", numbered(1)
 	q.Events[0].Event.Time = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 	must(c.send(q))(t)
-	rows := must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(t)
+	rows := storetest.Rows(t, s.events, s.instance)
 	if len(rows) != 1 || rows[0].Time.Year() != 2099 || !rows[0].Received.Equal(s.clock.Now().UTC().Truncate(time.Microsecond)) {
 		t.Errorf("stored %+v", rows)
 	}

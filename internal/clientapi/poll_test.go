@@ -17,6 +17,7 @@ import (
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/policymatrix"
 	"github.com/dormer-project/dormer/internal/seal"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -548,7 +549,7 @@ func TestEvents(t *testing.T) {
 		return c.send(q)
 	}
 	stored := func() int {
-		return len(must(s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 100}))(t))
+		return len(storetest.Rows(t, s.events, s.instance))
 	}
 	for _, seqs := range [][]uint64{{1, 2, 3}, {1, 2, 3}, {3}} { // repeats store nothing
 		if a := must(send(seqs...))(t); a.Journal != "journal-1" || a.ReceivedThrough != 3 || a.SafeThrough != 3 {

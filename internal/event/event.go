@@ -44,30 +44,9 @@ type Store interface {
 	Watermark(ctx context.Context, i dormer.InstanceID, c dormer.ClientID, j dormer.JournalID) (uint64, error)
 }
 
-// Filter selects events for reports.
-type Filter struct {
-	Instance     dormer.InstanceID
-	Client       dormer.ClientID // "" = all
-	Since        time.Time       // received at or after
-	MinSeverity  dormer.Severity // "" = all
-	UserContains string
-	HostContains string
-	Before       int64 // row identity: only older rows; 0 = from the newest
-	Limit        int   // at least 1
-}
-
 // Row is a stored event.
 type Row struct {
 	ID     int64           `json:"id"`
 	Client dormer.ClientID `json:"client"`
 	dormer.Event
-}
-
-// Reader finds stored events.
-type Reader interface {
-	// Events returns rows, newest received first.
-	Events(ctx context.Context, f Filter) ([]Row, error)
-	// DeleteEventsBefore removes an instance's events received before t and
-	// returns how many.
-	DeleteEventsBefore(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error)
 }

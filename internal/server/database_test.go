@@ -18,6 +18,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -75,11 +76,12 @@ func (i *instance) has(dsn string) (n int) {
 		i.t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Events(i.t.Context(), event.Filter{Instance: i.id(), Client: "test", Limit: 10_000})
-	if err != nil {
-		i.t.Fatal(err)
+	for _, r := range storetest.Rows(i.t, s, i.id()) {
+		if r.Client == "test" {
+			n++
+		}
 	}
-	return len(rows)
+	return n
 }
 
 // id is the identity of the instance whose state the configuration names, or

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 	"github.com/dormer-project/dormer/internal/wire"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -191,8 +192,7 @@ func TestRetention(t *testing.T) {
 	if err := s.retain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	left, err := s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 10})
-	if err != nil || len(left) != 2 {
-		t.Errorf("%d events are left, %v", len(left), err)
+	if left := storetest.Rows(t, s.events, s.instance); len(left) != 2 {
+		t.Errorf("%d events are left", len(left))
 	}
 }

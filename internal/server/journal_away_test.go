@@ -10,6 +10,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -74,12 +75,8 @@ func TestEventsAway(t *testing.T) {
 	var codes []event.Code
 	for len(codes) < 4 && time.Now().Before(deadline) {
 		<-tick.C
-		rows, err := s.events.Events(t.Context(), event.Filter{Instance: s.instance, Limit: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
 		codes = codes[:0]
-		for _, r := range rows {
+		for _, r := range storetest.Rows(t, s.events, s.instance) {
 			codes = append(codes, event.Code(r.Code))
 			if own := r.Code >= 800; own != (r.Client == "") || own && (r.Host != s.deps.Hostname || r.User != systemUser) {
 				t.Errorf("stored %+v", r)

@@ -23,8 +23,7 @@ type Events struct {
 
 // What Events is to the domain packages.
 var (
-	_ event.Store  = (*Events)(nil)
-	_ event.Reader = (*Events)(nil)
+	_ event.Store = (*Events)(nil)
 )
 
 // OpenEvents opens the events database at dsn, "sqlite:PATH" or a postgres://
@@ -245,7 +244,8 @@ func (s *Events) Watermark(ctx context.Context, i dormer.InstanceID, c dormer.Cl
 	return 0, err
 }
 
-// DeleteEventsBefore implements event.Reader. Watermarks stay.
+// DeleteEventsBefore removes an instance's events received before t and returns
+// how many. Watermarks stay.
 func (s *Events) DeleteEventsBefore(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error) {
 	instance, err := s.instanceID(ctx, s.db.read, i)
 	switch {

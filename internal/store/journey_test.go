@@ -10,6 +10,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/store/storetest"
 )
 
 // TestJourneyOfEvents carries events from the journals of clients through the
@@ -39,10 +40,7 @@ func TestJourneyOfEvents(t *testing.T) {
 			if err := <-stopped; err != nil {
 				t.Fatal(err)
 			}
-			rows, err := s.Events(t.Context(), event.Filter{Instance: "i", Limit: 100_000})
-			if err != nil {
-				t.Fatal(err)
-			}
+			rows := storetest.Rows(t, s, "i")
 			seen := make(map[string]int)
 			for _, r := range rows {
 				seen[string(r.Client)+" "+r.Description]++

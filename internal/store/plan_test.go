@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/report"
 )
 
 // TestPlans looks at how SQLite finds the events of reports: by an index, in
@@ -18,35 +18,38 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	since := time.Unix(1, 0)
 	if err := s.makeInstance(t.Context(), "i"); err != nil {
 		t.Fatal(err)
 	}
+	few := []storedContext{{id: 1, instance: 1}}
+	many := make([]storedContext, fewContexts+1)
+	problems := []dormer.Severity{dormer.Error}
 	for _, test := range []struct {
-		name   string
-		f      event.Filter
-		index  string
-		sorted bool
+		name     string
+		q        report.Selection
+		contexts []storedContext
+		index    string
+		sorted   bool
 	}{
-		{"activity", event.Filter{Since: since}, "events_by_received", true},
-		{"a user's activity", event.Filter{Since: since, UserContains: "x"}, "events_by_received", true},
-		{"errors", event.Filter{Since: since, MinSeverity: dormer.Error}, "events_problems", true},
-		{"a host's errors", event.Filter{Since: since, MinSeverity: dormer.Error, HostContains: "x"}, "events_problems", true},
-		{"older errors", event.Filter{Since: since, MinSeverity: dormer.Error, Before: 7}, "events_problems", true},
-		{"a client", event.Filter{Since: since, Client: "c"}, "events_by_context", false},
-		{"a client's errors", event.Filter{Since: since, Client: "c", MinSeverity: dormer.Error}, "events_problems_by_context", false},
+		{"activity", report.Selection{}, nil, "events_by_received", true},
+		{"activity of many", report.Selection{User: "x"}, many, "events_by_received", true},
+		{"errors", report.Selection{Severities: problems}, nil, "events_problems", true},
+		{"errors of many", report.Selection{Severities: problems, Host: "x"}, many, "events_problems", true},
+		{"older errors", report.Selection{Severities: problems, After: []any{int64(7), int64(7)}}, nil, "events_problems", true},
+		{"activity of few", report.Selection{User: "x"}, few, "events_by_context", false},
+		{"errors of few", report.Selection{Severities: problems, Host: "x"}, few, "events_problems_by_context", false},
 	} {
-		test.f.Instance, test.f.Limit = "i", 100
-		query, args, err := s.eventsQuery(t.Context(), test.f)
-		if err != nil {
-			t.Fatal(err)
-		}
+		test.q.Since, test.q.Limit, test.q.Descending = time.Unix(1, 0), 100, true
+		test.q.Columns = report.Activity.Columns()
+		test.q.Order = test.q.Columns[0]
+		b := builder{q: test.q, instances: []int64{1}, contexts: test.contexts}
+		query := b.newest()
 		lines, err := all(t.Context(), s.db.read, "explain", func(r scanner) (string, error) {
 			var line string
 			var skip any
 			err := r.Scan(&skip, &skip, &skip, &line)
 			return line, err
-		}, "EXPLAIN QUERY PLAN "+query, args...)
+		}, "EXPLAIN QUERY PLAN "+query, b.args...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,8 +26,6 @@ func RunEvents(t *testing.T, open func(t *testing.T) Events) {
 		{"one client at once", testSameClientAtOnce},
 		{"many clients at once", testClientsAtOnce},
 		{"all or nothing", testAllOrNothing},
-		{"filters", testFilters},
-		{"pages", testPages},
 		{"days", testDays},
 		{"foreign text", testForeignText},
 		{"condensed", testCondensed},
@@ -68,8 +66,12 @@ func upTo(from, to uint64) (list []uint64) {
 // their descriptions.
 func sequences(t *testing.T, s Events, c string) (list []uint64) {
 	t.Helper()
-	rows := must[[]event.Row](t)(s.Events(t.Context(), event.Filter{Instance: "i", Client: dormer.ClientID(c), Limit: 1_000_000}))
+	rows := Rows(t, s, "i")
+	slices.Reverse(rows)
 	for _, r := range rows {
+		if r.Client != dormer.ClientID(c) {
+			continue
+		}
 		var n uint64
 		if _, err := fmt.Sscanf(r.Description, "event %d", &n); err != nil {
 			t.Fatalf("description %q: %v", r.Description, err)
@@ -88,7 +90,7 @@ func testEventRoundTrip(t *testing.T, s Events) {
 	b := batch("c", 0)
 	b.Events = []wire.NumberedEvent{{Sequence: 7, Event: e}}
 	equal(t, must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{b})), []uint64{7})
-	rows := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: "i", Limit: 10}))
+	rows := Rows(t, s, "i")
 	e.Received = at(0)
 	if len(rows) != 1 || rows[0].ID <= 0 {
 		t.Fatalf("rows are %+v", rows)
@@ -127,10 +129,8 @@ func testInstances(t *testing.T, s Events) {
 	equal(t, must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{batch("c", 0, 1, 2, 3), other})), []uint64{3, 2})
 	equal(t, must[uint64](t)(s.Watermark(ctx, other.Instance, "c", "j-c")), uint64(2))
 	for i, n := range map[dormer.InstanceID]int{"i": 3, other.Instance: 2, "third": 0} {
-		for _, f := range []event.Filter{{Instance: i, Limit: 10}, {Instance: i, Client: "c", Limit: 10}} {
-			if rows := must[[]event.Row](t)(s.Events(ctx, f)); len(rows) != n {
-				t.Errorf("instance %q has %d rows, want %d", i, len(rows), n)
-			}
+		if rows := Rows(t, s, i); len(rows) != n {
+			t.Errorf("instance %q has %d rows, want %d", i, len(rows), n)
 		}
 	}
 	if n := must[int64](t)(s.DeleteEventsBefore(ctx, other.Instance, at(time.Hour))); n != 2 {
@@ -139,7 +139,7 @@ func testInstances(t *testing.T, s Events) {
 	equal(t, sequences(t, s, "c"), []uint64{3, 2, 1})
 	// What was deleted does not come back by being sent again.
 	equal(t, must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{other})), []uint64{2})
-	if rows := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: other.Instance, Limit: 10})); len(rows) != 0 {
+	if rows := Rows(t, s, other.Instance); len(rows) != 0 {
 		t.Errorf("%d deleted events came back", len(rows))
 	}
 }
@@ -156,7 +156,7 @@ func testBigBatches(t *testing.T, s Events) {
 			t.Fatalf("watermark %d is %d, want %d", i, m, each)
 		}
 	}
-	rows := must[[]event.Row](t)(s.Events(t.Context(), event.Filter{Instance: "i", Limit: 2 * clients * each}))
+	rows := Rows(t, s, "i")
 	if len(rows) != clients*each {
 		t.Errorf("%d rows, want %d", len(rows), clients*each)
 	}
@@ -213,79 +213,6 @@ func testAllOrNothing(t *testing.T, s Events) {
 	}
 }
 
-func testFilters(t *testing.T, s Events) {
-	ctx := t.Context()
-	severities := []dormer.Severity{dormer.Information, dormer.Warning, dormer.Error}
-	hosts := []string{"PC-BÜRO", "laptop_1", "laptopX1", `50%\x`}
-	users := []string{"CORP\\Anna", "bert"}
-	b := batch("c", 0)
-	for i := range 24 {
-		e := happened(uint64(i + 1))
-		e.Event.Severity, e.Event.Host, e.Event.User = severities[i%3], hosts[i%4], users[i%2]
-		b.Events = append(b.Events, e)
-	}
-	later := batch("d", time.Hour, 1)
-	must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{b, later}))
-	for _, test := range []struct {
-		name string
-		f    event.Filter
-		want int
-	}{
-		{"all", event.Filter{}, 25},
-		{"client", event.Filter{Client: "d"}, 1},
-		{"unknown client", event.Filter{Client: "x"}, 0},
-		{"since", event.Filter{Since: at(time.Hour)}, 1},
-		{"information", event.Filter{MinSeverity: dormer.Information}, 25},
-		{"warnings", event.Filter{MinSeverity: dormer.Warning}, 16},
-		{"errors", event.Filter{MinSeverity: dormer.Error}, 8},
-		{"host without case", event.Filter{HostContains: "bu\u0308ro"}, 6},
-		{"host with _", event.Filter{HostContains: "laptop_"}, 6},
-		{"host with %", event.Filter{HostContains: "0%"}, 6},
-		{`host with \`, event.Filter{HostContains: `\X`}, 6},
-		{"user", event.Filter{UserContains: "ANN"}, 13},
-		{"user and errors", event.Filter{UserContains: "bert", MinSeverity: dormer.Error}, 4},
-		{"nobody", event.Filter{UserContains: "nobody"}, 0},
-	} {
-		test.f.Instance, test.f.Limit = "i", 100
-		if rows := must[[]event.Row](t)(s.Events(ctx, test.f)); len(rows) != test.want {
-			t.Errorf("%s: %d rows, want %d", test.name, len(rows), test.want)
-		}
-	}
-	for _, f := range []event.Filter{{Instance: "i"}, {Instance: "i", Limit: 1, MinSeverity: "mild"}} {
-		_, err := s.Events(ctx, f)
-		is(t, err, dormer.ErrInvalid)
-	}
-}
-
-func testPages(t *testing.T, s Events) {
-	ctx := t.Context()
-	// Stored in another order than received.
-	for i, received := range []time.Duration{3 * time.Second, time.Second, 2 * time.Second, 2 * time.Second, 0} {
-		must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{batch(fmt.Sprint("c", i), received, 1, 2, 3)}))
-	}
-	whole := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: "i", Limit: 100}))
-	if len(whole) != 15 {
-		t.Fatalf("%d rows, want 15", len(whole))
-	}
-	for i, r := range whole[1:] {
-		if p := whole[i]; r.Received.After(p.Received) || r.Received.Equal(p.Received) && r.ID > p.ID {
-			t.Fatalf("row %d was received after row %d", i+1, i)
-		}
-	}
-	var paged []event.Row
-	for before := int64(0); ; before = paged[len(paged)-1].ID {
-		page := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: "i", Limit: 4, Before: before}))
-		paged = append(paged, page...)
-		if len(page) < 4 {
-			break
-		}
-	}
-	equal(t, paged, whole)
-	if rows := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: "other", Limit: 4, Before: whole[3].ID})); len(rows) != 0 {
-		t.Errorf("another instance's row opened a page: %v", rows)
-	}
-}
-
 func testDays(t *testing.T, s Events) {
 	ctx := t.Context()
 	day := 24 * time.Hour
@@ -300,10 +227,6 @@ func testDays(t *testing.T, s Events) {
 		t.Errorf("%d events were deleted, want 5", n)
 	}
 	equal(t, sequences(t, s, "c"), []uint64{12, 11, 10, 9, 8, 7, 6})
-	rows := must[[]event.Row](t)(s.Events(ctx, event.Filter{Instance: "i", Since: at(5 * day), Limit: 10}))
-	if len(rows) != 2 {
-		t.Errorf("%d rows since the last day, want 2", len(rows))
-	}
 	// A day that was deleted can be written again.
 	must[[]uint64](t)(s.AppendEvents(ctx, []event.Batch{batch("c", 0, 13)}))
 	equal(t, sequences(t, s, "c"), []uint64{12, 11, 10, 9, 8, 7, 6, 13})
@@ -314,8 +237,8 @@ func testForeignText(t *testing.T, s Events) {
 	b.Events[0].Event.Host = "a\x00b\xff'\"; DROP TABLE events; --"
 	b.Events[0].Event.Severity = "dreadful"
 	must[[]uint64](t)(s.AppendEvents(t.Context(), []event.Batch{b}))
-	rows := must[[]event.Row](t)(s.Events(t.Context(), event.Filter{Instance: "i", MinSeverity: dormer.Error, Limit: 5}))
-	if len(rows) != 1 || rows[0].Host != "a\uFFFDb\uFFFD'\"; DROP TABLE events; --" {
+	rows := Rows(t, s, "i")
+	if len(rows) != 1 || rows[0].Severity != dormer.Error || rows[0].Host != "a\uFFFDb\uFFFD'\"; DROP TABLE events; --" {
 		t.Fatalf("rows are %+v", rows)
 	}
 }
@@ -330,14 +253,23 @@ func AppendSome(t testing.TB, s Events, i dormer.InstanceID, c string, first uin
 	}
 }
 
-// Rows returns an instance's events, oldest first.
-func Rows(t testing.TB, s Events, i dormer.InstanceID) []event.Row {
+// Rows returns an instance's events, oldest received first, and those received at
+// the same moment as they were stored.
+func Rows(t testing.TB, s event.Follower, i dormer.InstanceID) (rows []event.Row) {
 	t.Helper()
-	rows, err := s.Events(t.Context(), event.Filter{Instance: i, Limit: 1_000_000})
-	if err != nil {
-		t.Fatal(err)
+	const page = 10_000
+	for after := int64(0); ; {
+		list, next, err := s.Follow(t.Context(), i, after, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, list...)
+		if len(list) < page {
+			break
+		}
+		after = next
 	}
-	slices.Reverse(rows)
+	slices.SortStableFunc(rows, func(a, b event.Row) int { return a.Received.Compare(b.Received) })
 	return rows
 }
 

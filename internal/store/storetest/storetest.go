@@ -57,10 +57,10 @@ type State interface {
 // Events is what a store of events implements.
 type Events interface {
 	event.Store
-	event.Reader
 	event.Follower
 	event.Turns
 	alert.Store
+	DeleteEventsBefore(ctx context.Context, i dormer.InstanceID, t time.Time) (int64, error)
 	Ping(ctx context.Context) error
 }
 
