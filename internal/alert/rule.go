@@ -194,7 +194,7 @@ func (c *compiled) checkEvents(e *EventCondition, add func(path, format string, 
 	if e.Severity != "" && c.rank == 0 {
 		add("events.severity", "must be %q, %q or %q", dormer.Information, dormer.Warning, dormer.Error)
 	}
-	if e.Category != "" && !slices.ContainsFunc(event.Catalogue(), func(k event.Kind) bool { return k.Category == e.Category }) {
+	if e.Category != "" && !slices.Contains(event.Categories(), e.Category) {
 		add("events.category", "is no category of docs/events.md")
 	}
 	if e.Counts != "" && e.Counts != CountEvents && e.Counts != CountClients {

@@ -24,10 +24,10 @@ func (c *Client) Alerts(ctx context.Context, q AlertQuery) (rest.List[rest.Alert
 	if q.All {
 		v.Set("all", "true")
 	}
-	if q.Before > 0 {
+	if q.Before != 0 {
 		v.Set("before", strconv.FormatInt(q.Before, 10))
 	}
-	if q.Limit > 0 {
+	if q.Limit != 0 {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	return ask[rest.List[rest.Alert]](ctx, c, http.MethodGet, "/alerts", v, nil)

@@ -35,10 +35,10 @@ func (q AuditQuery) parameters() url.Values {
 // FindAudit returns records of the audit log, newest first.
 func (c *Client) FindAudit(ctx context.Context, q AuditQuery) (rest.List[rest.AuditRecord], error) {
 	v := q.parameters()
-	if q.Limit > 0 {
+	if q.Limit != 0 {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
-	if q.Before > 0 {
+	if q.Before != 0 {
 		v.Set("before", strconv.FormatInt(q.Before, 10))
 	}
 	return ask[rest.List[rest.AuditRecord]](ctx, c, http.MethodGet, "/audit", v, nil)

@@ -166,9 +166,12 @@ func newAlertRules(a *app) *cobra.Command {
 func condition(r rest.AlertRule) string {
 	switch {
 	case r.Events != nil:
-		what := "events"
+		what := "event"
 		if r.Events.Counts == "clients" {
-			what = "clients"
+			what = "client"
+		}
+		if r.Events.Threshold != 1 {
+			what += "s"
 		}
 		of := r.Events.By
 		if of == "instance" {

@@ -129,6 +129,10 @@ func flagError(err error) error {
 	switch expected {
 	case "int", "int64":
 		expected = "a whole number"
+	case "intSlice":
+		expected = "whole numbers, as 502,503"
+	case "uint16":
+		expected = "a whole number from 0 to 65535"
 	case "duration":
 		expected = "a time such as 90s or 10m"
 	case "bool":

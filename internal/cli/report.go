@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/export"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -55,7 +57,7 @@ func reportFlags(flags *pflag.FlagSet, q *rest.ReportQuery, kind report.Kind) {
 	}
 	if kind == report.Activity || kind == report.Errors || kind == "" {
 		flags.IntSliceVar(&q.Codes, "code", nil, "only events of these numbers (docs/events.md)")
-		flags.StringSliceVar(&q.Categories, "category", nil, "only events of these categories")
+		flags.StringSliceVar(&q.Categories, "category", nil, "only events of these categories: "+strings.Join(event.Categories(), ", "))
 	}
 	if kind != report.Status {
 		flags.StringSliceVar(&q.Instances, "instances", nil, "instances that share the database of events: all, or their identities")
@@ -91,7 +93,31 @@ func newReportOf(a *app, kind report.Kind) *cobra.Command {
 	}
 	reportFlags(cmd.Flags(), &q, kind)
 	s.flags(cmd.Flags())
+	completeReport(cmd, kind)
 	return cmd
+}
+
+// completeReport completes the flags that take one of a few words.
+func completeReport(cmd *cobra.Command, kind report.Kind) {
+	var columns []cobra.Completion
+	for _, c := range kind.Columns() {
+		columns = append(columns, cobra.CompletionWithDesc(c.Name, c.Title))
+	}
+	for flag, words := range map[string][]cobra.Completion{
+		"sort": columns, "group": columns, "columns": columns, "format": formatNames(),
+		"severity": {string(dormer.Information), string(dormer.Warning), string(dormer.Error)}, "category": event.Categories(),
+	} {
+		// An error says that this report does not have the flag.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+func formatNames() []cobra.Completion {
+	var names []cobra.Completion
+	for _, f := range export.Formats() {
+		names = append(names, string(f))
+	}
+	return names
 }
 
 // reportRows is what --json prints of a report.
@@ -180,7 +206,7 @@ func asked(q rest.ReportQuery) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.NewReplacer(`{`, "", `}`, "", `"`, "", ",", ", ", ":", " ").Replace(string(b)), nil
+	return strings.NewReplacer(`":`, " ", `{`, "", `}`, "", `"`, "", ",", ", ").Replace(string(b)), nil
 }
 
 func newReportRun(a *app) *cobra.Command {

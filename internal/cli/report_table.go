@@ -74,7 +74,7 @@ type textTable struct {
 }
 
 // print prints the table as wide as the terminal is, or as it has to be with
-// wide or where there is no terminal. It returns the titles of what was left
+// wide or where there is no terminal. It returns the names of what was left
 // out for want of room.
 func (t textTable) print(a *app, wide bool) ([]string, error) {
 	width := 0
@@ -126,7 +126,7 @@ func (t textTable) fit(width int) (textTable, []string) {
 		kept := map[int]bool{}
 		for _, p := range byRank {
 			if p.least+columnGap > room && len(kept) > 0 {
-				left = append(left, t.columns[p.at].Title)
+				left = append(left, t.columns[p.at].Name)
 				continue
 			}
 			kept[p.at] = true

@@ -277,8 +277,8 @@ func (q Query) filters(s *Selection, t table) error {
 		s.Severities = []dormer.Severity{dormer.Error}
 	}
 	for _, c := range q.Codes {
-		if c < 0 || c > 1<<30 {
-			return dormer.Invalidf("code", "must be a number of the catalogue (docs/events.md)")
+		if _, ok := event.KindOf(event.Code(c)); !ok {
+			return dormer.Invalidf("code", "%d is no event of docs/events.md", c)
 		}
 		s.Codes = append(s.Codes, c)
 	}
@@ -286,8 +286,8 @@ func (q Query) filters(s *Selection, t table) error {
 		s.Codes = []int{int(event.SetupStarted), int(event.SetupFinished), int(event.SetupFailed), int(event.SetupCancelled), int(event.SetupPostponed)}
 	}
 	for _, c := range q.Categories {
-		if len(c) > maxText || !utf8.ValidString(c) {
-			return dormer.Invalidf("category", "must be text of at most %d bytes", maxText)
+		if known := event.Categories(); !slices.Contains(known, c) {
+			return dormer.Invalidf("category", "must be %s", enumerate(known))
 		}
 		s.Categories = append(s.Categories, c)
 	}

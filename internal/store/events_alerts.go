@@ -106,7 +106,7 @@ func (s *Events) AcknowledgeAlert(ctx context.Context, i dormer.InstanceID, id i
 	if err != nil {
 		return a, err
 	}
-	err = s.db.update(ctx, "find alert", func(tx *sql.Tx) error {
+	err = s.db.update(ctx, "note who looks after it", func(tx *sql.Tx) error {
 		a, err = scanAlert(tx.QueryRowContext(ctx, "SELECT "+alertColumns+" FROM alerts WHERE instance = $1 AND id = $2", instance, id))
 		switch {
 		case err != nil:

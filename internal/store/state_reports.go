@@ -46,7 +46,7 @@ func (s *State) SavedReports(ctx context.Context) ([]report.Definition, error) {
 
 // SavedReport implements report.Saved.
 func (s *State) SavedReport(ctx context.Context, called string) (report.Definition, error) {
-	return one(ctx, s.db.read, "find saved report", scanSavedReport, savedReports+" WHERE name_folded = $1", name.Fold(clean(called)))
+	return one(ctx, s.db.read, "find saved report "+called, scanSavedReport, savedReports+" WHERE name_folded = $1", name.Fold(clean(called)))
 }
 
 // SaveReport implements report.Saved.
@@ -74,7 +74,7 @@ func (s *State) SaveReport(ctx context.Context, id string, d report.Definition, 
 
 // DeleteReport implements report.Saved.
 func (s *State) DeleteReport(ctx context.Context, called string) error {
-	const what = "delete saved report"
+	what := "delete saved report " + called
 	n, err := s.db.exec(ctx, what, "DELETE FROM saved_reports WHERE name_folded = $1", name.Fold(clean(called)))
 	return mustChange(what, n, err)
 }
