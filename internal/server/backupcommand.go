@@ -79,10 +79,10 @@ func (p *program) backupCreate() *cobra.Command {
 
 func recipientsOf(encrypt bool, passphraseFile string, keys []string) ([]age.Recipient, error) {
 	if !encrypt && (passphraseFile != "" || len(keys) > 0) {
-		return nil, dormer.Invalidf("", "--passphrase-file and --recipient go with --encrypt")
+		return nil, dormer.Invalidf("--encrypt", "is missing: --passphrase-file and --recipient go with --encrypt")
 	}
 	if encrypt && passphraseFile == "" && len(keys) == 0 {
-		return nil, dormer.Invalidf("", "--encrypt needs --passphrase-file or --recipient")
+		return nil, dormer.Invalidf("--encrypt", "needs --passphrase-file or --recipient")
 	}
 	passphrase := ""
 	if passphraseFile != "" {
@@ -284,7 +284,7 @@ func (p *program) backupRestore() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if c.Flags().Changed("config") {
 				if data != "" || repository != "" || write != "" || stateFile != "" || eventsFile != "" {
-					return dormer.Invalidf("", "with --config that file says where to; leave the other paths out")
+					return dormer.Invalidf("--config", "says where to; leave the other paths out")
 				}
 				cfg, err := p.load(c)
 				if err != nil {

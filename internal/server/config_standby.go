@@ -47,7 +47,7 @@ func (c *Config) checkStandby(add complain) {
 		}
 	}
 	if !strings.HasPrefix(c.stateDSN(), "sqlite:") {
-		add("standby.target", "is for databases on SQLite; PostgreSQL has its own standby (docs/standby.md)")
+		add("standby.target", "is for a state database on SQLite: take the section out; PostgreSQL has its own standby (docs/standby-postgresql.md)")
 	}
 	if !filepath.IsAbs(s.KeyFile) {
 		add("standby.key_file", "must be the absolute path of a file")

@@ -31,7 +31,7 @@ func (p *program) databaseClear() *cobra.Command {
 		Example: "  dormerd database clear --older-than 30d\n  dormerd database clear --all --confirm events.db",
 		RunE: d.with(func(ctx context.Context) error {
 			if whole == (olderThan != "") {
-				return dormer.Invalidf("", "either --older-than or --all says what is removed")
+				return dormer.Invalidf("--all", "is missing: either --older-than or --all says what is removed")
 			}
 			return d.clear(ctx, olderThan)
 		}),
@@ -170,7 +170,8 @@ func (d *databaseCommand) dropEvents(ctx context.Context) (err error) {
 	if err = errors.Join(err, e, s.Close()); err != nil {
 		return fmt.Errorf("setting events.dsn: %w", err)
 	}
-	if isFile(dsn) && len(left) == 0 {
+	whole := isFile(dsn) && len(left) == 0
+	if whole {
 		if err := store.RemoveFile(strings.TrimPrefix(dsn, "sqlite:")); err != nil {
 			return err
 		}
@@ -178,7 +179,11 @@ func (d *databaseCommand) dropEvents(ctx context.Context) (err error) {
 	if err := d.note(ctx, store.Options{}, "events.drop", name, "all events"); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(d.out, "events: %s dropped\n", name)
+	told := "events: %s dropped\n"
+	if !whole {
+		told = "events: everything of this instance is removed from %s; the database itself stays\n"
+	}
+	_, err = fmt.Fprintf(d.out, told, name)
 	return err
 }
 
@@ -249,7 +254,7 @@ func (m *databaseMove) move(ctx context.Context) (err error) {
 		from, cfg.Events.DSN = append(from, m.cfg.eventsDSN()), events
 	}
 	if len(from) == 0 {
-		return dormer.Invalidf("", "--state or --events must say where a database is to go")
+		return dormer.Invalidf("--state", "is missing: --state or --events must say where a database is to go")
 	}
 	if err := cfg.Validate(); err != nil {
 		return err

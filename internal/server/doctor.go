@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
@@ -113,7 +114,11 @@ func (p *program) examineAll(ctx context.Context, c *cobra.Command, asJSON bool)
 	d := &doctor{configFile: p.configFile, now: time.Now, random: rand.Reader, lookup: net.DefaultResolver.LookupHost}
 	var err error
 	if d.cfg, err = p.load(c); err != nil {
-		d.wrong("configuration", "Correct the setting; `dormerd config --explain` explains all of them.", "%s", strings.TrimSuffix(err.Error(), ": "+dormer.ErrInvalid.Error()))
+		todo := "Correct the setting; `dormerd config --explain` explains all of them."
+		if errors.Is(err, fs.ErrNotExist) {
+			todo = "Say with --config where the server's configuration is."
+		}
+		d.wrong("configuration", todo, "%s", strings.TrimSuffix(err.Error(), ": "+dormer.ErrInvalid.Error()))
 	} else {
 		d.well("configuration", "is valid (%s)", d.source())
 		if d.hostname, err = os.Hostname(); err != nil {
@@ -169,5 +174,6 @@ func printParts(out io.Writer, parts []rest.HealthPart) error {
 
 // oneLine keeps what other programs said from breaking the table.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), "; ")
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' })
+	return strings.ReplaceAll(strings.Join(words, "; "), ":; ", ": ")
 }

@@ -3,8 +3,12 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dormer-project/dormer"
 )
 
 // usageError is a command line that cannot be understood.
@@ -13,9 +17,13 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 // ExitCode is what the program exits with: 2 for a command line that cannot be
-// understood, 1 for all else that failed.
+// understood or has a wrong value for a flag, 1 for all else that failed.
 func ExitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
+		return 2
+	}
+	wrong, ok := errors.AsType[*dormer.InvalidError](err)
+	if ok && slices.ContainsFunc(wrong.Fields, func(f dormer.FieldError) bool { return strings.HasPrefix(f.Path, "--") }) {
 		return 2
 	}
 	return 1
