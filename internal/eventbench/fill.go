@@ -76,7 +76,7 @@ func (s *site) fill(ctx context.Context) (end time.Time, err error) {
 		}
 	}
 	// Whether the filled database would survive a power cut does not matter.
-	if err := s.open(ctx, "fsync=off", "full_page_writes=off", "max_wal_size=8GB"); err != nil {
+	if err := s.open(ctx, "fsync=off", "full_page_writes=off", "max_wal_size=4GB", "wal_recycle=off"); err != nil {
 		return end, err
 	}
 	end = time.Now().UTC().Truncate(time.Second)
@@ -85,8 +85,11 @@ func (s *site) fill(ctx context.Context) (end time.Time, err error) {
 	}
 	if s.database != nil {
 		// As after some hours, in which it would have been done by itself.
-		if _, err := s.database.SQL(ctx, "events", "VACUUM ANALYZE"); err != nil {
-			return end, err
+		// The checkpoint removes the log, so that what is kept is the database alone.
+		for _, text := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
+			if _, err := s.database.SQL(ctx, "events", text); err != nil {
+				return end, err
+			}
 		}
 		if err := s.database.Stop(); err != nil {
 			return end, err
