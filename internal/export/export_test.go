@@ -271,9 +271,9 @@ func TestParseFormat(t *testing.T) {
 }
 
 // TestMemory writes many rows and looks that they do not stay in memory:
-// 100,000 always, a million with DORMER_TEST_EXPORT_ROWS=1000000.
+// 50,000 always, a million with DORMER_TEST_EXPORT_ROWS=1000000.
 func TestMemory(t *testing.T) {
-	rows := 100_000
+	rows := 50_000
 	if s := os.Getenv("DORMER_TEST_EXPORT_ROWS"); s != "" {
 		if _, err := fmt.Sscan(s, &rows); err != nil {
 			t.Fatal(err)
