@@ -12,6 +12,7 @@ import (
 
 	"github.com/benbjohnson/litestream"
 	"github.com/benbjohnson/litestream/file"
+	"github.com/superfly/ltx"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/durable"
@@ -26,7 +27,24 @@ const aside = ".writing"
 
 func openFolder(dir string) (objects, func(string) litestream.ReplicaClient) {
 	f := folder{filepath.Clean(dir)}
-	return f, func(name string) litestream.ReplicaClient { return file.NewReplicaClient(f.path(name)) }
+	return f, func(name string) litestream.ReplicaClient {
+		return mounted{ReplicaClient: file.NewReplicaClient(f.path(name)), folder: f}
+	}
+}
+
+// mounted writes databases into a folder that holds a record, and into no other:
+// litestream makes all folders above its files.
+type mounted struct {
+	litestream.ReplicaClient
+	folder folder
+}
+
+// WriteLTXFile is litestream's.
+func (m mounted) WriteLTXFile(ctx context.Context, level int, minTXID, maxTXID ltx.TXID, r io.Reader) (*ltx.FileInfo, error) {
+	if _, err := os.Stat(m.folder.path(prefixRecord)); err != nil {
+		return nil, fmt.Errorf("the target has lost its record: %w", dormer.ErrUnavailable)
+	}
+	return m.ReplicaClient.WriteLTXFile(ctx, level, minTXID, maxTXID, r)
 }
 
 func (f folder) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }

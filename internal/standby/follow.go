@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -239,6 +240,37 @@ func (f *Follower) generation(ctx context.Context, source dormer.Epoch) *generat
 	return g
 }
 
+// fetched reads changes from files that are here as a whole: a connection that
+// breaks, or the end of following, must not leave a database with half of one.
+type fetched struct {
+	litestream.ReplicaClient
+	dir string
+}
+
+// OpenLTXFile is litestream's.
+func (c fetched) OpenLTXFile(ctx context.Context, level int, minTXID, maxTXID ltx.TXID, offset, size int64) (io.ReadCloser, error) {
+	r, err := c.ReplicaClient.OpenLTXFile(ctx, level, minTXID, maxTXID, offset, size)
+	if err != nil || level == litestream.SnapshotLevel {
+		return r, err // snapshots begin a new file, of which half is of no use
+	}
+	defer r.Close()
+	f, err := os.CreateTemp(c.dir, ".fetching-*")
+	if err != nil {
+		return nil, durable.Kind(err)
+	}
+	err = os.Remove(f.Name()) // it goes with the last who reads it
+	if err == nil {
+		_, err = io.Copy(f, r)
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("fetch a change: %w", err), f.Close())
+	}
+	return f, nil
+}
+
 func (g *generation) end() {
 	if g.cancel != nil {
 		g.cancel()
@@ -253,7 +285,7 @@ func (g *generation) start(ctx context.Context, name string) {
 	db := litestream.NewDB(f.Database(name)) // for its logger alone
 	db.SetLogger(quietly(f.cfg.Logger))
 	l := &lag{
-		replica: litestream.NewReplicaWithClient(db, f.cfg.Target.replica(epochName(g.source, name))),
+		replica: litestream.NewReplicaWithClient(db, fetched{ReplicaClient: f.cfg.Target.replica(epochName(g.source, name)), dir: f.cfg.Dir}),
 		stop: func() {
 			cancel()
 			<-ended

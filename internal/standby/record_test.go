@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"filippo.io/age"
+	"github.com/benbjohnson/litestream"
+	"github.com/benbjohnson/litestream/file"
+	"github.com/superfly/ltx"
 
 	"github.com/dormer-project/dormer"
 )
@@ -83,6 +88,10 @@ func TestTargetAway(t *testing.T) {
 	if err := p.shipper.Sync(t.Context()); !errors.Is(err, dormer.ErrUnavailable) {
 		t.Errorf("without the target: %v", err)
 	}
+	// A round that was under way may have made its folder anew.
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
 	if s := p.shipper.Status(); s.Error == "" {
 		t.Error("the status says nothing")
 	}
@@ -112,6 +121,59 @@ func TestTargetAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := rows(t, f.Database("state")); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// replicaFunc does something before each change is written.
+type replicaFunc struct {
+	litestream.ReplicaClient
+	before func()
+}
+
+func (r replicaFunc) WriteLTXFile(ctx context.Context, level int, minTXID, maxTXID ltx.TXID, b io.Reader) (*ltx.FileInfo, error) {
+	r.before()
+	return r.ReplicaClient.WriteLTXFile(ctx, level, minTXID, maxTXID, b)
+}
+
+// TestTargetGoesWhileShipping: what was written into the place of a target that
+// is not mounted any more is not safe, and is written again when it is back.
+func TestTargetGoesWhileShipping(t *testing.T) {
+	mount := t.TempDir()
+	dir, moved := filepath.Join(mount, "target"), filepath.Join(mount, "moved")
+	target := openTarget(t, TargetConfig{URL: "file://" + dir})
+	var gone atomic.Bool
+	target.replica = func(name string) litestream.ReplicaClient {
+		return replicaFunc{file.NewReplicaClient(filepath.Join(dir, name)), func() {
+			if gone.CompareAndSwap(true, false) {
+				if err := os.Rename(dir, moved); err != nil {
+					t.Error(err)
+				}
+			}
+		}}
+	}
+	p := newPrimary(t)
+	p.run(target)
+	p.insert(1)
+	p.sync()
+	gone.Store(true)
+	p.insert(2)
+	if err := p.shipper.Sync(t.Context()); !errors.Is(err, dormer.ErrUnavailable) {
+		t.Errorf("without the target: %v", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(moved, dir); err != nil {
+		t.Fatal(err)
+	}
+	p.insert(3)
+	eventually(t, "it ships again", func() bool { return p.shipper.Sync(t.Context()) == nil })
+	f, _ := testFollower(t, target)
+	if err := f.CatchUp(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := rows(t, f.Database("state")); n != 3 {
 		t.Errorf("%d rows", n)
 	}
 }

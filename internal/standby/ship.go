@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/benbjohnson/litestream"
+	"github.com/superfly/ltx"
 
 	"github.com/dormer-project/dormer"
 )
@@ -191,25 +192,26 @@ func (s *Shipper) fence(by dormer.Epoch) {
 	}
 }
 
-// rules returns a *SupersededError when another server rules by now. It asks
-// the target.
+// rules returns a *SupersededError when another server rules by now, and
+// ErrUnavailable when the target has no record of this one: then it is not the
+// target. It asks the target.
 func (s *Shipper) rules(ctx context.Context) error {
-	s.mu.Lock()
-	r := s.record
-	s.mu.Unlock()
-	f, err := s.cfg.Target.Open(ctx, revisionName(r.revision+1))
-	if errors.Is(err, dormer.ErrNotFound) {
-		return nil
-	}
+	t, r := s.cfg.Target, s.ruling()
+	newer, err := t.has(ctx, revisionName(r.revision+1))
 	if err != nil {
 		return err
 	}
-	_ = f.Close() // that it is there is all
-	now, err := s.cfg.Target.ReadRecord(ctx)
-	if err != nil {
+	own, err := t.has(ctx, revisionName(r.revision))
+	if err != nil || own && !newer {
 		return err
 	}
-	if now.Epoch == s.cfg.Epoch && now.Owner == s.cfg.Owner {
+	now, err := t.ReadRecord(ctx)
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		return fmt.Errorf("the target %s has lost its record: %w", t, dormer.ErrUnavailable)
+	case err != nil:
+		return err
+	case now.Epoch == s.cfg.Epoch && now.Owner == s.cfg.Owner:
 		s.mu.Lock()
 		s.record = now
 		s.mu.Unlock()
@@ -314,17 +316,13 @@ func (s *Shipper) round(ctx context.Context) error {
 		}
 	}
 	// A folder that is not mounted any more must not be filled in its place.
-	f, err := s.cfg.Target.Open(ctx, revisionName(s.ruling().revision))
-	if errors.Is(err, dormer.ErrNotFound) {
-		if err := s.rules(ctx); err != nil {
-			return err
-		}
-		return fmt.Errorf("the target %s has lost its record: %w", s.cfg.Target, dormer.ErrUnavailable)
+	there, err := s.cfg.Target.has(ctx, revisionName(s.ruling().revision))
+	if err == nil && !there {
+		err = s.rules(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	_ = f.Close() // that it is there is all
 	if !opened {
 		if err := s.store.Open(ctx); err != nil {
 			return away(fmt.Errorf("open databases for shipping: %w", err))
@@ -344,6 +342,11 @@ func (s *Shipper) round(ctx context.Context) error {
 		}
 	}
 	if err := s.rules(ctx); err != nil {
+		// What was written now may not be at the target: the next round looks how
+		// far that is.
+		for _, db := range s.dbs {
+			db.Replica.SetPos(ltx.Pos{})
+		}
 		return err
 	}
 	return s.whole(ctx)
@@ -412,7 +415,8 @@ func (s *Shipper) shipFiles(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		if r := s.ruling(); r.Source == s.cfg.Epoch && s.cfg.Epoch == r.Epoch && s.Status().Error == "" {
+		st := s.Status()
+		if r := s.ruling(); r.Source == s.cfg.Epoch && s.cfg.Epoch == r.Epoch && st.Error == "" && !st.Safe.IsZero() {
 			for _, j := range jobs {
 				now := s.cfg.Now()
 				if now.Before(next[j.name]) || ctx.Err() != nil {

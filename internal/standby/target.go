@@ -2,6 +2,7 @@ package standby
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -110,6 +111,19 @@ func OpenTarget(c TargetConfig) (*Target, error) {
 
 // String names the target for people.
 func (t *Target) String() string { return t.shown }
+
+// has reports whether there is an object of that name.
+func (t *Target) has(ctx context.Context, name string) (bool, error) {
+	f, err := t.Open(ctx, name)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_ = f.Close() // that it is there is all
+	return true, nil
+}
 
 // read returns a whole object of at most limit bytes.
 func (t *Target) read(ctx context.Context, name string, limit int64) ([]byte, error) {
