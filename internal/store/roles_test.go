@@ -195,6 +195,7 @@ func TestRoles(t *testing.T) {
 	for _, text := range []string{
 		"DELETE FROM events", "UPDATE contexts SET used = 0", "SELECT nextval('events_id')",
 		"SELECT events_drop_day(" + strconv.Itoa(other) + ", " + strconv.Itoa(int(day)) + ")", "DELETE FROM report_roles",
+		"SELECT events_reserve('events', 1::bigint << 34)",
 	} {
 		if _, err := ofReports.ExecContext(ctx, text); !isDenied(err) {
 			t.Errorf("role of reports: %s: %v, want that it is denied", text, err)

@@ -26,6 +26,27 @@ BEGIN
 	END LOOP;
 END $$;
 
+CREATE OR REPLACE FUNCTION events_reserve(name text, count bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Sets numbers of a table's rows apart and returns the one before them. Only who
+-- stores rows may, and not so many at once that the numbers could come to an end.
+DECLARE
+	numbers text;
+	at bigint;
+BEGIN
+	IF NOT (pg_has_role(session_user, current_user, 'MEMBER') OR EXISTS (SELECT 1 FROM instances WHERE role = session_user)) THEN
+		RAISE insufficient_privilege USING MESSAGE = 'this role stores nothing';
+	END IF;
+	IF name NOT IN ('events', 'contexts', 'journals', 'alerts') OR count < 0 OR count > 1::bigint << 34 THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'so many numbers are not set apart';
+	END IF;
+	numbers := CASE name WHEN 'events' THEN 'events_id' ELSE pg_get_serial_sequence(name, 'id') END;
+	EXECUTE 'SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ' || numbers INTO at;
+	IF count > 0 THEN
+		PERFORM setval(numbers, at + count);
+	END IF;
+	RETURN at;
+END $$;
+
 -- Functions that have the rights of who owns the tables look into this schema
 -- alone. PostgreSQL would look among temporary tables first, and who may make
 -- these could show them instances of its own making.
