@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -231,11 +230,9 @@ func checkEvents(t *testing.T, path string, clients []*sender) {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			t.Fatal(err)
 		}
-		what := fmt.Sprintf("%s was told that %d are received and %d safe; the watermark is %d, there are %d events, %d different, up to %d",
-			c.name, c.received, c.safe, mark, all, different, highest)
-		t.Log(what)
 		if mark < c.safe || all != mark || different != mark || highest != mark {
-			t.Error(what)
+			t.Errorf("%s was told that %d are received and %d safe; the watermark is %d, there are %d events, %d different, up to %d",
+				c.name, c.received, c.safe, mark, all, different, highest)
 		}
 		c.received = mark
 	}
