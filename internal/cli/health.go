@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -22,6 +24,9 @@ lacks is found by 'dormerd doctor' on its computer.`,
 		Example: "  dormer health\n  dormer health --json",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
 			h, err := c.Health(ctx)
+			if errors.Is(err, dormer.ErrUnavailable) {
+				return fmt.Errorf("%w; 'dormerd doctor' on the server's computer says what is wrong", err)
+			}
 			if err != nil {
 				return err
 			}

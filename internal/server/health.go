@@ -135,7 +135,7 @@ func judgeIngest(o Observed) rest.HealthPart {
 		p.ToDo = "See to the events database and its disk. Clients keep their events and send them again."
 	case i.QueueLimit > 0 && float64(i.Queued) > queueWarning*float64(i.QueueLimit):
 		p.Status, p.Found = rest.HealthWarning, fmt.Sprintf("%d of at most %d wait to be stored; clients are told to come back later", i.Queued, i.QueueLimit)
-		p.ToDo = "If this lasts, the events database is too slow for what clients report: see dormer_events_commit_seconds and the disk below it."
+		p.ToDo = "If this lasts, the events database is too slow for what clients report: see dormer_events_last_commit_duration_seconds and the disk below it."
 	}
 	return p
 }
@@ -198,15 +198,23 @@ func judgeStandby(o ObservedStandby) rest.HealthPart {
 
 func judgeTasks(tasks []taskState) rest.HealthPart {
 	p := rest.HealthPart{Part: "background work", Status: rest.HealthOK, Found: fmt.Sprintf("%d tasks, none failed when it last ran", len(tasks))}
-	var failed []string
+	var failed []taskState
 	for _, t := range tasks {
 		if t.Problem != "" {
-			text, _, _ := strings.Cut(t.Problem, "\n") // below stands where it panicked
-			failed = append(failed, fmt.Sprintf("%s failed at %s: %s", t.Name, clock(t.Failure), text))
+			failed = append(failed, t)
 		}
 	}
 	if len(failed) > 0 {
-		p.Status, p.Found = rest.HealthWarning, strings.Join(failed, "; ")
+		text, _, _ := strings.Cut(failed[0].Problem, "\n") // below stands where it panicked
+		p.Status, p.Found = rest.HealthWarning, fmt.Sprintf("%s failed at %s: %s", failed[0].Name, clock(failed[0].Failure), text)
+		// What is away makes many tasks fail, all for the same reason.
+		for i, t := range failed[1:] {
+			separator := ", "
+			if i == 0 {
+				separator = "; also failed: "
+			}
+			p.Found += separator + t.Name
+		}
 		p.ToDo = "It is tried again by itself. If it fails each time, the server's log says more."
 	}
 	return p

@@ -51,7 +51,11 @@ func TestJudge(t *testing.T) {
 		"target away":                 {judgeStandby(ObservedStandby{Problem: "no route"}), rest.HealthError, "no route"},
 		"database away":               {judgeDatabase(ObservedDatabase{Name: "state", Since: now, Problem: "refused"}), rest.HealthError, "since 2026-11-22 12:00:00 UTC: refused"},
 		"work":                        {judgeTasks([]taskState{{Name: "images", Runs: 1}}), rest.HealthOK, "1 tasks"},
-		"work that failed":            {judgeTasks([]taskState{{Name: "images", Problem: "panic: x\nat y", Failure: now}}), rest.HealthWarning, "images failed at 2026-11-22 12:00:00 UTC: panic: x"},
+		"much work that failed": {
+			judgeTasks([]taskState{{Name: "a", Problem: "no\nx", Failure: now}, {Name: "b"}, {Name: "c", Problem: "no", Failure: now}, {Name: "d", Problem: "no", Failure: now}}),
+			rest.HealthWarning, "a failed at 2026-11-22 12:00:00 UTC: no; also failed: c, d",
+		},
+		"work that failed": {judgeTasks([]taskState{{Name: "images", Problem: "panic: x\nat y", Failure: now}}), rest.HealthWarning, "images failed at 2026-11-22 12:00:00 UTC: panic: x"},
 	} {
 		if c.part.Status != c.want || !strings.Contains(c.part.Found, c.found) || (c.want == rest.HealthOK) != (c.part.ToDo == "") {
 			t.Errorf("%s: %+v, want %s", name, c.part, c.want)
