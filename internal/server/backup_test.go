@@ -288,6 +288,7 @@ func TestEpochRaise(t *testing.T) {
 // TestRestoreKilled at any moment: a server starts on the folder only if
 // everything is there.
 func TestRestoreKilled(t *testing.T) {
+	t.Parallel() // all is done by other processes
 	i := newInstance(t, "")
 	process := i.start()
 	c := i.client()
@@ -305,7 +306,7 @@ func TestRestoreKilled(t *testing.T) {
 	i.must("backup", "restore", file, "--data", whole.data)
 	took := time.Since(began)
 	finished, marked, untouched := 0, 0, 0
-	const kills = 12
+	const kills = 8
 	for n := range kills {
 		j := i.beside(t.TempDir())
 		killed := i.kill(took*time.Duration(n+1)/kills, "backup", "restore", file, "--data", j.data)

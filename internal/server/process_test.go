@@ -72,7 +72,7 @@ func newInstance(t *testing.T, settings string) *instance {
 // command runs dormerd to its end.
 func (i *instance) command(args ...string) (stdout, stderr string, err error) {
 	i.t.Helper()
-	ctx, cancel := context.WithTimeout(i.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(i.t.Context(), 2*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, os.Args[0], args...)
 	c.Env = append(os.Environ(), asProgram+"=1")
