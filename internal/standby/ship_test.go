@@ -37,13 +37,18 @@ func testLogger(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-func testLock(t *testing.T) *Lock {
+func keyFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, []byte("AGE-SECRET-KEY-1N9JEPW6DWJ0ZQUDX63F5A03GX8QUW7PXDE39N8UYF82VZ9PC8UFS3M7XA9\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := ReadLock(path)
+	return path
+}
+
+func testLock(t *testing.T) *Lock {
+	t.Helper()
+	l, err := ReadLock(keyFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
