@@ -38,16 +38,22 @@ type sender struct {
 	received, safe uint64
 }
 
+func (c *sender) batch(events uint64) event.Batch {
+	b := event.Batch{Instance: instance, Client: c.name, Journal: "journal", Received: time.Now(), Host: "pc", ClientVersion: "1.0"}
+	for n := range events {
+		b.Events = append(b.Events, wire.NumberedEvent{
+			Sequence: c.received + 1 + n, Event: event.New(event.ApplicationRun, time.Now(), "something was run"),
+		})
+	}
+	return b
+}
+
 // send submits events until the server takes no more.
 func (c *sender) send(ctx context.Context, to *event.Ingester, random *rand.Rand) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		b := event.Batch{Instance: instance, Client: c.name, Journal: "journal", Host: "pc", ClientVersion: "1.0"}
-		for n := range uint64(random.IntN(20)) {
-			b.Events = append(b.Events, wire.NumberedEvent{Sequence: c.received + 1 + n, Event: event.New(event.ApplicationRun, time.Now(), "something was run")})
-		}
-		marks, err := to.Submit(ctx, b)
+		marks, err := to.Submit(ctx, c.batch(uint64(random.IntN(20))))
 		if err != nil {
 			return
 		}
@@ -111,17 +117,56 @@ func (s *eventServer) run(f func(context.Context) error) {
 	})
 }
 
-// drop ends the server without shipping anything more.
-func (s *eventServer) drop() {
+// halt ends the server without shipping anything more. Its files stay open.
+func (s *eventServer) halt() {
 	s.shipper.mu.Lock()
 	s.shipper.fenced = max(s.shipper.fenced, 1)
 	s.shipper.mu.Unlock()
 	for i := range s.stopping {
 		s.stopping[len(s.stopping)-1-i]()
 	}
+}
+
+func (s *eventServer) close() {
 	if err := errors.Join(s.shipper.Close(), s.events.Close()); err != nil {
 		s.t.Error(err)
 	}
+}
+
+// again starts a server anew that was halted: as if the power had failed, or after
+// its files were closed. Sometimes something is stored meanwhile that nobody ships, and
+// the log is written back. It ran in dir; the folder in which it runs now is returned.
+func (s *eventServer) again(random *rand.Rand, dir string, clients []*sender) (*eventServer, string) {
+	s.t.Helper()
+	next := dir
+	if random.IntN(2) == 0 {
+		next = s.t.TempDir()
+		if err := os.CopyFS(next, os.DirFS(dir)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.close()
+	if random.IntN(2) == 0 {
+		events, err := store.OpenEvents(s.t.Context(), "sqlite:"+filepath.Join(next, "events.db"), store.Options{})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, c := range clients {
+			marks, err := events.AppendEvents(s.t.Context(), []event.Batch{c.batch(1 + uint64(random.IntN(20)))})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if marks[0] <= c.received {
+				s.t.Errorf("%s was told that %d are received; after a restart there are %d", c.name, c.received, marks[0])
+			}
+			c.received = marks[0]
+		}
+		if err := events.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	c := s.shipper.cfg
+	return startEventServer(s.t, next, c.Owner, c.Epoch, c.Target), next
 }
 
 // TestNothingSafeIsLost fails over again and again, at any moment, with the
@@ -154,9 +199,24 @@ func failOver(t *testing.T, round int, random *rand.Rand, clients []*sender, ope
 	s := startEventServer(t, dir, owner, epoch, target)
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
-	for _, c := range clients {
-		own := rand.New(rand.NewPCG(random.Uint64(), 0))
-		sending.Go(func() { c.send(ctx, s.ingester, own) })
+	send := func() {
+		for _, c := range clients {
+			own := rand.New(rand.NewPCG(random.Uint64(), 0))
+			sending.Go(func() { c.send(ctx, s.ingester, own) })
+		}
+	}
+	wait := func(most time.Duration) {
+		moment := time.NewTimer(time.Duration(random.Int64N(int64(most))))
+		<-moment.C
+	}
+	send()
+	restarts := random.IntN(3)
+	for range restarts {
+		wait(300 * time.Millisecond)
+		s.halt()
+		sending.Wait()
+		s, dir = s.again(random, dir, clients)
+		send()
 	}
 	eventually(t, "the data of this epoch are whole", func() bool {
 		r, err := target.ReadRecord(t.Context())
@@ -179,10 +239,10 @@ func failOver(t *testing.T, round int, random *rand.Rand, clients []*sender, ope
 			}
 		})
 	}
-	moment := time.NewTimer(time.Duration(random.IntN(600)) * time.Millisecond)
-	<-moment.C
+	wait(600 * time.Millisecond)
 	if killed {
-		s.drop()
+		s.halt()
+		s.close()
 	}
 	leave()
 	follower.Wait()
@@ -201,11 +261,12 @@ func failOver(t *testing.T, round int, random *rand.Rand, clients []*sender, ope
 		t.Fatal(err)
 	}
 	if !killed {
-		s.drop()
+		s.halt()
+		s.close()
 	}
 	cancel()
 	sending.Wait()
-	t.Logf("round %d: killed %v, followed %v", round, killed, followed)
+	t.Logf("round %d: %d restarts, killed %v, followed %v", round, restarts, killed, followed)
 	checkEvents(t, filepath.Join(nextDir, "events.db"), clients)
 	return nextDir, f.cfg.Owner, r.Epoch
 }
