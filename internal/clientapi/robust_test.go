@@ -144,6 +144,7 @@ func TestManyAtOnce(t *testing.T) {
 		if err := c.signIn("alice", password); err != nil {
 			t.Fatal(err)
 		}
+		c.poll() // it learns the epoch, without which no events are taken
 		all = append(all, c)
 	}
 	var wg sync.WaitGroup
