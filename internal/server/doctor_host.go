@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,16 +24,19 @@ import (
 func (d *doctor) checkSecrets(context.Context) {
 	before := len(d.parts)
 	files := 0
-	for _, s := range secretFiles("", reflect.ValueOf(d.cfg)) {
+	for _, s := range d.cfg.namedFiles() {
+		if !namesSecret(s.setting) {
+			continue
+		}
 		files++
-		info, err := os.Stat(s.file)
+		info, err := os.Stat(s.path)
 		switch {
 		case err != nil:
 			d.wrong("secrets", "See that the file is there and its folders can be entered by the server's user.", "setting %s: %v", s.setting, err)
 		case info.Mode().Perm()&0o007 != 0 || info.Mode().Perm()&0o070 != 0 && s.setting != "tls.key":
-			d.wrong("secrets", "Run: chmod 600 "+s.file, "setting %s: others can read or change %s", s.setting, s.file)
+			d.wrong("secrets", "Run: chmod 600 "+s.path, "setting %s: others can read or change %s", s.setting, s.path)
 		case info.Mode().Perm()&0o070 != 0:
-			d.warn("secrets", "See that only who may have the key is in the file's group, or run: chmod 600 "+s.file, "setting %s: a group can read %s", s.setting, s.file)
+			d.warn("secrets", "See that only who may have the key is in the file's group, or run: chmod 600 "+s.path, "setting %s: a group can read %s", s.setting, s.path)
 		}
 	}
 	if info, err := os.Stat(d.configFile); err == nil && info.Mode().Perm()&0o007 != 0 && d.passwordInside() {
@@ -49,47 +50,22 @@ func (d *doctor) checkSecrets(context.Context) {
 
 // passwordInside reports whether the address of a database has a password.
 func (d *doctor) passwordInside() bool {
-	for _, dsn := range []string{d.cfg.State.DSN, d.cfg.Events.DSN} {
-		if u, err := url.Parse(dsn); err == nil {
-			if _, ok := u.User.Password(); ok || u.Query().Has("password") {
-				return true
-			}
+	for _, dsn := range []string{d.cfg.State.DSN, d.cfg.Events.DSN, d.cfg.Events.ReportsDSN} {
+		if withoutPassword("", dsn) != nil {
+			return true
 		}
 	}
 	return false
 }
 
-// secretFile is a file with a secret that a setting names.
-type secretFile struct {
-	setting, file string
-}
-
-// secretFiles lists those below a part of the configuration, by the names of
-// the settings: *_file but authorities, keytabs, and the key of tls.
-func secretFiles(path string, v reflect.Value) []secretFile {
-	var list []secretFile
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			key := v.Type().Field(i).Tag.Get("toml")
-			if path != "" {
-				key = path + "." + key
-			}
-			list = append(list, secretFiles(key, v.Field(i))...)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			list = append(list, secretFiles(fmt.Sprintf("%s[%d]", path, i), v.Index(i))...)
-		}
-	case reflect.String:
-		key := path[strings.LastIndexByte(path, '.')+1:]
-		secret := strings.HasSuffix(key, "_file") && key != "ca_file" && key != "known_hosts_file" || key == "keytab" || path == "tls.key"
-		if secret && v.String() != "" {
-			list = append(list, secretFile{setting: path, file: v.String()})
-		}
-	default:
+// namesSecret reports whether the file that a setting names is secret: all but
+// certificates are.
+func namesSecret(setting string) bool {
+	switch setting[strings.LastIndexByte(setting, '.')+1:] {
+	case "certificate", "authority":
+		return false
 	}
-	return list
+	return true
 }
 
 // checkData looks at the data folder: whose it is, whether a server runs on it
