@@ -369,7 +369,7 @@ func TestPromotedBesideThePrimary(t *testing.T) {
 	eventually(t, "the standby serves", other.serves)
 	eventually(t, "the client is with the standby", func() bool {
 		st, err := p.client.Refresh(t.Context())
-		return err == nil && st.EventsWaiting == 0
+		return err == nil && st.Epoch == 2 && st.EventsWaiting == 0
 	})
 	// Whoever comes second has nothing to promote from an epoch that is over.
 	primary.kill()

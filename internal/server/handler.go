@@ -47,8 +47,9 @@ func (s *Server) makeHandler(context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(rest.Prefix+"/", s.unlessFenced(api))
-	mux.Handle("/client/v1/", s.clients)
-	mux.Handle(wire.PathObject, httpapi.Flowing(s.clients, stallTime))
+	clients := s.unlessFenced(s.clients) // the target tells it too, before any client does
+	mux.Handle("/client/v1/", clients)
+	mux.Handle(wire.PathObject, httpapi.Flowing(clients, stallTime))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, "ok\n") })
 	mux.Handle("GET /readyz", problem.Handler(s.deps.Logger, s.ready))
 	mux.Handle("GET /metrics", api.Reading(access.AreaReports, s.metrics.Handler()))
