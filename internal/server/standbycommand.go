@@ -173,8 +173,10 @@ func (p *program) showStandby(s standbyStatus, now time.Time) error {
 	}
 	for _, f := range s.Followers {
 		state := "has everything"
-		if f.Behind > 0 {
+		if f.Behind >= time.Second {
 			state = "is " + f.Behind.Round(time.Second).String() + " behind"
+		} else if f.Behind > 0 {
+			state = "is less than a second behind"
 		}
 		fmt.Fprintf(w, "Follower:\t%s %s, told %s\n", f.Host, state, ago(f.Time))
 	}
