@@ -173,7 +173,7 @@ func (s *eventServer) again(random *rand.Rand, dir string, clients []*sender) (*
 // primary gone or still on, and with a follower that was there before or not:
 // what clients were told is safe is there each time, and each event once.
 func TestNothingSafeIsLost(t *testing.T) {
-	rounds := 3
+	rounds := 2
 	if s := os.Getenv(roundsVariable); s != "" {
 		var err error
 		if rounds, err = strconv.Atoi(s); err != nil {
