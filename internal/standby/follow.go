@@ -71,7 +71,7 @@ type FollowerReport struct {
 	Time  time.Time `json:"time"`
 	// Behind is how old the newest change is that is not here yet, in
 	// nanoseconds; 0: everything is here.
-	Behind time.Duration `json:"behind"`
+	Behind time.Duration `json:"behind_ns"`
 	Source dormer.Epoch  `json:"source"`
 }
 
