@@ -60,8 +60,9 @@ suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
 suite build 3m -plain -- scripts/build.sh
 suite 'S3 server' 5m -plain -- scripts/versitygw.sh
+# Three packages at a time: those that start processes mostly wait.
 [[ ${#in_unit[@]} -eq 0 ]] ||
-  suite unit 6m -- scripts/with-postgres.sh go test -json -race -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
+  suite unit 9m -- scripts/with-postgres.sh go test -json -race -p 3 -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json -race -count=1 -timeout 10m "${in_stores[@]}"
 # With databases of its own, which are durable. The race detector would only slow
