@@ -261,7 +261,6 @@ func TestLogShippingStandby(t *testing.T) {
 			t.Errorf("%d events of client %d had been shipped, %d are there", want, c.Number, has)
 		}
 		lost += c.Received - min(c.Received, after[string(c.ID)])
-		c.Received = after[string(c.ID)] // after a raised epoch clients send from there
 	}
 	t.Logf("%d events were acknowledged and not shipped", lost)
 	p.crowd.start(t.Context())

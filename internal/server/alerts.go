@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,8 +99,10 @@ func observations(o Observed) []alert.Observation {
 	add := func(kind alert.Kind, subject, shown string, value float64) {
 		list = append(list, alert.Observation{Kind: kind, Subject: subject, Shown: shown, Value: value})
 	}
-	for _, d := range o.Disks {
-		if d.Total > 0 {
+	for i, d := range o.Disks {
+		// Folders on one disk fill up together, and that is told once.
+		told := slices.ContainsFunc(o.Disks[:i], func(e ObservedDisk) bool { return e.Total > 0 && e.system == d.system })
+		if d.Total > 0 && !told {
 			add(alert.DiskUsed, d.Name, "", 100*(1-float64(d.Free)/float64(d.Total)))
 		}
 	}

@@ -149,8 +149,13 @@ func TestAlertsForwarded(t *testing.T) {
 func TestObservations(t *testing.T) {
 	now := time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
 	o := Observed{
-		At:           now,
-		Disks:        []ObservedDisk{{Name: "data", Free: 25, Total: 100}, {Name: "repository", Problem: "gone"}},
+		At: now,
+		Disks: []ObservedDisk{
+			{Name: "data", Free: 25, Total: 100, system: unix.Fsid{Val: [2]int32{1}}},
+			{Name: "same", Free: 25, Total: 100, system: unix.Fsid{Val: [2]int32{1}}},
+			{Name: "other", Free: 10, Total: 100, system: unix.Fsid{Val: [2]int32{2}}},
+			{Name: "repository", Problem: "gone"},
+		},
 		Databases:    []ObservedDatabase{{Name: "state", Up: true, Bytes: 1 << 30}, {Name: "events", Up: true, Bytes: 3 << 29}},
 		Certificates: []ObservedCertificate{{Name: "server", Ends: now.Add(50 * time.Hour)}, {Name: "new"}},
 		Clients: ObservedClients{At: now, ClientCounts: store.ClientCounts{
@@ -165,7 +170,7 @@ func TestObservations(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %g", x.Kind, x.Subject, x.Shown, x.Value))
 	}
 	want := []string{
-		"disk_used data  75", "database_away state  0", "database_size state  1", "database_away events  1", "database_size events  1.5",
+		"disk_used data  75", "disk_used other  90", "database_away state  0", "database_size state  1", "database_away events  1", "database_size events  1.5",
 		"certificate_days server  2", "client_offline_beyond_limit c pc1 1", "clients_connected clients  7", "replica_behind replica  90",
 		"directory_away corp  1", "events_waiting queue  25",
 	}

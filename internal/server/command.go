@@ -97,6 +97,9 @@ func (p *program) open(ctx context.Context, c *cobra.Command) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.checkReaders(p.configFile); err != nil {
+		return nil, err
+	}
 	return New(ctx, cfg, p.deps(c, cfg))
 }
 

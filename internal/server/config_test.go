@@ -174,3 +174,30 @@ func TestPublicURLs(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestReadersOfPasswords: a server does not run on settings that show a password
+// to everybody.
+func TestReadersOfPasswords(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "dormerd.toml")
+	for _, c := range []struct {
+		dsn  string
+		mode os.FileMode
+		ok   bool
+	}{
+		{"postgres://dormer:hidden@db.example.com/dormer", 0o644, false},
+		{"postgres://dormer@db.example.com/dormer?password=hidden", 0o644, false},
+		{"postgres://dormer:hidden@db.example.com/dormer", 0o640, true},
+		{"postgres://dormer@db.example.com/dormer", 0o644, true},
+		{"sqlite:/var/lib/dormer/events.db", 0o644, true},
+	} {
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		cfg := Default()
+		cfg.Events.DSN = c.dsn
+		err := cfg.checkReaders(file)
+		if (err == nil) != c.ok || err != nil && (!errors.Is(err, dormer.ErrInvalid) || strings.Contains(err.Error(), "hidden")) {
+			t.Errorf("%s with mode %o: %v", c.dsn, c.mode, err)
+		}
+	}
+}

@@ -499,10 +499,18 @@ func (d *databaseCommand) note(ctx context.Context, o store.Options, action, obj
 // withoutPassword refuses a URL with a password as an argument, where others
 // see it.
 func withoutPassword(flag, dsn string) error {
-	if u, err := url.Parse(dsn); err == nil && !isFile(dsn) {
-		if _, set := u.User.Password(); set || u.Query().Has("password") {
-			return dormer.Invalidf(flag, "must not have a password in it, others would see it; put the URL into a file and name it with %s-file", flag)
-		}
+	if holdsPassword(dsn) {
+		return dormer.Invalidf(flag, "must not have a password in it, others would see it; put the URL into a file and name it with %s-file", flag)
 	}
 	return nil
+}
+
+// holdsPassword reports whether the address of a database has a password.
+func holdsPassword(dsn string) bool {
+	u, err := url.Parse(dsn)
+	if err != nil || isFile(dsn) {
+		return false
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password")
 }

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -39,23 +40,12 @@ func (d *doctor) checkSecrets(context.Context) {
 			d.warn("secrets", "See that only who may have the key is in the file's group, or run: chmod 600 "+s.path, "setting %s: a group can read %s", s.setting, s.path)
 		}
 	}
-	if info, err := os.Stat(d.configFile); err == nil && info.Mode().Perm()&0o007 != 0 && d.passwordInside() {
-		d.wrong("secrets", "Give it to the server's group and run: chmod 640 "+d.configFile+", or take the password from a pgpass file.",
-			"others can read %s, which has a database's password in it", d.configFile)
+	if err := d.cfg.checkReaders(d.configFile); err != nil {
+		d.wrong("secrets", "Take the password from a pgpass file if others are to read the settings.", "%s", dormer.Plain(err))
 	}
 	if len(d.parts) == before {
 		d.well("secrets", "%d files with secrets are readable by their owner alone", files)
 	}
-}
-
-// passwordInside reports whether the address of a database has a password.
-func (d *doctor) passwordInside() bool {
-	for _, dsn := range []string{d.cfg.State.DSN, d.cfg.Events.DSN, d.cfg.Events.ReportsDSN} {
-		if withoutPassword("", dsn) != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // namesSecret reports whether the file that a setting names is secret: all but

@@ -51,6 +51,7 @@ type ObservedDisk struct {
 	Name, Path  string
 	Free, Total int64
 	Problem     string
+	system      unix.Fsid // folders on the same file system have the same
 }
 
 // ObservedDatabase is one of the databases.
@@ -228,7 +229,7 @@ func lookAtDisk(name, path string) ObservedDisk {
 		o.Problem = fmt.Sprintf("look at the disk of %s: %v", path, err)
 		return o
 	}
-	o.Free, o.Total = int64(fs.Bavail)*fs.Bsize, int64(fs.Blocks)*fs.Bsize
+	o.Free, o.Total, o.system = int64(fs.Bavail)*fs.Bsize, int64(fs.Blocks)*fs.Bsize, fs.Fsid
 	return o
 }
 

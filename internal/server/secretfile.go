@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/dormer-project/dormer"
@@ -50,6 +51,21 @@ func private(path string) error {
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("others can read or change %s; run: chmod 600 %s: %w", path, path, dormer.ErrInvalid)
+	}
+	return nil
+}
+
+// checkReaders refuses a configuration file that everybody can read and that has
+// a database's password in it. Those who run the server may share it as a group.
+// There may be no such file.
+func (c *Config) checkReaders(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o007 == 0 {
+		return nil //nolint:nilerr // who reads the file says what is wrong with it
+	}
+	if slices.ContainsFunc([]string{c.State.DSN, c.Events.DSN, c.Events.ReportsDSN}, holdsPassword) {
+		return fmt.Errorf("others can read %s, which has a database's password in it; give it to the server's group and run: chmod 640 %s: %w",
+			path, path, dormer.ErrInvalid)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type Client struct {
 
 	link  *uplink.Uplink
 	keys  seal.KeySet
+	epoch dormer.Epoch // the highest that was seen
 	host  wire.Host
 	run   string
 	began time.Time
@@ -86,7 +87,7 @@ func newClient(n int, id dormer.ClientID, key seal.ClientKey, keys seal.KeySet, 
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Number: n, ID: id, Journal: dormer.JournalID(journal), link: link, keys: keys, host: HostOf(n), run: run, began: time.Now().Add(-offline)}, nil
+	return &Client{Number: n, ID: id, Journal: dormer.JournalID(journal), link: link, keys: keys, epoch: keys.Epoch, host: HostOf(n), run: run, began: time.Now().Add(-offline)}, nil
 }
 
 // Close ends idle connections.
@@ -102,7 +103,7 @@ func (c *Client) Poll(ctx context.Context, n int) (wait time.Duration, err error
 	}
 	q := wire.PollRequest{
 		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: agentVersion, Run: c.run, Host: c.host,
-		KeySet: c.keys.Version, Epoch: c.keys.Epoch, Journal: c.Journal,
+		KeySet: c.keys.Version, Epoch: c.epoch, Journal: c.Journal,
 		Clock: time.Now().UTC(),
 	}
 	for i := range uint64(n) {
@@ -124,6 +125,10 @@ func (c *Client) Poll(ctx context.Context, n int) (wait time.Duration, err error
 			return fmt.Errorf("answer to something else: %w", dormer.ErrDenied)
 		case a.ReceivedThrough > c.Sent:
 			return fmt.Errorf("%d events were sent, %d are acknowledged: %w", c.Sent, a.ReceivedThrough, dormer.ErrCorrupt)
+		case a.Epoch > c.epoch:
+			// Another server has taken over: it is sent what it does not have.
+			c.epoch, c.Received = a.Epoch, a.ReceivedThrough
+			return nil
 		case a.Journal == c.Journal && a.ReceivedThrough < c.Received:
 			return fmt.Errorf("%d events were acknowledged, now %d: %w", c.Received, a.ReceivedThrough, dormer.ErrCorrupt)
 		}
