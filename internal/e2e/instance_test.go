@@ -138,15 +138,15 @@ type event struct {
 func (i *instance) events(t *testing.T, client string) []event {
 	t.Helper()
 	var out []event
-	before := int64(0)
+	after := ""
 	for {
 		args := []string{"report", "activity", "--json", "--limit", "500"}
-		if before > 0 {
-			args = append(args, "--before", fmt.Sprint(before))
+		if after != "" {
+			args = append(args, "--after", after)
 		}
 		var page struct {
 			Items []event `json:"items"`
-			Next  int64   `json:"next"`
+			Next  string  `json:"next"`
 		}
 		parse(t, i.admin.dormer(t, args...), &page)
 		for _, e := range page.Items {
@@ -154,10 +154,10 @@ func (i *instance) events(t *testing.T, client string) []event {
 				out = append([]event{e}, out...)
 			}
 		}
-		if page.Next == 0 {
+		if page.Next == "" {
 			return out
 		}
-		before = page.Next
+		after = page.Next
 	}
 }
 

@@ -61,11 +61,13 @@ func (s *suite) journey(t *testing.T) {
 			t.Errorf("event %d is in the report %d times", code, n)
 		}
 	}
-	var rows []struct {
-		User, Workspace, State, Image string
+	var status struct {
+		Items []struct {
+			User, Workspace, State, Image string
+		}
 	}
-	parse(t, s.instance.admin.dormer(t, "report", "status", "--user", d.user, "--json"), &rows)
-	if len(rows) != 1 || rows[0].Workspace != "Office" || rows[0].Image != "system/1" {
+	parse(t, s.instance.admin.dormer(t, "report", "status", "--user", d.user, "--json"), &status)
+	if rows := status.Items; len(rows) != 1 || rows[0].Workspace != "Office" || rows[0].Image != "system/1" {
 		t.Errorf("report of the status: %+v", rows)
 	}
 }
