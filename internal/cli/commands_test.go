@@ -27,6 +27,7 @@ import (
 
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/loopback"
 	"github.com/dormer-project/dormer/internal/server"
 	"github.com/dormer-project/dormer/internal/store"
 )
@@ -330,10 +331,9 @@ func (r *running) end(ts *testscript.TestScript) {
 }
 
 func freeAddress(ts *testscript.TestScript) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Address(context.Background())
 	ts.Check(err)
-	ts.Check(l.Close())
-	return l.Addr().String()
+	return address
 }
 
 // password is that of the operators and users of scripts.

@@ -26,6 +26,7 @@ import (
 	"github.com/dormer-project/dormer/internal/imagepack"
 	"github.com/dormer-project/dormer/internal/imagepack/packtest"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/loopback"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/server"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -64,7 +65,7 @@ func newInstance(t *testing.T, change func(*server.Config)) *instance {
 	t.Helper()
 	cfg := server.Default()
 	cfg.Data = t.TempDir()
-	cfg.Listen = []string{"127.0.0.1:" + freePort(t)}
+	cfg.Listen = []string{freeAddress(t)}
 	_, port, _ := strings.Cut(cfg.Listen[0], ":")
 	cfg.PublicURLs = []string{"https://localhost:" + port}
 	cfg.Clients.PollInterval = server.Duration(time.Second)
@@ -109,18 +110,13 @@ func newInstance(t *testing.T, change func(*server.Config)) *instance {
 	return i
 }
 
-func freePort(t *testing.T) string {
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Address(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return address
 }
 
 // logger shows what goes wrong when DORMER_TEST_LOG is set.

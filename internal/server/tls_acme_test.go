@@ -23,6 +23,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/loopback"
 )
 
 const acmeName, acmeAlias = "dormer.example.test", "alias.example.test"
@@ -30,12 +31,11 @@ const acmeName, acmeAlias = "dormer.example.test", "alias.example.test"
 // freePort returns a port of the loopback address that nobody listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := loopback.Port(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // nameServer answers that every name is at 127.0.0.1, over TCP, and returns

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/dormer-project/dormer/internal/loopback"
 )
 
 // skip ends a test that lacks something; where nothing may be skipped it fails.
@@ -28,14 +30,13 @@ func skip(t *testing.T, format string, args ...any) {
 	t.Skipf("SKIPPED: "+format, args...)
 }
 
-func freePort(t *testing.T) string {
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Address(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // serve runs a server until the test ends and waits until it listens.
@@ -71,7 +72,7 @@ func startBucket(t *testing.T) TargetConfig {
 		skip(t, "versitygw is needed for buckets: %v", err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), freeAddress(t)
 	for _, d := range []string{"data", "sidecar"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
 			t.Fatal(err)
@@ -106,7 +107,7 @@ func startSSH(t *testing.T) TargetConfig {
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil && os.Getuid() == 0 {
 		t.Fatal(err)
 	}
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), freeAddress(t)
 	key := func(name string) string {
 		public, private, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {

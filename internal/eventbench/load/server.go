@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/loopback"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -56,40 +56,21 @@ type Server struct {
 // NewServer writes the configuration: settings are lines of dormerd.toml beside
 // the folder and the address. Nothing runs yet.
 func NewServer(ctx context.Context, dir string, p Program, settings string) (*Server, error) {
-	addresses, err := freeAddresses(ctx, 2)
+	address, err := loopback.Address(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, Address: addresses[0], metrics: addresses[1], program: p}
+	metrics, err := loopback.Address(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Dir: dir, Address: address, metrics: metrics, program: p}
 	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n%s\n[metrics]\nlisten = %q\n",
 		s.Data(), s.Address, s.URL(), settings, s.metrics)
 	if err := os.WriteFile(filepath.Join(dir, configFile), []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
 	return s, nil
-}
-
-// freeAddresses returns addresses that nobody listens on now.
-func freeAddresses(ctx context.Context, n int) ([]string, error) {
-	var (
-		lc        net.ListenConfig
-		listeners []net.Listener
-		addresses []string
-		err       error
-	)
-	for len(addresses) < n && err == nil {
-		var l net.Listener
-		if l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err == nil {
-			listeners, addresses = append(listeners, l), append(addresses, l.Addr().String())
-		}
-	}
-	for _, l := range listeners { // only now, so that they differ
-		err = errors.Join(err, l.Close())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
-	}
-	return addresses, nil
 }
 
 // Data is the server's data folder.
