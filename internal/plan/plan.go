@@ -1,0 +1,91 @@
+// Package plan works out the infrastructure of an organization: how many
+// instances and why, what each needs, where it goes, how images reach people,
+// and what an outage costs.
+//
+// It is a domain package and does no input or output. Its parts are packages
+// below it: organization (what goes in), placement, sizing, delivery,
+// simulation, figure, and design (what people read).
+package plan
+
+import (
+	"github.com/dormer-project/dormer/internal/plan/delivery"
+	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+	"github.com/dormer-project/dormer/internal/plan/placement"
+	"github.com/dormer-project/dormer/internal/plan/sizing"
+)
+
+// Plan is the whole answer.
+type Plan struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitzero"`
+	Scope       Scope  `json:"scope"`
+	placement.Placement
+	Sizing    []sizing.Instance       `json:"sizing"` // in the order of Instances
+	Delivery  delivery.Delivery       `json:"delivery"`
+	Years     []Year                  `json:"years"`
+	Questions []organization.Question `json:"questions"` // with answers, the open ones first
+	Warnings  []Warning               `json:"warnings,omitzero"`
+	Observed  *organization.Observed  `json:"observed,omitzero"`
+}
+
+// Scope is what the plan is about.
+type Scope struct {
+	Sites      []ScopeSite     `json:"sites"`
+	Travel     []ScopeTravel   `json:"travel,omitzero"`
+	Levels     []ServiceLevel  `json:"serviceLevels"`
+	Workspaces []ScopeOffer    `json:"workspaces"`
+	Figures    []figure.Figure `json:"figures"` // totals
+}
+
+// ScopeSite is the people of a site.
+type ScopeSite struct {
+	Site    string `json:"site"`
+	Country string `json:"country,omitzero"`
+	Users   int    `json:"users"`
+	Active  int    `json:"active"`
+}
+
+// ScopeTravel is people away from home, with what that means for them.
+type ScopeTravel struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Users int    `json:"users"`
+	Days  int    `json:"days"`
+	Text  string `json:"text"`
+}
+
+// ServiceLevel is one expectation and whether the plan meets it.
+type ServiceLevel struct {
+	Name    string  `json:"name"`
+	Title   string  `json:"title"`
+	Seconds float64 `json:"seconds"`
+	Met     bool    `json:"met"`
+	Text    string  `json:"text"`
+}
+
+// ScopeOffer is a workspace and how many people get it.
+type ScopeOffer struct {
+	Workspace string `json:"workspace"`
+	Image     string `json:"image"`
+	Users     int    `json:"users"`
+	Active    int    `json:"active"`
+	Offline   string `json:"offline"`
+}
+
+// Year is what holds after some years of growth.
+type Year struct {
+	Year      int   `json:"year"` // 0 is now
+	Users     int   `json:"users"`
+	Active    int   `json:"active"`
+	Instances int   `json:"instances"`
+	Classic   int   `json:"classic"`
+	Events    int64 `json:"events"`     // bytes of all events databases
+	Disk      int64 `json:"repository"` // bytes of all repositories
+}
+
+// Warning is something that an architect should look at.
+type Warning struct {
+	Path string `json:"path,omitzero"`
+	Text string `json:"text"`
+}
