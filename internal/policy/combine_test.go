@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // randomGrant draws every field from a few values, so that grants overlap.
@@ -61,7 +62,7 @@ var orders = map[string]func(t *testing.T, a, b *EffectiveDeployment) (lost bool
 		return offlineRank(a) == offlineRank(b) && a.Offline.Limit > b.Offline.Limit
 	},
 	"atLimit.action": func(_ *testing.T, a, b *EffectiveDeployment) bool {
-		order := LimitAction("").values() // from the least restrictive
+		order := LimitAction("").Values() // from the least restrictive
 		return slices.Index(order, string(a.AtLimit.Action)) < slices.Index(order, string(b.AtLimit.Action))
 	},
 	"atLimit.grace": func(_ *testing.T, a, b *EffectiveDeployment) bool { return a.AtLimit.Grace > b.AtLimit.Grace },
@@ -127,12 +128,12 @@ func TestEveryLeafHasAnOrder(t *testing.T) {
 	var leaves []string
 	var walk func(of reflect.Type, path string)
 	walk = func(of reflect.Type, path string) {
-		for _, f := range fieldsOf(of) {
-			if f.typ.Kind() == reflect.Struct {
-				walk(f.typ, join(path, f.name))
+		for _, f := range document.Fields(of) {
+			if f.Type.Kind() == reflect.Struct {
+				walk(f.Type, document.Join(path, f.Name))
 				continue
 			}
-			leaves = append(leaves, join(path, f.name))
+			leaves = append(leaves, document.Join(path, f.Name))
 		}
 	}
 	walk(reflect.TypeFor[EffectiveDeployment](), "")

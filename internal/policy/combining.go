@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // Combining returns docs/combining.md: for every field of a grant, which of
@@ -55,20 +57,20 @@ func combined() []combinedField {
 	var out []combinedField
 	var walk func(t reflect.Type, path string)
 	walk = func(t reflect.Type, path string) {
-		for _, f := range fieldsOf(t) {
-			at, inner := join(path, f.name), f.typ
+		for _, f := range document.Fields(t) {
+			at, inner := document.Join(path, f.Name), f.Type
 			if inner.Kind() == reflect.Slice {
 				inner = inner.Elem()
 			}
-			_, isWritten := reflect.New(inner).Interface().(written)
-			if f.tag.Get("combine") == "" && inner.Kind() == reflect.Struct && !isWritten {
-				if f.typ.Kind() == reflect.Slice {
+			_, isWritten := reflect.New(inner).Interface().(document.Written)
+			if f.Tag.Get("combine") == "" && inner.Kind() == reflect.Struct && !isWritten {
+				if f.Type.Kind() == reflect.Slice {
 					at += "[]"
 				}
 				walk(inner, at)
 				continue
 			}
-			out = append(out, combinedField{at, f.tag})
+			out = append(out, combinedField{at, f.Tag})
 		}
 	}
 	walk(reflect.TypeFor[Grant](), "")
@@ -89,13 +91,11 @@ func (e combination) together(field string) (string, error) {
 	for _, text := range []string{e.a, e.b} {
 		var g Grant
 		if text != "" {
-			root, err := parsed([]byte(text), "")
+			reading, err := grantDocuments.Read([]byte(text), "", "", &g)
 			if err != nil {
 				return "", err
 			}
-			d := &decoder{lines: map[string]int{}}
-			d.into(root, reflect.ValueOf(&g).Elem(), "")
-			if err := d.checked(nil); err != nil {
+			if err := reading.Err(); err != nil {
 				return "", err
 			}
 		}

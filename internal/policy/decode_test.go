@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 const head = `apiVersion: dormer/v1
@@ -155,7 +156,7 @@ func FuzzDecodeGrant(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := DecodeGrant(canonicalJSON(g), "", "with[0]")
+		again, err := DecodeGrant(document.JSON(g), "", "with[0]")
 		if err != nil || !reflect.DeepEqual(g, again) {
 			t.Errorf("%s: %+v again is %+v, %v", raw, g, again, err)
 		}

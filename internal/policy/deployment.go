@@ -30,7 +30,7 @@ type Grant struct {
 // Principal names a user or a group. Key is filled in when the name was
 // resolved.
 type Principal struct {
-	Directory string               `json:"directory,omitzero" default:"local" doc:"Directory that knows the principal." when:"next poll" enforced:"yes"`
+	Directory string               `json:"directory,omitzero" default:"local" literal:"yes" doc:"Directory that knows the principal." when:"next poll" enforced:"yes"`
 	Kind      dormer.PrincipalKind `json:"kind" required:"yes" enum:"user,group" doc:"Whether it is a user or a group." when:"next poll" enforced:"yes"`
 	Name      string               `json:"name" required:"yes" doc:"Name in the directory." when:"next poll" enforced:"yes"`
 	Key       string               `json:"key,omitzero" doc:"The directory's own unchanging key, filled in by the server; a name and a key that disagree are refused." when:"next poll" enforced:"yes"`
@@ -121,7 +121,8 @@ const (
 	OfflineNone         OfflineMode = "none"
 )
 
-func (OfflineMode) values() []string { return []string{"unrestricted", "limited", "none"} }
+// Values lists the values.
+func (OfflineMode) Values() []string { return []string{"unrestricted", "limited", "none"} }
 
 // LimitAction says what happens when the permission to run ends.
 type LimitAction string
@@ -134,7 +135,8 @@ const (
 	LimitDelete      LimitAction = "delete"
 )
 
-func (LimitAction) values() []string { return []string{"refuse-start", "lock", "stop", "delete"} }
+// Values lists the values.
+func (LimitAction) Values() []string { return []string{"refuse-start", "lock", "stop", "delete"} }
 
 // Direction is a way between host and guest.
 type Direction string
@@ -147,7 +149,8 @@ const (
 	DirectionGuestToHost Direction = "guest-to-host"
 )
 
-func (Direction) values() []string {
+// Values lists the values.
+func (Direction) Values() []string {
 	return []string{"none", "both", "host-to-guest", "guest-to-host"}
 }
 
@@ -166,7 +169,8 @@ const (
 	FolderReadWrite FolderAccess = "read-write"
 )
 
-func (FolderAccess) values() []string { return []string{"read-only", "read-write"} }
+// Values lists the values.
+func (FolderAccess) Values() []string { return []string{"read-only", "read-write"} }
 
 // USBClass is a class of USB devices.
 type USBClass string
@@ -184,6 +188,7 @@ const (
 	USBOther     USBClass = "other"
 )
 
-func (USBClass) values() []string {
+// Values lists the values.
+func (USBClass) Values() []string {
 	return []string{"storage", "printer", "smart-card", "input", "imaging", "video", "audio", "phone", "other"}
 }

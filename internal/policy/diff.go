@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
 )
 
@@ -88,8 +89,8 @@ func (d *differ) fields(a, b reflect.Value, path string) {
 	if !t.IsValid() {
 		t = b
 	}
-	for _, f := range fieldsOf(t.Type()) {
-		d.value(part(a, f.index), part(b, f.index), join(path, f.name), f.tag)
+	for _, f := range document.Fields(t.Type()) {
+		d.value(part(a, f.Index), part(b, f.Index), document.Join(path, f.Name), f.Tag)
 	}
 }
 
@@ -120,7 +121,7 @@ func (d *differ) value(a, b reflect.Value, path string, tag reflect.StructTag) {
 	if !t.IsValid() {
 		return
 	}
-	_, isScalar := scalar(t)
+	_, isScalar := document.Scalar(t)
 	switch {
 	case isScalar:
 		d.scalar(a, b, path, tag)
@@ -139,7 +140,7 @@ func (d *differ) value(a, b reflect.Value, path string, tag reflect.StructTag) {
 
 // shown returns a value as people read it: on one line.
 func shown(v reflect.Value) string {
-	if text, ok := scalar(v); ok {
+	if text, ok := document.Scalar(v); ok {
 		return text
 	}
 	if v.Kind() != reflect.Slice {
@@ -150,7 +151,7 @@ func shown(v reflect.Value) string {
 	}
 	items := make([]string, v.Len())
 	for i := range items {
-		items[i], _ = scalar(v.Index(i))
+		items[i], _ = document.Scalar(v.Index(i))
 	}
 	return strings.Join(items, ", ")
 }
@@ -250,7 +251,7 @@ func (d *differ) numbered(a, b reflect.Value, path string) {
 		news = b.Len()
 	}
 	for i := range max(olds, news) {
-		at := index(path, i)
+		at := document.Index(path, i)
 		switch {
 		case i >= olds:
 			d.entry(reflect.Value{}, b.Index(i), at)

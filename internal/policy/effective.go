@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
 )
 
@@ -275,7 +276,7 @@ type EffectiveTransfer struct {
 }
 
 // CanonicalJSON returns the bytes that are stored, sent and hashed.
-func (e *Effective) CanonicalJSON() []byte { return canonicalJSON(e) }
+func (e *Effective) CanonicalJSON() []byte { return document.JSON(e) }
 
 // Hash names the policy: "sha256:" and the SHA-256 of its canonical JSON.
 func (e *Effective) Hash() string { return HashOf(e.CanonicalJSON()) }

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // The times at which a change takes effect that programs ask about; there are
@@ -45,33 +47,21 @@ func listEnforcements() []Enforcement {
 	var out []Enforcement
 	var walk func(t reflect.Type, path string)
 	walk = func(t reflect.Type, path string) {
-		for _, f := range fieldsOf(t) {
-			at, inner := join(path, f.name), innerStruct(f.typ)
+		for _, f := range document.Fields(t) {
+			at, inner := document.Join(path, f.Name), f.Inner()
 			switch {
 			case inner != nil:
-				if f.typ.Kind() == reflect.Slice {
+				if f.Type.Kind() == reflect.Slice {
 					at += "[]"
 				}
 				walk(inner, at)
-			case f.tag.Get("const") == "":
-				out = append(out, enforcementOf(at, f.tag))
+			case f.Tag.Get("const") == "":
+				out = append(out, enforcementOf(at, f.Tag))
 			}
 		}
 	}
 	walk(reflect.TypeFor[Document](), "")
 	return out
-}
-
-// innerStruct returns the struct that a field, or each entry of its list,
-// consists of; nil for a field that does not divide.
-func innerStruct(t reflect.Type) reflect.Type {
-	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if _, ok := reflect.New(t).Elem().Interface().(written); ok || t.Kind() != reflect.Struct || t.NumField() == 0 {
-		return nil
-	}
-	return t
 }
 
 func enforcementOf(path string, tag reflect.StructTag) Enforcement {
@@ -144,7 +134,7 @@ func (e *Effective) valuesAt(path string) map[string]string {
 		if rest, ok = strings.CutPrefix(path, "grants[]."); !ok {
 			return nil
 		}
-		rest = join(deployment, rest)
+		rest = document.Join(deployment, rest)
 	}
 	out := map[string]string{}
 	var walk func(v reflect.Value, parts []string, at string)
@@ -169,7 +159,7 @@ func (e *Effective) valuesAt(path string) map[string]string {
 			walk(inner, parts[1:], at)
 		default:
 			for i := range inner.Len() {
-				id := index("", i)
+				id := document.Index("", i)
 				if named, ok := inner.Index(i).Interface().(identified); ok {
 					id = "[" + named.identity() + "]"
 				}

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // The origins of a value.
@@ -39,11 +41,11 @@ func Explain(spec Spec, grants []Grant) []Explained {
 	e := Combine(spec, grants)
 	var x explainer
 	effective, author := reflect.ValueOf(&e).Elem(), reflect.ValueOf(&spec).Elem()
-	for _, f := range fieldsOf(effective.Type()) {
-		switch f.name {
+	for _, f := range document.Fields(effective.Type()) {
+		switch f.Name {
 		case "apiVersion", deployment:
 		default:
-			x.value(effective.Field(f.index), byName(author, f.name), f.name)
+			x.value(effective.Field(f.Index), byName(author, f.Name), f.Name)
 		}
 	}
 	return append(x.out, explainGrants(&e.Deployment, grants)...)
@@ -69,9 +71,9 @@ func byName(of reflect.Value, name string) authored {
 	if !of.IsValid() || of.Kind() != reflect.Struct {
 		return authored{}
 	}
-	for _, f := range fieldsOf(of.Type()) {
-		if f.name == name {
-			return authored{of.Field(f.index), f.tag}
+	for _, f := range document.Fields(of.Type()) {
+		if f.Name == name {
+			return authored{of.Field(f.Index), f.Tag}
 		}
 	}
 	return authored{}
@@ -86,7 +88,7 @@ func (x *explainer) value(v reflect.Value, from authored, path string) {
 			v = v.Elem()
 		}
 	}
-	_, isScalar := scalar(v)
+	_, isScalar := document.Scalar(v)
 	switch {
 	case isScalar, v.Kind() == reflect.Pointer, v.Kind() == reflect.Struct && v.NumField() == 0:
 		x.leaf(v, from, path)
@@ -96,12 +98,12 @@ func (x *explainer) value(v reflect.Value, from authored, path string) {
 		x.leaf(v, from, path)
 	default:
 		inner := set(from.Value)
-		for _, f := range fieldsOf(v.Type()) {
-			a := byName(inner, f.name)
+		for _, f := range document.Fields(v.Type()) {
+			a := byName(inner, f.Name)
 			if a.tag == "" { // nobody wrote the section: its fields still have their defaults
-				a.tag = f.tag
+				a.tag = f.Tag
 			}
-			x.value(v.Field(f.index), a, join(path, f.name))
+			x.value(v.Field(f.Index), a, document.Join(path, f.Name))
 		}
 	}
 }
@@ -117,7 +119,7 @@ func (x *explainer) entries(v reflect.Value, from authored, path string) {
 		}
 	}
 	for i := range v.Len() {
-		at := index(path, i)
+		at := document.Index(path, i)
 		if named, ok := v.Index(i).Interface().(identified); ok {
 			at = path + "[" + named.identity() + "]"
 		}
@@ -175,7 +177,7 @@ func explainGrants(d *EffectiveDeployment, grants []Grant) []Explained {
 			isDefault = isDefault && (silent[i] || slices.Equal(said, otherwise[n].values))
 		}
 		for _, value := range l.values {
-			one := Explained{Path: join(deployment, l.path), Value: value, Origin: OriginDefault}
+			one := Explained{Path: document.Join(deployment, l.path), Value: value, Origin: OriginDefault}
 			if !isDefault {
 				one.Origin = OriginGrants
 				gave := func(i int) bool {
@@ -258,7 +260,7 @@ func leavesOf(d *EffectiveDeployment) []leaf {
 	var out []leaf
 	var walk func(v reflect.Value, path string)
 	walk = func(v reflect.Value, path string) {
-		text, isScalar := scalar(v)
+		text, isScalar := document.Scalar(v)
 		switch {
 		case isScalar:
 			out = append(out, leaf{path, []string{text}})
@@ -269,8 +271,8 @@ func leavesOf(d *EffectiveDeployment) []leaf {
 			}
 			out = append(out, l)
 		default:
-			for _, f := range fieldsOf(v.Type()) {
-				walk(v.Field(f.index), join(path, f.name))
+			for _, f := range document.Fields(v.Type()) {
+				walk(v.Field(f.Index), document.Join(path, f.Name))
 			}
 		}
 	}
@@ -315,7 +317,7 @@ func entryText(v reflect.Value) string {
 	if f, ok := v.Interface().(SharedFolder); ok {
 		return f.Name + ": " + f.Path + " (" + string(f.Access) + ")"
 	}
-	text, ok := scalar(v)
+	text, ok := document.Scalar(v)
 	if !ok {
 		panic("policy: no text for " + v.Type().String())
 	}

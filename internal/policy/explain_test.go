@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // TestExplanationAgreesWithCombine: what Explain shows is what Combine says,
@@ -168,23 +170,23 @@ func TestExplainFindsEveryFieldOfTheSpec(t *testing.T) {
 		for s.Kind() == reflect.Pointer || s.Kind() == reflect.Slice {
 			s = s.Elem()
 		}
-		if _, ok := reflect.New(e).Interface().(written); ok || e.Kind() != reflect.Struct {
+		if _, ok := reflect.New(e).Interface().(document.Written); ok || e.Kind() != reflect.Struct {
 			return
 		}
-		of := map[string]field{}
-		for _, f := range fieldsOf(s) {
-			of[f.name] = f
+		of := map[string]document.Field{}
+		for _, f := range document.Fields(s) {
+			of[f.Name] = f
 		}
-		for _, f := range fieldsOf(e) {
-			at := join(path, f.name)
+		for _, f := range document.Fields(e) {
+			at := document.Join(path, f.Name)
 			if at == "apiVersion" || at == deployment {
 				continue
 			}
-			if _, ok := of[f.name]; !ok {
+			if _, ok := of[f.Name]; !ok {
 				t.Errorf("%s is no field of the spec", at)
 				continue
 			}
-			walk(f.typ, of[f.name].typ, at)
+			walk(f.Type, of[f.Name].Type, at)
 		}
 	}
 	walk(reflect.TypeFor[Effective](), reflect.TypeFor[Spec](), "")

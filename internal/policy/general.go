@@ -32,7 +32,8 @@ const (
 	DisplayDesktop  Display = "desktop"
 )
 
-func (Display) values() []string { return []string{"seamless", "desktop"} }
+// Values lists the values.
+func (Display) Values() []string { return []string{"seamless", "desktop"} }
 
 // UnmanagedClients says whether agents that belong to a user are admitted.
 type UnmanagedClients string
@@ -43,4 +44,5 @@ const (
 	UnmanagedRefuse UnmanagedClients = "refuse"
 )
 
-func (UnmanagedClients) values() []string { return []string{"allow", "refuse"} }
+// Values lists the values.
+func (UnmanagedClients) Values() []string { return []string{"allow", "refuse"} }

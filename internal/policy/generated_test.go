@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 var update = flag.Bool("update", false, "write the generated files anew")
@@ -167,38 +169,38 @@ func TestSchemaRefusesWhatDecodeRefuses(t *testing.T) {
 }
 
 // everyField calls visit for every field of every struct of a document.
-func everyField(t reflect.Type, path string, visit func(path string, f field)) {
+func everyField(t reflect.Type, path string, visit func(path string, f document.Field)) {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if _, ok := reflect.New(t).Elem().Interface().(written); ok || t.Kind() != reflect.Struct {
+	if _, ok := reflect.New(t).Elem().Interface().(document.Written); ok || t.Kind() != reflect.Struct {
 		return
 	}
-	for _, f := range fieldsOf(t) {
-		visit(join(path, f.name), f)
-		everyField(f.typ, join(path, f.name), visit)
+	for _, f := range document.Fields(t) {
+		visit(document.Join(path, f.Name), f)
+		everyField(f.Type, document.Join(path, f.Name), visit)
 	}
 }
 
 func TestEveryFieldIsDocumented(t *testing.T) {
 	n := 0
-	everyField(reflect.TypeFor[Document](), "", func(path string, f field) {
+	everyField(reflect.TypeFor[Document](), "", func(path string, f document.Field) {
 		n++
-		if f.tag.Get("doc") == "" {
+		if f.Tag.Get("doc") == "" {
 			t.Errorf("%s has no doc", path)
 		}
-		if f.name == "" || strings.Contains(f.name, "_") {
+		if f.Name == "" || strings.Contains(f.Name, "_") {
 			t.Errorf("%s has no good name", path)
 		}
-		divides := innerStruct(f.typ) != nil
-		if !divides && f.tag.Get("when") == "" && f.tag.Get("const") == "" {
+		divides := f.Inner() != nil
+		if !divides && f.Tag.Get("when") == "" && f.Tag.Get("const") == "" {
 			t.Errorf("%s does not say when it takes effect", path)
 		}
-		if divides && f.tag.Get("when")+f.tag.Get("enforced") != "" {
+		if divides && f.Tag.Get("when")+f.Tag.Get("enforced") != "" {
 			t.Errorf("%s divides into fields; they say when they take effect and whether they are enforced", path)
 		}
-		required := f.tag.Get("required") != ""
-		if omit := strings.HasSuffix(f.tag.Get("json"), ",omitzero"); !omit && !required {
+		required := f.Tag.Get("required") != ""
+		if omit := strings.HasSuffix(f.Tag.Get("json"), ",omitzero"); !omit && !required {
 			t.Errorf("%s: required is %v, omitzero is %v", path, required, omit)
 		}
 	})
@@ -216,9 +218,9 @@ func TestDefaultsAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	compared := 0
-	check := func(prefix string) func(string, field) {
-		return func(path string, f field) {
-			want := literalDefault(f)
+	check := func(prefix string) func(string, document.Field) {
+		return func(path string, f document.Field) {
+			want := f.Default()
 			if want == nil {
 				return
 			}

@@ -59,7 +59,8 @@ const (
 	SourceTest   ImageSource = "test"
 )
 
-func (ImageSource) values() []string { return []string{"server", "local", "test"} }
+// Values lists the values.
+func (ImageSource) Values() []string { return []string{"server", "local", "test"} }
 
 // OnStop says what stopping a machine does.
 type OnStop string
@@ -70,7 +71,8 @@ const (
 	StopSaveState OnStop = "save-state"
 )
 
-func (OnStop) values() []string { return []string{"shut-down", "save-state"} }
+// Values lists the values.
+func (OnStop) Values() []string { return []string{"shut-down", "save-state"} }
 
 // OnMissing says what happens when the host lacks what a policy wants.
 type OnMissing string
@@ -81,7 +83,8 @@ const (
 	MissingRefuse OnMissing = "refuse"
 )
 
-func (OnMissing) values() []string { return []string{"start", "refuse"} }
+// Values lists the values.
+func (OnMissing) Values() []string { return []string{"start", "refuse"} }
 
 // SignOn says who is signed on to the guest.
 type SignOn string
@@ -92,7 +95,8 @@ const (
 	SignOnUser SignOn = "user"
 )
 
-func (SignOn) values() []string { return []string{"user", "none"} }
+// Values lists the values.
+func (SignOn) Values() []string { return []string{"user", "none"} }
 
 // TimeZone says what the guest's time zone follows.
 type TimeZone string
@@ -104,7 +108,8 @@ const (
 	TimeZoneServerThenHost TimeZone = "server-then-host"
 )
 
-func (TimeZone) values() []string { return []string{"unchanged", "host", "server-then-host"} }
+// Values lists the values.
+func (TimeZone) Values() []string { return []string{"unchanged", "host", "server-then-host"} }
 
 // UpdateMode says how a new image version is taken.
 type UpdateMode string
@@ -116,7 +121,8 @@ const (
 	UpdateHold    UpdateMode = "hold"
 )
 
-func (UpdateMode) values() []string { return []string{"suggest", "force", "hold"} }
+// Values lists the values.
+func (UpdateMode) Values() []string { return []string{"suggest", "force", "hold"} }
 
 // Start says when a workspace starts by itself.
 type Start string
@@ -128,7 +134,8 @@ const (
 	StartManual   Start = "manual"
 )
 
-func (Start) values() []string { return []string{"sign-on", "first-use", "manual"} }
+// Values lists the values.
+func (Start) Values() []string { return []string{"sign-on", "first-use", "manual"} }
 
 // LastWindow says what happens when no window of the guest is left.
 type LastWindow string
@@ -140,4 +147,5 @@ const (
 	LastWindowSaveState LastWindow = "save-state"
 )
 
-func (LastWindow) values() []string { return []string{"continue", "shut-down", "save-state"} }
+// Values lists the values.
+func (LastWindow) Values() []string { return []string{"continue", "shut-down", "save-state"} }

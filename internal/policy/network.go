@@ -32,7 +32,8 @@ const (
 	NetworkNone    NetworkMode = "none"
 )
 
-func (NetworkMode) values() []string { return []string{"nat", "bridged", "none"} }
+// Values lists the values.
+func (NetworkMode) Values() []string { return []string{"nat", "bridged", "none"} }
 
 // DNSMode says where the guest's name servers come from.
 type DNSMode string
@@ -44,4 +45,5 @@ const (
 	DNSServers   DNSMode = "servers"
 )
 
-func (DNSMode) values() []string { return []string{"unchanged", "host", "servers"} }
+// Values lists the values.
+func (DNSMode) Values() []string { return []string{"unchanged", "host", "servers"} }

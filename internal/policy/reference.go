@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // Reference returns docs/policy.md: every field of a document, from the tags
@@ -12,16 +14,23 @@ func Reference() []byte {
 	var out strings.Builder
 	out.WriteString(referenceHead)
 	t := reflect.TypeFor[Document]()
-	section(&out, "The document", "", t, 1)
-	spec := reflect.TypeFor[Spec]()
-	for _, f := range fieldsOf(spec) {
-		out.WriteString("\n## spec." + f.name + "\n\n" + f.tag.Get("doc") + "\n\n")
-		rows(&out, "spec."+f.name, f.typ)
+	out.WriteString("\n## The document\n\n" + table.Head())
+	for _, f := range document.Fields(t) {
+		if f.Name == "spec" || f.Name == "grants" {
+			out.WriteString(table.Row(f.Name, f))
+			continue
+		}
+		out.WriteString(table.Rows(f.Name, f))
 	}
-	for _, f := range fieldsOf(t) {
-		if f.name == "grants" {
-			out.WriteString("\n## grants[]\n\n" + f.tag.Get("doc") + " " + grantsText + "\n\n")
-			rows(&out, "grants[]", f.typ.Elem())
+	spec := reflect.TypeFor[Spec]()
+	for _, f := range document.Fields(spec) {
+		out.WriteString("\n## spec." + f.Name + "\n\n" + f.Tag.Get("doc") + "\n\n")
+		out.WriteString(table.Of("spec."+f.Name, f.Type))
+	}
+	for _, f := range document.Fields(t) {
+		if f.Name == "grants" {
+			out.WriteString("\n## grants[]\n\n" + f.Tag.Get("doc") + " " + grantsText + "\n\n")
+			out.WriteString(table.Of("grants[]", f.Type.Elem()))
 		}
 	}
 	out.WriteString("\n## How grants combine\n\n| Field | Which of two wins |\n|---|---|\n")
@@ -62,63 +71,19 @@ cannot enforce names a requirement, and that client refuses to start the workspa
 const grantsText = `A user's several grants combine to the least restrictive value, field by field; a field that is not set takes part as its
 default. A grant that is not enabled, or has expired, gives nothing while another one is in force. [combining.md](combining.md) has the rules.`
 
-// section writes the fields that stand directly in the document.
-func section(out *strings.Builder, title, path string, t reflect.Type, depth int) {
-	out.WriteString("\n" + strings.Repeat("#", depth+1) + " " + title + "\n\n")
-	out.WriteString(tableHead)
-	for _, f := range fieldsOf(t) {
-		if f.name == "spec" || f.name == "grants" {
-			row(out, join(path, f.name), f)
-			continue
-		}
-		fieldRows(out, join(path, f.name), f)
-	}
-}
-
-const tableHead = "| Field | Meaning | Values | Default | Takes effect | Enforced |\n|---|---|---|---|---|---|\n"
-
-func rows(out *strings.Builder, path string, t reflect.Type) {
-	out.WriteString(tableHead)
-	for _, f := range fieldsOf(t) {
-		fieldRows(out, join(path, f.name), f)
-	}
-}
-
-// fieldRows writes a field and everything within it.
-func fieldRows(out *strings.Builder, path string, f field) {
-	row(out, path, f)
-	inner := f.typ
-	if inner.Kind() == reflect.Pointer {
-		inner = inner.Elem()
-	}
-	if inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct {
-		path, inner = path+"[]", inner.Elem()
-	}
-	if _, ok := reflect.New(inner).Elem().Interface().(written); ok || inner.Kind() != reflect.Struct {
-		return
-	}
-	for _, g := range fieldsOf(inner) {
-		fieldRows(out, join(path, g.name), g)
-	}
-}
-
-func row(out *strings.Builder, path string, f field) {
-	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
-	otherwise := f.tag.Get("default")
-	if f.tag.Get("required") != "" {
-		otherwise = "(required)"
-	}
-	fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s | %s |\n", path,
-		cell(f.tag.Get("doc")), cell(valuesOf(f)), cell(otherwise), f.tag.Get("when"), enforcedText(f))
-}
+// table is the form of the reference's tables.
+var table = document.Table{More: []document.Column{
+	{Title: "Takes effect", Cell: func(f document.Field) string { return f.Tag.Get("when") }},
+	{Title: "Enforced", Cell: enforcedText},
+}}
 
 // enforcedText says where clients enforce a field or which of its values, and
 // what else there is to know.
-func enforcedText(f field) string {
-	if f.tag.Get("when") == "" {
+func enforcedText(f document.Field) string {
+	if f.Tag.Get("when") == "" {
 		return ""
 	}
-	e := enforcementOf("", f.tag)
+	e := enforcementOf("", f.Tag)
 	text := "no"
 	if e.Enforced {
 		var where []string
@@ -142,54 +107,4 @@ func enforcedText(f field) string {
 		text += ". " + e.Note
 	}
 	return text
-}
-
-// valuesOf says in words what a field may hold.
-func valuesOf(f field) string {
-	if s := f.tag.Get("values"); s != "" {
-		return s
-	}
-	if s := f.tag.Get("enum"); s != "" {
-		return oneOf(strings.Split(s, ","))
-	}
-	if s := f.tag.Get("const"); s != "" {
-		return s
-	}
-	t := f.typ
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	list := ""
-	if t.Kind() == reflect.Slice {
-		t, list = t.Elem(), "a list: "
-	}
-	zero := reflect.New(t).Elem().Interface()
-	if w, ok := zero.(written); ok {
-		return list + w.form()
-	}
-	if e, ok := zero.(enumerated); ok {
-		return list + oneOf(e.values())
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int:
-		return numberText(f)
-	case reflect.String:
-		return list + "text"
-	default:
-		return strings.TrimSuffix(list, ": ")
-	}
-}
-
-func numberText(f field) string {
-	low, high := f.tag.Get("min"), f.tag.Get("max")
-	switch {
-	case low != "" && high != "":
-		return "a number from " + low + " to " + high
-	case low != "":
-		return "a number from " + low
-	default:
-		return "a number"
-	}
 }

@@ -33,8 +33,8 @@ func randomly(r *rand.Rand, v reflect.Value) {
 			}
 		}
 		return
-	case interface{ values() []string }:
-		v.SetString(written.values()[r.IntN(len(written.values()))])
+	case interface{ Values() []string }:
+		v.SetString(written.Values()[r.IntN(len(written.Values()))])
 		return
 	}
 	switch v.Kind() {

@@ -86,7 +86,8 @@ const (
 	SetupSilent   SetupMode = "silent"
 )
 
-func (SetupMode) values() []string { return []string{"attended", "notice", "silent"} }
+// Values lists the values.
+func (SetupMode) Values() []string { return []string{"attended", "notice", "silent"} }
 
 // Once says what a setup action belongs to.
 type Once string
@@ -97,7 +98,8 @@ const (
 	OnceWorkspace Once = "workspace"
 )
 
-func (Once) values() []string { return []string{"machine", "workspace"} }
+// Values lists the values.
+func (Once) Values() []string { return []string{"machine", "workspace"} }
 
 // JoinCredentials says whose credentials join a domain.
 type JoinCredentials string
@@ -109,7 +111,8 @@ const (
 	JoinGiven   JoinCredentials = "given"
 )
 
-func (JoinCredentials) values() []string { return []string{"one-time", "user", "given"} }
+// Values lists the values.
+func (JoinCredentials) Values() []string { return []string{"one-time", "user", "given"} }
 
 // PasswordVia says how a command gets the user's password.
 type PasswordVia string
@@ -121,4 +124,5 @@ const (
 	PasswordFile  PasswordVia = "file"
 )
 
-func (PasswordVia) values() []string { return []string{"none", "stdin", "file"} }
+// Values lists the values.
+func (PasswordVia) Values() []string { return []string{"none", "stdin", "file"} }

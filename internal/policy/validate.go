@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // Bounds of texts and lists, listed in docs/limits.md.
@@ -189,16 +190,16 @@ func (c *checker) length(path string, n int, written bool) {
 // documents that were read.
 func one[T interface {
 	~string
-	enumerated
+	document.Enumerated
 }](c *checker, path string, v T,
 ) {
 	if v == "" {
 		return
 	}
-	if slices.Contains(v.values(), string(v)) {
+	if slices.Contains(v.Values(), string(v)) {
 		return
 	}
-	c.add(path, "expected %s", oneOf(v.values()))
+	c.add(path, "expected %s", document.OneOf(v.Values()))
 }
 
 // is reports whether an optional switch was set to true.

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
 )
 
@@ -30,7 +31,7 @@ func (c *checker) published(at string, list []Application) {
 	types := map[string]int{}
 	for i := range list {
 		app := &list[i]
-		p := index(at, i)
+		p := document.Index(at, i)
 		if c.required(p+".name", app.Name) {
 			c.line(p+".name", app.Name, maxApplication)
 			if first, ok := names[name.Fold(app.Name)]; ok {
@@ -50,7 +51,7 @@ func (c *checker) published(at string, list []Application) {
 		c.extensions(p+".fileTypes", app.FileTypes)
 		for j, e := range app.FileTypes {
 			if first, ok := types[name.Fold(e)]; ok && first != i {
-				c.add(index(p+".fileTypes", j), "is opened by %s[%d] already", at, first)
+				c.add(document.Index(p+".fileTypes", j), "is opened by %s[%d] already", at, first)
 			}
 			types[name.Fold(e)] = i
 		}
@@ -76,7 +77,7 @@ func (c *checker) menus(at string, list []Menu) {
 	names := map[string]int{}
 	for i := range list {
 		m := &list[i]
-		p := index(at, i)
+		p := document.Index(at, i)
 		if c.required(p+".name", m.Name) {
 			c.line(p+".name", m.Name, maxApplication)
 			if first, ok := names[name.Fold(m.Name)]; ok {
@@ -106,7 +107,7 @@ func (c *checker) drives(at string, s *Spec) {
 	}
 	letters := map[string]int{}
 	for i, d := range list {
-		p := index(at, i)
+		p := document.Index(at, i)
 		if !letterForm.MatchString(d.Letter) {
 			c.add(p+".letter", "expected one letter from D to Z, without a colon")
 		} else if first, ok := letters[strings.ToUpper(d.Letter)]; ok {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
 )
 
@@ -25,7 +26,7 @@ func (c *checker) grants(grants []Grant) {
 	names, keys := map[string]int{}, map[string]int{}
 	for i := range grants {
 		g := &grants[i]
-		at := index("grants", i)
+		at := document.Index("grants", i)
 		c.principal(at+".principal", g.Principal)
 		if first, ok := names[grantKey(g.Principal)]; ok {
 			c.add(at+".principal", "has a grant already: grants[%d]", first)
@@ -56,7 +57,7 @@ func (c *checker) principal(at string, p Principal) {
 func (c *checker) grant(at string, g *Grant) {
 	if g.Expires != nil {
 		if _, err := ParseDate(g.Expires.String()); err != nil {
-			c.add(at+".expires", "expected %s", g.Expires.form())
+			c.add(at+".expires", "expected %s", g.Expires.Form())
 		}
 	}
 	c.offline(at, g)
@@ -64,10 +65,10 @@ func (c *checker) grant(at string, g *Grant) {
 	c.length(at+".usb", len(g.USB), false)
 	seen := map[USBClass]bool{}
 	for i, class := range g.USB {
-		one(c, index(at+".usb", i), class)
-		c.required(index(at+".usb", i), string(class))
+		one(c, document.Index(at+".usb", i), class)
+		c.required(document.Index(at+".usb", i), string(class))
 		if seen[class] {
-			c.add(index(at+".usb", i), "is given twice")
+			c.add(document.Index(at+".usb", i), "is given twice")
 		}
 		seen[class] = true
 	}
@@ -134,9 +135,9 @@ func (c *checker) extensions(at string, list []string) {
 	for i, e := range list {
 		switch {
 		case strings.HasPrefix(e, ".") || strings.HasPrefix(e, "*"):
-			c.add(index(at, i), "expected an extension without a dot or * before it, such as docx")
+			c.add(document.Index(at, i), "expected an extension without a dot or * before it, such as docx")
 		case !extensionForm.MatchString(e):
-			c.add(index(at, i), "expected an extension such as docx or tar.gz")
+			c.add(document.Index(at, i), "expected an extension such as docx or tar.gz")
 		}
 	}
 	c.distinct(at, list)
@@ -147,7 +148,7 @@ func (c *checker) sharedFolders(at string, folders []SharedFolder) {
 	names := make([]string, len(folders))
 	paths := map[string]int{}
 	for i, f := range folders {
-		p := index(at, i)
+		p := document.Index(at, i)
 		if c.required(p+".name", f.Name) {
 			c.line(p+".name", f.Name, 100)
 			if strings.ContainsAny(f.Name, `"<>|\/:*?`) {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 var colorForm = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
@@ -53,7 +54,7 @@ func (c *checker) machine(m *Machine) {
 		if w.From == nil {
 			c.add(at+".guestUpdates.from", "is required")
 		} else if *w.From < 0 || *w.From >= 24*60 {
-			c.add(at+".guestUpdates.from", "expected %s", w.From.form())
+			c.add(at+".guestUpdates.from", "expected %s", w.From.Form())
 		}
 		c.duration(at+".guestUpdates.length", w.Length, 10*minute, 12*hour)
 	}
@@ -114,7 +115,7 @@ func (c *checker) performance(p *Performance) {
 	c.length(at+".memory", len(p.Memory), p.Memory != nil)
 	var last Size
 	for i, row := range p.Memory {
-		path := index(at+".memory", i)
+		path := document.Index(at+".memory", i)
 		host := value(row.Host, 0)
 		switch {
 		case i == 0 && host != 0:
@@ -142,7 +143,7 @@ func (c *checker) processors(rows []ProcessorRow) {
 	c.length(at, len(rows), rows != nil)
 	last := 0
 	for i, row := range rows {
-		path := index(at, i)
+		path := document.Index(at, i)
 		c.number(path+".host", row.Host, 0, 4096)
 		host := value(row.Host, 0)
 		switch {

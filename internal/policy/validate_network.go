@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
 )
 
@@ -23,7 +24,7 @@ func (c *checker) web(w *Web) {
 	c.length(at+".rules", len(w.Rules), false)
 	seen := map[string]int{}
 	for i, r := range w.Rules {
-		path := index(at+".rules", i)
+		path := document.Index(at+".rules", i)
 		one(c, path+".open", r.Open)
 		c.required(path+".open", string(r.Open))
 		kinds := 0
@@ -93,7 +94,7 @@ func (c *checker) network(n *Network) {
 	c.dns(&n.DNS)
 	c.length(at+".suffixes.list", len(n.Suffixes.List), n.Suffixes.List != nil)
 	for i, s := range n.Suffixes.List {
-		c.domain(index(at+".suffixes.list", i), s)
+		c.domain(document.Index(at+".suffixes.list", i), s)
 	}
 	c.distinct(at+".suffixes.list", n.Suffixes.List)
 }
@@ -112,7 +113,7 @@ func (c *checker) acrossTabs(s *Spec) {
 	}
 	for i, a := range s.Setup.Actions {
 		if a.JoinDomain != nil && s.Setup.ComputerName == "" {
-			c.add(index("spec.setup.actions", i)+".joinDomain", "needs a name of its own for each machine: give spec.setup.computerName")
+			c.add(document.Index("spec.setup.actions", i)+".joinDomain", "needs a name of its own for each machine: give spec.setup.computerName")
 		}
 	}
 }
@@ -133,7 +134,7 @@ func (c *checker) dns(d *DNS) {
 	for i, s := range d.Servers {
 		addr, err := netip.ParseAddr(s)
 		if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
-			c.add(index(at+".servers", i), "expected the IP address of a name server, such as 192.0.2.53")
+			c.add(document.Index(at+".servers", i), "expected the IP address of a name server, such as 192.0.2.53")
 		}
 	}
 	c.distinct(at+".servers", d.Servers)
@@ -142,8 +143,8 @@ func (c *checker) dns(d *DNS) {
 // lines checks a list of texts of one line.
 func (c *checker) lines(path string, list []string) {
 	for i, s := range list {
-		if c.required(index(path, i), s) {
-			c.line(index(path, i), s, maxLine)
+		if c.required(document.Index(path, i), s) {
+			c.line(document.Index(path, i), s, maxLine)
 		}
 	}
 	c.distinct(path, list)
@@ -155,7 +156,7 @@ func (c *checker) distinct(path string, list []string) {
 	for i, s := range list {
 		k := name.Fold(s)
 		if first, ok := seen[k]; ok {
-			c.add(index(path, i), "is the same as entry [%d]", first)
+			c.add(document.Index(path, i), "is the same as entry [%d]", first)
 			continue
 		}
 		seen[k] = i

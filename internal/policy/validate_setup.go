@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 var secretForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
@@ -34,7 +36,7 @@ func (c *checker) setup(s *Spec) {
 	}
 	c.length(at+".actions", len(u.Actions), false)
 	for i := range u.Actions {
-		c.action(index(at+".actions", i), s, i)
+		c.action(document.Index(at+".actions", i), s, i)
 	}
 }
 
@@ -152,7 +154,7 @@ func (c *checker) runCommand(at string, r *RunCommand, mode SetupMode) {
 	}
 	c.length(at+".arguments", len(r.Arguments), false)
 	for i, arg := range r.Arguments {
-		p := index(at+".arguments", i)
+		p := document.Index(at+".arguments", i)
 		c.text(p, arg)
 		if strings.Contains(arg, "{password}") {
 			c.add(p, "a password never stands among arguments; use %s.password", at)

@@ -25,7 +25,8 @@ const (
 	OpenInHost  WebPlace = "host"
 )
 
-func (WebPlace) values() []string { return []string{"guest", "host"} }
+// Values lists the values.
+func (WebPlace) Values() []string { return []string{"guest", "host"} }
 
 // WebOthers is where addresses are opened that no rule fits.
 type WebOthers string
@@ -37,4 +38,5 @@ const (
 	OthersWhereAsked WebOthers = "where-asked"
 )
 
-func (WebOthers) values() []string { return []string{"guest", "host", "where-asked"} }
+// Values lists the values.
+func (WebOthers) Values() []string { return []string{"guest", "host", "where-asked"} }

@@ -1,4 +1,4 @@
-package policy
+package document
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ const notJSON = "cannot be read as JSON from here on; look for a missing comma, 
 // jsonReader turns JSON into a tree with lines. It counts the newlines up to
 // the decoder's offset, each byte once.
 type jsonReader struct {
+	*Reader
 	raw     []byte
 	dec     *json.Decoder
 	counted int
@@ -21,8 +22,8 @@ type jsonReader struct {
 }
 
 // jsonTree reads one JSON document.
-func jsonTree(raw []byte) (*node, error) {
-	r := &jsonReader{raw: raw, dec: json.NewDecoder(bytes.NewReader(raw))}
+func (doc *Reader) jsonTree(raw []byte) (*node, error) {
+	r := &jsonReader{Reader: doc, raw: raw, dec: json.NewDecoder(bytes.NewReader(raw))}
 	r.dec.UseNumber()
 	t, err := r.token()
 	if err != nil {
@@ -75,7 +76,7 @@ func (r *jsonReader) value(t json.Token, depth int) (*node, error) {
 			out.kind, out.num = intNode, num
 		}
 	case json.Delim:
-		if depth >= maxDepth {
+		if depth >= r.MaxDepth {
 			return nil, syntax(out.line, "is nested too deeply")
 		}
 		if v == '[' {
@@ -97,8 +98,8 @@ func (r *jsonReader) list(out *node, depth int) error {
 		if t == json.Delim(']') {
 			return nil
 		}
-		if r.fields++; r.fields > maxFields {
-			return syntax(r.line(), tooMany)
+		if r.fields++; r.fields > r.MaxFields {
+			return syntax(r.line(), r.TooMany)
 		}
 		item, err := r.value(t, depth)
 		if err != nil {
@@ -118,8 +119,8 @@ func (r *jsonReader) object(out *node, depth int) error {
 		if !ok {
 			return nil
 		}
-		if r.fields++; r.fields > maxFields {
-			return syntax(r.line(), tooMany)
+		if r.fields++; r.fields > r.MaxFields {
+			return syntax(r.line(), r.TooMany)
 		}
 		line := r.line()
 		if t, err = r.token(); err != nil {

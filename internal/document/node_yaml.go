@@ -1,4 +1,4 @@
-package policy
+package document
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 const notYAML = "cannot be read as YAML from here on; look for a wrong indentation, a missing quote or a missing colon"
 
 // yamlTree reads one YAML document. Anchors, aliases, merge keys, tags,
-// directives and complex keys are refused: a policy needs none of them, and
+// directives and complex keys are refused: no document needs any of them, and
 // without them no text can be more than it looks.
-func yamlTree(raw []byte) (root *node, err error) {
+func (r *Reader) yamlTree(raw []byte) (root *node, err error) {
 	line := 0
 	// The parser is other people's code on foreign input: should it panic, the
 	// document is unreadable and nothing else.
@@ -27,7 +27,7 @@ func yamlTree(raw []byte) (root *node, err error) {
 		}
 	}()
 	tokens := lexer.Tokenize(string(raw))
-	if err := checkTokens(tokens); err != nil {
+	if err := r.checkTokens(tokens); err != nil {
 		return nil, err
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -53,9 +53,9 @@ func yamlTree(raw []byte) (root *node, err error) {
 	return fromAST(docs[0].Body)
 }
 
-// checkTokens refuses what is not for policies and bounds nesting before the
+// checkTokens refuses what is not for documents and bounds nesting before the
 // parser recurses into it.
-func checkTokens(tokens token.Tokens) error {
+func (r *Reader) checkTokens(tokens token.Tokens) error {
 	flow, fields := 0, 0
 	dashLine, dashes := 0, 0
 	var siblings columns
@@ -83,18 +83,18 @@ func checkTokens(tokens token.Tokens) error {
 			siblings.leave(t.Position.Column)
 		case token.MappingValueType:
 			fields++
-			if flow == 0 && i > 0 && siblings.add(tokens[i-1].Position.Column) > maxSiblings {
+			if flow == 0 && i > 0 && siblings.add(tokens[i-1].Position.Column) > r.MaxSiblings {
 				return syntax(line, "has too many fields at this level")
 			}
 		case token.CollectEntryType:
 			fields++
 		default:
 		}
-		if flow > maxDepth || dashes > maxDepth || t.Position.Column > 4*maxDepth && t.Type == token.SequenceEntryType {
+		if flow > r.MaxDepth || dashes > r.MaxDepth || t.Position.Column > 4*r.MaxDepth && t.Type == token.SequenceEntryType {
 			return syntax(line, "is nested too deeply")
 		}
-		if fields > maxFields {
-			return syntax(line, tooMany)
+		if fields > r.MaxFields {
+			return syntax(line, r.TooMany)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package policy
+package document
 
 import (
 	"bytes"
@@ -11,10 +11,11 @@ import (
 	"unicode"
 )
 
-// YAML returns the document as canonical YAML: fields in the order of the
-// types, what the author did not set absent, two spaces for each level.
-// Decode(d.YAML()) gives d again, and the YAML of that is the same text.
-func (d *Document) YAML() []byte {
+// YAML returns what d, a pointer to a struct, points to as canonical YAML:
+// fields in the order of the types, what the author did not set absent, two
+// spaces for each level. Reading it gives the same again, and the YAML of that
+// is the same text.
+func YAML(d any) []byte {
 	var w yamlWriter
 	w.fields(reflect.ValueOf(d).Elem(), 0)
 	return w.out.Bytes()
@@ -38,16 +39,16 @@ func (w *yamlWriter) indent(depth int) { w.out.WriteString(strings.Repeat("  ", 
 // stands, and reports whether there were any.
 func (w *yamlWriter) fields(v reflect.Value, depth int) bool {
 	some := false
-	for _, f := range fieldsOf(v.Type()) {
-		value := v.Field(f.index)
-		if absent(value, f.tag) || value.Kind() == reflect.Pointer && value.IsNil() {
+	for _, f := range Fields(v.Type()) {
+		value := v.Field(f.Index)
+		if absent(value, f.Tag) || value.Kind() == reflect.Pointer && value.IsNil() {
 			continue
 		}
 		if some {
 			w.indent(depth)
 		}
 		some = true
-		w.out.WriteString(f.name + ":")
+		w.out.WriteString(f.Name + ":")
 		w.value(value, depth)
 	}
 	return some
@@ -58,7 +59,7 @@ func (w *yamlWriter) value(v reflect.Value, depth int) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	if text, ok := scalar(v); ok {
+	if text, ok := Scalar(v); ok {
 		w.out.WriteByte(' ')
 		w.scalar(v, text, depth)
 		return
@@ -73,7 +74,7 @@ func (w *yamlWriter) value(v reflect.Value, depth int) {
 			w.indent(depth + 1)
 			w.out.WriteString("- ")
 			item := v.Index(i)
-			if text, ok := scalar(item); ok {
+			if text, ok := Scalar(item); ok {
 				w.scalar(item, text, depth+1)
 			} else if !w.fields(item, depth+2) {
 				w.out.WriteString("{}\n")
@@ -92,12 +93,12 @@ func (w *yamlWriter) value(v reflect.Value, depth int) {
 	w.out.Write(inner.out.Bytes())
 }
 
-// scalar returns the text of a value that is neither struct nor list.
-func scalar(v reflect.Value) (string, bool) {
+// Scalar returns the text of a value that is neither struct nor list.
+func Scalar(v reflect.Value) (string, bool) {
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		text, err := m.MarshalText()
 		if err != nil {
-			panic("policy: " + err.Error())
+			panic("document: " + err.Error())
 		}
 		return string(text), true
 	}
@@ -116,6 +117,8 @@ func scalar(v reflect.Value) (string, bool) {
 var (
 	plainText   = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./ ()+-]*$`)
 	plainAmount = regexp.MustCompile(`^[0-9]+(MiB|GiB|TiB|d|h|m|s)$`)
+	// plainForm is plain for values of a form, which are never anything else.
+	plainForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(kbit/s|Mbit/s|Gbit/s|ms|us|%)$`)
 	// reservedText is read as something else than text by some reader of YAML.
 	reservedText = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
 )
@@ -123,7 +126,7 @@ var (
 func (w *yamlWriter) scalar(v reflect.Value, text string, depth int) {
 	switch {
 	case v.Kind() == reflect.Bool, v.Kind() == reflect.Int && !isText(v),
-		plainAmount.MatchString(text),
+		plainAmount.MatchString(text), isText(v) && plainForm.MatchString(text),
 		plainText.MatchString(text) && !reservedText.MatchString(text) && !strings.HasSuffix(text, " "):
 		w.out.WriteString(text + "\n")
 	case literalText(text):
