@@ -11,7 +11,7 @@ type Unit string
 const (
 	Count    Unit = ""
 	Clients  Unit = "clients"
-	Bytes    Unit = "bytes"
+	Size     Unit = "bytes"
 	Seconds  Unit = "seconds"
 	PerSec   Unit = "1/s"
 	BitsASec Unit = "bit/s"
