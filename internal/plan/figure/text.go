@@ -110,8 +110,8 @@ func Duration(seconds float64) string {
 		return two(seconds, hour, "h", minute, "min")
 	default:
 		s := two(seconds, day, "days", hour, "h")
-		if strings.HasPrefix(s, "1 days") {
-			s = "1 day" + strings.TrimPrefix(s, "1 days")
+		if rest, one := strings.CutPrefix(s, "1 days"); one {
+			return "1 day" + rest
 		}
 		return s
 	}
