@@ -64,8 +64,17 @@ type Transfer struct {
 	UpdateNeighbour float64         `json:"updateNeighbours"`
 	One             float64         `json:"one"` // one person alone, at an idle time, until the workspace starts
 	Met             bool            `json:"met"`
-	Missed          []string        `json:"missed,omitzero"` // which service levels, with the times
+	Missed          []Miss          `json:"missed,omitzero"`
 	Figures         []figure.Figure `json:"figures"`
+}
+
+// Miss is a service level that one image does not meet at one site.
+type Miss struct {
+	// Level is the field of organization.Service, as firstDelivery, loadImage or criticalUpdate.
+	Level   string  `json:"level"`
+	Seconds float64 `json:"seconds"` // that it takes
+	Allowed float64 `json:"allowed"`
+	Text    string  `json:"text"` // a sentence with both times
 }
 
 // Client is what the workspaces of some people take on their disks.
