@@ -15,7 +15,8 @@
 // set), doc (what it means), required, const, enum, pattern, min and max,
 // default (what holds when it is absent), literal (the default of a text is
 // that text itself), and values (what it may hold, in words). The JSON Schema
-// and the tables of the reference pages are made from them.
+// and the tables of the reference pages are made from them. Check holds values
+// against them; it knows most (entries of a list) and text (several lines) too.
 package document
 
 import (
@@ -63,6 +64,10 @@ type Reader struct {
 	MaxErrors int
 	// NoFields is said of a text that is a list or a value instead of fields.
 	NoFields string
+	// Complete makes two more things problems, which are no longer to be seen in
+	// the types: required fields that are missing, and zeros where zero stands
+	// for not set.
+	Complete bool
 }
 
 // Read fills into, a pointer to a struct, from YAML or JSON. Unknown and
@@ -87,7 +92,7 @@ func (r *Reader) Read(raw []byte, name, path string, into any) (*Reading, error)
 		}
 		return nil, syntax(root.line, r.NoFields)
 	}
-	d := &Reading{lines: map[string]int{}, most: r.MaxErrors}
+	d := &Reading{lines: map[string]int{}, most: r.MaxErrors, complete: r.Complete}
 	d.into(root, reflect.ValueOf(into).Elem(), path)
 	return d, nil
 }
@@ -116,6 +121,8 @@ type Reading struct {
 	lines map[string]int
 	wrong []dormer.FieldError
 	most  int
+	// complete is that of the Reader.
+	complete bool
 }
 
 // Err returns what could not be read together with what else the caller found

@@ -3,6 +3,7 @@ package document
 import (
 	"encoding"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -81,7 +82,7 @@ func (f Field) Default() any {
 		}
 		return n
 	case reflect.String:
-		if f.Tag.Get("pattern") != "" || f.Tag.Get("literal") != "" {
+		if p := f.Tag.Get("pattern"); p != "" && regexp.MustCompile(p).MatchString(text) || f.Tag.Get("literal") != "" {
 			return text
 		}
 	default:
@@ -110,7 +111,13 @@ func (f Field) Allowed() string {
 	}
 	zero := reflect.New(t).Elem().Interface()
 	if w, ok := zero.(Written); ok {
-		return list + w.Form()
+		text := list + w.Form()
+		if low, high := f.Tag.Get("min"), f.Tag.Get("max"); low != "" && high != "" {
+			text += ", from " + low + " to " + high
+		} else if high != "" {
+			text += ", at most " + high
+		}
+		return text
 	}
 	if e, ok := zero.(Enumerated); ok {
 		return list + OneOf(e.Values())

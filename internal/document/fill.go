@@ -155,8 +155,41 @@ func (d *Reading) intoStruct(n *node, v reflect.Value, path string) {
 		}
 		first[k.name] = k.line
 		d.lines[at] = k.line
+		before := len(d.wrong)
 		d.into(k.value, v.Field(known[i].Index), at)
+		if d.complete && len(d.wrong) == before && taken(known[i], v.Field(known[i].Index)) {
+			d.add(at, k.line, known[i].aboveZero())
+		}
 	}
+	if !d.complete {
+		return
+	}
+	for _, f := range known {
+		if _, ok := first[f.Name]; !ok && f.Tag.Get("required") != "" {
+			at := Join(path, f.Name)
+			d.add(at, d.Line(at), isRequired)
+		}
+	}
+}
+
+const isRequired = "is required"
+
+// taken reports whether a number that was written would be taken for one that
+// was not: it is zero, and that is neither the default nor within the bounds.
+func taken(f Field, v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Int, reflect.Int64:
+	default:
+		return false
+	}
+	if v.Int() != 0 {
+		return false
+	}
+	if low, ok := f.amount("min"); ok && low <= 0 {
+		return false
+	}
+	otherwise, ok := f.amount("default")
+	return !ok || otherwise != 0
 }
 
 func (d *Reading) unknown(k key, names []string, path string) {

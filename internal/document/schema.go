@@ -23,6 +23,8 @@ type property struct {
 	Maximum              *int                 `json:"maximum,omitzero"`
 	Default              any                  `json:"default,omitzero"`
 	Items                *property            `json:"items,omitzero"`
+	MinItems             int                  `json:"minItems,omitzero"`
+	MaxItems             *int                 `json:"maxItems,omitzero"`
 	Properties           map[string]*property `json:"properties,omitzero"`
 	Required             []string             `json:"required,omitzero"`
 	AdditionalProperties *bool                `json:"additionalProperties,omitzero"`
@@ -93,6 +95,11 @@ func schemaOfField(f Field) *property {
 		p.MinLength = 1
 	}
 	p.Minimum, p.Maximum = bound(f.Tag.Get("min")), bound(f.Tag.Get("max"))
+	if p.Type == "array" {
+		if p.MaxItems = bound(f.Tag.Get("most")); f.Tag.Get("required") != "" {
+			p.MinItems = 1
+		}
+	}
 	p.Default = f.Default()
 	return p
 }

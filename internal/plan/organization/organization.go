@@ -13,7 +13,7 @@
 //
 // As in package policy the struct tags are the one description of every field;
 // the JSON Schema and docs/planning-file.md are generated from them. What the
-// author did not set is absent here; WithDefaults fills it in.
+// author did not set is absent here; Resolve fills it in.
 package organization
 
 import "github.com/dormer-project/dormer/internal/document"
@@ -36,38 +36,38 @@ type Organization struct {
 // Metadata names a plan.
 type Metadata struct {
 	Name        string `json:"name" required:"yes" doc:"Name of the plan, as it stands above the design document; at most 200 characters."`
-	Description string `json:"description,omitzero" doc:"What the plan is for and what lies outside of it."`
+	Description string `json:"description,omitzero" text:"yes" doc:"What the plan is for and what lies outside of it."`
 }
 
 // Spec is the organization.
 type Spec struct {
-	Sites       []Site       `json:"sites" required:"yes" doc:"Places where people work. At most 2,000."`
-	Domains     []Domain     `json:"domains,omitzero" default:"one that everybody is in" doc:"Directory domains and which of them trusts which."`
-	Networks    []Network    `json:"networks,omitzero" default:"none" doc:"Networks that nothing reaches from outside: each needs what serves it within. What is in none of them is one connected network."`
-	Links       []Link       `json:"links,omitzero" doc:"Links between sites. Sites of the connected network must hang together by them."`
-	Travel      []Travel     `json:"travel,omitzero" default:"none" doc:"People who work at another site for a time."`
-	Separations []Separation `json:"separations,omitzero" default:"none" doc:"Who must be served apart from others, and whose data may not leave a country."`
-	Images      []Image      `json:"images" required:"yes" doc:"Images that people get."`
-	Workspaces  []Workspace  `json:"workspaces" required:"yes" doc:"Which people get which image, and how."`
+	Sites       []Site       `json:"sites" required:"yes" most:"2000" doc:"Places where people work."`
+	Domains     []Domain     `json:"domains,omitzero" default:"one that everybody is in" most:"500" doc:"Directory domains and which of them trusts which."`
+	Networks    []Network    `json:"networks,omitzero" default:"none" most:"500" doc:"Networks that nothing reaches from outside: each needs what serves it within. What is in none of them is one connected network."`
+	Links       []Link       `json:"links,omitzero" most:"10000" doc:"Links between sites. Sites of the connected network must hang together by them."`
+	Travel      []Travel     `json:"travel,omitzero" default:"none" most:"10000" doc:"People who work at another site for a time."`
+	Separations []Separation `json:"separations,omitzero" default:"none" most:"500" doc:"Who must be served apart from others, and whose data may not leave a country."`
+	Images      []Image      `json:"images" required:"yes" most:"500" doc:"Images that people get."`
+	Workspaces  []Workspace  `json:"workspaces" required:"yes" most:"1000" doc:"Which people get which image, and how."`
 	Service     Service      `json:"service,omitzero" doc:"What people may expect."`
 	Events      Events       `json:"events,omitzero" doc:"Events, how long they are kept, and where."`
-	Consoles    []Console    `json:"consoles,omitzero" default:"one, with two operators, at the site with the most people" doc:"Who administers, and from where."`
+	Consoles    []Console    `json:"consoles,omitzero" default:"one, with two operators, at the site with the most people" most:"500" doc:"Who administers, and from where."`
 	Clients     Clients      `json:"clients,omitzero" doc:"The computers that people have."`
 	Capacity    Capacity     `json:"capacity,omitzero" doc:"How many clients one instance holds."`
 	Growth      Growth       `json:"growth,omitzero" doc:"How the number of people changes."`
-	Questions   []Question   `json:"questions,omitzero" doc:"Answers to the questions that the plan asks the business; what has none stays open in the design document."`
+	Questions   []Question   `json:"questions,omitzero" most:"1000" doc:"Answers to the questions that the plan asks the business; what has none stays open in the design document."`
 	Observed    *Observed    `json:"observed,omitzero" doc:"Where figures of this file were observed; written by dormer plan observe."`
 }
 
 // Site is a place where people work.
 type Site struct {
 	Name       string         `json:"name" required:"yes" doc:"Name of the site; unique without regard to case."`
-	Country    string         `json:"country,omitzero" doc:"Country by its two letters (ISO 3166), as DE. Needed where separations name countries."`
+	Country    string         `json:"country,omitzero" pattern:"^[A-Z]{2}$" values:"two capital letters such as DE" doc:"Country by its two letters (ISO 3166), as DE. Needed where separations name countries."`
 	Servers    *bool          `json:"servers,omitzero" default:"true" doc:"Whether servers may stand here."`
-	LAN        document.Rate  `json:"lan,omitzero" default:"1Gbit/s" doc:"Bandwidth of the network within the site."`
+	LAN        document.Rate  `json:"lan,omitzero" default:"1Gbit/s" max:"1000Gbit/s" doc:"Bandwidth of the network within the site."`
 	Neighbours *bool          `json:"neighbours,omitzero" default:"service.neighbours" doc:"Whether clients of this site serve each other."`
 	Delivery   DeliveryChoice `json:"delivery,omitzero" default:"auto" doc:"How images reach this site: auto lets the plan choose."`
-	People     []Crowd        `json:"people,omitzero" doc:"Who works here. None: a place for servers."`
+	People     []Crowd        `json:"people,omitzero" most:"200" doc:"Who works here. None: a place for servers."`
 }
 
 // Crowd is the people of a site who are alike.
@@ -83,8 +83,8 @@ type Crowd struct {
 type Domain struct {
 	Name      string   `json:"name" required:"yes" doc:"Name of the domain, as corp.example.test; unique without regard to case."`
 	Parent    string   `json:"parent,omitzero" default:"none" doc:"Domain of the same forest above this one. Domains of one forest all trust each other."`
-	Trusts    []Trust  `json:"trusts,omitzero" default:"none" doc:"Domains outside the forest whose people this domain accepts."`
-	Distrusts []string `json:"distrusts,omitzero" default:"none" doc:"Domains whose people must not be accepted here, whatever other trusts would bring."`
+	Trusts    []Trust  `json:"trusts,omitzero" default:"none" most:"500" doc:"Domains outside the forest whose people this domain accepts."`
+	Distrusts []string `json:"distrusts,omitzero" default:"none" most:"500" doc:"Domains whose people must not be accepted here, whatever other trusts would bring."`
 }
 
 // Trust is one trust of a domain.
@@ -97,17 +97,17 @@ type Trust struct {
 // Network is an isolated network.
 type Network struct {
 	Name   string `json:"name" required:"yes" doc:"Name of the network; unique without regard to case."`
-	Reason string `json:"reason,omitzero" doc:"Why nothing reaches it."`
+	Reason string `json:"reason,omitzero" text:"yes" doc:"Why nothing reaches it."`
 }
 
 // Link is a line between two sites.
 type Link struct {
 	From      string           `json:"from" required:"yes" doc:"Site at one end."`
 	To        string           `json:"to" required:"yes" doc:"Site at the other end."`
-	Bandwidth document.Rate    `json:"bandwidth" required:"yes" doc:"What flows from the first to the second at most, as 100Mbit/s."`
-	Back      document.Rate    `json:"back,omitzero" default:"bandwidth" doc:"What flows from the second to the first at most."`
-	Latency   document.Latency `json:"latency,omitzero" default:"10ms" doc:"Time of a round trip."`
-	Usable    document.Percent `json:"usable,omitzero" default:"service.usable" doc:"Share of the bandwidth that Dormer may take."`
+	Bandwidth document.Rate    `json:"bandwidth" required:"yes" max:"1000Gbit/s" doc:"What flows from the first to the second at most, as 100Mbit/s."`
+	Back      document.Rate    `json:"back,omitzero" default:"bandwidth" max:"1000Gbit/s" doc:"What flows from the second to the first at most."`
+	Latency   document.Latency `json:"latency,omitzero" default:"10ms" max:"60s" doc:"Time of a round trip."`
+	Usable    document.Percent `json:"usable,omitzero" default:"service.usable" max:"100%" doc:"Share of the bandwidth that Dormer may take."`
 }
 
 // Travel is people of one site at another one.
@@ -121,11 +121,11 @@ type Travel struct {
 // Who selects people: those that all given lists name; everybody where none is
 // given.
 type Who struct {
-	Sites       []string `json:"sites,omitzero" default:"all" doc:"Of these sites."`
-	Countries   []string `json:"countries,omitzero" default:"all" doc:"Of sites in these countries."`
-	Domains     []string `json:"domains,omitzero" default:"all" doc:"With accounts in these domains."`
-	Networks    []string `json:"networks,omitzero" default:"all" doc:"In these isolated networks."`
-	Departments []string `json:"departments,omitzero" default:"all" doc:"Of these business groups."`
+	Sites       []string `json:"sites,omitzero" default:"all" most:"2000" doc:"Of these sites."`
+	Countries   []string `json:"countries,omitzero" default:"all" most:"2000" doc:"Of sites in these countries."`
+	Domains     []string `json:"domains,omitzero" default:"all" most:"2000" doc:"With accounts in these domains."`
+	Networks    []string `json:"networks,omitzero" default:"all" most:"2000" doc:"In these isolated networks."`
+	Departments []string `json:"departments,omitzero" default:"all" most:"2000" doc:"Of these business groups."`
 }
 
 // Separation keeps some people's service apart.
@@ -133,21 +133,21 @@ type Separation struct {
 	Name    string         `json:"name" required:"yes" doc:"Name of the demand, as it stands in the reasons; unique without regard to case."`
 	Kind    SeparationKind `json:"kind" required:"yes" doc:"security and management are demands of the organization (management: a business group administers itself), law is one from outside."`
 	Who     Who            `json:"who" required:"yes" doc:"Whom it is about."`
-	Country string         `json:"country,omitzero" default:"any" doc:"Country that their data may not leave: their servers, databases and repositories stand there."`
+	Country string         `json:"country,omitzero" default:"any" pattern:"^[A-Z]{2}$" values:"two capital letters such as DE" doc:"Country that their data may not leave: their servers, databases and repositories stand there."`
 	Shared  *bool          `json:"shared,omitzero" default:"false" doc:"Whether others may be served by the same instance. Only with a country: then the demand is about the place alone."`
-	Reason  string         `json:"reason,omitzero" doc:"Where the demand comes from."`
+	Reason  string         `json:"reason,omitzero" text:"yes" doc:"Where the demand comes from."`
 }
 
 // Image is an image that people get.
 type Image struct {
 	Name     string            `json:"name" required:"yes" doc:"Name of the image; unique without regard to case."`
-	Packed   document.Size     `json:"packed" required:"yes" doc:"Size in the repository and on the wire of a first version, as 4GiB."`
-	Disk     document.Size     `json:"disk,omitzero" default:"three times packed" doc:"Size of what is used on the disk, unpacked."`
-	Update   document.Size     `json:"update,omitzero" default:"15 % of packed" doc:"What a client fetches for one update."`
-	Every    document.Duration `json:"every,omitzero" default:"30d" doc:"How often a new version is made."`
-	Versions int               `json:"versions,omitzero" default:"3" min:"1" max:"1000" doc:"How many versions the repository keeps."`
+	Packed   document.Size     `json:"packed" required:"yes" max:"4TiB" doc:"Size in the repository and on the wire of a first version, as 4GiB."`
+	Disk     document.Size     `json:"disk,omitzero" default:"three times packed" max:"16TiB" doc:"Size of what is used on the disk, unpacked."`
+	Update   document.Size     `json:"update,omitzero" default:"15 % of packed" max:"4TiB" doc:"What a client fetches for one update."`
+	Every    document.Duration `json:"every,omitzero" default:"30d" min:"1h" max:"3650d" doc:"How often a new version is made."`
+	Versions int               `json:"versions,omitzero" default:"3" min:"1" max:"365" doc:"How many versions the repository keeps."`
 	Base     string            `json:"base,omitzero" default:"none" doc:"Image that this one was made from; what they have in common is stored once."`
-	Shared   *document.Percent `json:"shared,omitzero" default:"60%" doc:"Share of this image that it has in common with its base."`
+	Shared   *document.Percent `json:"shared,omitzero" default:"60%" max:"100%" doc:"Share of this image that it has in common with its base."`
 	System   string            `json:"system,omitzero" doc:"Operating system in it, as Windows 10; images of one system are asked about together: could they be one?"`
 }
 
@@ -156,38 +156,38 @@ type Workspace struct {
 	Name       string           `json:"name" required:"yes" doc:"Name of the workspace; unique without regard to case."`
 	Image      string           `json:"image" required:"yes" doc:"Image that it uses."`
 	Who        Who              `json:"who,omitzero" doc:"Who gets it."`
-	Share      document.Percent `json:"share,omitzero" default:"100%" doc:"How many of these people get it."`
+	Share      document.Percent `json:"share,omitzero" default:"100%" max:"100%" doc:"How many of these people get it."`
 	Policies   int              `json:"policies,omitzero" default:"1" min:"1" max:"1000" doc:"How many different policies it needs for different people: each is a workspace of its own on the server."`
 	Offline    Offline          `json:"offline,omitzero" default:"unrestricted" doc:"How long it may be used without the server: none, unrestricted, or a time as 8h or 3d."`
 	Persistent *bool            `json:"persistent,omitzero" default:"true" doc:"Whether machines keep their changes."`
-	Machine    document.Size    `json:"machine,omitzero" default:"10GiB; of revertible workspaces 2GiB" doc:"What a machine's own changes take on the client's disk."`
-	Data       document.Size    `json:"data,omitzero" default:"0MiB" doc:"Size of the user's data disk."`
+	Machine    document.Size    `json:"machine,omitzero" default:"10GiB; of revertible workspaces 2GiB" max:"16TiB" doc:"What a machine's own changes take on the client's disk."`
+	Data       document.Size    `json:"data,omitzero" default:"0MiB" max:"16TiB" doc:"Size of the user's data disk."`
 	Critical   *bool            `json:"critical,omitzero" default:"true" doc:"Whether service.criticalUpdate is demanded for its image."`
 }
 
 // Service is what people may expect.
 type Service struct {
-	FirstDelivery  document.Duration `json:"firstDelivery,omitzero" default:"8h" doc:"Time in which everybody of a site has an image for the first time."`
-	LoadImage      document.Duration `json:"loadImage,omitzero" default:"10m" doc:"Time until one person, at an idle time, can start a workspace for the first time."`
-	CriticalUpdate document.Duration `json:"criticalUpdate,omitzero" default:"1d" doc:"Time in which everybody has a critical update."`
-	Report         document.Duration `json:"report,omitzero" default:"5s" doc:"Time until a report is on the screen."`
-	ReportOutage   document.Duration `json:"reportOutage,omitzero" default:"1d" doc:"Time that reports may be away."`
-	Restore        document.Duration `json:"restore,omitzero" default:"4h" doc:"Time in which people here bring a broken server back from a backup."`
-	Backup         document.Duration `json:"backup,omitzero" default:"1d" doc:"Time between two backups."`
-	Loss           document.Duration `json:"loss,omitzero" default:"1d" doc:"How much of the latest changes of administrators may be lost."`
-	Usable         document.Percent  `json:"usable,omitzero" default:"50%" doc:"Share of each link that Dormer may take."`
-	Neighbours     *bool             `json:"neighbours,omitzero" default:"false" doc:"Whether clients of a site serve each other."`
-	DeliveryHours  int               `json:"deliveryHours,omitzero" default:"24" min:"1" max:"24" doc:"Hours of a day in which images are delivered."`
-	Poll           document.Duration `json:"poll,omitzero" default:"1m" doc:"How often a client asks its server."`
+	FirstDelivery  document.Duration  `json:"firstDelivery,omitzero" default:"8h" min:"1s" max:"365d" doc:"Time in which everybody of a site has an image for the first time."`
+	LoadImage      document.Duration  `json:"loadImage,omitzero" default:"10m" min:"1s" max:"365d" doc:"Time until one person, at an idle time, can start a workspace for the first time."`
+	CriticalUpdate document.Duration  `json:"criticalUpdate,omitzero" default:"1d" min:"1s" max:"365d" doc:"Time in which everybody has a critical update."`
+	Report         document.Duration  `json:"report,omitzero" default:"5s" min:"1s" max:"1d" doc:"Time until a report is on the screen."`
+	ReportOutage   *document.Duration `json:"reportOutage,omitzero" default:"1d" max:"365d" doc:"Time that reports may be away."`
+	Restore        document.Duration  `json:"restore,omitzero" default:"4h" min:"1m" max:"365d" doc:"Time in which people here bring a broken server back from a backup."`
+	Backup         document.Duration  `json:"backup,omitzero" default:"1d" min:"1m" max:"365d" doc:"Time between two backups."`
+	Loss           *document.Duration `json:"loss,omitzero" default:"1d" max:"365d" doc:"How much of the latest changes of administrators may be lost."`
+	Usable         document.Percent   `json:"usable,omitzero" default:"50%" max:"100%" doc:"Share of each link that Dormer may take."`
+	Neighbours     *bool              `json:"neighbours,omitzero" default:"false" doc:"Whether clients of a site serve each other."`
+	DeliveryHours  int                `json:"deliveryHours,omitzero" default:"24" min:"1" max:"24" doc:"Hours of a day in which images are delivered."`
+	Poll           document.Duration  `json:"poll,omitzero" default:"1m" min:"1s" max:"1d" doc:"How often a client asks its server."`
 }
 
 // Events is what happens on clients.
 type Events struct {
-	PerDay   int               `json:"perDay,omitzero" default:"20" min:"1" max:"100000" doc:"Events a day of one client. 15 to 20 are usual."`
-	Bytes    int               `json:"bytes,omitzero" default:"200" min:"1" max:"100000" doc:"Bytes of one event."`
-	Keep     document.Duration `json:"keep,omitzero" default:"365d" doc:"How long events are kept."`
-	Bursts   *document.Percent `json:"bursts,omitzero" default:"50%" doc:"Safety factor for bursts of errors, on top."`
-	Overhead *document.Percent `json:"overhead,omitzero" default:"30%" doc:"Safety factor for what tables need beside the rows, on top."`
+	PerDay   int               `json:"perDay,omitzero" default:"20" min:"1" max:"10000" doc:"Events a day of one client. 15 to 20 are usual."`
+	Bytes    int               `json:"bytes,omitzero" default:"200" min:"1" max:"10000" doc:"Bytes of one event."`
+	Keep     document.Duration `json:"keep,omitzero" default:"365d" min:"1d" max:"3650d" doc:"How long events are kept."`
+	Bursts   *document.Percent `json:"bursts,omitzero" default:"50%" max:"1000%" doc:"Safety factor for bursts of errors, on top."`
+	Overhead *document.Percent `json:"overhead,omitzero" default:"30%" max:"1000%" doc:"Safety factor for what tables need beside the rows, on top."`
 	Hours    int               `json:"hours,omitzero" default:"8" min:"1" max:"24" doc:"Hours of a day in which most events happen."`
 	Database Database          `json:"database,omitzero" default:"auto" doc:"Kind of the events database."`
 	Place    DatabasePlace     `json:"place,omitzero" default:"auto" doc:"Whether the events database is on the server or on another computer."`
@@ -205,9 +205,9 @@ type Console struct {
 
 // Clients are the computers that people have.
 type Clients struct {
-	FreeDisk document.Size `json:"freeDisk,omitzero" default:"not compared" doc:"Free disk of a usual client."`
-	Memory   document.Size `json:"memory,omitzero" default:"not compared" doc:"Memory of a usual client."`
-	Guest    document.Size `json:"guest,omitzero" default:"2GiB" doc:"Memory of a virtual machine."`
+	FreeDisk document.Size `json:"freeDisk,omitzero" default:"not compared" max:"1024TiB" doc:"Free disk of a usual client."`
+	Memory   document.Size `json:"memory,omitzero" default:"not compared" max:"1024TiB" doc:"Memory of a usual client."`
+	Guest    document.Size `json:"guest,omitzero" default:"2GiB" max:"1024TiB" doc:"Memory of a virtual machine."`
 }
 
 // Capacity is what one instance holds.
@@ -215,12 +215,12 @@ type Capacity struct {
 	Clients  int           `json:"clients,omitzero" default:"5000" min:"1" max:"10000000" doc:"Concurrently active clients that one instance holds. The default is that of the classic guide; another value is one that was measured on the hardware below."`
 	Hardware string        `json:"hardware,omitzero" doc:"What it was measured on, as 4 cores, 8 GB."`
 	Cores    int           `json:"cores,omitzero" default:"2" min:"1" max:"1024" doc:"Processor cores of that server."`
-	Memory   document.Size `json:"memory,omitzero" default:"2GiB" doc:"Memory of that server."`
+	Memory   document.Size `json:"memory,omitzero" default:"2GiB" max:"1024TiB" doc:"Memory of that server."`
 }
 
 // Growth is how the number of people changes.
 type Growth struct {
-	Yearly document.Percent `json:"yearly,omitzero" default:"0%" doc:"How many more people a year."`
+	Yearly document.Percent `json:"yearly,omitzero" default:"0%" max:"100%" doc:"How many more people a year."`
 	Years  *int             `json:"years,omitzero" default:"3" min:"0" max:"20" doc:"How many years the plan looks ahead."`
 }
 
@@ -228,8 +228,8 @@ type Growth struct {
 type Question struct {
 	About    Topic  `json:"about" required:"yes" doc:"What the question is about."`
 	Subject  string `json:"subject" required:"yes" doc:"Image, pair of images as A + B, workspace or application that it is about."`
-	Question string `json:"question,omitzero" default:"that of the plan" doc:"The question, where it is one of your own."`
-	Answer   string `json:"answer,omitzero" doc:"The answer; none: open."`
+	Question string `json:"question,omitzero" default:"that of the plan" text:"yes" doc:"The question, where it is one of your own."`
+	Answer   string `json:"answer,omitzero" text:"yes" doc:"The answer; none: open."`
 	By       string `json:"by,omitzero" doc:"Who must answer, or did: a role, as purchasing."`
 }
 

@@ -240,8 +240,8 @@ func expected(s *Service) Expected {
 	return Expected{
 		FirstDelivery: cmp.Or(s.FirstDelivery.Duration(), 8*time.Hour), LoadImage: cmp.Or(s.LoadImage.Duration(), 10*time.Minute),
 		CriticalUpdate: cmp.Or(s.CriticalUpdate.Duration(), day), Report: cmp.Or(s.Report.Duration(), 5*time.Second),
-		ReportOutage: cmp.Or(s.ReportOutage.Duration(), day), Restore: cmp.Or(s.Restore.Duration(), 4*time.Hour),
-		Backup: cmp.Or(s.Backup.Duration(), day), Loss: cmp.Or(s.Loss.Duration(), day),
+		ReportOutage: value(s.ReportOutage, document.Duration(day)).Duration(), Restore: cmp.Or(s.Restore.Duration(), 4*time.Hour),
+		Backup: cmp.Or(s.Backup.Duration(), day), Loss: value(s.Loss, document.Duration(day)).Duration(),
 		Usable: cmp.Or(share(&s.Usable, 0), defaultUsable), Neighbours: value(s.Neighbours, false),
 		DeliveryHours: cmp.Or(s.DeliveryHours, 24), Poll: cmp.Or(s.Poll.Duration(), time.Minute),
 	}
