@@ -34,6 +34,7 @@ type Model struct {
 
 	accepts [][]bool
 	ways    *ways
+	keys    *keys
 }
 
 // Place is a site.
@@ -64,15 +65,15 @@ type Line struct {
 	Latency                 time.Duration // of a round trip
 }
 
-// Route is the way from one site to another, no narrower than any other; of
-// links that are as wide those with less latency are taken. The zero value is
-// no way.
+// Route is the way from one site to another of which no less may be used than
+// of any other; of several ways that are as wide it is the quickest. The zero
+// value is no way.
 type Route struct {
 	OK        bool
-	Bandwidth document.Rate // of the narrowest link; zero within a site
-	Usable    document.Rate // the narrowest usable share; of a site to itself its LAN
+	Bandwidth document.Rate // of the narrowest link; within a site its LAN
+	Usable    document.Rate // the narrowest usable share; within a site its LAN
 	Latency   time.Duration // of a round trip
-	Lines     []int         // links in order; none within a site
+	Lines     []int         // links in order; none within a site; not to be changed
 }
 
 // Trip is people of one site at another one.

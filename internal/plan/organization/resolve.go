@@ -82,6 +82,7 @@ func Resolve(o *Organization) *Model {
 		images:   positionsOf(s.Images, func(i Image) string { return i.Name }),
 	}
 	r.places(s.Sites)
+	m.keys = newKeys(m)
 	r.lines(s.Links)
 	for _, t := range s.Travel {
 		m.Travel = append(m.Travel, Trip{From: r.sites.of(t.From, 0), To: r.sites.of(t.To, 0), Users: t.Users, Days: max(t.Days, 1)})
@@ -162,10 +163,7 @@ func (r *resolver) lines(links []Link) {
 			From: r.sites.of(l.From, 0), To: r.sites.of(l.To, 0), There: l.Bandwidth, Back: cmp.Or(l.Back, l.Bandwidth),
 			Latency: cmp.Or(l.Latency.Duration(), defaultLatency),
 		}
-		usable := share(&l.Usable, r.Service.Usable)
-		if l.Usable == 0 {
-			usable = r.Service.Usable
-		}
+		usable := cmp.Or(share(&l.Usable, 0), r.Service.Usable)
 		line.UsableThere, line.UsableBack = part(line.There, usable), part(line.Back, usable)
 		r.Lines = append(r.Lines, line)
 	}
@@ -175,27 +173,63 @@ func part(rate document.Rate, share float64) document.Rate {
 	return max(document.Rate(float64(rate)*share), 1)
 }
 
+// keys are the names that selections compare, in the form in which they do, so
+// that each is put into it once.
+type keys struct {
+	sites, countries, domains, networks, departments []string
+}
+
+func newKeys(m *Model) *keys {
+	k := &keys{}
+	for _, p := range m.Sites {
+		k.sites, k.countries = append(k.sites, name.Fold(p.Name)), append(k.countries, name.Fold(p.Country))
+	}
+	for _, d := range m.Domains {
+		k.domains = append(k.domains, name.Fold(d))
+	}
+	for _, n := range m.Networks {
+		k.networks = append(k.networks, name.Fold(n.Name))
+	}
+	folded := map[string]string{}
+	for _, g := range m.Groups {
+		if _, ok := folded[g.Department]; !ok {
+			folded[g.Department] = name.Fold(g.Department)
+		}
+		k.departments = append(k.departments, folded[g.Department])
+	}
+	return k
+}
+
 // Selects lists the groups that w names, ascending.
 func (m *Model) Selects(w Who) []int {
+	sites, countries, domains := named(w.Sites), named(w.Countries), named(w.Domains)
+	networks, departments := named(w.Networks), named(w.Departments)
 	var out []int
 	for i, g := range m.Groups {
-		network := ""
-		if g.Network != Connected {
-			network = m.Networks[g.Network].Name
-		}
-		place := m.Sites[g.Site]
-		if within(w.Sites, place.Name) && within(w.Countries, place.Country) && within(w.Domains, m.Domains[g.Domain]) &&
-			within(w.Networks, network) && within(w.Departments, g.Department) {
+		inNetwork := networks == nil || g.Network != Connected && networks[m.keys.networks[g.Network]]
+		if inNetwork && sites.has(m.keys.sites[g.Site]) && countries.has(m.keys.countries[g.Site]) &&
+			domains.has(m.keys.domains[g.Domain]) && departments.has(m.keys.departments[i]) {
 			out = append(out, i)
 		}
 	}
 	return out
 }
 
-// within reports whether a list names s; an empty list names all.
-func within(list []string, s string) bool {
-	return len(list) == 0 || slices.ContainsFunc(list, func(t string) bool { return name.Fold(t) == name.Fold(s) })
+// selection is the names of a list, as they are compared; nil selects all.
+type selection map[string]bool
+
+func named(list []string) selection {
+	if len(list) == 0 {
+		return nil
+	}
+	s := selection{}
+	for _, n := range list {
+		s[name.Fold(n)] = true
+	}
+	return s
 }
+
+func (s selection) has(key string) bool { return s == nil || s[key] }
 
 func (r *resolver) demand(s *Separation, path string) {
 	r.Demands = append(r.Demands, Demand{
@@ -225,10 +259,7 @@ func (r *resolver) offer(w *Workspace, path string) {
 	default:
 		o.Machine = revertibleLayer
 	}
-	all := 1.0
-	if w.Share != 0 {
-		all = share(&w.Share, 1)
-	}
+	all := cmp.Or(share(&w.Share, 0), 1)
 	for _, g := range r.Selects(w.Who) {
 		some := func(n int) int { return int(float64(n)*all + 0.5) }
 		o.Gets = append(o.Gets, Part{Group: g, Users: some(r.Groups[g].Users), Active: some(r.Groups[g].Active)})

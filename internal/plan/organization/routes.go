@@ -1,47 +1,40 @@
 package organization
 
 import (
+	"cmp"
 	"container/heap"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/dormer-project/dormer/internal/document"
 )
 
-// ways finds routes from each site when they are asked for first: all of them
+// ways finds the routes from a site when they are asked for first: all of them
 // would be millions in a large organization.
 type ways struct {
 	from []source
-	// ends of links at each site
-	ends [][]end
+	ends [][]end // links at each site
 }
 
 // end is a link as one of its sites sees it.
 type end struct {
-	line, to          int
-	bandwidth, usable document.Rate // away from this site
-	latency           time.Duration
+	line, to int
+	usable   document.Rate // away from this site
+	latency  time.Duration
 }
 
 // source is the routes from one site.
 type source struct {
 	once sync.Once
-	to   []step
-}
-
-// step is the best way to a site, with the link that it ends with.
-type step struct {
-	reached           bool
-	bandwidth, usable document.Rate
-	latency           time.Duration
-	line, before      int
+	to   []Route
 }
 
 func newWays(m *Model) *ways {
 	w := &ways{from: make([]source, len(m.Sites)), ends: make([][]end, len(m.Sites))}
 	for i, l := range m.Lines {
-		w.ends[l.From] = append(w.ends[l.From], end{i, l.To, l.There, l.UsableThere, l.Latency})
-		w.ends[l.To] = append(w.ends[l.To], end{i, l.From, l.Back, l.UsableBack, l.Latency})
+		w.ends[l.From] = append(w.ends[l.From], end{i, l.To, l.UsableThere, l.Latency})
+		w.ends[l.To] = append(w.ends[l.To], end{i, l.From, l.UsableBack, l.Latency})
 	}
 	return w
 }
@@ -52,53 +45,91 @@ func (w *ways) route(m *Model, from, to int) Route {
 		return Route{OK: true, Bandwidth: lan, Usable: lan}
 	}
 	s := &w.from[from]
-	s.once.Do(func() { s.to = w.widest(from) })
-	last := s.to[to]
-	if !last.reached {
-		return Route{}
-	}
-	r := Route{OK: true, Bandwidth: last.bandwidth, Usable: last.usable, Latency: last.latency}
-	for at := to; at != from; at = s.to[at].before {
-		r.Lines = append(r.Lines, s.to[at].line)
-	}
-	for i, j := 0, len(r.Lines)-1; i < j; i, j = i+1, j-1 {
-		r.Lines[i], r.Lines[j] = r.Lines[j], r.Lines[i]
-	}
-	return r
+	s.once.Do(func() { s.to = w.routes(m, from) })
+	return s.to[to]
 }
 
-// widest is Dijkstra's search with the narrowest link of a way in place of its
-// length.
-func (w *ways) widest(from int) []step {
+// routes finds, for each site, how much can get there at most, and of the ways
+// that are as wide as that the quickest. A quickest way under a bound is no
+// part of one under another bound: there is one search for each.
+func (w *ways) routes(m *Model, from int) []Route {
+	out := make([]Route, len(w.from))
+	widest := w.search(from, 0, byWidth)
+	bounds := map[document.Rate]bool{}
+	for to, s := range widest {
+		if to != from && s.reached {
+			bounds[s.usable] = true
+		}
+	}
+	for bound := range bounds {
+		quickest := w.search(from, bound, byLatency)
+		for to, s := range widest {
+			if to == from || !s.reached || s.usable != bound {
+				continue
+			}
+			r := Route{OK: true, Usable: bound, Latency: quickest[to].latency}
+			for at := to; at != from; at = quickest[at].before {
+				line := m.Lines[quickest[at].line]
+				bandwidth := line.There
+				if line.To != at {
+					bandwidth = line.Back
+				}
+				if r.Lines == nil || bandwidth < r.Bandwidth {
+					r.Bandwidth = bandwidth
+				}
+				r.Lines = append(r.Lines, quickest[at].line)
+			}
+			slices.Reverse(r.Lines)
+			out[to] = r
+		}
+	}
+	return out
+}
+
+// step is the best way to a site, with the link that it ends with.
+type step struct {
+	reached      bool
+	usable       document.Rate // of the narrowest link; all of it before the first
+	latency      time.Duration
+	links        int
+	line, before int
+}
+
+// byWidth puts the wider of two ways first, byLatency the quicker and of equally
+// quick ones that of fewer links.
+func byWidth(a, b step) int { return cmp.Compare(b.usable, a.usable) }
+
+func byLatency(a, b step) int {
+	return cmp.Or(cmp.Compare(a.latency, b.latency), cmp.Compare(a.links, b.links))
+}
+
+const unlimited = document.Rate(1<<63 - 1)
+
+// search is Dijkstra's over the links of which at least bound may be used. What
+// it finds depends on the order of links alone.
+func (w *ways) search(from int, bound document.Rate, first func(a, b step) int) []step {
 	best := make([]step, len(w.from))
 	done := make([]bool, len(w.from))
-	best[from] = step{reached: true}
-	queue := frontier{{site: from}}
-	for len(queue) > 0 {
-		at := heap.Pop(&queue).(reached).site
+	best[from] = step{reached: true, usable: unlimited}
+	queue := &frontier{first: first, list: []reached{{from, best[from]}}}
+	for len(queue.list) > 0 {
+		at := queue.pop().site
 		if done[at] {
 			continue
 		}
 		done[at] = true
 		for _, e := range w.ends[at] {
-			next := step{true, e.bandwidth, e.usable, best[at].latency + e.latency, e.line, at}
-			if at != from {
-				next.bandwidth, next.usable = min(next.bandwidth, best[at].bandwidth), min(next.usable, best[at].usable)
+			if done[e.to] || e.usable < bound {
+				continue
 			}
-			if !done[e.to] && (!best[e.to].reached || next.better(best[e.to])) {
+			next := step{true, min(e.usable, best[at].usable), best[at].latency + e.latency, best[at].links + 1, e.line, at}
+			if !best[e.to].reached || first(next, best[e.to]) < 0 {
 				best[e.to] = next
-				heap.Push(&queue, reached{e.to, next})
+				heap.Push(queue, reached{e.to, next})
 			}
 		}
 	}
 	return best
-}
-
-func (s step) better(t step) bool {
-	if s.usable != t.usable {
-		return s.usable > t.usable
-	}
-	return s.latency < t.latency
 }
 
 type reached struct {
@@ -106,15 +137,39 @@ type reached struct {
 	step
 }
 
-// frontier is a heap with the widest way first.
-type frontier []reached
+// frontier is a heap of the sites that a search has come to, the best first.
+type frontier struct {
+	first func(a, b step) int
+	list  []reached
+}
 
-func (f frontier) Len() int           { return len(f) }
-func (f frontier) Less(i, j int) bool { return f[i].better(f[j].step) }
-func (f frontier) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
-func (f *frontier) Push(x any)        { *f = append(*f, x.(reached)) }
+func (f *frontier) pop() reached {
+	r, _ := heap.Pop(f).(reached)
+	return r
+}
+
+// Len is of heap.Interface.
+func (f *frontier) Len() int { return len(f.list) }
+
+// Less is of heap.Interface; of equally good ones the first site comes first.
+func (f *frontier) Less(i, j int) bool {
+	a, b := f.list[i], f.list[j]
+	return cmp.Or(f.first(a.step, b.step), cmp.Compare(a.site, b.site)) < 0
+}
+
+// Swap is of heap.Interface.
+func (f *frontier) Swap(i, j int) { f.list[i], f.list[j] = f.list[j], f.list[i] }
+
+// Push is of heap.Interface.
+func (f *frontier) Push(x any) {
+	if r, ok := x.(reached); ok {
+		f.list = append(f.list, r)
+	}
+}
+
+// Pop is of heap.Interface.
 func (f *frontier) Pop() any {
-	last := (*f)[len(*f)-1]
-	*f = (*f)[:len(*f)-1]
+	last := f.list[len(f.list)-1]
+	f.list = f.list[:len(f.list)-1]
 	return last
 }
