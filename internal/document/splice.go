@@ -29,7 +29,8 @@ type Edit struct {
 // Splice puts values into a text in YAML or JSON that a Reader has read, and
 // leaves everything else as it is: comments, order, indentation. The error is a
 // *dormer.InvalidError with the path of a value that cannot be put there, as
-// one of several lines.
+// one of several lines. YAML can be laid out in odd ways: whoever calls it reads
+// the result and makes sure that it says what it should.
 func Splice(raw []byte, edits []Edit) (out []byte, err error) {
 	// As in yamlTree: other people's code on foreign input.
 	defer func() {
@@ -37,6 +38,10 @@ func Splice(raw []byte, edits []Edit) (out []byte, err error) {
 			out, err = nil, syntax(0, notYAML)
 		}
 	}()
+	if rest, ok := bytes.CutPrefix(raw, []byte("\ufeff")); ok {
+		out, err = Splice(rest, edits)
+		return append([]byte("\ufeff"), out...), err
+	}
 	file, err := parser.Parse(lexer.Tokenize(string(raw)), 0)
 	if err != nil || len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return nil, syntax(0, notYAML)
