@@ -89,6 +89,10 @@ func FuzzSplice(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		r := Reader{MaxBytes: 1 << 12, MaxFields: 1000, MaxSiblings: 100, MaxDepth: 20, MaxErrors: 10}
+		if _, err := r.Read([]byte(s), "", "", new(struct{})); err != nil {
+			return
+		}
 		out, err := Splice([]byte(s), []Edit{{Path: "added.by", Value: 4711}})
 		if err != nil || strings.Contains(s, "added") {
 			return
