@@ -3,6 +3,33 @@
 // each site, and which sites need media or pre-staging instead.
 //
 // It is a domain package and does no input or output.
+//
+// Its model, of which everything can be worked out again by hand:
+//
+// One image at a time is brought to everybody, at all sites at once. Each client
+// fetches the whole of a first delivery, or an update, from the repository of its
+// instance, or from a mirror that stands on the way. Bytes flow over the links of
+// the way (organization's Route), of which service.usable may be taken, and
+// within the site over its network, of which the same share may be taken. A
+// direction of a link carries all copies that anybody fetches over it, so what
+// flows over it takes copies x bytes x 8 / usable bandwidth; a site is done when
+// the slowest part of its way has carried all of its copies. That is exact where
+// the sites behind a link have the same bottleneck, and never too short.
+//
+//   - Without neighbours a site with n clients takes n copies over the way.
+//   - With neighbours it takes one copy over the way, and after that the other
+//     n-1 over the network of the site.
+//   - A mirror is filled with one copy over the way to it, and then gives n copies
+//     to the clients behind it.
+//   - What is pre-staged or comes on a medium does not load the links.
+//
+// Requests add a round trip each, once, since clients ask side by side. Where
+// images are delivered in some hours of a day only, a time begins with the first
+// of these hours and goes on the next day. A person who starts a workspace alone
+// at an idle time waits for the part that the start needs, at any hour.
+//
+// The plan takes the least that meets the service levels, in this order: the
+// network, with neighbours where they are on; a mirror; pre-staging; media.
 package delivery
 
 import (
@@ -20,8 +47,9 @@ type Delivery struct {
 
 // Repository is one store of images with its web server.
 type Repository struct {
-	Name string `json:"name"`
-	Site string `json:"site"`
+	Name  string `json:"name"`
+	Place int    `json:"-"` // position of the site in the model
+	Site  string `json:"site"`
 	// Primary of its instances, or a mirror of Of.
 	Of        string   `json:"of,omitzero"`
 	Instances []string `json:"instances"`
@@ -39,12 +67,15 @@ type Repository struct {
 
 // Site is how images reach the people of one instance at one site.
 type Site struct {
-	Site       string `json:"site"`
-	Network    string `json:"network,omitzero"`
-	Instance   string `json:"instance"`
+	Place    int    `json:"-"` // position of the site in the model
+	Site     string `json:"site"`
+	Network  string `json:"network,omitzero"`
+	Instance string `json:"instance"`
+	// Repository that it fetches from, a mirror where there is one on the way; empty where there is no way to any.
 	Repository string `json:"repository"`
 	Clients    int    `json:"clients"` // that are on at the busiest time, travellers too
-	// Link is the narrowest usable bandwidth to the repository in bits a second, Latency of a round trip in seconds.
+	// Link is the narrowest usable bandwidth from the repository of the instance (not from a mirror of it) in bits a
+	// second, Latency of a round trip in seconds.
 	Link    float64                     `json:"link"`
 	Latency float64                     `json:"latency"`
 	Way     organization.DeliveryChoice `json:"way"` // network, media or preStaged
@@ -53,19 +84,25 @@ type Site struct {
 	Reasons []string                    `json:"reasons"`
 }
 
-// Transfer is one image at one site. Times are in seconds, first without and
-// then with neighbours; Met is by the way that the plan chose.
+// Transfer is one image at one site. Times are in seconds until everybody there
+// has it, and -1 where no link leads there.
 type Transfer struct {
-	Image           string          `json:"image"`
-	Clients         int             `json:"clients"`
-	First           float64         `json:"first"`
-	FirstNeighbours float64         `json:"firstNeighbours"`
-	Update          float64         `json:"update"`
-	UpdateNeighbour float64         `json:"updateNeighbours"`
-	One             float64         `json:"one"` // one person alone, at an idle time, until the workspace starts
-	Met             bool            `json:"met"`
-	Missed          []Miss          `json:"missed,omitzero"`
-	Figures         []figure.Figure `json:"figures"`
+	Image   string `json:"image"`
+	Clients int    `json:"clients"`
+	// First and Update are over the network when nobody has neighbours or a mirror, the next two when every site has neighbours.
+	First           float64 `json:"first"`
+	FirstNeighbours float64 `json:"firstNeighbours"`
+	Update          float64 `json:"update"`
+	UpdateNeighbour float64 `json:"updateNeighbours"`
+	// FirstPlanned and UpdatePlanned are by the ways that the plan chose, for this site and all others; 0: pre-staged.
+	FirstPlanned  float64 `json:"firstPlanned"`
+	UpdatePlanned float64 `json:"updatePlanned"`
+	// One is for one person alone, over the network at an idle time, until the workspace starts.
+	One float64 `json:"one"`
+	// Met: by the way that the plan chose all service levels are met.
+	Met     bool            `json:"met"`
+	Missed  []Miss          `json:"missed,omitzero"`
+	Figures []figure.Figure `json:"figures"`
 }
 
 // Miss is a service level that one image does not meet at one site.
