@@ -1,0 +1,102 @@
+package sizing
+
+import (
+	"time"
+
+	"github.com/dormer-project/dormer/internal/plan/figure"
+)
+
+// The rules of the classic guide.
+const (
+	classicSource    = "the guide of the classic suite"
+	classicWorkspace = 30_000    // bytes of the server's disk a workspace
+	classicClock     = "2.8 GHz" // of its processors
+	classicCores     = 2         // with database and consoles elsewhere
+	classicMemory    = 2 << 30
+	// The guide asks for more where the database is on the server, or is shared,
+	// and gives no numbers: as much again.
+	databaseCores  = 2
+	databaseMemory = 2 << 30
+	databaseSource = "the guide asks for more and gives no number; as much again is assumed"
+)
+
+// What Dormer was measured to cost.
+const (
+	eventsSource = "make bench-events, 2 cores"
+	planSource   = "make bench-plan, 2 cores"
+	limitsSource = "docs/limits.md"
+
+	pollsACore = 2_500 // polls a second that one core answers, each on a connection of its own
+
+	// Events a second that are durable through HTTPS, on two cores that the
+	// clients that send share with the server.
+	eventsSQLite   = 17_116
+	eventsPostgres = 12_841
+	benchCores     = 2
+	drained        = 48_000 // events a second of backlogs
+	// Bytes of an event with its share of the indexes.
+	rowSQLite   = 145
+	rowPostgres = 195
+
+	// A status report over so many clients with 30 million events stored.
+	reportSeconds = 0.33
+	reportClients = 5_000
+
+	failover = 1.1 // seconds, the longest that was seen
+
+	// Bytes in the state database.
+	emptyState    = 400_000
+	clientState   = 600
+	userState     = 900
+	machineState  = 1_200
+	revisionState = 3_000
+	auditState    = 350
+	programDisk   = 50_000_000
+	// Bytes of resident memory.
+	idleMemory   = 60_000_000
+	clientMemory = 1_000
+)
+
+// What a link between server and database costs.
+const (
+	// Round trips of a commit of events on PostgreSQL: begin, watermarks,
+	// description of the table, rows, commit.
+	commitTrips = 5
+	commitDisk  = 0.005 // seconds in which a disk makes a commit durable
+	// Round trips of a report: begin, statement, commit.
+	reportTrips = 3
+	reportRow   = 200        // bytes of a row of a report
+	reportRows  = 5_000      // a row a client
+	slowCommit  = 0.25       // seconds; a link over which a commit takes longer is advised against
+	withinSite  = 0.000_5    // seconds of a round trip between computers of one site
+	onTheWire   = 2          // bytes on the wire for each byte of an event: protocol, watermarks, TLS
+	fullCommit  = 5_000      // events, event.IngestLimits
+	queued      = 50_000     // events that may wait in the server, event.IngestLimits
+	sqliteMost  = 50_000_000 // events; docs/events-database.md: some tens of millions
+)
+
+// What is assumed where nothing can be measured here.
+const (
+	memoryUsed     = 0.75      // share of the memory that is planned for
+	queuedMemory   = 1_000     // bytes of an event that waits
+	sqliteMemory   = 64 << 20  // caches of SQLite
+	postgresMemory = 1 << 30   // of a PostgreSQL on the server
+	busy           = 0.5       // share of a processor that is planned for: the rest is for what nobody foresaw
+	systemMemory   = 512 << 20 // of the operating system
+	systemDisk     = 10_000_000_000
+	logDisk        = 1_000_000_000 // of the system's log for the server
+	revisions      = 100           // revisions kept of a workspace: all of them, for good
+	auditADay      = 200           // records of the audit log a day
+	auditDays      = 5 * 365
+	filled         = 0.9              // dormerd doctor warns of a disk with less than a tenth free
+	onCall         = 30 * time.Minute // until somebody has promoted a follower
+	renewed        = 0.95             // of an off-line limit is left at least: leases are renewed once a twentieth is used
+	noneAllowed    = 3                // poll intervals that a lease lasts where no time off-line is allowed
+	findAgain      = 2                // poll intervals in which every client has found another server
+	shipped        = time.Second      // standby.interval by default
+	dedicatedLoad  = 0.1              // of the durable events a second; from there on a computer of its own
+	journalADay    = 100_000          // bytes of a client's journal for each day off-line
+	recordBytes    = 300              // of a record of that journal beside the event
+)
+
+const assumed = figure.Assumption
