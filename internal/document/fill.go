@@ -142,10 +142,11 @@ func (d *Reading) intoStruct(n *node, v reflect.Value, path string) {
 		names[i] = f.Name
 	}
 	first := map[string]int{}
+	meant := map[string]bool{}
 	for _, k := range n.keys {
 		i := slices.Index(names, k.name)
 		if i < 0 {
-			d.unknown(k, names, path)
+			meant[d.unknown(k, names, path)] = true
 			continue
 		}
 		at := Join(path, k.name)
@@ -165,7 +166,7 @@ func (d *Reading) intoStruct(n *node, v reflect.Value, path string) {
 		return
 	}
 	for _, f := range known {
-		if _, ok := first[f.Name]; !ok && f.Tag.Get("required") != "" {
+		if _, ok := first[f.Name]; !ok && !meant[f.Name] && f.Tag.Get("required") != "" {
 			at := Join(path, f.Name)
 			d.add(at, d.Line(at), isRequired)
 		}
@@ -192,13 +193,16 @@ func taken(f Field, v reflect.Value) bool {
 	return !ok || otherwise != 0
 }
 
-func (d *Reading) unknown(k key, names []string, path string) {
+// unknown reports a field that there is not, and returns the one that was
+// probably meant.
+func (d *Reading) unknown(k key, names []string, path string) string {
 	shown := "?"
 	if decentKey.MatchString(k.name) {
 		shown = k.name
 	}
 	message := "there is no such field"
-	switch near := Nearest(k.name, names); {
+	near := Nearest(k.name, names)
+	switch {
 	case near != "" && strings.EqualFold(near, k.name):
 		message += "; it is written " + near
 	case near != "":
@@ -209,4 +213,5 @@ func (d *Reading) unknown(k key, names []string, path string) {
 		message += " here; there are " + strings.Join(names, ", ")
 	}
 	d.add(Join(path, shown), k.line, message)
+	return near
 }

@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dormer-project/dormer/internal/document"
@@ -174,6 +175,24 @@ func (m *Model) Accepts(d, of int) bool { return m.accepts[d][of] }
 // Route is the way of what flows from one site to another. It may be called
 // from several goroutines at once.
 func (m *Model) Route(from, to int) Route { return m.ways.route(m, from, to) }
+
+// Seats lists the sites where a server for people of a network may stand,
+// ascending: servers are allowed there, people of an isolated network are there,
+// or, for Connected, the site is not given over to isolated networks; and it is
+// in the country, where one is named.
+func (m *Model) Seats(network int, country string) []int {
+	var out []int
+	for i, p := range m.Sites {
+		if !p.Servers || country != "" && p.Country != country {
+			continue
+		}
+		here := slices.ContainsFunc(p.Groups, func(g int) bool { return m.Groups[g].Network == network })
+		if here || network == Connected && len(p.Groups) == 0 {
+			out = append(out, i)
+		}
+	}
+	return out
+}
 
 // Users and Active are those of everybody.
 func (m *Model) Users() (users, active int) {

@@ -84,7 +84,7 @@ type Domain struct {
 	Name      string   `json:"name" required:"yes" doc:"Name of the domain, as corp.example.test; unique without regard to case."`
 	Parent    string   `json:"parent,omitzero" default:"none" doc:"Domain of the same forest above this one. Domains of one forest all trust each other."`
 	Trusts    []Trust  `json:"trusts,omitzero" default:"none" most:"500" doc:"Domains outside the forest whose people this domain accepts."`
-	Distrusts []string `json:"distrusts,omitzero" default:"none" most:"500" doc:"Domains whose people must not be accepted here, whatever other trusts would bring."`
+	Distrusts []string `json:"distrusts,omitzero" default:"none" most:"500" doc:"Domains whose people must never be accepted here. Trusts that would bring it about all the same are refused."`
 }
 
 // Trust is one trust of a domain.
