@@ -1,0 +1,82 @@
+package simulation
+
+import (
+	"math"
+	"time"
+
+	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/wire"
+)
+
+// What a server takes, in seconds of one processor core. PollCost is that of a
+// poll on a connection of its own (2,500 a core). The others follow from two
+// rows of make bench-events, SQLite on 2 cores: with 20 events a poll a million
+// events take 63.7 s, with 500 events a poll 28.4 s; so a poll with 20 takes
+// 1.274 ms and one with 500 takes 14.2 ms, which makes 26.9 us for each event,
+// and 0.736 ms for the poll, of which 0.336 ms are for bringing any.
+const (
+	PollCost  = 1.0 / 2500
+	BringCost = 0.336e-3
+	EventCost = 26.9e-6
+	// CostSource says so.
+	CostSource = "2,500 polls a core second; make bench-events, 2 cores: 63.7 s of processor for a million events with 20 a poll, 28.4 s with 500"
+)
+
+const (
+	// roundTrips of a poll: connection, session, request.
+	roundTrips = 3
+	// patience is how long a client waits for an answer.
+	patience = 30.0
+)
+
+// How the agent polls; see internal/agent and internal/clientapi.
+const (
+	pollJitter  = 0.1  // of the interval, to both sides
+	firstRetry  = 5.0  // after a failed poll
+	longRetry   = 300. // it doubles up to that
+	retryJitter = 0.25 // what is added at most
+	moreDelay   = 1.0  // while there are more events than a poll takes
+	pollEvents  = wire.MaxEventsPerPoll
+	noneLimits  = 3    // poll intervals of a workspace that may not be used off-line
+	renewal     = 0.05 // of an off-line limit is used before a lease is renewed
+)
+
+// pause is how long a client waits after so many failed polls in a row, without
+// what is added.
+func pause(failures int) float64 {
+	return math.Min(firstRetry*float64(int(1)<<min(failures-1, 10)), longRetry)
+}
+
+// longestPause is the longest pause that a client may be in when an outage of so
+// many seconds ends.
+func longestPause(outage float64) float64 {
+	failures := 1
+	for sum := pause(1); sum < outage; sum += pause(failures) {
+		failures++
+	}
+	return pause(failures)
+}
+
+// What the agent's journal holds; see docs/limits.md. eventBytes is what an
+// event of the usual 200 bytes takes in the file; a longer one takes more.
+const (
+	eventBytes   = 500
+	usualBytes   = 200
+	journalADay  = 100_000 // bytes for each day of the off-line limit
+	smallJournal = event.DefaultJournalBytes
+	largeJournal = event.MaxJournalBytes
+)
+
+// journalHolds is how many events the journal of a client holds whose only
+// workspace has a limit.
+func journalHolds(limit time.Duration, limited bool, bytes int) int {
+	size := float64(largeJournal)
+	if limited {
+		size = math.Min(math.Max(limit.Hours()/24*journalADay, smallJournal), largeJournal)
+	}
+	return int(size / float64(eventBytes+max(bytes-usualBytes, 0)))
+}
+
+// measured marks a figure that rests on these costs.
+func measured(f figure.Figure) figure.Figure { return f.From(figure.Measured, CostSource) }
