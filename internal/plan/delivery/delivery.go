@@ -35,6 +35,7 @@ package delivery
 import (
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
+	"github.com/dormer-project/dormer/internal/plan/placement"
 )
 
 // Delivery is how images reach everybody.
@@ -122,4 +123,30 @@ type Client struct {
 	Memory     int64           `json:"memory"`
 	Fits       bool            `json:"fits"` // true where nothing was said to compare with
 	Figures    []figure.Figure `json:"figures"`
+}
+
+// Deliver works out how images reach the people of a placement.
+func Deliver(m *organization.Model, p *placement.Placement) *Delivery {
+	w := &work{Model: m, instances: p.Instances}
+	w.people()
+	w.open()
+	w.settle()
+	plan := w.choose()
+	times := w.times(w.everywhere(false), w.everywhere(true), plan)
+	out := &Delivery{Clients: clients(m), Warnings: w.warnings}
+	all := w.outlets(plan)
+	from := make([]string, len(w.places))
+	for i := range all {
+		out.Repositories = append(out.Repositories, w.repository(&all[i], all, plan))
+		for _, p := range all[i].places {
+			if w.places[p].way.ok {
+				from[p] = all[i].name
+			}
+		}
+	}
+	for i := range w.rows {
+		r := &w.rows[i]
+		out.Sites = append(out.Sites, w.site(r, plan, times[r.place], from[r.place]))
+	}
+	return out
 }

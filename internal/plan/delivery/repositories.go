@@ -1,0 +1,331 @@
+package delivery
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+)
+
+// sweepAfter is how long objects of a deleted version stay.
+const sweepAfter = 72 * time.Hour
+
+// outlet is a repository or a mirror as its clients see it: who takes from it
+// directly, and which mirrors are filled from it.
+type outlet struct {
+	name    string
+	store   int
+	mirror  int // -1: the repository itself
+	places  []int
+	mirrors []int
+}
+
+// outlets lists the repositories, each followed by its mirrors.
+func (w *work) outlets(s *scenario) []outlet {
+	var out []outlet
+	taken := map[string]bool{}
+	unique := func(name, more string) string {
+		if taken[name] && more != "" {
+			name += " (" + more + ")"
+		}
+		full := name
+		for n := 2; taken[full]; n++ {
+			full = fmt.Sprintf("%s %d", name, n)
+		}
+		taken[full] = true
+		return full
+	}
+	for i := range w.stores {
+		st := &w.stores[i]
+		more := st.country
+		if st.network != organization.Connected {
+			more = w.Networks[st.network].Name
+		}
+		o := outlet{name: unique("Repository "+w.Sites[st.site].Name, more), store: i, mirror: -1}
+		for p := range w.places {
+			if w.places[p].store == i && s.source[p] < 0 {
+				o.places = append(o.places, p)
+			}
+		}
+		for m := range s.mirrors {
+			if s.mirrors[m].store == i && s.source[len(w.places)+m] < 0 {
+				o.mirrors = append(o.mirrors, m)
+			}
+		}
+		out = append(out, o)
+	}
+	for m := range s.mirrors {
+		at := &s.mirrors[m]
+		o := outlet{name: unique("Mirror "+w.Sites[at.site].Name, w.Sites[w.stores[at.store].site].Name), store: at.store, mirror: m}
+		for p := range w.places {
+			if s.source[p] == m {
+				o.places = append(o.places, p)
+			}
+		}
+		for other := range s.mirrors {
+			if s.source[len(w.places)+other] == m {
+				o.mirrors = append(o.mirrors, other)
+			}
+		}
+		out = append(out, o)
+	}
+	slices.SortStableFunc(out, func(a, b outlet) int { return a.store - b.store })
+	return out
+}
+
+// behind lists all places that an outlet serves, over mirrors too.
+func (w *work) behind(o *outlet, all []outlet) []int {
+	out := slices.Clone(o.places)
+	for _, m := range o.mirrors {
+		i := slices.IndexFunc(all, func(other outlet) bool { return other.mirror == m })
+		out = append(out, w.behind(&all[i], all)...)
+	}
+	return out
+}
+
+// repository is what an outlet is made of.
+func (w *work) repository(o *outlet, all []outlet, s *scenario) Repository {
+	st := &w.stores[o.store]
+	site := st.site
+	held := w.heldBy(st.instances)
+	out := Repository{Name: o.name}
+	if o.mirror >= 0 {
+		site = s.mirrors[o.mirror].site
+		held = w.held(w.behind(o, all))
+		out.Of = all[slices.IndexFunc(all, func(other outlet) bool { return other.store == o.store && other.mirror < 0 })].name
+	}
+	out.Place, out.Site = site, w.Sites[site].Name
+	for _, k := range st.instances {
+		if o.mirror < 0 || slices.ContainsFunc(o.places, func(p int) bool {
+			return slices.ContainsFunc(w.places[p].rows, func(r int) bool { return w.rows[r].instance == k })
+		}) {
+			out.Instances = append(out.Instances, w.instances[k].Name)
+		}
+	}
+	for _, p := range o.places {
+		out.Serves = append(out.Serves, w.Sites[w.places[p].site].Name)
+	}
+	for _, i := range held {
+		out.Images = append(out.Images, w.Images[i].Name)
+	}
+	w.disk(&out, held)
+	w.demand(&out, o, s)
+	if o.mirror < 0 {
+		out.Reasons, out.Faults = w.reasons(o, all), w.faults(o, all, s)
+		return out
+	}
+	out.Reasons = []string{fmt.Sprintf("With the %s and no mirror here, the service levels of %s are missed. %s", w.roads[narrowest(w, s.mirrors[o.mirror].way.roads)].name,
+		listed(out.Serves, 6), "A mirror is filled with one copy of each version over that way.")}
+	out.Faults = fmt.Sprintf("Without it %s %s from %s over the link, as slowly as without a mirror. Nothing in it needs a backup: it is filled again.",
+		listed(out.Serves, 6), be(len(out.Serves), "fetches", "fetch"), out.Of)
+	return out
+}
+
+// disk works out what the images take, without and with de-duplication.
+func (w *work) disk(out *Repository, held []int) {
+	var plain, once, deleted, year, largest float64
+	var plainTerms, onceTerms, deletedTerms, yearTerms []string
+	for _, i := range held {
+		d := &w.Images[i]
+		packed, update, versions := float64(d.Packed), float64(d.Update), float64(d.Versions)
+		plain, plainTerms = plain+versions*packed, append(plainTerms, figure.Number(versions)+" x "+figure.Bytes(packed))
+		first, term := stored(w.Model, i, held)
+		once, onceTerms = once+first+(versions-1)*update, append(onceTerms, fmt.Sprintf("%s + %s x %s", term, figure.Number(versions-1), figure.Bytes(update)))
+		waiting := math.Ceil(sweepAfter.Hours() / d.Every.Hours())
+		deleted, deletedTerms = deleted+waiting*update, append(deletedTerms, figure.Number(waiting)+" x "+figure.Bytes(update))
+		news := 365 * 24 / d.Every.Hours()
+		year, yearTerms = year+news*update, append(yearTerms, figure.Number(news)+" x "+figure.Bytes(update))
+		largest = max(largest, packed)
+	}
+	out.Figures = append(out.Figures,
+		summary("repository.plain", "Images, each version stored whole", plain, "sum over images of versions x packed size", plainTerms),
+		summary("repository.deduplicated", "Images, what versions and bases have in common stored once", once,
+			"sum over images of packed size x (1 - share of a base that is there too) + (versions - 1) x update", onceTerms),
+		summary("repository.deleted", "Versions that were deleted and wait for the sweep", deleted, "sum over images of ceil(72 h / time between versions) x update", deletedTerms).
+			From(figure.Derived, "objects of deleted versions stay for 72 hours"),
+	)
+	packages := 0.0
+	if out.Of == "" {
+		f := figure.Work("repository.packages", "Room for building packages for media", figure.Size, "2 x {largest image}", figure.In(figure.Size, largest)).
+			From(figure.Classic, "a package takes up to twice its size while it is built")
+		packages, out.Figures = f.Value, append(out.Figures, f)
+	}
+	total := figure.Work("repository.disk", "Disk of the repository", figure.Size, "{images} + {deleted versions} + {packages}",
+		figure.In(figure.Size, once), figure.In(figure.Size, deleted), figure.In(figure.Size, packages))
+	out.Disk = int64(math.Ceil(total.Value))
+	out.Figures = append(out.Figures, total,
+		summary("repository.year", "More disk each year if no version is ever deleted", year, "sum over images of 365 days / time between versions x update", yearTerms))
+}
+
+// demand works out how many clients download at the same time, and what they
+// need, so that the service levels are met.
+func (w *work) demand(out *Repository, o *outlet, s *scenario) {
+	type flow struct {
+		job               job
+		copies            float64
+		allowed           float64 // seconds of delivery
+		need              float64 // bits a second
+		downloads         int
+		terms             []string
+		single, atOnce, n float64
+	}
+	var most flow
+	for image := range w.Images {
+		for _, first := range []bool{true, false} {
+			f := flow{job: job{image, first}, allowed: w.within(w.Service.CriticalUpdate.Seconds())}
+			if first {
+				f.allowed = w.within(w.Service.FirstDelivery.Seconds())
+			}
+			bytes := w.bytes(f.job)
+			take := func(copies, rate float64) {
+				f.copies += copies
+				seconds := bytes * 8 / rate
+				atOnce := min(math.Ceil(copies*seconds/f.allowed), copies)
+				f.downloads += int(atOnce)
+				f.terms = append(f.terms, fmt.Sprintf("ceil(%s x %s / %s)", figure.Number(copies), figure.Duration(seconds), figure.Duration(f.allowed)))
+			}
+			filled := func(m int) bool { return w.uses(s, m, f.job) }
+			for _, p := range o.places {
+				at := &w.places[p]
+				n := float64(s.takes(p, at, f.job))
+				if n == 0 || !first && !at.critical[image] {
+					continue
+				}
+				if s.peers[p] && len(at.way.roads) > s.start[p] {
+					n = 1
+				}
+				take(n, w.single(s, p))
+			}
+			for _, m := range o.mirrors {
+				if filled(m) {
+					mirror := &s.mirrors[m]
+					take(1, w.roads[narrowest(w, mirror.way.roads[s.start[len(w.places)+m]:])].usable)
+				}
+			}
+			f.need = f.copies * bytes * 8 / f.allowed
+			if f.need > most.need {
+				most = f
+			}
+		}
+	}
+	if most.need == 0 {
+		return
+	}
+	what, level := "an update of ", w.Service.CriticalUpdate.Seconds()
+	if most.job.first {
+		what, level = "the first delivery of ", w.Service.FirstDelivery.Seconds()
+	}
+	source := fmt.Sprintf("%s%s asks for most: %s, with %s hours of delivery a day", what, w.Images[most.job.image].Name, figure.Duration(level), figure.Number(float64(w.Service.DeliveryHours)))
+	out.Downloads, out.Bandwidth = most.downloads, most.need
+	downloads := figure.Given("repository.downloads", "Downloads at the same time", figure.Count, float64(most.downloads)).From(figure.Derived, source)
+	downloads.Formula, downloads.Numbers = "sum over sites of ceil(copies x time of one that is alone / time allowed), and never more than copies", summed(most.terms)
+	out.Figures = append(out.Figures, downloads,
+		figure.Work("repository.bandwidth", "Network of the repository", figure.BitsASec, "{copies} x {bytes} x 8 / {time allowed}",
+			figure.N(most.copies), exact(w.bytes(most.job)), figure.In(figure.Seconds, most.allowed)).From(figure.Derived, source),
+		figure.Work("repository.read", "Bytes a second read from its disk", figure.Size, "{network of the repository} / 8",
+			figure.In(figure.BitsASec, most.need)).From(figure.Derived, "at worst; what several clients fetch at the same time is mostly read once"))
+}
+
+// uses reports whether anybody takes an image from a mirror or from one that is
+// filled from it.
+func (w *work) uses(s *scenario, m int, j job) bool {
+	for i := range w.places {
+		if s.takes(i, &w.places[i], j) == 0 {
+			continue
+		}
+		for at := s.source[i]; at >= 0; at = s.source[len(w.places)+at] {
+			if at == m {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reasons says why a repository is there, and where.
+func (w *work) reasons(o *outlet, all []outlet) []string {
+	st := &w.stores[o.store]
+	var out, names []string
+	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	for _, k := range st.instances {
+		names = append(names, w.instances[k].Name)
+	}
+	at := &w.Sites[st.site]
+	if st.network != organization.Connected {
+		say("Nothing reaches the network %s from outside, so it has a repository of its own. Images come into it on a medium: %s at first.",
+			w.Networks[st.network].Name, w.total(w.heldBy(st.instances)))
+	}
+	if st.country != "" {
+		say("Data of %s may not leave %s, so its repository stands there.", listed(w.bound(st), 4), st.country)
+		if free := len(st.instances) - len(w.bound(st)); free > 0 {
+			say("The best place for the other instances is in %s as well: they share it.", st.country)
+		}
+	}
+	switch {
+	case len(st.instances) > 1:
+		say("One repository does for %s: what lies in it is encrypted, each instance offers its own images, and trusts the publishers of the others only where it says so.", listed(names, 6))
+	case len(all) == 1 || st.network == organization.Connected && st.country == "":
+		say("The instance %s needs one.", names[0])
+	}
+	if st.secondSite >= 0 && !math.IsInf(st.second, 1) {
+		say("It stands at %s, beside a server: of the sites with one the clients are reached best from there (sum of clients over usable bandwidth: %s s a bit; from %s, the next best, %s).",
+			at.Name, figure.Number(st.cost), w.Sites[st.secondSite].Name, figure.Number(st.second))
+	} else {
+		say("It stands at %s, on the server or beside it.", at.Name)
+	}
+	return out
+}
+
+// bound lists the instances of a repository whose data may not leave a country.
+func (w *work) bound(st *store) []string {
+	var out []string
+	for _, k := range st.instances {
+		if w.instances[k].Country != "" {
+			out = append(out, w.instances[k].Name)
+		}
+	}
+	return out
+}
+
+// total is the size of the first versions of images, together.
+func (w *work) total(held []int) string {
+	total := 0.0
+	for _, i := range held {
+		size, _ := stored(w.Model, i, held)
+		total += size
+	}
+	return figure.Bytes(total)
+}
+
+// faults says what an outage of a repository means, and what keeps it available.
+func (w *work) faults(o *outlet, all []outlet, s *scenario) string {
+	slowest := 0.0
+	var where, what string
+	for image := range w.Images {
+		j := job{image, false}
+		loads := w.loads(s, j, nil)
+		for _, i := range w.behind(o, all) {
+			p := &w.places[i]
+			if s.takes(i, p, j) == 0 || !p.critical[image] {
+				continue
+			}
+			if t := w.seconds(j, p, w.legs(s, i, loads, nil)); t > slowest {
+				slowest, where, what = t, w.Sites[p.site].Name, w.Images[image].Name
+			}
+		}
+	}
+	text := "While it is away everybody goes on with the images they have; first deliveries and updates wait and then go on where they stopped."
+	restore, update := w.Service.Restore.Seconds(), w.Service.CriticalUpdate.Seconds()
+	if slowest == 0 {
+		return text + " A backup of it is enough."
+	}
+	sum := fmt.Sprintf("a critical update takes %s at its slowest (%s at %s), and with %s to restore a broken repository %s, where %s are allowed",
+		figure.Duration(slowest), what, where, figure.Duration(restore), figure.Duration(slowest+restore), figure.Duration(update))
+	if slowest+restore <= update {
+		return text + " A backup is enough: " + sum + "."
+	}
+	return text + " It needs a second copy: " + sum + ". A standby of the server holds one; any static web server, or a store that is spread over several computers, serves its objects as well, since they never change."
+}
