@@ -1,0 +1,102 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dormer-project/dormer/internal/plan/delivery"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+	"github.com/dormer-project/dormer/internal/plan/placement"
+	"github.com/dormer-project/dormer/internal/plan/sizing"
+)
+
+// Compute works out the plan of a valid organization. Where no placement
+// exists it returns a *dormer.InvalidError that names the conditions together.
+// The same organization has the same plan, to the byte.
+func Compute(ctx context.Context, o *organization.Organization) (*Plan, error) {
+	m := organization.Resolve(o)
+	a, err := work(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		Name: m.Name, Description: m.Description, Growth: m.Growth.Yearly, Observed: m.Observed,
+		Capacity:  Capacity{Clients: m.Capacity.Clients, Measured: m.Capacity.Measured, Hardware: m.Capacity.Hardware},
+		Placement: *a.placement, Sizing: a.sizing, Delivery: *a.delivery,
+	}
+	p.Scope = scope(m, a)
+	if p.Years, err = years(ctx, m, a); err != nil {
+		return nil, err
+	}
+	p.Questions = questions(m, p)
+	p.Warnings = warnings(o, p)
+	return p, nil
+}
+
+// answer is what is worked out of one model.
+type answer struct {
+	model     *organization.Model
+	placement *placement.Placement
+	sizing    []sizing.Instance
+	delivery  *delivery.Delivery
+}
+
+func work(ctx context.Context, m *organization.Model) (*answer, error) {
+	p, err := placement.Place(ctx, m)
+	if err != nil {
+		return nil, fmt.Errorf("place instances: %w", err)
+	}
+	return &answer{model: m, placement: p, sizing: sizing.Size(m, p), delivery: delivery.Deliver(m, p)}, nil
+}
+
+// years are what holds now and after each year of growth.
+func years(ctx context.Context, m *organization.Model, now *answer) ([]Year, error) {
+	out := []Year{now.year(0)}
+	for y := 1; y <= m.Growth.Years; y++ {
+		a := now
+		if m.Growth.Yearly != 0 {
+			var err error
+			if a, err = work(ctx, m.Grown(y)); err != nil {
+				return nil, fmt.Errorf("after %d years of growth: %w", y, err)
+			}
+		}
+		out = append(out, a.year(y))
+	}
+	return out, nil
+}
+
+func (a *answer) year(y int) Year {
+	out := Year{Year: y, Instances: len(a.placement.Instances), Classic: a.placement.Classic.Count}
+	out.Users, out.Active = a.model.Users()
+	for _, s := range a.sizing {
+		out.Events += s.Events.Bytes
+	}
+	for _, r := range a.delivery.Repositories {
+		out.Disk += r.Disk
+	}
+	return out
+}
+
+// warnings are those about the file, and what came out that an architect would
+// not want.
+func warnings(o *organization.Organization, p *Plan) []Warning {
+	var out []Warning
+	for _, w := range organization.Warnings(o) {
+		out = append(out, Warning{Path: w.Path, Text: w.Message})
+	}
+	for _, l := range p.Scope.Levels {
+		if !l.Met {
+			out = append(out, Warning{Path: l.path(), Text: l.Title + ": " + l.Text})
+		}
+	}
+	for _, c := range p.Delivery.Clients {
+		if !c.Fits {
+			out = append(out, Warning{Path: "spec.clients", Text: fmt.Sprintf(
+				"What %s take does not fit on the usual client of these %s people.", list(c.Workspaces, 5), number(c.Users))})
+		}
+	}
+	for _, w := range p.Delivery.Warnings {
+		out = append(out, Warning{Text: w})
+	}
+	return out
+}

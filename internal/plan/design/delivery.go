@@ -1,0 +1,184 @@
+package design
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dormer-project/dormer/internal/plan"
+	"github.com/dormer-project/dormer/internal/plan/delivery"
+	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+)
+
+var ways = map[organization.DeliveryChoice]string{
+	organization.DeliveryNetwork: "network", organization.DeliveryMedia: "media", organization.DeliveryPreStaged: "prepared computers",
+}
+
+func (a *author) delivery() chapter {
+	c := chapter{ID: "delivery", Title: "Repositories and delivery"}
+	repositories := table{Caption: "Repositories", Columns: []column{
+		left("Repository"), left("At"), left("Copy of").rank(1), left("Instances").rank(2), right("Disk"), right("Downloads at once"), right("Bandwidth that they need"), left("Serves").rank(3),
+	}}
+	for _, r := range a.Delivery.Repositories {
+		repositories.add(r.Name, r.Site, r.Of, list(r.Instances), figure.Bytes(float64(r.Disk)), r.Downloads, figure.Rate(r.Bandwidth), list(r.Serves))
+	}
+	c.add(repositories)
+	shown := len(a.Delivery.Repositories)
+	if a.brief && shown > mostDetails+1 {
+		shown = mostDetails
+	}
+	for _, r := range a.Delivery.Repositories[:shown] {
+		c.head("Repository " + r.Name)
+		c.add(append(points(slices.Clone(r.Reasons)), r.Faults))
+	}
+	if more := len(a.Delivery.Repositories) - shown; more > 0 {
+		c.add(paragraph(fmt.Sprintf("The other %s repositories are described by --wide, Markdown, HTML and JSON.", number(more))))
+	}
+	c.head("How images reach each site")
+	sites := table{Columns: []column{
+		left("Site"), left("Isolated network").rank(1), left("Instance").rank(2), left("Repository").rank(3), right("Clients"), right("Link"), right("Round trip").rank(4), left("Way"), left("Neighbours").rank(2), left("Why"),
+	}}
+	for _, s := range a.Delivery.Sites {
+		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, figure.Rate(s.Link), figure.Duration(s.Latency), ways[s.Way], yesNo(s.Peers), strings.Join(s.Reasons, " "))
+	}
+	c.add(sites)
+	c.head("Times of delivery")
+	c.add(paragraph("A first delivery is until everybody of a site has the image, an update until everybody has a new version; both are given without neighbours and with them. One alone is a single person at an idle time, until the workspace starts."))
+	times := table{Columns: []column{
+		left("Site"), left("Image"), right("Clients").rank(2), right("First delivery"), right("With neighbours").rank(1), right("Update"), right("With neighbours").rank(1), right("One alone").rank(2), left("In time"),
+	}}
+	var missed points
+	for _, s := range a.Delivery.Sites {
+		for _, t := range s.Images {
+			times.add(placeText(s), t.Image, t.Clients, figure.Duration(t.First), figure.Duration(t.FirstNeighbours), figure.Duration(t.Update), figure.Duration(t.UpdateNeighbour), figure.Duration(t.One), yesNo(t.Met))
+			for _, m := range t.Missed {
+				missed = append(missed, m.Text)
+			}
+		}
+	}
+	c.add(times)
+	if roll, ok := a.rollOut(); ok {
+		c.add(roll)
+	}
+	if len(missed) > 0 {
+		c.head("Service levels that are not met")
+		if a.brief && len(missed) > mostRows {
+			missed = append(missed[:mostRows:mostRows], fmt.Sprintf("and %s more (--wide, Markdown, HTML and JSON have all of them)", number(len(missed)-mostRows)))
+		}
+		c.add(missed)
+	}
+	c.head("Disks and memory of clients")
+	clients := table{Columns: []column{left("Workspaces"), right("People"), right("Disk"), right("Memory"), left("Fits")}}
+	for _, k := range a.Delivery.Clients {
+		clients.add(list(k.Workspaces), k.Users, figure.Bytes(float64(k.Disk)), figure.Binary(float64(k.Memory)), yesNo(k.Fits))
+	}
+	c.add(clients, points(a.Delivery.Warnings))
+	return c
+}
+
+// placeText names the people of a site on one network.
+func placeText(s delivery.Site) string {
+	if s.Network == "" {
+		return s.Site
+	}
+	return s.Site + " (" + s.Network + ")"
+}
+
+// ramp is clients who finish evenly between two times.
+type ramp struct {
+	from, to, clients float64
+}
+
+func finished(ramps []ramp, at float64) float64 {
+	done, all := 0.0, 0.0
+	for _, r := range ramps {
+		all += r.clients
+		switch {
+		case at >= r.to:
+			done += r.clients
+		case at > r.from:
+			done += r.clients * (at - r.from) / (r.to - r.from)
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return done / all
+}
+
+// rollOut is the share of clients over time, from the times of the sites that
+// images reach over the network.
+func (a *author) rollOut() (chart, bool) {
+	var first, alone, update []ramp
+	last, neighbours := 0.0, false
+	for _, s := range a.Delivery.Sites {
+		if s.Way != organization.DeliveryNetwork {
+			continue
+		}
+		for _, t := range s.Images {
+			n := float64(t.Clients)
+			planned, updated := t.First, t.Update
+			if s.Peers {
+				planned, updated, neighbours = t.FirstNeighbours, t.UpdateNeighbour, true
+			}
+			first = append(first, ramp{min(t.One, planned), planned, n})
+			alone = append(alone, ramp{min(t.One, t.First), t.First, n})
+			update = append(update, ramp{0, updated, n})
+			last = max(last, planned, updated)
+			if s.Peers {
+				last = max(last, t.First)
+			}
+		}
+	}
+	if len(first) == 0 {
+		return chart{}, false
+	}
+	curves := []curve{
+		{"First delivery", "first", func(t float64) float64 { return finished(first, t) }},
+		{"Update", "update", func(t float64) float64 { return finished(update, t) }},
+	}
+	if neighbours {
+		curves = append(curves, curve{"First delivery without neighbours", "alone", func(t float64) float64 { return finished(alone, t) }})
+	}
+	text := "Share of the clients that have their images over the network, from the beginning on, as if those of a site finish evenly over its time. The time axis is stretched at its beginning."
+	if s := a.Simulation; s != nil && s.Rollout != nil && len(s.Rollout.Points) > 1 {
+		curves = append(curves, curve{"Simulated roll-out", "simulated", a.simulatedShare})
+	}
+	t := table{Columns: []column{right("After")}}
+	for _, k := range curves {
+		t.Columns = append(t.Columns, right(k.title))
+	}
+	for _, m := range moments {
+		row := []any{figure.Duration(m)}
+		full := true
+		for _, k := range curves {
+			v := k.share(m)
+			full = full && v >= 1
+			row = append(row, figure.Percent(float64(int(v*1000+0.5))/1000))
+		}
+		t.add(row...)
+		if full {
+			break
+		}
+	}
+	var levels []plan.ServiceLevel
+	for _, l := range a.Scope.Levels {
+		if l.Name == "firstDelivery" || l.Name == "criticalUpdate" {
+			levels = append(levels, l)
+		}
+	}
+	return a.chart("Roll-out over time", text, t, func(*plan.Plan, string) drawing { return rollOutLines(curves, levels, last) }), true
+}
+
+// simulatedShare is the share of deliveries that had arrived by a time.
+func (a *author) simulatedShare(at float64) float64 {
+	share := 0.0
+	for _, p := range a.Simulation.Rollout.Points {
+		if p.At > at {
+			break
+		}
+		share = p.Share
+	}
+	return share
+}

@@ -1,0 +1,61 @@
+package design
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dormer-project/dormer/internal/plan"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func example(t testing.TB) *plan.Plan {
+	t.Helper()
+	o, err := organization.Decode(organization.Example(), "example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Compute(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func golden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	file = filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (run with -update to write it)", err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("%s is not what came out (-update writes it anew):\n%s", file, d)
+	}
+}
+
+func TestExample(t *testing.T) {
+	p := example(t)
+	for file, write := range map[string]func(*bytes.Buffer) error{
+		"example.txt":  func(b *bytes.Buffer) error { return Text(b, p, 100) },
+		"example.md":   func(b *bytes.Buffer) error { return Markdown(b, p) },
+		"example.html": func(b *bytes.Buffer) error { return HTML(b, p) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, file, b.Bytes())
+	}
+}

@@ -1,0 +1,214 @@
+package design
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+)
+
+func (a *author) growth() chapter {
+	c := chapter{ID: "growth", Title: "Growth"}
+	if a.Growth == 0 {
+		c.add(paragraph("No growth was given: the number of people stays as it is."))
+	} else {
+		c.add(paragraph(fmt.Sprintf("Each group of people grows by %s a year; everything else stays as it is.", figure.Percent(a.Growth))))
+	}
+	t := table{Columns: []column{left("When"), right("People"), right("On at peak").rank(2), right("Instances"), right("By the classic guide").rank(1), right("Events databases"), right("Repositories")}}
+	for _, y := range a.Years {
+		t.add(yearText(y.Year), y.Users, y.Active, y.Instances, y.Classic, figure.Bytes(float64(y.Events)), figure.Bytes(float64(y.Disk)))
+	}
+	if len(a.Years) < 2 || a.Growth == 0 {
+		c.add(t)
+		return c
+	}
+	c.add(a.chart("Growth", "Events databases and repositories of all instances together, and the number of instances, year by year; each with a scale of its own.", t, growthBars))
+	return c
+}
+
+var topics = map[organization.Topic]string{
+	organization.TopicCombine: "Images", organization.TopicLicence: "Licence", organization.TopicSupport: "Support", organization.TopicOther: "Other",
+}
+
+func (a *author) questions() chapter {
+	c := chapter{ID: "questions", Title: "Questions to the business"}
+	open := table{Caption: "Open", Columns: []column{left("About"), left("Subject").rank(2), left("Question"), left("Who answers").rank(1)}}
+	answered := table{Caption: "Answered", Columns: []column{left("About"), left("Subject").rank(2), left("Question"), left("Answer"), left("By").rank(1)}}
+	for _, q := range a.Questions {
+		if q.Answer == "" {
+			open.add(topics[q.About], q.Subject, q.Question, q.By)
+		} else {
+			answered.add(topics[q.About], q.Subject, q.Question, q.Answer, q.By)
+		}
+	}
+	c.add(open, answered)
+	return c
+}
+
+func (a *author) warnings() chapter {
+	c := chapter{ID: "warnings", Title: "Warnings"}
+	var out points
+	for _, w := range a.Warnings {
+		text := w.Text
+		if w.Path != "" {
+			text += " (" + w.Path + ")"
+		}
+		out = append(out, text)
+	}
+	c.add(out)
+	return c
+}
+
+// formulas gives every figure once: what is the same in several places stands
+// there once with all of them.
+func (a *author) formulas() chapter {
+	c := chapter{ID: "formulas", Title: "Formulas with their numbers"}
+	c.add(paragraph("Every number of this document comes from a formula that can be worked out again by hand. Sizes are decimal here: 1 GB are 1,000,000,000 bytes."))
+	group := func(title string, figures []figure.Figure) {
+		if len(figures) > 0 {
+			c.head(title)
+			c.add(formulas{Figures: figures})
+		}
+	}
+	group("The whole organization", slices.DeleteFunc(slices.Clone(a.Scope.Figures), func(f figure.Figure) bool { return f.Formula == "" }))
+	a.each(&c, func(i int) {
+		s := a.Sizing[i]
+		group(fmt.Sprintf("%d. %s", i+1, s.Name), slices.Concat(s.Server.Figures, s.State.Figures, s.Events.Figures, s.Availability.Figures))
+	})
+	shown := len(a.Delivery.Repositories)
+	if a.brief {
+		shown = min(shown, mostDetails)
+	}
+	for _, r := range a.Delivery.Repositories[:shown] {
+		group("Repository "+r.Name, r.Figures)
+	}
+	sites := 0
+	for _, s := range a.Delivery.Sites {
+		for _, t := range s.Images {
+			if len(t.Figures) == 0 {
+				continue
+			}
+			if sites++; a.brief && sites > mostDetails {
+				continue
+			}
+			group(t.Image+" at "+placeText(s)+", "+s.Instance, t.Figures)
+		}
+	}
+	if more := sites - mostDetails; a.brief && more > 0 {
+		c.add(paragraph(fmt.Sprintf("The formulas of %s more deliveries are in --wide, Markdown, HTML and JSON.", number(more))))
+	}
+	for _, k := range a.Delivery.Clients {
+		group("Clients with "+list(k.Workspaces), k.Figures)
+	}
+	return c
+}
+
+// simulation holds the closed formulas against what was played.
+func (a *author) simulation() chapter {
+	c := chapter{ID: "simulation", Title: "Simulation"}
+	s := a.Simulation
+	if s == nil {
+		return c
+	}
+	c.add(paragraph(fmt.Sprintf("%s of %s clients were played for %s from %s after midnight on, with seed %d. The closed formulas of this plan stand beside what came out.",
+		number(s.Sample.Played), number(s.Sample.Clients), figure.Duration(s.Length), figure.Duration(s.From), s.Seed)))
+	checks := table{Caption: "Formulas and what came out", Columns: []column{left("About"), left("What"), right("Formula"), right("Simulated"), right("Off by"), left("As expected")}}
+	for _, k := range s.Checks {
+		checks.add(k.About, k.Title, k.Text(), k.Unit.Text(k.Simulated), figure.Percent(k.Deviation), yesNo(k.Within))
+	}
+	instances := table{Caption: "Instances at their busiest", Columns: []column{left("Instance"), right("Clients"), right("Polls a second"), right("Events a second"), right("Load"), right("Answer, middle").rank(1), right("Answer, 99 %")}}
+	outages := table{Caption: "Outages", Columns: []column{left("Instance"), right("Begins at"), right("Lasts"), right("All clients back"), right("Kept events stored"), left("Who could not go on")}}
+	for _, in := range s.Instances {
+		instances.add(in.Name, in.Clients, figure.Number(in.Most.Polls), figure.Number(in.Most.Events), figure.Percent(in.Most.Load), figure.Duration(in.Answer.Middle), figure.Duration(in.Answer.Most))
+		for _, o := range in.Outages {
+			var stopped []string
+			for _, w := range o.Stopped {
+				stopped = append(stopped, fmt.Sprintf("%s with %s", count(w.Users, "person", "people"), w.Workspace))
+			}
+			outages.add(in.Name, figure.Duration(o.Start), figure.Duration(o.Length), back(o.LastBack), back(o.Drained), cmp.Or(strings.Join(stopped, ", "), "nobody"))
+		}
+	}
+	c.add(checks, instances, outages)
+	if r := s.Rollout; r != nil {
+		var left points
+		for _, l := range r.Left {
+			left = append(left, fmt.Sprintf("%s (%s) was left out: %s", l.Site, l.Instance, l.Reason))
+		}
+		c.add(paragraph("The simulated roll-out was complete after "+back(r.All)+"."), left)
+	}
+	return c
+}
+
+func back(seconds float64) string {
+	if seconds < 0 {
+		return "more time than was played"
+	}
+	return figure.Duration(seconds)
+}
+
+// sources say where constants come from, each once.
+func (a *author) sources() chapter {
+	c := chapter{ID: "sources", Title: "Where the figures come from"}
+	if o := a.Observed; o != nil {
+		c.add(paragraph(fmt.Sprintf("Events, their size and how many clients are on were observed at %s on %s: %s over %s, %s of them on at the same time.",
+			o.Server, o.At, count(o.Clients, "client", "clients"), count(o.Days, "day", "days"), number(o.Peak))))
+	}
+	if a.Capacity.Measured {
+		text := fmt.Sprintf("That an instance holds %s clients was measured", number(a.Capacity.Clients))
+		if a.Capacity.Hardware != "" {
+			text += " on " + a.Capacity.Hardware
+		}
+		c.add(paragraph(text + "."))
+	}
+	seen := map[string]bool{}
+	by := map[figure.Basis]*table{}
+	for _, basis := range []figure.Basis{figure.Classic, figure.Measured, figure.Assumption} {
+		by[basis] = &table{Caption: map[figure.Basis]string{
+			figure.Classic: "From the classic guide", figure.Measured: "Measured on Dormer", figure.Assumption: "Assumed; change them in the file where you know better",
+		}[basis], Columns: []column{left("Source"), left("Figures")}}
+	}
+	used := map[string][]string{}
+	var order []figure.Figure
+	for _, f := range a.all() {
+		t, known := by[f.Basis]
+		if t == nil || !known || f.Source == "" {
+			continue
+		}
+		key := string(f.Basis) + "\x00" + f.Source
+		if !seen[key+"\x00"+f.Title] {
+			seen[key+"\x00"+f.Title] = true
+			if used[key] == nil {
+				order = append(order, f)
+			}
+			used[key] = append(used[key], f.Title)
+		}
+	}
+	for _, f := range order {
+		by[f.Basis].add(upper(f.Source), strings.Join(used[string(f.Basis)+"\x00"+f.Source], ", "))
+	}
+	c.add(*by[figure.Classic], *by[figure.Measured], *by[figure.Assumption])
+	return c
+}
+
+// all are the figures of the plan.
+func (a *author) all() []figure.Figure {
+	out := slices.Clone(a.Scope.Figures)
+	for _, s := range a.Sizing {
+		out = slices.Concat(out, s.Server.Figures, s.State.Figures, s.Events.Figures, s.Availability.Figures)
+	}
+	for _, r := range a.Delivery.Repositories {
+		out = append(out, r.Figures...)
+	}
+	for _, s := range a.Delivery.Sites {
+		for _, t := range s.Images {
+			out = append(out, t.Figures...)
+		}
+	}
+	for _, k := range a.Delivery.Clients {
+		out = append(out, k.Figures...)
+	}
+	return out
+}

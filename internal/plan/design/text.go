@@ -1,0 +1,325 @@
+package design
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
+
+	"github.com/dormer-project/dormer/internal/plan/figure"
+)
+
+const (
+	// mostRows is how many rows of a table a terminal gets.
+	mostRows = 30
+	// leastCell is how narrow a column of text may become, leastWidth a page.
+	leastCell  = 10
+	leastWidth = 60
+	gap        = 2
+)
+
+// page writes a document for a terminal.
+type page struct {
+	strings.Builder
+	width int // 0: as wide as it has to be, and complete
+}
+
+func writeText(w io.Writer, d *document, columns int) error {
+	p := &page{}
+	if columns > 0 {
+		p.width = max(columns, leastWidth)
+	}
+	p.line(clean(d.Title))
+	p.line(strings.Repeat("=", cells(clean(d.Title))))
+	if d.Lead != "" {
+		p.line("")
+		p.wrapped(d.Lead, "", "")
+	}
+	for i, c := range d.Chapters {
+		title := strconv.Itoa(i+1) + ". " + clean(c.Title)
+		p.line("")
+		p.line(title)
+		p.line(strings.Repeat("-", cells(title)))
+		for _, b := range c.Blocks {
+			p.line("")
+			p.block(b)
+		}
+	}
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+func (p *page) block(b block) {
+	switch b := b.(type) {
+	case paragraph:
+		p.wrapped(string(b), "", "")
+	case points:
+		for _, s := range b {
+			p.wrapped(s, "* ", "  ")
+		}
+	case heading:
+		p.line(clean(b.Title))
+		p.line(strings.Repeat("~", cells(clean(b.Title))))
+	case table:
+		p.table(b)
+	case chart:
+		b.Table.Caption = b.Title
+		p.table(b.Table)
+	case formulas:
+		p.formulas(b)
+	}
+}
+
+func (p *page) line(s string) {
+	p.WriteString(strings.TrimRight(s, " "))
+	p.WriteByte('\n')
+}
+
+// wrapped writes text in lines, the first after one indent and the others after
+// the other.
+func (p *page) wrapped(text, first, rest string) {
+	room := 0
+	if p.width > 0 {
+		room = p.width - cells(first)
+	}
+	indent := first
+	for _, l := range wrap(clean(text), room) {
+		p.line(indent + l)
+		indent = rest
+	}
+}
+
+// formulas writes each figure with its value, and below it how to work it out.
+func (p *page) formulas(f formulas) {
+	if f.Caption != "" {
+		p.wrapped(f.Caption, "", "")
+	}
+	for _, one := range f.Figures {
+		p.wrapped(one.Title+": "+one.Text(), "  ", "    ")
+		if one.Formula != "" {
+			p.wrapped("= "+one.Formula, "      ", "        ")
+		}
+		if one.Numbers != "" && one.Numbers != one.Formula {
+			p.wrapped("= "+one.Numbers, "      ", "        ")
+		}
+		if from := basisText(one); from != "" {
+			p.wrapped("("+from+")", "      ", "       ")
+		}
+	}
+}
+
+// table writes a table that fits: texts are wrapped, and columns for which
+// there is no room all the same are left out and named.
+func (p *page) table(t table) {
+	if t.Caption != "" {
+		p.wrapped(t.Caption, "", "")
+	}
+	rows, more := t.Rows, 0
+	if p.width > 0 && len(rows) > mostRows+5 {
+		rows, more = rows[:mostRows], len(rows)-mostRows
+	}
+	shown, widths, gone := p.fit(t, rows)
+	head := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		head[i] = strings.ToUpper(c.Title)
+	}
+	p.row(t, head, shown, widths)
+	for _, r := range rows {
+		p.row(t, r, shown, widths)
+	}
+	if more > 0 {
+		p.wrapped("and "+number(more)+" more (--wide, Markdown, HTML and JSON have all of them)", "  ", "  ")
+	}
+	if len(gone) > 0 {
+		p.wrapped("left out for want of room: "+strings.Join(gone, ", ")+" (--wide has all columns)", "  ", "  ")
+	}
+}
+
+// row writes one row, in as many lines as its longest cell takes.
+func (p *page) row(t table, row []string, shown, widths []int) {
+	lines := make([][]string, len(shown))
+	most := 1
+	for i, at := range shown {
+		text := clean(row[at])
+		if text == "" {
+			text = "-"
+		}
+		lines[i] = wrap(text, widths[at])
+		most = max(most, len(lines[i]))
+	}
+	for n := range most {
+		var b strings.Builder
+		for i, at := range shown {
+			text := ""
+			if n < len(lines[i]) {
+				text = lines[i][n]
+			}
+			pad := strings.Repeat(" ", max(widths[at]-cells(text), 0))
+			if i > 0 {
+				b.WriteString(strings.Repeat(" ", gap))
+			}
+			if t.Columns[at].Right {
+				b.WriteString(pad + text)
+			} else {
+				b.WriteString(text + pad)
+			}
+		}
+		p.line(b.String())
+	}
+}
+
+// fit says which columns are shown and how wide, and the titles of the others.
+func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string) {
+	natural, least := make([]int, len(t.Columns)), make([]int, len(t.Columns))
+	for i, c := range t.Columns {
+		natural[i] = cells(c.Title)
+		least[i] = longestWord(c.Title)
+		for _, r := range rows {
+			text := clean(r[i])
+			natural[i] = max(natural[i], cells(text), 1)
+			if c.Right {
+				least[i] = max(least[i], cells(text))
+			} else {
+				least[i] = max(least[i], min(cells(text), leastCell))
+			}
+		}
+		shown = append(shown, i)
+	}
+	if p.width == 0 {
+		return shown, natural, nil
+	}
+	for {
+		need, last := -gap, -1
+		for at, i := range shown {
+			need += least[i] + gap
+			if t.Columns[i].Rank > 0 && (last < 0 || t.Columns[i].Rank >= t.Columns[shown[last]].Rank) {
+				last = at
+			}
+		}
+		if need <= p.width || last < 0 {
+			return shown, shared(shown, natural, least, p.width-need), gone
+		}
+		gone = append(gone, t.Columns[shown[last]].Title)
+		shown = append(shown[:last:last], shown[last+1:]...)
+	}
+}
+
+// shared gives the columns their least width and shares out what is left, one
+// by one to the one that lacks most.
+func shared(shown, natural, least []int, left int) []int {
+	out := make([]int, len(natural))
+	copy(out, least)
+	for ; left > 0; left-- {
+		most := -1
+		for _, i := range shown {
+			if out[i] < natural[i] && (most < 0 || natural[i]*out[most] > natural[most]*out[i]) {
+				most = i
+			}
+		}
+		if most < 0 {
+			break
+		}
+		out[most]++
+	}
+	return out
+}
+
+func longestWord(s string) int {
+	longest := 1
+	for _, w := range strings.Fields(s) {
+		longest = max(longest, cells(w))
+	}
+	return longest
+}
+
+// wrap breaks a text into lines of so many cells; 0: one line. Words that are
+// longer are broken.
+func wrap(s string, room int) []string {
+	if room <= 0 || cells(s) <= room {
+		return []string{s}
+	}
+	var lines []string
+	line, used := "", 0
+	for _, word := range strings.Fields(s) {
+		n := cells(word)
+		if used > 0 && used+1+n > room {
+			lines, line, used = append(lines, line), "", 0
+		}
+		for n > room {
+			head := cut(word, room)
+			lines, word = append(lines, head), word[len(head):]
+			n = cells(word)
+		}
+		if used > 0 {
+			line, used = line+" ", used+1
+		}
+		line, used = line+word, used+n
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// cut is the beginning of s that takes so many cells, one character at least.
+func cut(s string, room int) string {
+	used := 0
+	for i, r := range s {
+		used += runeCells(r)
+		if used > room && i > 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// cells is how many columns of a terminal a text takes.
+func cells(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeCells(r)
+	}
+	return n
+}
+
+func runeCells(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
+		return 0
+	}
+	if k := width.LookupRune(r).Kind(); k == width.EastAsianWide || k == width.EastAsianFullwidth {
+		return 2
+	}
+	return 1
+}
+
+// clean keeps names from outside from steering the terminal or breaking lines.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '\uFFFD'
+		default:
+			return r
+		}
+	}, s)
+}
+
+// basisText says where a figure comes from.
+func basisText(f figure.Figure) string {
+	basis := map[figure.Basis]string{figure.Classic: "classic guide", figure.Measured: "measured", figure.Assumption: "assumption"}[f.Basis]
+	switch {
+	case basis == "":
+		return f.Source
+	case f.Source == "":
+		return basis
+	default:
+		return basis + ": " + f.Source
+	}
+}
