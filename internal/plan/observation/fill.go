@@ -26,8 +26,8 @@ type Change struct {
 // Filled is a file with what was seen in it.
 type Filled struct {
 	Text []byte
-	// Changes are in the order of the file's fields. What had the value already is
-	// not among them.
+	// Changes of events, people, images and where that comes from, in this order.
+	// What had the value already is not among them.
 	Changes []Change
 	// Left says what was seen and has no place in the file.
 	Left []string
@@ -133,15 +133,14 @@ func size(s document.Size) string {
 	return s.String()
 }
 
-// sized is a number of bytes as it is written: whole MiB, and in large sizes
-// three digits.
+// sized is a number of bytes as it is written: whole MiB, in large sizes whole
+// GiB, rounded up.
 func sized(n int64) document.Size {
-	s := max((document.Size(n)+document.MiB-1)/document.MiB, 1)
-	step := document.Size(1)
-	for s/step >= 1000 {
-		step *= 10
+	unit := document.Size(document.MiB)
+	if n >= 64*int64(document.GiB) {
+		unit = document.GiB
 	}
-	return (s + step - 1) / step * step * document.MiB
+	return max((document.Size(n)+unit-1)/unit, 1) * unit
 }
 
 // every is a time between versions as it is written: whole days from two on,
