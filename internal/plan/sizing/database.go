@@ -274,7 +274,7 @@ func (w *work) link(d *Database) {
 	rate := named(d.Figures, "events.reports").Value
 	trip := figure.In(figure.Seconds, latency)
 	commit := figure.Work("events.link.commit", "A transaction with events over the link", figure.Seconds, "{round trips} x {latency} + {time until it is durable}",
-		figure.N(commitTrips), trip, figure.In(figure.Seconds, commitDisk)).From(basis, "round trips: "+planSource+"; 5 ms until it is durable are assumed; latency: "+source)
+		figure.N(commitTrips), trip, figure.In(figure.Seconds, commitDisk)).From(basis, "round trips: "+planSource+", 4.2 and one for a connection that was idle; 5 ms until it is durable are assumed; latency: "+source)
 	commits := figure.Work("events.link.commits", "Transactions a second that are possible", figure.PerSec, "1 / {time of one}", figure.In(figure.Seconds, commit.Value))
 	possible := figure.Work("events.link.events", "Events a second that are possible", figure.PerSec, "{transactions a second} x {events that one holds at most}",
 		figure.N(commits.Value), figure.N(fullCommit)).From(figure.Derived, limitsSource)

@@ -66,7 +66,7 @@ func (w *work) cores(s *Server) {
 		"{clients} / {poll interval} / {polls a second of a core} + {events at peak} / ({durable events a second} / {cores that were busy with them}) + {reports a second} x {seconds of a report}",
 		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds()), figure.N(pollsACore), figure.N(named(list, "events.writes.peak").Value),
 		figure.N(durable), figure.N(benchCores), figure.N(named(list, "events.reports").Value), figure.N(named(list, "events.reports.time").Value)).
-		From(figure.Measured, eventsSource+"; polls: 2,500 a second of a core, each on a connection of its own")
+		From(figure.Measured, eventsSource+"; polls, each on a connection of its own: "+planSource)
 	measured := figure.Work("server.cores.measured", "Cores by what Dormer costs", figure.Cores, "max(1, ceil({busy at peak} / {share that is planned for}))",
 		figure.N(load.Value), figure.In(figure.Share, busy)).From(figure.Measured, "half of a core is left for what nobody foresees")
 	s.Figures = append(s.Figures, classic, load, measured)

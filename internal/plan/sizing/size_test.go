@@ -30,7 +30,6 @@ func together(m *organization.Model, site int) *placement.Placement {
 	return &placement.Placement{Instances: []placement.Instance{in}}
 }
 
-
 func TestAServerOfOneSite(t *testing.T) {
 	m := organization.Resolve(office(5000))
 	got := Size(m, together(m, 0))
