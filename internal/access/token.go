@@ -18,7 +18,7 @@ const (
 	AreaAccess     Area = "access" // operators and API tokens
 	AreaClients    Area = "clients"
 	AreaImages     Area = "images"
-	AreaReports    Area = "reports" // reports and the audit log
+	AreaReports    Area = "reports" // reports, plans and the audit log
 )
 
 // Areas returns all of them.

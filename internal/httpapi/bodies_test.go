@@ -118,7 +118,7 @@ func TestBodies(t *testing.T) {
 	if a := h.ask("PATCH", rest.Prefix+"/workspaces", h.admin, nil); strings.Join(a.header.Values("Allow"), ",") != "GET,POST" {
 		t.Errorf("Allow is %v", a.header.Values("Allow"))
 	}
-	for path, media := range map[string]string{"/openapi.json": "application/json", "/schema/workspace.json": "application/schema+json"} {
+	for path, media := range map[string]string{"/openapi.json": "application/json", "/schema/workspace.json": "application/schema+json", "/schema/organization.json": "application/schema+json"} {
 		a := h.must("GET", path, "", nil, nil)
 		if !json.Valid(a.body) || a.header.Get("Content-Type") != media {
 			t.Errorf("%s: %s", path, a.header.Get("Content-Type"))

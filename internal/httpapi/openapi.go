@@ -18,7 +18,7 @@ import (
 // Document returns the OpenAPI 3.1 document of the API, made from the route
 // table and the Go types. api/openapi.json is a copy of it.
 func Document() ([]byte, error) {
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -45,6 +45,25 @@ func Document() ([]byte, error) {
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
+}
+
+// schemaName names types as huma does; those of the planner have the name of
+// their package before their own, as some of several packages have the same.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	called := huma.DefaultSchemaNamer(t, hint)
+	_, below, ok := strings.Cut(t.PkgPath(), "/internal/plan")
+	if !ok || t.Name() == "" {
+		return called
+	}
+	of := below[strings.LastIndexByte(below, '/')+1:]
+	if of == "" {
+		of = "plan"
+	}
+	of = strings.ToUpper(of[:1]) + of[1:]
+	return of + strings.TrimPrefix(called, of)
 }
 
 func (r route) operation(registry huma.Registry) *huma.Operation {

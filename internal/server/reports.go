@@ -12,6 +12,7 @@ import (
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/plan/observation"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/store"
 )
@@ -41,8 +42,8 @@ func (r reportState) Clients(ctx context.Context) ([]enroll.Client, error) {
 // makeReports puts together what reports are made from.
 func (s *Server) makeReports(ctx context.Context, names *imageNames) error {
 	c := report.Config{
-		Instance: s.instance, State: reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}, Events: s.events.Reports(),
-		Saved: s.state, ImageName: names.name, ConnectedWithin: 3 * time.Duration(s.cfg.Clients.PollInterval), Now: s.deps.Now,
+		Instance: s.instance, State: s.reportState(), Events: s.events.Reports(),
+		Saved: s.state, ImageName: names.name, ConnectedWithin: s.connectedWithin(), Now: s.deps.Now,
 	}
 	if s.cfg.Events.ReportsDSN != "" {
 		others, err := store.OpenReports(ctx, s.cfg.Events.ReportsDSN, store.Options{})
@@ -54,6 +55,23 @@ func (s *Server) makeReports(ctx context.Context, names *imageNames) error {
 	}
 	s.reports = report.New(c)
 	return nil
+}
+
+func (s *Server) reportState() reportState {
+	return reportState{State: s.state, enrolment: s.enrolment, issuer: s.issuer}
+}
+
+// connectedWithin is how long after its last poll a client counts as on-line.
+func (s *Server) connectedWithin() time.Duration {
+	return 3 * time.Duration(s.cfg.Clients.PollInterval)
+}
+
+// observer looks at this instance for plans.
+func (s *Server) observer() *observation.Observer {
+	return &observation.Observer{
+		Instance: s.instance, Server: s.publicURLs[0], Events: s.events.Reports(), State: s.reportState(), Images: s.images,
+		ConnectedWithin: s.connectedWithin(), Now: s.deps.Now,
+	}
 }
 
 // Intervals of trends.
