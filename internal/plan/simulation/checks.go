@@ -19,8 +19,8 @@ func (d *day) instance() Instance {
 		out.Points = append(out.Points, p)
 		m := &out.Most
 		m.At = p.At
-		m.Polls, m.Events, m.Online = math.Max(m.Polls, p.Polls), math.Max(m.Events, p.Events), math.Max(m.Online, p.Online)
-		m.Load, m.Held = math.Max(m.Load, p.Load), math.Max(m.Held, p.Held)
+		m.Polls, m.Events, m.Online = max(m.Polls, p.Polls), max(m.Events, p.Events), max(m.Online, p.Online)
+		m.Load, m.Held = max(m.Load, p.Load), max(m.Held, p.Held)
 	}
 	for i := range d.outages {
 		o := &d.outages[i]
@@ -52,7 +52,7 @@ func whole(x float64) int64 { return int64(math.Round(x)) }
 
 // chance is a tolerance for a count of random things of which the sample had so
 // many: two per cent, and four times its standard error.
-func chance(n float64) float64 { return 0.02 + 4/math.Sqrt(math.Max(n, 1)) }
+func chance(n float64) float64 { return 0.02 + 4/math.Sqrt(max(n, 1)) }
 
 // checks hold the closed formulas against the day.
 func (d *day) checks() []Check {

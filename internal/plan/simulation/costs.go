@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"math"
 	"time"
 
 	"github.com/dormer-project/dormer/internal/event"
@@ -45,7 +44,7 @@ const (
 // pause is how long a client waits after so many failed polls in a row, without
 // what is added.
 func pause(failures int) float64 {
-	return math.Min(firstRetry*float64(int(1)<<min(failures-1, 10)), longRetry)
+	return min(firstRetry*float64(int(1)<<min(failures-1, 10)), longRetry)
 }
 
 // longestPause is the longest pause that a client may be in when an outage of so
@@ -73,7 +72,7 @@ const (
 func journalHolds(limit time.Duration, limited bool, bytes int) int {
 	size := float64(largeJournal)
 	if limited {
-		size = math.Min(math.Max(limit.Hours()/24*journalADay, smallJournal), largeJournal)
+		size = min(max(limit.Hours()/24*journalADay, smallJournal), largeJournal)
 	}
 	return int(size / float64(eventBytes+max(bytes-usualBytes, 0)))
 }

@@ -30,9 +30,9 @@ type curve struct {
 func curveOf(m *organization.Model) curve {
 	e := m.Events
 	c := curve{perDay: float64(e.PerDay), busy: float64(e.Hours) * 3600}
-	c.spread, c.stay = math.Min(1800, c.busy/8), 1800
+	c.spread, c.stay = min(1800, c.busy/8), 1800
 	c.always = c.busy+c.stay+2*c.spread >= daySeconds-3600
-	spell := math.Min(3600, c.busy/(4*(1+e.Bursts)))
+	spell := min(3600, c.busy/(4*(1+e.Bursts)))
 	c.from = morning + c.busy/4
 	c.until = c.from + spell
 	usual := c.perDay / c.busy
@@ -52,8 +52,8 @@ func (c *curve) start(r *rand.Rand) float64 {
 func (c *curve) expected(start, t float64) float64 {
 	days := math.Floor((t - start) / daySeconds)
 	x := t - start - days*daySeconds
-	within := math.Min(x, c.busy)
-	spell := math.Max(0, math.Min(within, c.until-start)-math.Max(0, c.from-start))
+	within := min(x, c.busy)
+	spell := max(0, min(within, c.until-start)-max(0, c.from-start))
 	return days*c.perDay + c.rest*within + (c.rate-c.rest)*spell
 }
 

@@ -22,7 +22,7 @@ type day struct {
 	from, until float64
 	crowds      []crowd
 	clients     []client
-	turns       agenda
+	turns       *agenda
 	server      *server
 	outages     []outage
 	// now is the outage that holds or was last, -1 before the first.
@@ -169,11 +169,11 @@ func (d *day) gather(sample int) {
 			d.clients = append(d.clients, d.drawn(int32(len(d.crowds)-1)))
 		}
 	}
-	d.turns = make(agenda, 0, len(d.clients))
+	longest := max(d.poll*(1+pollJitter), longRetry*(1+retryJitter))
+	d.turns = newAgenda(len(d.clients), d.from, d.poll, longest)
 	for i := range d.clients {
-		d.turns = append(d.turns, turn{d.first(&d.clients[i]), int32(i)})
+		d.turns.add(int32(i), d.first(&d.clients[i]))
 	}
-	d.turns.order()
 }
 
 // drawn is a client as the simulation finds it.
@@ -202,7 +202,7 @@ func (d *day) first(c *client) float64 {
 	c.touch = true
 	d.online += d.crowds[c.crowd].weight
 	ago := d.random.Float64() * d.poll
-	c.answered = math.Max(d.from-ago, began)
+	c.answered = max(d.from-ago, began)
 	return d.from + d.poll - ago
 }
 
@@ -221,26 +221,27 @@ func (d *day) play(ctx context.Context) error {
 		if n%look == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		for len(d.turns) == 0 || d.turns[0].at >= at {
+		t, some := d.turns.next()
+		for !some || t.at >= at {
 			if d.mark(at); at >= d.until {
 				return nil
 			}
 			at = d.next()
 		}
-		t := d.turns[0]
-		d.turns.again(d.act(t.at, &d.clients[t.client]))
+		d.turns.take()
+		d.turns.add(t.client, d.act(t.at, &d.clients[t.client]))
 	}
 }
 
 // next is the next moment at which something is to be done that no client does:
 // a point of the series, the beginning or the end of an outage.
 func (d *day) next() float64 {
-	at := math.Min(d.from+float64(len(d.points)+1)*d.step, d.until)
+	at := min(d.from+float64(len(d.points)+1)*d.step, d.until)
 	if d.now+1 < len(d.outages) {
-		at = math.Min(at, d.outages[d.now+1].start)
+		at = min(at, d.outages[d.now+1].start)
 	}
 	if d.now >= 0 && !d.outages[d.now].over {
-		at = math.Min(at, d.outages[d.now].end)
+		at = min(at, d.outages[d.now].end)
 	}
 	return at
 }
@@ -303,7 +304,7 @@ func (d *day) endOutage(at float64) {
 
 // point ends a step of the series.
 func (d *day) point(at float64) {
-	span := math.Max(at-d.from-float64(len(d.points))*d.step, 1e-9)
+	span := max(at-d.from-float64(len(d.points))*d.step, 1e-9)
 	d.points = append(d.points, Point{
 		At: at - d.from, Polls: (d.totals.polls - d.last.polls) / span, Events: (d.totals.stored - d.last.stored) / span,
 		Online: d.online, Load: (d.totals.busy - d.last.busy) / span / float64(len(d.server.free)), Held: d.held(),
@@ -400,9 +401,9 @@ func (d *day) pollNow(at float64, c *client) float64 {
 	c.touch, c.failures, c.answered = true, 0, at
 	next := d.poll * (1 - pollJitter + 2*pollJitter*d.random.Float64())
 	if send == pollEvents {
-		next = math.Min(next, moreDelay)
+		next = min(next, moreDelay)
 	}
-	return math.Min(at+next, c.off)
+	return min(at+next, c.off)
 }
 
 // failed is a poll that nobody answered.
@@ -415,7 +416,7 @@ func (d *day) failed(at float64, c *client) float64 {
 	c.touch = false
 	c.failures++
 	wait := pause(c.failures) * (1 + retryJitter*d.random.Float64())
-	return math.Min(at+wait, c.off)
+	return min(at+wait, c.off)
 }
 
 // isBack takes note that a client which was away when an outage ended is no
@@ -446,7 +447,7 @@ func (d *day) goneWithout(c *client, until float64) {
 			limit *= 1 - renewal*float64(c.used)
 		}
 		ended := c.answered + limit
-		from := math.Max(ended, math.Max(c.since, o.start))
+		from := max(ended, max(c.since, o.start))
 		if from >= until {
 			continue
 		}

@@ -83,7 +83,7 @@ func (n *network) lan(m *organization.Model, site, network int) int {
 	if !ok {
 		i = len(n.roads)
 		n.lans[key] = i
-		n.roads = append(n.roads, road{from: site, to: site, usable: math.Max(float64(m.Sites[site].LAN)*m.Service.Usable, 1)})
+		n.roads = append(n.roads, road{from: site, to: site, usable: max(float64(m.Sites[site].LAN)*m.Service.Usable, 1)})
 	}
 	return i
 }
@@ -165,10 +165,10 @@ func (n *network) share() {
 			if s.fixed {
 				continue
 			}
-			s.fixed, s.rate, s.slow = true, math.Max(next.rate, 1e-3), next.road
+			s.fixed, s.rate, s.slow = true, max(next.rate, 1e-3), next.road
 			for _, other := range s.roads {
 				n.roads[other].flows -= s.flows
-				n.roads[other].left = math.Max(0, n.roads[other].left-s.flows*s.rate)
+				n.roads[other].left = max(0, n.roads[other].left-s.flows*s.rate)
 			}
 		}
 	}
@@ -188,10 +188,10 @@ func (n *network) next(now float64) float64 {
 			continue
 		}
 		if s.began < len(s.start) {
-			wait = math.Min(wait, math.Max(s.start[s.began]-now, 0))
+			wait = min(wait, max(s.start[s.began]-now, 0))
 		}
 		if s.done < s.began {
-			wait = math.Min(wait, math.Max(s.base[s.done]+s.bits-s.sum, 0)/s.rate)
+			wait = min(wait, max(s.base[s.done]+s.bits-s.sum, 0)/s.rate)
 		}
 	}
 	return wait

@@ -92,12 +92,12 @@ func sampled(m *organization.Model, p *placement.Placement, o Options) ([]int, e
 	if !c.always {
 		on = (c.busy + c.stay) / wholeDay.Seconds()
 	}
-	each := math.Max(1, o.Length.Duration().Seconds()*on/m.Service.Poll.Seconds()) // polls of one client
+	each := max(1, o.Length.Duration().Seconds()*on/m.Service.Poll.Seconds()) // polls of one client
 	all := 0
 	for _, x := range p.Instances {
 		all += x.Active
 	}
-	most := math.Min(float64(o.MaxClients), maxPolls/each)
+	most := min(float64(o.MaxClients), maxPolls/each)
 	out := make([]int, len(p.Instances))
 	played := 0
 	for i, x := range p.Instances {

@@ -1,6 +1,10 @@
 package simulation
 
-import "math"
+import (
+	"container/heap"
+	"math"
+	"slices"
+)
 
 // turn is what a client does next.
 type turn struct {
@@ -8,48 +12,105 @@ type turn struct {
 	client int32
 }
 
-// before orders turns by time, and by clients where that is the same.
-func (t turn) before(u turn) bool {
-	if t.at != u.at {
-		return t.at < u.at
-	}
-	return t.client < u.client
-}
-
-// agenda is a heap of turns with the next one first.
-type agenda []turn
-
-// down puts the turn at i into its place below.
-func (a agenda) down(i int) {
-	t := a[i]
-	for {
-		c := 2*i + 1
-		if c >= len(a) {
-			break
-		}
-		if c+1 < len(a) && a[c+1].before(a[c]) {
-			c++
-		}
-		if !a[c].before(t) {
-			break
-		}
-		a[i] = a[c]
-		i = c
-	}
-	a[i] = t
-}
-
-// order makes a heap.
-func (a agenda) order() {
-	for i := len(a)/2 - 1; i >= 0; i-- {
-		a.down(i)
+// compare orders turns by time, and by clients where that is the same.
+func (t turn) compare(u turn) int {
+	switch {
+	case t.at < u.at:
+		return -1
+	case t.at > u.at:
+		return 1
+	default:
+		return int(t.client) - int(u.client)
 	}
 }
 
-// again gives the first client its next turn.
-func (a agenda) again(at float64) {
-	a[0].at = at
-	a.down(0)
+// agenda is who is next: one turn of each client, in slots of time for what is
+// near, and in a heap for what is far.
+type agenda struct {
+	from, width float64
+	slot        int64   // that is at hand
+	hand        []turn  // its turns in order
+	done        int     // of them
+	first       []int32 // clients of each slot from there on, in a ring; -1: none
+	more        []int32 // the next one of the same slot
+	at          []float64
+	near        int // clients in slots
+	far         turns
+}
+
+// newAgenda makes one for so many clients whose usual turns are so many seconds
+// apart, and at most the longest.
+func newAgenda(clients int, from, usual, longest float64) *agenda {
+	const slots, inSlot = 1 << 16, 4
+	a := &agenda{from: from, slot: -1, more: make([]int32, clients), at: make([]float64, clients)}
+	a.width = max(usual*inSlot/float64(clients+1), longest/(slots-2))
+	a.first = make([]int32, int(longest/a.width)+2)
+	for i := range a.first {
+		a.first[i] = -1
+	}
+	return a
+}
+
+// add gives a client a turn, which is not before the one that is at hand.
+func (a *agenda) add(client int32, at float64) {
+	slot := int64((at - a.from) / a.width)
+	switch {
+	case slot <= a.slot:
+		i, _ := slices.BinarySearchFunc(a.hand[a.done:], turn{at, client}, turn.compare)
+		a.hand = slices.Insert(a.hand, a.done+i, turn{at, client})
+	case slot-a.slot < int64(len(a.first)):
+		a.put(client, at, slot)
+	default:
+		heap.Push(&a.far, turn{at, client})
+	}
+}
+
+func (a *agenda) put(client int32, at float64, slot int64) {
+	head := &a.first[slot%int64(len(a.first))]
+	a.at[client], a.more[client], *head = at, *head, client
+	a.near++
+}
+
+// next is the turn at hand. There is always one while there are clients.
+func (a *agenda) next() (turn, bool) {
+	for a.done == len(a.hand) {
+		switch {
+		case a.near > 0:
+			a.slot++
+		case len(a.far) > 0:
+			a.slot = int64((a.far[0].at - a.from) / a.width)
+		default:
+			return turn{}, false
+		}
+		head := &a.first[a.slot%int64(len(a.first))]
+		a.hand, a.done = a.hand[:0], 0
+		for c := *head; c >= 0; c = a.more[c] {
+			a.hand = append(a.hand, turn{a.at[c], c})
+			a.near--
+		}
+		*head = -1
+		for len(a.far) > 0 && int64((a.far[0].at-a.from)/a.width) <= a.slot {
+			a.hand = append(a.hand, heap.Pop(&a.far).(turn))
+		}
+		slices.SortFunc(a.hand, turn.compare)
+	}
+	return a.hand[a.done], true
+}
+
+// take takes away the turn at hand.
+func (a *agenda) take() { a.done++ }
+
+// turns is a heap with the next one first.
+type turns []turn
+
+func (t turns) Len() int           { return len(t) }
+func (t turns) Less(i, j int) bool { return t[i].compare(t[j]) < 0 }
+func (t turns) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *turns) Push(x any)        { *t = append(*t, x.(turn)) }
+func (t *turns) Pop() any {
+	last := (*t)[len(*t)-1]
+	*t = (*t)[:len(*t)-1]
+	return last
 }
 
 // server is the queue before some processor cores. In a sample it is stretched:
@@ -82,14 +143,14 @@ func (s *server) restart(at float64) {
 // wait is how long a job that arrives now waits for a core.
 func (s *server) wait(at float64) float64 {
 	for at >= s.step+overloadStep {
-		s.left = math.Max(0, s.left+s.work/float64(len(s.free))-overloadStep)
+		s.left = max(0, s.left+s.work/float64(len(s.free))-overloadStep)
 		s.work, s.step = 0, s.step+overloadStep
 		if s.left == 0 && at >= s.step+overloadStep {
 			s.step += overloadStep * math.Floor((at-s.step)/overloadStep)
 		}
 	}
-	queued := math.Max(0, s.free[0]-at)
-	over := math.Min(queued, s.left)
+	queued := max(0, s.free[0]-at)
+	over := min(queued, s.left)
 	return over + (queued-over)/s.stretch
 }
 
@@ -97,7 +158,7 @@ func (s *server) wait(at float64) float64 {
 // that it stands for.
 func (s *server) serve(at, cost float64) {
 	s.work += cost
-	done := math.Max(at, s.free[0]) + cost
+	done := max(at, s.free[0]) + cost
 	i := 0
 	for {
 		c := 2*i + 1
@@ -116,8 +177,7 @@ func (s *server) serve(at, cost float64) {
 	s.free[i] = done
 }
 
-// waits counts times by their length, each class five per cent longer than the
-// one before.
+// waits counts times by their length, sixteen classes for each doubling.
 type waits struct {
 	count [classes]float64
 	all   float64
@@ -125,29 +185,31 @@ type waits struct {
 }
 
 const (
-	classes   = 400
-	shortest  = 1e-5 // seconds
-	eachClass = 1.05
+	shortest  = 1.0 / (1 << 17) // seconds
+	classes   = 32 * inDoubling
+	classBits = 52 - 4 // of the mantissa that classes leave out
+
+	inDoubling = 16
 )
 
-var logClass = math.Log(eachClass)
+var firstClass = math.Float64bits(shortest) >> classBits
 
 func (w *waits) add(seconds, weight float64) {
 	i := 0
 	if seconds > shortest {
-		i = min(int(math.Log(seconds/shortest)/logClass)+1, classes-1)
+		i = min(int(math.Float64bits(seconds)>>classBits-firstClass), classes-1)
 	}
 	w.count[i] += weight
 	w.all += weight
-	w.most = math.Max(w.most, seconds)
+	w.most = max(w.most, seconds)
 }
 
 // below is the time that a share of all is not above.
 func (w *waits) below(share float64) float64 {
 	sum := 0.0
 	for i, n := range w.count {
-		if sum += n; sum >= share*w.all && w.all > 0 {
-			return math.Min(shortest*math.Pow(eachClass, float64(i)), w.most)
+		if sum += n; n > 0 && sum >= share*w.all {
+			return min(math.Float64frombits((firstClass+uint64(i)+1)<<classBits), w.most)
 		}
 	}
 	return w.most

@@ -276,7 +276,7 @@ func (r *rollout) play(ctx context.Context) error {
 // delivery, from the first of them.
 func (r *rollout) elapsed(seconds float64) float64 {
 	hours := float64(r.m.Service.DeliveryHours)
-	return seconds + math.Max(math.Ceil(seconds/(hours*3600))-1, 0)*(24-hours)*3600
+	return seconds + max(math.Ceil(seconds/(hours*3600))-1, 0)*(24-hours)*3600
 }
 
 // arrival is some clients that have an image.
@@ -325,7 +325,7 @@ func (r *rollout) progress() *Progress {
 				Clients: r.rows[x].images[p.image], Bytes: int64(r.bits(p.image) / 8), Half: tidy(by(list, 0.5, float64(p.clients))),
 				Most: tidy(by(list, 0.9, float64(p.clients))), All: tidy(by(list, 1, float64(p.clients))), Narrow: r.roadName(last.slow),
 			})
-			out.All = math.Max(out.All, out.Sites[len(out.Sites)-1].All)
+			out.All = max(out.All, out.Sites[len(out.Sites)-1].All)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
@@ -377,7 +377,7 @@ func (r *rollout) lines() []Load {
 		}
 		out = append(out, Load{
 			From: r.m.Sites[x.from].Name, To: r.m.Sites[x.to].Name, Bytes: tidy(x.carried / 8), Busy: tidy(r.elapsed(x.last)),
-			Share: tidy(math.Min(x.carried/(x.usable*x.last), 1)),
+			Share: tidy(min(x.carried/(x.usable*x.last), 1)),
 		})
 	}
 	slices.SortStableFunc(out, func(a, b Load) int {

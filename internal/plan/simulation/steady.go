@@ -30,7 +30,7 @@ func steadyOf(d *day) steady {
 			until = from + daySeconds
 		}
 		s.plateau.lay(d, midnight+from, midnight+until)
-		s.calm.lay(d, midnight+from+lag, midnight+math.Min(d.curve.from, until))
+		s.calm.lay(d, midnight+from+lag, midnight+min(d.curve.from, until))
 		_, ends := d.curve.plateau() // of the busy hours
 		s.calm.lay(d, midnight+d.curve.until+lag, midnight+ends)
 		s.spell.lay(d, midnight+d.curve.from+lag, midnight+d.curve.until)
@@ -41,7 +41,7 @@ func steadyOf(d *day) steady {
 // lay adds a span without what lies outside of the simulated time or in an
 // outage and the time after it.
 func (w *watch) lay(d *day, from, until float64) {
-	from, until = math.Max(from, d.from), math.Min(until, d.until)
+	from, until = max(from, d.from), min(until, d.until)
 	for _, o := range d.outages {
 		ready := o.end + longRetry*(1+retryJitter) + d.poll
 		if o.start >= until || ready <= from {
