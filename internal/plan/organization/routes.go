@@ -2,7 +2,6 @@ package organization
 
 import (
 	"cmp"
-	"container/heap"
 	"slices"
 	"sync"
 	"time"
@@ -111,7 +110,8 @@ func (w *ways) search(from int, bound document.Rate, first func(a, b step) int) 
 	best := make([]step, len(w.from))
 	done := make([]bool, len(w.from))
 	best[from] = step{reached: true, usable: unlimited}
-	queue := &frontier{first: first, list: []reached{{from, best[from]}}}
+	queue := frontier{first: first}
+	queue.push(reached{from, best[from]})
 	for len(queue.list) > 0 {
 		at := queue.pop().site
 		if done[at] {
@@ -125,7 +125,7 @@ func (w *ways) search(from int, bound document.Rate, first func(a, b step) int) 
 			next := step{true, min(e.usable, best[at].usable), best[at].latency + e.latency, best[at].links + 1, e.line, at}
 			if !best[e.to].reached || first(next, best[e.to]) < 0 {
 				best[e.to] = next
-				heap.Push(queue, reached{e.to, next})
+				queue.push(reached{e.to, next})
 			}
 		}
 	}
@@ -137,39 +137,50 @@ type reached struct {
 	step
 }
 
-// frontier is a heap of the sites that a search has come to, the best first.
+// frontier is a heap of the sites that a search has come to, the best first, of
+// equally good ones the first site. That of the standard library takes an
+// allocation for each of them, which is most of the time of a search.
 type frontier struct {
 	first func(a, b step) int
 	list  []reached
 }
 
-func (f *frontier) pop() reached {
-	r, _ := heap.Pop(f).(reached)
-	return r
+func (f *frontier) before(i, j int) bool {
+	a, b := &f.list[i], &f.list[j]
+	if c := f.first(a.step, b.step); c != 0 {
+		return c < 0
+	}
+	return a.site < b.site
 }
 
-// Len is of heap.Interface.
-func (f *frontier) Len() int { return len(f.list) }
-
-// Less is of heap.Interface; of equally good ones the first site comes first.
-func (f *frontier) Less(i, j int) bool {
-	a, b := f.list[i], f.list[j]
-	return cmp.Or(f.first(a.step, b.step), cmp.Compare(a.site, b.site)) < 0
-}
-
-// Swap is of heap.Interface.
-func (f *frontier) Swap(i, j int) { f.list[i], f.list[j] = f.list[j], f.list[i] }
-
-// Push is of heap.Interface.
-func (f *frontier) Push(x any) {
-	if r, ok := x.(reached); ok {
-		f.list = append(f.list, r)
+func (f *frontier) push(r reached) {
+	f.list = append(f.list, r)
+	for i := len(f.list) - 1; i > 0; {
+		above := (i - 1) / 2
+		if !f.before(i, above) {
+			return
+		}
+		f.list[i], f.list[above] = f.list[above], f.list[i]
+		i = above
 	}
 }
 
-// Pop is of heap.Interface.
-func (f *frontier) Pop() any {
-	last := f.list[len(f.list)-1]
-	f.list = f.list[:len(f.list)-1]
-	return last
+func (f *frontier) pop() reached {
+	out, last := f.list[0], len(f.list)-1
+	f.list[0] = f.list[last]
+	f.list = f.list[:last]
+	for i := 0; ; {
+		below := 2*i + 1
+		if below >= last {
+			return out
+		}
+		if below+1 < last && f.before(below+1, below) {
+			below++
+		}
+		if !f.before(below, i) {
+			return out
+		}
+		f.list[i], f.list[below] = f.list[below], f.list[i]
+		i = below
+	}
 }
