@@ -130,6 +130,7 @@ func Deliver(m *organization.Model, p *placement.Placement) *Delivery {
 	w := &work{Model: m, instances: p.Instances}
 	w.people()
 	w.open()
+	w.assign()
 	w.settle()
 	plan := w.choose()
 	times := w.times(w.everywhere(false), w.everywhere(true), plan)

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ type work struct {
 	*organization.Model
 	instances []placement.Instance
 	needs     [][]need // of each group
+	bindings  []string // of each group the country that its data may not leave
 	rows      []row    // in the order of instances and of sites
 	stores    []store
 	places    []place
@@ -31,10 +33,11 @@ type need struct {
 
 // row is the people of one instance at one site.
 type row struct {
-	instance, site, place int
-	clients, visitors     int
-	images                []int  // clients that get each image
-	critical              []bool // by image
+	instance, site, store, place int
+	country                      string // that data of some of them may not leave
+	clients, visitors            int
+	images                       []int  // clients that get each image
+	critical                     []bool // by image
 }
 
 // needed lists for each group its images. Who gets an image in two workspaces
@@ -72,7 +75,12 @@ func part(n, some, all int) int {
 
 // people fills in the rows: those who work at a site, and those who visit it.
 func (w *work) people() {
-	w.needs = needed(w.Model)
+	w.needs, w.bindings = needed(w.Model), make([]string, len(w.Groups))
+	for _, d := range w.Demands {
+		for _, g := range d.Groups {
+			w.bindings[g] = cmp.Or(w.bindings[g], d.Country)
+		}
+	}
 	at := map[[2]int]int{}
 	find := func(instance, site int) *row {
 		key := [2]int{instance, site}
@@ -91,6 +99,7 @@ func (w *work) people() {
 			home[g.Site] = append(home[g.Site], resident{k, p.Group, p.Users})
 			r := find(k, g.Site)
 			r.clients += p.Active
+			r.country = cmp.Or(r.country, w.bindings[p.Group])
 			for _, n := range w.needs[p.Group] {
 				r.images[n.image] += part(n.active, p.Active, g.Active)
 				r.critical[n.image] = r.critical[n.image] || n.critical
@@ -110,6 +119,7 @@ func (w *work) people() {
 			}
 			r, g := find(who.instance, t.To), &w.Groups[who.group]
 			r.clients, r.visitors = r.clients+n, r.visitors+n
+			r.country = cmp.Or(r.country, w.bindings[who.group])
 			for _, need := range w.needs[who.group] {
 				r.images[need.image] += part(n, need.users, g.Users)
 				r.critical[need.image] = r.critical[need.image] || need.critical

@@ -90,20 +90,24 @@ func (w *work) behind(o *outlet, all []outlet) []int {
 func (w *work) repository(o *outlet, all []outlet, s *scenario) Repository {
 	st := &w.stores[o.store]
 	site := st.site
+	served := w.behind(o, all)
 	held := w.heldBy(st.instances)
+	for _, i := range w.held(served) {
+		if !slices.Contains(held, i) {
+			held = append(held, i)
+		}
+	}
+	slices.Sort(held)
 	out := Repository{Name: o.name}
 	if o.mirror >= 0 {
 		site = s.mirrors[o.mirror].site
-		held = w.held(w.behind(o, all))
+		held = w.held(served)
 		out.Of = all[slices.IndexFunc(all, func(other outlet) bool { return other.store == o.store && other.mirror < 0 })].name
 	}
 	out.Place, out.Site = site, w.Sites[site].Name
-	for _, k := range st.instances {
-		if o.mirror < 0 || slices.ContainsFunc(o.places, func(p int) bool {
-			return slices.ContainsFunc(w.places[p].rows, func(r int) bool { return w.rows[r].instance == k })
-		}) {
-			out.Instances = append(out.Instances, w.instances[k].Name)
-		}
+	of := w.takers(served)
+	for _, k := range of {
+		out.Instances = append(out.Instances, w.instances[k].Name)
 	}
 	for _, p := range o.places {
 		out.Serves = append(out.Serves, w.Sites[w.places[p].site].Name)
@@ -114,11 +118,10 @@ func (w *work) repository(o *outlet, all []outlet, s *scenario) Repository {
 	w.disk(&out, held)
 	w.demand(&out, o, s)
 	if o.mirror < 0 {
-		out.Reasons, out.Faults = w.reasons(o, all), w.faults(o, all, s)
+		out.Reasons, out.Faults = w.reasons(o, of), w.faults(served, s)
 		return out
 	}
-	out.Reasons = []string{fmt.Sprintf("With the %s and no mirror here, the service levels of %s are missed. %s", w.roads[narrowest(w, s.mirrors[o.mirror].way.roads)].name,
-		listed(out.Serves, 6), "A mirror is filled with one copy of each version over that way.")}
+	out.Reasons = []string{w.mirrorReason(o, s)}
 	out.Faults = fmt.Sprintf("Without it %s %s from %s over the link, as slowly as without a mirror. Nothing in it needs a backup: it is filled again.",
 		listed(out.Serves, 6), be(len(out.Serves), "fetches", "fetch"), out.Of)
 	return out
@@ -245,12 +248,57 @@ func (w *work) uses(s *scenario, m int, j job) bool {
 	return false
 }
 
+// takers lists the instances whose people take from places.
+func (w *work) takers(places []int) []int {
+	var out []int
+	for _, p := range places {
+		for _, r := range w.places[p].rows {
+			out = append(out, w.rows[r].instance)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// mirrorReason says which service levels are missed without a mirror.
+func (w *work) mirrorReason(o *outlet, s *scenario) string {
+	at := &s.mirrors[o.mirror]
+	without := *s
+	without.source, without.start = nil, nil
+	without.mirrors = slices.Delete(slices.Clone(s.mirrors), o.mirror, o.mirror+1)
+	w.connect(&without)
+	with, missed := w.misses(s), w.misses(&without)
+	l := &w.roads[narrowest(w, at.way.roads)]
+	text := fmt.Sprintf("A mirror is filled with one copy of each version over the %s, of which %s may be used.", l.name, figure.Rate(l.usable))
+	for i := range w.places {
+		p := &w.places[i]
+		for image := range w.Images {
+			now := missed[i*len(w.Images)+image] &^ with[i*len(w.Images)+image]
+			if now == 0 {
+				continue
+			}
+			where, what := w.Sites[p.site].Name, w.Images[image].Name
+			if now == missesLoad {
+				return fmt.Sprintf("%s Without it one person at %s starts a workspace with %s for the first time after %s, and %s are allowed.",
+					text, where, what, figure.Duration(w.alone(&without, i, image)), figure.Duration(w.Service.LoadImage.Seconds()))
+			}
+			j, level, job := job{image, now&missesFirst != 0}, w.Service.CriticalUpdate.Seconds(), "a critical update of "
+			if j.first {
+				level, job = w.Service.FirstDelivery.Seconds(), "the first delivery of "
+			}
+			return fmt.Sprintf("%s Without it %s to %s takes %s, and %s are allowed.", text, job+what, where,
+				figure.Duration(w.seconds(j, p, w.legs(&without, i, w.loads(&without, j, nil), nil))), figure.Duration(level))
+		}
+	}
+	return text
+}
+
 // reasons says why a repository is there, and where.
-func (w *work) reasons(o *outlet, all []outlet) []string {
+func (w *work) reasons(o *outlet, takers []int) []string {
 	st := &w.stores[o.store]
 	var out, names []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
-	for _, k := range st.instances {
+	for _, k := range takers {
 		names = append(names, w.instances[k].Name)
 	}
 	at := &w.Sites[st.site]
@@ -265,14 +313,14 @@ func (w *work) reasons(o *outlet, all []outlet) []string {
 		}
 	}
 	switch {
-	case len(st.instances) > 1:
-		say("One repository does for %s: what lies in it is encrypted, each instance offers its own images, and trusts the publishers of the others only where it says so.", listed(names, 6))
-	case len(all) == 1 || st.network == organization.Connected && st.country == "":
-		say("The instance %s needs one.", names[0])
+	case len(names) > 1:
+		say("%s share it: what lies in it is encrypted, each instance offers its own images, and trusts the publishers of the others only where it says so.", listed(names, 6))
+	case len(names) == 1:
+		say("It is there for the instance %s.", names[0])
 	}
 	if st.secondSite >= 0 && !math.IsInf(st.second, 1) {
-		say("It stands at %s, beside a server: of the sites with one the clients are reached best from there (sum of clients over usable bandwidth: %s s a bit; from %s, the next best, %s).",
-			at.Name, figure.Number(st.cost), w.Sites[st.secondSite].Name, figure.Number(st.second))
+		say("It stands at %s, beside a server: of the sites with one the clients are reached best from there. To give 1 GB to each of them, one after another, takes %s; from %s, the next best, %s.",
+			at.Name, figure.Duration(st.cost*8e9), w.Sites[st.secondSite].Name, figure.Duration(st.second*8e9))
 	} else {
 		say("It stands at %s, on the server or beside it.", at.Name)
 	}
@@ -301,24 +349,23 @@ func (w *work) total(held []int) string {
 }
 
 // faults says what an outage of a repository means, and what keeps it available.
-func (w *work) faults(o *outlet, all []outlet, s *scenario) string {
-	slowest := 0.0
+func (w *work) faults(served []int, s *scenario) string {
+	slowest, restore, update := 0.0, w.Service.Restore.Seconds(), w.Service.CriticalUpdate.Seconds()
 	var where, what string
 	for image := range w.Images {
 		j := job{image, false}
 		loads := w.loads(s, j, nil)
-		for _, i := range w.behind(o, all) {
+		for _, i := range served {
 			p := &w.places[i]
 			if s.takes(i, p, j) == 0 || !p.critical[image] {
 				continue
 			}
-			if t := w.seconds(j, p, w.legs(s, i, loads, nil)); t > slowest {
+			if t := w.seconds(j, p, w.legs(s, i, loads, nil)); t > slowest && t <= update {
 				slowest, where, what = t, w.Sites[p.site].Name, w.Images[image].Name
 			}
 		}
 	}
 	text := "While it is away everybody goes on with the images they have; first deliveries and updates wait and then go on where they stopped."
-	restore, update := w.Service.Restore.Seconds(), w.Service.CriticalUpdate.Seconds()
 	if slowest == 0 {
 		return text + " A backup of it is enough."
 	}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -38,6 +39,7 @@ type way struct {
 // who use one repository.
 type place struct {
 	store, site, network int
+	country              string // that data of some of them may not leave
 	rows                 []int
 	clients              int
 	images               []int  // clients that get each image
@@ -49,6 +51,7 @@ type place struct {
 // mirror is a copy of a repository.
 type mirror struct {
 	store, site int
+	country     string // that it and what fills it must stand in
 	way         way
 }
 
@@ -94,16 +97,10 @@ func (w *work) wayTo(from, to int) way {
 // settle gives each row its place.
 func (w *work) settle() {
 	w.linkRoads()
-	of := make([]int, len(w.instances))
-	for s := range w.stores {
-		for _, k := range w.stores[s].instances {
-			of[k] = s
-		}
-	}
 	at, lans := map[[2]int]int{}, map[[2]int]int{}
 	for i := range w.rows {
 		r := &w.rows[i]
-		s := of[r.instance]
+		s := r.store
 		key := [2]int{s, r.site}
 		p, ok := at[key]
 		if !ok {
@@ -124,7 +121,7 @@ func (w *work) settle() {
 		}
 		r.place = p
 		to := &w.places[p]
-		to.rows, to.clients = append(to.rows, i), to.clients+r.clients
+		to.rows, to.clients, to.country = append(to.rows, i), to.clients+r.clients, cmp.Or(to.country, r.country)
 		for j, n := range r.images {
 			to.images[j] += n
 			to.critical[j] = to.critical[j] || r.critical[j]
@@ -153,18 +150,19 @@ func (w *work) connect(s *scenario) {
 	n := len(w.places) + len(s.mirrors)
 	s.source, s.start = slices.Grow(s.source[:0], n)[:n], slices.Grow(s.start[:0], n)[:n]
 	for i := range n {
-		store, to, last := 0, way{}, 0
+		store, to, last, country := 0, way{}, 0, ""
 		if i < len(w.places) {
-			store, to = w.places[i].store, w.places[i].way
+			p := &w.places[i]
+			store, to, country = p.store, p.way, p.country
 			last = len(to.stops)
 		} else {
 			m := &s.mirrors[i-len(w.places)]
-			store, to = m.store, m.way
+			store, to, country = m.store, m.way, m.country
 			last = len(to.stops) - 1 // not from itself
 		}
 		s.source[i], s.start[i] = -1, 0
 		for j := last - 1; j >= 0 && len(s.mirrors) > 0; j-- {
-			if m, ok := at[[2]int{store, to.stops[j]}]; ok {
+			if m, ok := at[[2]int{store, to.stops[j]}]; ok && (country == "" || w.Sites[to.stops[j]].Country == country) {
 				s.source[i], s.start[i] = m, j+1
 				break
 			}

@@ -49,13 +49,13 @@ func (w *work) times(plain, neighbours, planned *scenario) [][]timed {
 					var figures [3]figure.Figure
 					figures[0] = w.figure("site."+name, title+" without neighbours", j, plain, i, loads[0])
 					figures[1] = w.figure("site."+name+".neighbours", title+" with neighbours", j, neighbours, i, loads[1])
-					figures[2] = w.planned("site."+name+".planned", title+" by this plan", j, planned, i, loads[2])
+					figures[2] = w.planned("site."+name+".planned", title, j, planned, i, loads[2])
 					for k, f := range figures {
 						values[k] = f.Value
 					}
 					t.figures = append(t.figures, figures[:]...)
 				} else {
-					f := w.planned("site."+name+".planned", title+" by this plan", j, planned, i, loads[2])
+					f := w.planned("site."+name+".planned", title, j, planned, i, loads[2])
 					values[2], t.figures = f.Value, append(t.figures, f)
 				}
 				if first {
@@ -113,11 +113,11 @@ func (w *work) planned(name, title string, j job, s *scenario, i int, loads []fl
 	p := &w.places[i]
 	switch {
 	case s.media[i] && j.first:
-		return figure.Given(name, title+": on a medium, copied beforehand", figure.Seconds, 0).From(figure.Assumption, "what comes on a medium is there before the workspace is granted")
+		return figure.Given(name, title+" by this plan: on a medium, copied beforehand", figure.Seconds, 0).From(figure.Assumption, "what comes on a medium is there before the workspace is granted")
 	case s.media[i]:
-		return figure.Given(name, title+": on a medium", figure.Seconds, mediaUpdate).From(figure.Assumption, mediaSource)
+		return figure.Given(name, title+" by this plan: on a medium", figure.Seconds, mediaUpdate).From(figure.Assumption, mediaSource)
 	case j.first && s.staged[i]:
-		return figure.Given(name, title+": pre-staged", figure.Seconds, 0).From(figure.Assumption, "clients are set up with the image before they are handed out")
+		return figure.Given(name, title+" by this plan: pre-staged", figure.Seconds, 0).From(figure.Assumption, "clients are set up with the image before they are handed out")
 	}
 	how := "over the network"
 	if s.peers[i] && p.images[j.image] > 1 {
@@ -191,7 +191,7 @@ func (w *work) level(t *timed, j job, s *scenario, i int, loads []float64) {
 func (w *work) remedy(s *scenario, i int, legs []leg, bytes, seconds float64) string {
 	p := &w.places[i]
 	text := ""
-	if over := p.way.roads[s.start[i]:]; len(over) > 0 && !w.mayMirror(&w.stores[p.store], p.site) {
+	if over := p.way.roads[s.start[i]:]; len(over) > 0 && !w.mayMirror(p, p.site) {
 		text = " No mirror may stand there."
 	}
 	if len(legs) != 1 || seconds <= 0 {
@@ -266,6 +266,9 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 	p, at := &w.places[r.place], &w.Sites[r.site]
 	if r.visitors > 0 {
 		say("%s of other sites visit %s and are counted here.", counted(r.visitors, "person", "people"), at.Name)
+		if r.visitors == r.clients && p.clients > r.clients {
+			return append(reasons, "They fetch what they lack as the clients of this site do.")
+		}
 	}
 	if !p.way.ok {
 		say("No link leads here from the repository at %s: images and updates come on media.", w.Sites[w.stores[p.store].site].Name)
@@ -285,11 +288,11 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 		if l := narrowest(w, p.way.roads); l >= 0 {
 			where = fmt.Sprintf("over the %s (%s, of which %s may be used)", w.roads[l].name, figure.Rate(w.roads[l].full), figure.Rate(w.roads[l].usable))
 			if others := w.sharers(p, l); len(others) > 0 {
-				where += ", which carries what " + listed(others, 4) + " " + be(len(others), "fetches", "fetch") + " too,"
+				where += " together with " + listed(others, 4)
 			}
 		}
-		say("Everybody fetching for themselves, %s %s with %s %s after %s; %s are allowed. An update takes %s of %s.",
-			counted(worst.Clients, "client has", "clients have"), worst.Image, where, be(worst.Clients, "it", "it"), figure.Duration(worst.First), figure.Duration(first),
+		say("When all clients fetch for themselves %s, %s %s %s after %s (%s allowed) and an update after %s (%s allowed).",
+			where, counted(worst.Clients, "client", "clients"), be(worst.Clients, "has", "have"), worst.Image, figure.Duration(worst.First), figure.Duration(first),
 			figure.Duration(worst.Update), figure.Duration(update))
 	}
 	asked := at.Delivery != organization.DeliveryAuto

@@ -8,9 +8,9 @@ import (
 // store is a repository that is no mirror.
 type store struct {
 	site, network int
-	country       string // that it must stand in; empty: any
-	instances     []int
-	cost          float64 // of its site, and of the best of the other instances' sites
+	country       string  // that it must stand in; empty: any
+	instances     []int   // that it is there for; others may take from it as well
+	cost          float64 // of its site; the second is that of the best of the others
 	second        float64
 	secondSite    int
 }
@@ -150,8 +150,54 @@ func (w *work) heldBy(instances []int) []int {
 	return out
 }
 
-// mayMirror reports whether a mirror of a repository may stand at a site.
-func (w *work) mayMirror(s *store, site int) bool {
+// mayMirror reports whether a mirror for a place may stand at a site.
+func (w *work) mayMirror(p *place, site int) bool {
 	at := &w.Sites[site]
-	return at.Servers && site != s.site && (s.country == "" || at.Country == s.country) && w.holds(site, s.network)
+	return at.Servers && site != w.stores[p.store].site && (p.country == "" || at.Country == p.country) && w.holds(site, p.network)
+}
+
+// assign gives each row the repository of its network from which most flows to
+// it: that of its instance where it is as good as any, and where data may not
+// leave a country. Repositories that nobody takes from are left out.
+func (w *work) assign() {
+	used := make([]bool, len(w.stores))
+	for i := range w.rows {
+		r := &w.rows[i]
+		own := slices.IndexFunc(w.stores, func(s store) bool { return slices.Contains(s.instances, r.instance) })
+		r.store = own
+		if r.country == "" {
+			most := w.reach(own, r.site)
+			for s := range w.stores {
+				if rate := w.reach(s, r.site); w.stores[s].network == w.stores[own].network && rate > most {
+					r.store, most = s, rate
+				}
+			}
+		}
+		used[r.store] = true
+	}
+	at, kept := make([]int, len(w.stores)), 0
+	for s := range w.stores {
+		at[s] = kept
+		if used[s] {
+			w.stores[kept] = w.stores[s]
+			kept++
+		}
+	}
+	w.stores = w.stores[:kept]
+	for i := range w.rows {
+		w.rows[i].store = at[w.rows[i].store]
+	}
+}
+
+// reach is the usable bandwidth from a repository to a site.
+func (w *work) reach(s, site int) float64 {
+	way := w.Route(w.stores[s].site, site)
+	if !way.OK {
+		return 0
+	}
+	lan := float64(w.Sites[site].LAN) * w.Service.Usable
+	if site == w.stores[s].site {
+		return lan
+	}
+	return min(lan, float64(way.Usable))
 }

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/dormer-project/dormer/internal/plan/organization"
@@ -147,13 +148,16 @@ func (w *work) addMirrors(s *scenario, missed []uint8) bool {
 // one may stand, unless there is one already.
 func (w *work) addMirror(s *scenario, p *place, sites []int) {
 	for _, site := range sites {
-		if slices.ContainsFunc(s.mirrors, func(m mirror) bool { return m.store == p.store && m.site == site }) {
-			return
+		if !w.mayMirror(p, site) {
+			continue
 		}
-		if w.mayMirror(&w.stores[p.store], site) {
-			s.mirrors = append(s.mirrors, mirror{p.store, site, w.wayTo(w.stores[p.store].site, site)})
-			return
+		i := slices.IndexFunc(s.mirrors, func(m mirror) bool { return m.store == p.store && m.site == site })
+		if i < 0 {
+			s.mirrors = append(s.mirrors, mirror{p.store, site, p.country, w.wayTo(w.stores[p.store].site, site)})
+		} else {
+			s.mirrors[i].country = cmp.Or(s.mirrors[i].country, p.country)
 		}
+		return
 	}
 }
 
