@@ -136,7 +136,7 @@ func size(s document.Size) string {
 // sized is a number of bytes as it is written: whole MiB, in large sizes whole
 // GiB, rounded up.
 func sized(n int64) document.Size {
-	unit := document.Size(document.MiB)
+	unit := document.MiB
 	if n >= 64*int64(document.GiB) {
 		unit = document.GiB
 	}

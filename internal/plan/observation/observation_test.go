@@ -30,7 +30,6 @@ type instance struct {
 	samples    []report.Sample
 	stored     observation.Stored
 	additions  map[string][]imagerepo.Addition
-	slow       bool
 }
 
 func (i *instance) Clients(context.Context) ([]enroll.Client, error) { return i.clients, nil }
