@@ -92,7 +92,7 @@ func (r *Reader) Read(raw []byte, name, path string, into any) (*Reading, error)
 		}
 		return nil, syntax(root.line, r.NoFields)
 	}
-	d := &Reading{lines: map[string]int{}, most: r.MaxErrors, complete: r.Complete}
+	d := &Reading{lines: map[string]int{}, most: r.MaxErrors, complete: r.Complete, meant: map[string]bool{}}
 	d.into(root, reflect.ValueOf(into).Elem(), path)
 	return d, nil
 }
@@ -121,8 +121,10 @@ type Reading struct {
 	lines map[string]int
 	wrong []dormer.FieldError
 	most  int
-	// complete is that of the Reader.
+	// complete is that of the Reader; meant are fields that are there under
+	// another name, which is a problem already.
 	complete bool
+	meant    map[string]bool
 }
 
 // Err returns what could not be read together with what else the caller found
@@ -166,7 +168,7 @@ func (d *Reading) add(path string, line int, message string) {
 // unread says whether the field, what it is part of or a part of it could not
 // be read.
 func (d *Reading) unread(path string) bool {
-	return slices.ContainsFunc(d.wrong, func(f dormer.FieldError) bool {
+	return d.complete && d.meant[path] || slices.ContainsFunc(d.wrong, func(f dormer.FieldError) bool {
 		return f.Path == path || within(f.Path, path) || within(path, f.Path)
 	})
 }

@@ -142,11 +142,12 @@ func (d *Reading) intoStruct(n *node, v reflect.Value, path string) {
 		names[i] = f.Name
 	}
 	first := map[string]int{}
-	meant := map[string]bool{}
 	for _, k := range n.keys {
 		i := slices.Index(names, k.name)
 		if i < 0 {
-			meant[d.unknown(k, names, path)] = true
+			if near := d.unknown(k, names, path); near != "" {
+				d.meant[Join(path, near)] = true
+			}
 			continue
 		}
 		at := Join(path, k.name)
@@ -166,8 +167,8 @@ func (d *Reading) intoStruct(n *node, v reflect.Value, path string) {
 		return
 	}
 	for _, f := range known {
-		if _, ok := first[f.Name]; !ok && !meant[f.Name] && f.Tag.Get("required") != "" {
-			at := Join(path, f.Name)
+		at := Join(path, f.Name)
+		if _, ok := first[f.Name]; !ok && !d.meant[at] && f.Tag.Get("required") != "" {
 			d.add(at, d.Line(at), isRequired)
 		}
 	}

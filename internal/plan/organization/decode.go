@@ -11,7 +11,7 @@ import (
 const (
 	// MaxDocument is the largest organization in bytes, checked before anything
 	// is read from it.
-	MaxDocument = 4 << 20
+	MaxDocument = 2 << 20
 
 	maxDepth    = 16
 	maxFields   = 200_000 // fields and entries of lists
@@ -20,7 +20,7 @@ const (
 )
 
 var documents = document.Reader{
-	MaxBytes: MaxDocument, TooLarge: "the organization is larger than 4 MiB",
+	MaxBytes: MaxDocument, TooLarge: "the organization is larger than 2 MiB",
 	MaxFields: maxFields, TooMany: "has more than 200,000 fields and entries up to here; put small sites that are alike together",
 	MaxSiblings: maxSiblings, MaxDepth: maxDepth, MaxErrors: maxErrors, Complete: true,
 	NoFields: "an organization is a set of fields that begins with apiVersion; dormer plan init writes an example",

@@ -49,7 +49,7 @@ An organization is described in one file in YAML or JSON, from which the planner
 
 - Reading is strict: an unknown or repeated field, a field in another letter case, a value of another type, a number out of
   its range or a name that nothing in the file has is an error that names line and field. Anchors, aliases and tags of YAML
-  are refused. A file holds one organization of at most 4 MiB.
+  are refused. A file holds one organization of at most 2 MiB.
 - Names are compared without regard to letter case. Each is unique in its list.
 - Lengths of time are written ` + "`30m`, `8h`, `3d`" + ` (a day is 24 hours); sizes ` + "`512MiB`, `4GiB`, `1TiB`" + `; bandwidths ` + "`512kbit/s`, `10Mbit/s`," + `
   ` + "`2.5Gbit/s`" + ` in decimal units; times of a round trip ` + "`40ms`" + `; shares ` + "`30%`" + `.
