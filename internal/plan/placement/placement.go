@@ -3,6 +3,24 @@
 // satisfies all conditions.
 //
 // It is a domain package and does no input or output.
+//
+// A server stands in one domain and serves people whom that domain accepts:
+// its own, and those of the domains that it trusts. A trust in one direction is
+// enough, if the server stands on the side that trusts. Domains whose people one
+// domain accepts, be it theirs or another one, are a group; of all ways to
+// divide domains into groups the one with fewest counts. The assumed instance of
+// the guide stands in the group of the first domain with people, and each other
+// group is one that does not trust it.
+//
+// Its words: a circle is people whom networks and separations keep apart from
+// all others; a party are those of them who are alike in domain and country. A
+// kind of instance is a domain that it stands in, with the country where it must
+// stand; it decides which parties it may serve.
+//
+// The smallest set is found by counting kinds: people can be dealt out exactly
+// where for each set of parties the instances that may serve any of them hold all
+// of these (a maximum flow says which set lacks room). Numbers grow from one that
+// is surely needed until one suffices, so that the first answer is the smallest.
 package placement
 
 // Condition is a kind of reason for instances.
@@ -91,7 +109,8 @@ type Placement struct {
 	// Smallest: it was proven that fewer do not satisfy the conditions.
 	Smallest bool    `json:"smallest"`
 	Splits   []Split `json:"splits"`
-	// Difference explains why the two answers differ; empty where they agree.
+	// Difference explains why the two answers differ, or agree for other reasons;
+	// empty where they agree.
 	Difference []string `json:"difference,omitzero"`
 }
 
@@ -99,7 +118,7 @@ type Placement struct {
 type Change struct {
 	// What is the condition, as "if lab.example.test were trusted by corp.example.test".
 	What string `json:"what"`
-	// Instances and Classic are the numbers then.
+	// Instances and Classic are the numbers then; no instances where it cannot be.
 	Instances int    `json:"instances"`
 	Classic   int    `json:"classic"`
 	Text      string `json:"text"`

@@ -272,3 +272,119 @@ func TestPlacementsHoldTheirConditions(t *testing.T) {
 		}
 	}
 }
+
+// TestMoreNeverNeedsFewer: more users, another separation, another isolated
+// network and one trust less never lower either number.
+func TestMoreNeverNeedsFewer(t *testing.T) {
+	for seed := range uint64(1500) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		e := extent{
+			sites: 1 + r.IntN(8), domains: 1 + r.IntN(6), networks: r.IntN(3), demands: r.IntN(4), crowds: 3,
+			people: 1 + r.IntN(900), capacity: 50 + r.IntN(1000),
+		}
+		o := e.random(r)
+		before := organization.Resolve(o)
+		was, _ := termsOf(before).count()
+		classic := ClassicCount(before).Count
+		more := termsOf(before)
+		site := &o.Spec.Sites[r.IntN(len(o.Spec.Sites))]
+		var what string
+		switch r.IntN(5) {
+		case 0:
+			what = "more users"
+			c := &site.People[r.IntN(len(site.People))]
+			c.Users += r.IntN(2000)
+			c.Active = nil // all of them
+			more = termsOf(organization.Resolve(o))
+		case 1:
+			what = "a new crowd"
+			c := e.crowd(r)
+			site.People = append(site.People, c)
+			more = termsOf(organization.Resolve(o))
+		case 2:
+			what = "a separation"
+			o.Spec.Separations = append(o.Spec.Separations, e.demand(r, 99))
+			more = termsOf(organization.Resolve(o))
+		case 3:
+			what = "an isolated network"
+			o.Spec.Networks = append(o.Spec.Networks, organization.Network{Name: "new"})
+			for i := range site.People {
+				if site.People[i].Network == "" {
+					site.People[i].Network = "new"
+				}
+			}
+			more = termsOf(organization.Resolve(o))
+		default:
+			what = "one trust less"
+			if a, b := r.IntN(e.domains), r.IntN(e.domains); a != b {
+				more.accepts[a][b] = false
+			}
+		}
+		now, proven := more.count()
+		if now < was || !proven {
+			t.Fatalf("seed %d, %s: %d instances, %d before", seed, what, now, was)
+		}
+		if c := more.classic().Count; c < classic {
+			t.Fatalf("seed %d, %s: the guide counts %d, %d before", seed, what, c, classic)
+		}
+	}
+}
+
+// TestBothAgreeWhereNothingOverlaps: conditions about people of their own, who
+// are together no more than what the last instance of the others has left.
+func TestBothAgreeWhereNothingOverlaps(t *testing.T) {
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		capacity := 1000 + r.IntN(5000)
+		domains, networks, demands := r.IntN(4), r.IntN(4), r.IntN(4)
+		few := func() int { return 1 + r.IntN(capacity/20) } // twelve of them are less than an instance holds
+		o := &organization.Organization{}
+		s := &o.Spec
+		s.Capacity.Clients = capacity
+		s.Domains = []organization.Domain{{Name: "first.example.test"}, {Name: "second.example.test", Parent: "first.example.test"}}
+		instances := 1 + r.IntN(5)
+		left := (instances-1)*capacity + 1 + r.IntN(capacity/4)
+		for i := 0; left > 0; i++ {
+			n := min(left, 1+r.IntN(2*capacity))
+			left -= n
+			s.Sites = append(s.Sites, organization.Site{
+				Name: fmt.Sprintf("s%d", i), Country: "DE", People: []organization.Crowd{{Users: n, Domain: s.Domains[r.IntN(2)].Name}},
+			})
+		}
+		join := func(c organization.Crowd) {
+			site := &s.Sites[r.IntN(len(s.Sites))]
+			site.People = append(site.People, c)
+		}
+		for i := range domains {
+			d := fmt.Sprintf("other%d.example.test", i)
+			s.Domains = append(s.Domains, organization.Domain{Name: d})
+			join(organization.Crowd{Users: few(), Domain: d})
+		}
+		for i := range networks {
+			n := fmt.Sprintf("n%d", i)
+			s.Networks = append(s.Networks, organization.Network{Name: n})
+			join(organization.Crowd{Users: few(), Network: n})
+		}
+		for i := range demands {
+			p := fmt.Sprintf("p%d", i)
+			kind := []organization.SeparationKind{organization.Security, organization.Management, organization.Law}[r.IntN(3)]
+			d := organization.Separation{Name: p, Kind: kind, Who: organization.Who{Departments: []string{p}}}
+			if kind == organization.Law && r.IntN(2) == 0 {
+				d.Country = "DE"
+			}
+			s.Separations = append(s.Separations, d)
+			join(organization.Crowd{Users: few(), Department: p})
+		}
+		m := organization.Resolve(o)
+		p, err := Place(t.Context(), m)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		// Each condition adds one; the first people need instances by capacity.
+		want := instances + domains + networks + demands
+		if len(p.Instances) != want || p.Classic.Count != want || len(p.Difference) > 0 {
+			t.Fatalf("seed %d: %d instances, the guide counts %d, want %d: %q", seed, len(p.Instances), p.Classic.Count, want, p.Difference)
+		}
+		hold(t, m, p)
+	}
+}

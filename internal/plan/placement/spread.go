@@ -66,17 +66,17 @@ func (s *spread) deal(groups []load, siteOf func(group int) int) []bin {
 	var best *spread
 	var result outcome
 	for _, way := range []func(*spread, []block) []block{(*spread).byPlace, (*spread).bySize, (*spread).search} {
-		if best != nil && result.groups+result.sites == 0 && result.cost == 0 {
+		if best != nil && result.groups+result.sites == 0 {
 			break
 		}
 		try := s.clone()
 		left := way(try, blocks)
 		try.pour(left)
-		try.climb()
 		if o := try.outcome(); best == nil || o.better(result) {
 			best, result = try, o
 		}
 	}
+	best.climb()
 	best.even()
 	return best.bins
 }
@@ -451,7 +451,7 @@ func (s *spread) outcome() outcome {
 // climb moves blocks to other bins, and swaps two of them, as long as people
 // come nearer to each other. In large organizations it ends early.
 func (s *spread) climb() {
-	tries := 20_000
+	work := 500_000
 	for improved := true; improved; {
 		improved = false
 		for i := range s.bins {
@@ -461,7 +461,7 @@ func (s *spread) climb() {
 				}
 				for x := 0; x < len(s.bins[i].blocks); x++ {
 					for y := -1; y < len(s.bins[j].blocks); y++ {
-						if tries--; tries < 0 {
+						if work -= len(s.bins[i].blocks)*len(s.bins[i].blocks) + len(s.bins[j].blocks)*len(s.bins[j].blocks); work < 0 {
 							return
 						}
 						if s.swap(i, x, j, y) {
@@ -482,6 +482,9 @@ func (s *spread) climb() {
 // -1, if that is better.
 func (s *spread) swap(i, x, j, y int) bool {
 	a, b := &s.bins[i], &s.bins[j]
+	if y >= 0 && i > j {
+		return false // the other way round it was looked at
+	}
 	there, back := a.blocks[x], block{}
 	if y >= 0 {
 		back = b.blocks[y]
