@@ -371,7 +371,7 @@ func (d *day) pollNow(at float64, c *client) float64 {
 	crowd := &d.crowds[c.crowd]
 	wait := d.server.wait(at)
 	if wait > patience {
-		return d.failed(at, c)
+		return min(d.failed(at, c)+patience, c.off)
 	}
 	send := min(c.journal, pollEvents)
 	cost := PollCost + float64(send)*EventCost
@@ -380,7 +380,8 @@ func (d *day) pollNow(at float64, c *client) float64 {
 	}
 	d.server.serve(at, cost*crowd.weight)
 	d.totals.busy += cost * crowd.weight
-	d.answer.add(wait+cost+crowd.trips, crowd.weight)
+	took := wait + cost + crowd.trips
+	d.answer.add(took, crowd.weight)
 	d.totals.polls += crowd.weight
 	d.totals.stored += float64(send) * crowd.weight
 	d.steady.count(at, cost, float64(send), crowd.weight)
@@ -403,7 +404,7 @@ func (d *day) pollNow(at float64, c *client) float64 {
 	if send == pollEvents {
 		next = min(next, moreDelay)
 	}
-	return min(at+next, c.off)
+	return min(at+took+next, c.off)
 }
 
 // failed is a poll that nobody answered.

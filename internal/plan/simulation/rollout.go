@@ -33,7 +33,6 @@ type rollout struct {
 
 // store is a repository; of is that from which it is filled, -1: none.
 type store struct {
-	name     string
 	site, of int
 }
 
@@ -85,11 +84,7 @@ func (r *rollout) asPlanned(d *delivery.Delivery) {
 		of[s.Name] = i
 	}
 	for _, s := range d.Repositories {
-		from, ok := of[s.Of]
-		if s.Of == "" || !ok {
-			from = -1
-		}
-		r.stores = append(r.stores, store{s.Name, s.Place, from})
+		r.stores = append(r.stores, store{s.Place, r.source(d, of, &s)})
 	}
 	for _, s := range d.Sites {
 		from, ok := of[s.Repository]
@@ -108,11 +103,30 @@ func (r *rollout) asPlanned(d *delivery.Delivery) {
 	}
 }
 
+// source is where a mirror is filled from: the last mirror of the same
+// repository on the way to it, else that repository. It is -1 for what is no
+// mirror.
+func (r *rollout) source(d *delivery.Delivery, of map[string]int, s *delivery.Repository) int {
+	at, ok := of[s.Of]
+	if s.Of == "" || !ok {
+		return -1
+	}
+	roads, _, _ := r.net.way(r.m, d.Repositories[at].Place, s.Place)
+	for _, road := range slices.Backward(roads[:max(len(roads)-1, 0)]) {
+		for i := range d.Repositories {
+			if d.Repositories[i].Of == s.Of && d.Repositories[i].Place == r.net.roads[road].to {
+				return i
+			}
+		}
+	}
+	return at
+}
+
 // fromSeats has one repository beside each instance's server.
 func (r *rollout) fromSeats(p *placement.Placement) {
 	for k := range p.Instances {
 		x := &p.Instances[k]
-		r.stores = append(r.stores, store{x.Name, x.Site, -1})
+		r.stores = append(r.stores, store{x.Site, -1})
 		at := map[int]int{}
 		for _, part := range x.Parts {
 			g := &r.m.Groups[part.Group]
@@ -456,7 +470,7 @@ func (r *rollout) parts(p *place) (out []leg, shared bool) {
 	}
 	for at := p.store; r.stores[at].of >= 0; at = r.stores[at].of {
 		roads, _, _ := r.net.way(r.m, r.stores[r.stores[at].of].site, r.stores[at].site)
-		slowest("to the mirror", roads, bits)
+		slowest("to the mirror at "+r.m.Sites[r.stores[at].site].Name, roads, bits)
 	}
 	slices.Reverse(out)
 	n := float64(p.clients)

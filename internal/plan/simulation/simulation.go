@@ -77,14 +77,14 @@ import (
 const (
 	// DefaultClients and MaxClients are how many clients are played, of all
 	// instances together.
-	DefaultClients = 50_000
+	DefaultClients = 30_000
 	MaxClients     = 500_000
 	// MaxLength is how long a simulated time may be.
 	MaxLength = 31 * 24 * time.Hour
 	// MaxOutages is how many outages there may be.
 	MaxOutages = 20
 	// maxPolls is how many polls are played; samples get smaller to stay below.
-	maxPolls = 60_000_000
+	maxPolls = 40_000_000
 	// minClients is the smallest sample of an instance.
 	minClients = 50
 	// maxPoints is how many points a series has.
