@@ -46,9 +46,9 @@ type Spec struct {
 	Networks    []Network    `json:"networks,omitzero" default:"none" most:"500" doc:"Networks that nothing reaches from outside: each needs what serves it within. What is in none of them is one connected network."`
 	Links       []Link       `json:"links,omitzero" most:"10000" doc:"Links between sites. Sites of the connected network must hang together by them."`
 	Travel      []Travel     `json:"travel,omitzero" default:"none" most:"10000" doc:"People who work at another site for a time."`
-	Separations []Separation `json:"separations,omitzero" default:"none" most:"500" doc:"Who must be served apart from others, and whose data may not leave a country."`
+	Separations []Separation `json:"separations,omitzero" default:"none" most:"200" doc:"Who must be served apart from others, and whose data may not leave a country."`
 	Images      []Image      `json:"images" required:"yes" most:"500" doc:"Images that people get."`
-	Workspaces  []Workspace  `json:"workspaces" required:"yes" most:"1000" doc:"Which people get which image, and how."`
+	Workspaces  []Workspace  `json:"workspaces" required:"yes" most:"500" doc:"Which people get which image, and how."`
 	Service     Service      `json:"service,omitzero" doc:"What people may expect."`
 	Events      Events       `json:"events,omitzero" doc:"Events, how long they are kept, and where."`
 	Consoles    []Console    `json:"consoles,omitzero" default:"one, with two operators, at the site with the most people" most:"500" doc:"Who administers, and from where."`

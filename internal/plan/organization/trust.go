@@ -4,8 +4,8 @@ import "github.com/dormer-project/dormer/internal/name"
 
 // accepted works out which domain accepts people of which: itself, its forest,
 // what it trusts, and over transitive trusts the forests on the other side and
-// what these trust transitively. What a domain distrusts is taken out last;
-// Validate refuses a file where that takes anything away.
+// what these trust transitively. Distrusts take nothing away: Validate refuses a
+// file where there is anything to take.
 func accepted(domains []Domain) [][]bool {
 	n := len(domains)
 	number := map[string]int{}
@@ -46,14 +46,9 @@ func accepted(domains []Domain) [][]bool {
 			}
 		}
 	}
-	for i, d := range domains {
+	for i := range domains {
 		for j := range domains {
 			out[i][j] = out[i][j] || over[forest[i]][forest[j]]
-		}
-		for _, other := range d.Distrusts {
-			if j, ok := find(other); ok && j != i {
-				out[i][j] = false
-			}
 		}
 	}
 	return out

@@ -14,6 +14,7 @@ import (
 // Bounds of a plan as a whole, listed in docs/limits.md.
 const (
 	maxPeople    = 10_000_000
+	maxCrowds    = 10_000 // of all sites
 	maxInstances = 10_000 // that capacity alone asks for, after growth
 )
 
@@ -177,7 +178,12 @@ func (c *checker) who(path string, w *Who) {
 }
 
 func (c *checker) people(s *Spec) {
+	crowds := 0
 	for i := range s.Sites {
+		before := crowds
+		if crowds += len(s.Sites[i].People); before <= maxCrowds && crowds > maxCrowds {
+			c.add(document.Index("spec.sites", i)+".people", "more than 10,000 entries up to here; put people together who are alike")
+		}
 		for j, crowd := range s.Sites[i].People {
 			at := document.Index(document.Index("spec.sites", i)+".people", j)
 			switch {
@@ -315,8 +321,13 @@ func circles(above []int) [][]int {
 
 // chain writes a circle by its names, the first one again at its end.
 func chain(circle []int, called func(int) string) string {
+	const shown = 8
 	var out []string
 	for _, i := range circle {
+		if len(out) == shown {
+			out = append(out, "and so on")
+			break
+		}
 		out = append(out, called(i))
 	}
 	return strings.Join(append(out, called(circle[0])), ", ")

@@ -49,20 +49,18 @@ func (c *checker) domains(domains []Domain) {
 
 // trusts checks that nothing brings about what a domain distrusts.
 func (c *checker) trusts(domains []Domain) {
-	var w *web
+	if !slices.ContainsFunc(domains, func(d Domain) bool { return len(d.Distrusts) > 0 }) {
+		return
+	}
+	accepts, w := accepted(domains), newWeb(domains)
 	for i, d := range domains {
 		for j, other := range d.Distrusts {
-			if w == nil {
-				w = newWeb(domains)
-			}
 			of := w.find(other)
-			if of == i {
+			if !accepts[i][of] || c.full() {
 				continue
 			}
-			if why := w.why(i, of); why != "" {
-				c.add(document.Index(document.Index("spec.domains", i)+".distrusts", j),
-					"contradicts the rest of the file, by which %s accepts people of %s: %s", d.Name, domains[of].Name, why)
-			}
+			c.add(document.Index(document.Index("spec.domains", i)+".distrusts", j),
+				"contradicts the rest of the file, by which %s accepts people of %s: %s", d.Name, domains[of].Name, w.why(i, of))
 		}
 	}
 }
