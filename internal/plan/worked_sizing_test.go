@@ -59,7 +59,7 @@ func is(t *testing.T, list []figure.Figure, name string, want float64, numbers s
 		if f.Name != name {
 			continue
 		}
-		if math.Abs(f.Value-want) > 1e-9*math.Abs(want) {
+		if math.Abs(f.Value-want) > 1e-12*math.Abs(want) {
 			t.Errorf("%s is %v, want %v", name, f.Value, want)
 		}
 		if numbers != "" && f.Numbers != numbers {
@@ -463,5 +463,30 @@ func TestConsolesOfThoseApart(t *testing.T) {
 	}
 	if len(sizes) != 3 {
 		t.Errorf("%d instances, want three", len(sizes))
+	}
+}
+
+func TestNothingMayBeLost(t *testing.T) {
+	// Synchronous replication loses nothing; a follower on SQLite loses the last
+	// second, more than none.
+	a := availabilityOf(t, "unrestricted", "  service: {loss: 0s}")
+	if a.Standby != sizing.DatabaseStandby || a.Loss != 0 {
+		t.Errorf("%+v", a)
+	}
+	a = availabilityOf(t, "unrestricted", "  service: {loss: 0s}\n  events: {database: sqlite}")
+	if a.Standby != sizing.FollowerStandby || a.Loss != 1 || !says(a.Reasons, "none may be", "PostgreSQL") {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestComputerOfASharedDatabase(t *testing.T) {
+	// 8,000 clients in two instances, 8,000 x 20 x 200 x 365 x 1.5 x 1.3 =
+	// 22,776,000,000 bytes for both; with 10 GB of the system, of which 90 % may be
+	// full: 36,417,777,778 bytes. 8.333 events a second are nothing for two cores.
+	_, sizes := sizesOf(t, `  sites: [{name: Berlin, people: [{users: 8000}]}]
+  events: {shareOne: true}`)
+	for _, s := range sizes {
+		is(t, s.Events.Figures, "events.computer.disk", 32_776_000_000/0.9, "(10 GB + 22.8 GB + 0 B) / 90 %")
+		is(t, s.Events.Figures, "events.computer.cores", 2, "")
 	}
 }

@@ -44,9 +44,12 @@ func Work(name, title string, unit Unit, formula string, amounts ...Amount) Figu
 	}
 	return Figure{
 		Name: name, Title: title, Value: value, Unit: unit, Basis: Derived,
-		Formula: strings.NewReplacer("{", "", "}", "").Replace(formula), Numbers: r.numbers(formula),
+		Formula: unbraced.Replace(formula), Numbers: r.numbers(formula),
 	}
 }
+
+// unbraced makes the formula for people of that for the reader.
+var unbraced = strings.NewReplacer("{", "", "}", "")
 
 // From says where the formula comes from, and where its constants do.
 func (f Figure) From(basis Basis, source string) Figure {

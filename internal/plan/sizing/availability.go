@@ -138,7 +138,7 @@ func (w *work) ways() []way {
 	return append(list, way{
 		DatabaseStandby, outage(back, other...).From(figure.Measured, measured),
 		lost(figure.Measured, "synchronous replication: what was acknowledged is on both", 0),
-		"PostgreSQL replicates itself synchronously, fails over by itself, and several replicas of the server stand ready.",
+		"PostgreSQL replicates itself synchronously, software that watches it fails over, and two or more servers of the instance stand ready.",
 	})
 }
 
@@ -149,6 +149,8 @@ func (w *work) choice(y way, first string, most float64) string {
 	case most != unlimited && y.outage.Value > most:
 		return fmt.Sprintf("%s Even so an outage takes %s, and %s: allow more time off-line there, or let clients poll more often.",
 			y.text, figure.Duration(y.outage.Value), w.within(first, most))
+	case y.loss.Value > loss:
+		return fmt.Sprintf("%s Even so the changes of %s can be lost, and none may be: only PostgreSQL that replicates itself synchronously loses none.", y.text, held)
 	case y.kind == NoStandby && most == unlimited:
 		return fmt.Sprintf("No standby is needed: every workspace runs without the server for as long as people like, and it is back from a backup after %s. Nobody signs in for the first time, and nothing is changed, meanwhile.",
 			figure.Duration(y.outage.Value))
@@ -185,9 +187,16 @@ func (w *work) journal(a *Availability) {
 	}
 }
 
-// eventsStandby says whether the events database needs a standby of its own.
+// eventsStandby says whether the events database needs a standby of its own,
+// and what a follower needs.
 func (w *work) eventsStandby() {
 	a, s := &w.out.Availability, &w.m.Service
+	if a.Standby == FollowerStandby {
+		w.target(a)
+	}
+	if a.Standby != NoStandby && w.in.Country != "" {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("The standby, its target and backups stay in %s as well.", w.in.Country))
+	}
 	away, how := s.Restore.Seconds(), "is restored from a backup"
 	if a.Standby == FollowerStandby && w.out.Events.Kind == organization.SQLite {
 		away, how = a.Outage, "comes back with the follower, which has both databases"
@@ -205,4 +214,16 @@ func (w *work) eventsStandby() {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("The events database needs no standby of its own: it %s after %s, and reports may be away for %s. Clients keep their events meanwhile.",
 			how, figure.Duration(away), figure.Duration(most)))
 	}
+}
+
+// target is the place to which a primary on SQLite ships its databases.
+func (w *work) target(a *Availability) {
+	events := int64(0)
+	if w.out.Events.Kind == organization.SQLite {
+		events = w.out.Events.Bytes
+	}
+	f := figure.Work("availability.target", "Disk of the standby's target, without images", figure.Size, "3 x ({state database} + {events database})",
+		figure.In(figure.Size, w.out.State.Bytes), figure.In(figure.Size, events)).From(figure.Measured, "docs/standby.md: two to three times the size of the databases")
+	a.Figures = append(a.Figures, f)
+	a.Reasons = append(a.Reasons, fmt.Sprintf("The follower is a computer like the server. Both reach a target on a third one, which has %s free and room for the images once more.", figure.Bytes(f.Value)))
 }

@@ -83,6 +83,7 @@ const (
 	memoryUsed     = 0.75      // share of the memory that is planned for
 	queuedMemory   = 1_000     // bytes of an event that waits
 	sqliteMemory   = 64 << 20  // caches of SQLite
+	remoteMemory   = 4 << 30   // of the computer of a remote database
 	postgresMemory = 1 << 30   // of a PostgreSQL on the server
 	busy           = 0.5       // share of a processor that is planned for: the rest is for what nobody foresaw
 	systemMemory   = 512 << 20 // of the operating system

@@ -19,11 +19,14 @@ func Size(m *organization.Model, p *placement.Placement) []Instance {
 	}
 	shareDatabase(m, works)
 	out := make([]Instance, len(works))
-	for i, w := range works {
+	for _, w := range works {
 		w.events()
 		w.state()
 		w.eventsStandby()
 		w.server()
+	}
+	computer(works)
+	for i, w := range works {
 		out[i] = w.out
 	}
 	return out
