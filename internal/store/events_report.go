@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -289,13 +290,11 @@ func (b *builder) eventConditions() []string {
 		list = append(list, "e.received < "+b.arg(micros(b.q.Until)))
 	}
 	if len(b.q.Severities) > 0 {
-		least := int64(3)
 		ranks := make([]int64, len(b.q.Severities))
 		for i, s := range b.q.Severities {
 			ranks[i] = rank(s)
-			least = min(least, ranks[i])
 		}
-		if least >= 2 {
+		if b.problems() {
 			list = append(list, "e.severity >= 2")
 		}
 		list = append(list, "e.severity IN ("+literals(ranks)+")")
@@ -316,6 +315,21 @@ func (b *builder) eventConditions() []string {
 		list = append(list, "e.category IN ("+b.texts(b.q.Categories)+")")
 	}
 	return list
+}
+
+// problems says whether warnings and errors alone are wanted.
+func (b *builder) problems() bool {
+	return len(b.q.Severities) > 0 && !slices.ContainsFunc(b.q.Severities, func(s dormer.Severity) bool { return rank(s) < 2 })
+}
+
+// byReceipt is the table of events, to be read in the order of their receipt.
+// SQLite believes that the index of problems costs more to read than that of all
+// events, since it is wider.
+func (b *builder) byReceipt() string {
+	if b.problems() && !b.postgres {
+		return "events e INDEXED BY events_problems"
+	}
+	return "events e"
 }
 
 // expression is what a column is read from.
@@ -370,8 +384,8 @@ func (b *builder) newest() string {
 	}
 	limit := b.limit()
 	const columns = "e.id, e.instance, e.context, e.received, e.time, e.code, e.severity, e.category, e.description, e.count"
-	part := func(which ...string) string {
-		return "SELECT * FROM (SELECT " + columns + " FROM events e WHERE " + strings.Join(append(which, conditions...), " AND ") + order + limit + ") x"
+	part := func(events string, which ...string) string {
+		return "SELECT * FROM (SELECT " + columns + " FROM " + events + " WHERE " + strings.Join(append(which, conditions...), " AND ") + order + limit + ") x"
 	}
 	var parts []string
 	switch few := len(b.contexts) <= fewContexts; {
@@ -380,11 +394,11 @@ func (b *builder) newest() string {
 		for i, c := range b.contexts {
 			pairs[i] = fmt.Sprintf("(%d::bigint, %d::bigint)", c.id, c.instance)
 		}
-		of := part("e.context = v.context", "e.instance = v.instance")
+		of := part("events e", "e.context = v.context", "e.instance = v.instance")
 		parts = []string{"SELECT x.* FROM (VALUES " + strings.Join(pairs, ", ") + ") v (context, instance) CROSS JOIN LATERAL (" + of + ") x"}
 	case b.contexts != nil && few:
 		for _, c := range b.contexts {
-			parts = append(parts, part("e.context = "+strconv.FormatInt(c.id, 10)))
+			parts = append(parts, part("events e", "e.context = "+strconv.FormatInt(c.id, 10)))
 		}
 	default:
 		for _, i := range b.instances {
@@ -394,7 +408,7 @@ func (b *builder) newest() string {
 				// set of the contexts, and look into it.
 				which = append(which, "(+e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")) IS TRUE")
 			}
-			parts = append(parts, part(which...))
+			parts = append(parts, part(b.byReceipt(), which...))
 		}
 	}
 	return b.selected("(" + strings.Join(parts, " UNION ALL ") + ") e JOIN contexts c ON c.id = e.context JOIN instances i ON i.id = e.instance" + order + limit)
@@ -426,31 +440,38 @@ func (b *builder) sorted() string {
 		" ORDER BY " + by + word + ", e.id" + word + b.limit())
 }
 
-// groups is the statement for groups: events of a context are counted before
-// anything is joined to them.
+// groups is the statement for groups: events of a context, where groups are by
+// something that contexts have, are counted before anything is joined to them.
 func (b *builder) groups() string {
 	word, sign := b.direction()
-	inner := []string{"e.instance", "e.context"}
+	inner := []string{"e.instance"}
+	joined := "JOIN instances i ON i.id = e.instance"
 	var keys, names []string
 	for i, g := range b.q.Group {
-		if g.Stored.Table == report.InEvents {
+		switch {
+		case g.Stored.Table == report.InEvents:
 			inner = append(inner, "e."+g.Stored.Name)
+		case g.Stored.Table == report.InContexts && !slices.Contains(inner, "e.context"):
+			inner = append(inner, "e.context")
+			joined += " JOIN contexts c ON c.id = e.context"
 		}
 		names = append(names, "k"+strconv.Itoa(i))
 		keys = append(keys, expression(g))
 	}
 	conditions := append([]string{"e.instance IN (" + literals(b.instances) + ")"}, b.eventConditions()...)
+	events := b.byReceipt()
 	if b.narrows() {
+		events = "events e" // by context, where there are few
 		conditions = append(conditions, "e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")")
 	}
 	counted := "SELECT " + strings.Join(inner, ", ") + ", SUM(CASE WHEN e.count > 1 THEN e.count ELSE 1 END) AS n, MIN(e.received) AS first, MAX(e.received) AS last" +
-		" FROM events e WHERE " + strings.Join(conditions, " AND ") + " GROUP BY " + strings.Join(inner, ", ")
+		" FROM " + events + " WHERE " + strings.Join(conditions, " AND ") + " GROUP BY " + strings.Join(inner, ", ")
 	aliased := make([]string, len(keys))
 	for i, k := range keys {
 		aliased[i] = k + " AS " + names[i]
 	}
 	grouped := "SELECT " + strings.Join(aliased, ", ") + ", CAST(SUM(e.n) AS bigint) AS n, MIN(e.first) AS first, MAX(e.last) AS last FROM (" + counted +
-		") e JOIN contexts c ON c.id = e.context JOIN instances i ON i.id = e.instance GROUP BY " + strings.Join(keys, ", ")
+		") e " + joined + " GROUP BY " + strings.Join(keys, ", ")
 	by := map[string]string{"count": "g.n", "first": "g.first", "last": "g.last"}[b.q.Order.Name]
 	order := make([]string, 0, len(names)+1)
 	for i, g := range b.q.Group {

@@ -88,7 +88,7 @@ CREATE INDEX events_by_context ON events (context, received);
 
 CREATE INDEX events_by_received ON events (instance, received);
 
-CREATE INDEX events_problems ON events (instance, received) WHERE severity >= 2;
+CREATE INDEX events_problems ON events (instance, received, id, severity, code, category, context, count) WHERE severity >= 2;
 
 CREATE INDEX events_problems_by_context ON events (context, received) WHERE severity >= 2;
 
