@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -162,6 +163,9 @@ func (a *API) export(c *call, e exported) error {
 	default:
 		return fmt.Errorf("%d exports are being written, repeat it when they are done: %w", maxExports, dormer.ErrUnavailable)
 	}
+	// What others used for a moment, as sign-ins do for passwords, is not to be
+	// held beside what an export needs for minutes.
+	debug.FreeOSMemory()
 	file := e.name + "." + string(format)
 	if err := c.audit("report.export", file, shortened(e.detail, maxAuditDetail)); err != nil {
 		return err
