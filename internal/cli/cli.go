@@ -70,7 +70,8 @@ func (a *app) root() *cobra.Command {
 
 Administrators pack images, write workspaces and grant them:
   dormer login, image, workspace, apply, diff, directory, operator,
-  token, secret, client, deletions, publisher, report, alert, audit, health
+  token, secret, client, deletions, publisher, report, alert, audit, health,
+  plan
 
 Users of a computer with the agent work with their workspaces:
   dormer sign-in, pin, status, start, run, stop, restart, refresh, session,
@@ -102,7 +103,7 @@ Users of a computer with the agent work with their workspaces:
 		newWorkspace(a), newApply(a), newDiff(a),
 		newImage(a), newPublisher(a),
 		newDirectory(a), newOperator(a), tokens, newSecret(a), newClient(a), newDeletions(a),
-		newReport(a), newAlert(a), newAudit(a), newHealth(a),
+		newReport(a), newAlert(a), newAudit(a), newHealth(a), newPlan(a),
 	} {
 		c.GroupID = "admin"
 		root.AddCommand(c)

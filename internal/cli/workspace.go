@@ -120,7 +120,10 @@ func (a *app) warnings(r rest.Committed) {
 }
 
 // readFile reads a document from a file, or from standard input for "-".
-func (a *app) readFile(path string) ([]byte, error) {
+func (a *app) readFile(path string) ([]byte, error) { return a.readUpTo(path, policy.MaxDocument) }
+
+// readUpTo is readFile for documents of so many bytes.
+func (a *app) readUpTo(path string, most int) ([]byte, error) {
 	r := a.In
 	if path != "-" {
 		f, err := os.Open(path)
@@ -130,12 +133,12 @@ func (a *app) readFile(path string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	b, err := io.ReadAll(io.LimitReader(r, policy.MaxDocument+1))
+	b, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {
 		return nil, fmt.Errorf("read document %s: %w", path, err)
 	}
-	if len(b) > policy.MaxDocument {
-		return nil, fmt.Errorf("document %s is over %d bytes: %w", path, policy.MaxDocument, dormer.ErrTooLarge)
+	if len(b) > most {
+		return nil, fmt.Errorf("document %s is over %d bytes: %w", path, most, dormer.ErrTooLarge)
 	}
 	return b, nil
 }

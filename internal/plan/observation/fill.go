@@ -52,7 +52,11 @@ func Fill(raw []byte, called string, seen *Observation) (*Filled, error) {
 		return nil, err
 	}
 	// What a text says is what its reader takes it for.
-	if again, err := organization.Decode(text, called); err != nil || !reflect.DeepEqual(o, again) {
+	again, err := organization.Decode(text, called)
+	if err != nil {
+		return nil, fmt.Errorf("what was seen does not fit into the file: %w", err)
+	}
+	if !reflect.DeepEqual(o, again) {
 		return nil, dormer.Invalidf("", "the file is laid out so that values cannot be changed in their places; set them by hand, as 'dormer plan observe' without a file shows them")
 	}
 	return &Filled{Text: text, Changes: f.changes, Left: f.left}, nil
@@ -82,15 +86,20 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
+// mostEvents is the most that the file may say of events a day and their bytes.
+const mostEvents = 10_000
+
+func atMost(n float64) int { return int(math.Ceil(min(n, mostEvents))) }
+
 // events fills in how many there are and what one takes. That was measured with
 // indexes and all, so the safety factor for these is taken out.
 func (f *filling) events(e *organization.Events, seen *Flow) {
 	const path = "spec.events."
-	if n := int(math.Ceil(seen.PerDay)); n > 0 {
+	if n := atMost(seen.PerDay); n > 0 {
 		f.set(path+"perDay", number(e.PerDay), n)
 		e.PerDay = n
 	}
-	if n := int(math.Ceil(seen.Stored)); n > 0 {
+	if n := atMost(seen.Stored); n > 0 {
 		f.set(path+"bytes", number(e.Bytes), n)
 		e.Bytes = n
 		was := ""
@@ -144,15 +153,12 @@ func sized(n int64) document.Size {
 }
 
 // every is a time between versions as it is written: whole days from two on,
-// else hours or minutes.
+// else whole hours, within what the file may say.
 func every(seconds float64) document.Duration {
-	d := time.Duration(seconds * float64(time.Second))
-	unit := time.Minute
-	switch {
-	case d >= 48*time.Hour:
-		unit = 24 * time.Hour
-	case d >= 2*time.Hour:
-		unit = time.Hour
+	const unit, day, most = time.Hour, 24 * time.Hour, 3650 * 24 * time.Hour
+	d := time.Duration(min(seconds, most.Seconds()) * float64(time.Second))
+	if d >= 2*day {
+		return document.Duration(d.Round(day))
 	}
 	return document.Duration(max(d.Round(unit), unit))
 }
@@ -216,10 +222,10 @@ func (seen *Observation) Fragment() []byte {
 	if e := seen.Events; e.PerDay > 0 || e.Stored > 0 {
 		b.WriteString("  events:\n")
 		if e.PerDay > 0 {
-			fmt.Fprintf(&b, "    perDay: %d\n", int(math.Ceil(e.PerDay)))
+			fmt.Fprintf(&b, "    perDay: %d\n", atMost(e.PerDay))
 		}
 		if e.Stored > 0 {
-			fmt.Fprintf(&b, "    bytes: %d # in the database, with indexes\n    overhead: 0%% # which bytes have in them\n", int(math.Ceil(e.Stored)))
+			fmt.Fprintf(&b, "    bytes: %d # in the database, with indexes\n    overhead: 0%% # which bytes have in them\n", atMost(e.Stored))
 		}
 	}
 	if len(seen.Images) > 0 {

@@ -169,6 +169,18 @@ func TestFillRefuses(t *testing.T) {
 	}
 }
 
+// TestFillExtremes: what is beyond what the file may say becomes the nearest
+// that it may.
+func TestFillExtremes(t *testing.T) {
+	for _, n := range []float64{1, 1e9} {
+		seen := seenOfCorp()
+		seen.Events.PerDay, seen.Events.Stored, seen.Images[0].Every, seen.Images[0].Update = n, n, n, 1
+		if _, err := observation.Fill([]byte(before), "", seen); err != nil {
+			t.Errorf("%g: %v", n, err)
+		}
+	}
+}
+
 // TestFragment: what is printed without a file can be pasted into one.
 func TestFragment(t *testing.T) {
 	got := string(seenOfCorp().Fragment())
