@@ -33,7 +33,8 @@ type day struct {
 	answer waits
 	online float64
 	totals totals
-	last   totals // at the last point
+	last   totals  // at the last point
+	owed   float64 // work of a server that had arrived by then and was not done, in seconds of a core
 	steady steady
 }
 
@@ -300,14 +301,17 @@ func (d *day) endOutage(at float64) {
 		o.done = 0
 	}
 	d.server.restart(at)
+	d.owed = 0
 }
 
 // point ends a step of the series.
 func (d *day) point(at float64) {
 	span := max(at-d.from-float64(len(d.points))*d.step, 1e-9)
+	work, could := d.owed+d.totals.busy-d.last.busy, span*float64(len(d.server.free))
+	d.owed = max(work-could, 0)
 	d.points = append(d.points, Point{
 		At: at - d.from, Polls: (d.totals.polls - d.last.polls) / span, Events: (d.totals.stored - d.last.stored) / span,
-		Online: d.online, Load: (d.totals.busy - d.last.busy) / span / float64(len(d.server.free)), Held: d.held(),
+		Online: d.online, Load: min(work/could, 1), Held: d.held(),
 	})
 	d.last = d.totals
 }

@@ -146,7 +146,10 @@ func Run(ctx context.Context, m *organization.Model, p *placement.Placement, opt
 	}); err != nil {
 		return nil, err
 	}
-	out := &Result{Seed: opts.Seed, From: opts.From.Duration().Seconds(), Length: opts.Length.Duration().Seconds()}
+	out := &Result{
+		Seed: opts.Seed, From: opts.From.Duration().Seconds(), Length: opts.Length.Duration().Seconds(),
+		Instances: []Instance{}, Checks: []Check{},
+	}
 	for _, d := range days {
 		out.Instances = append(out.Instances, d.instance())
 		out.Sample.Clients += d.spec.Active
