@@ -3,6 +3,9 @@ package plan
 import (
 	"context"
 	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dormer-project/dormer/internal/plan/delivery"
 	"github.com/dormer-project/dormer/internal/plan/organization"
@@ -49,20 +52,27 @@ func work(ctx context.Context, m *organization.Model) (*answer, error) {
 	return &answer{model: m, placement: p, sizing: sizing.Size(m, p), delivery: delivery.Deliver(m, p)}, nil
 }
 
-// years are what holds now and after each year of growth.
+// years are what holds now and after each year of growth, which are worked out
+// side by side.
 func years(ctx context.Context, m *organization.Model, now *answer) ([]Year, error) {
-	out := []Year{now.year(0)}
-	for y := 1; y <= m.Growth.Years; y++ {
-		a := now
-		if m.Growth.Yearly != 0 {
-			var err error
-			if a, err = work(ctx, m.Grown(y)); err != nil {
-				return nil, fmt.Errorf("after %d years of growth: %w", y, err)
-			}
+	out := make([]Year, m.Growth.Years+1)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for y := range out {
+		if y == 0 || m.Growth.Yearly == 0 {
+			out[y] = now.year(y)
+			continue
 		}
-		out = append(out, a.year(y))
+		group.Go(func() error {
+			a, err := work(ctx, m.Grown(y))
+			if err != nil {
+				return fmt.Errorf("after %d years of growth: %w", y, err)
+			}
+			out[y] = a.year(y)
+			return nil
+		})
 	}
-	return out, nil
+	return out, group.Wait()
 }
 
 func (a *answer) year(y int) Year {

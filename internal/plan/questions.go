@@ -174,16 +174,25 @@ func aboutDemands(m *organization.Model, p *Plan) []organization.Question {
 			})
 		}
 	}
-	var carried []string
+	var media, prepared []string
 	for _, s := range p.Delivery.Sites {
-		if s.Way != organization.DeliveryNetwork && !slices.Contains(carried, s.Site) {
-			carried = append(carried, s.Site)
+		switch s.Way {
+		case organization.DeliveryMedia:
+			media = with(media, s.Site)
+		case organization.DeliveryPreStaged:
+			prepared = with(prepared, s.Site)
 		}
 	}
-	if len(carried) > 0 {
+	if len(media) > 0 {
 		out = append(out, organization.Question{
 			About: organization.TopicOther, Subject: "media", By: "operations",
-			Question: fmt.Sprintf("Images do not reach %s over the network: who prepares the media or the computers, and who takes them there for each new version?", list(carried, 5)),
+			Question: fmt.Sprintf("Images come to %s on media: who writes them, and who takes them there for each new version?", list(media, 5)),
+		})
+	}
+	if len(prepared) > 0 {
+		out = append(out, organization.Question{
+			About: organization.TopicOther, Subject: "prepared computers", By: "operations",
+			Question: fmt.Sprintf("Computers at %s have their first images on them when they are handed out: who prepares them, where, and when?", list(prepared, 5)),
 		})
 	}
 	return out

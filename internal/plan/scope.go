@@ -248,7 +248,9 @@ func reports(m *organization.Model, a *answer) ServiceLevel {
 	return out
 }
 
-// outage is whether people bear the outages that are left.
+// outage is whether people bear the outages that are left. Where none may last
+// at all, leases that are not renewed stop people only after some polls: the
+// figure of the instance says when.
 func outage(a *answer) ServiceLevel {
 	out := ServiceLevel{Name: levelOutage, Title: "People go on working through an outage of the server", Seconds: -1, Met: true}
 	var missed []string
@@ -259,18 +261,26 @@ func outage(a *answer) ServiceLevel {
 			out.Seconds = v.Tolerable
 		}
 		longest = max(longest, v.Outage)
-		if v.Tolerable >= 0 && v.Outage > v.Tolerable {
-			missed = append(missed, fmt.Sprintf("%s (%s instead of %s)", a.placement.Instances[i].Name, figure.Duration(v.Outage), figure.Duration(v.Tolerable)))
+		stops := v.Tolerable
+		for _, f := range v.Figures {
+			if f.Name == "availability.tolerable" {
+				stops = f.Value
+			}
+		}
+		if stops >= 0 && v.Outage > stops {
+			missed = append(missed, fmt.Sprintf("%s lasts %s and people stop after %s", a.placement.Instances[i].Name, figure.Duration(v.Outage), figure.Duration(stops)))
 		}
 	}
 	out.Met = len(missed) == 0
 	switch {
 	case !out.Met:
-		out.Text = "not through every outage at " + list(missed, 3) + "."
+		out.Text = "not through every outage: one of " + list(missed, 3) + "."
 	case out.Seconds < 0:
-		out.Text = "all workspaces go on without the server as long as they must."
+		out.Text = fmt.Sprintf("all workspaces go on without the server for as long as they must; the longest outage is %s.", figure.Duration(longest))
+	case out.Seconds == 0:
+		out.Text = fmt.Sprintf("some workspaces may not be used without the server; with the standbys of this plan an outage there ends before their leases do. The longest anywhere is %s.", figure.Duration(longest))
 	default:
-		out.Text = fmt.Sprintf("the least tolerable outage is %s; with the standbys of this plan none lasts longer than %s.", figure.Duration(out.Seconds), figure.Duration(longest))
+		out.Text = fmt.Sprintf("the shortest off-line limit is %s; the longest outage is %s.", figure.Duration(out.Seconds), figure.Duration(longest))
 	}
 	return out
 }

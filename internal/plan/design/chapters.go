@@ -46,8 +46,13 @@ func count(n int, one, many string) string {
 }
 
 // list writes names as people say them, the first ones of many.
-func list(names []string) string {
-	const most = 6
+func list(names []string) string { return listed(names, 6) }
+
+// few is list for cells of tables whose other rows say the same from the other
+// side.
+func few(names []string) string { return listed(names, 3) }
+
+func listed(names []string, most int) string {
 	switch n := len(names); {
 	case n == 0:
 		return ""
@@ -112,16 +117,14 @@ func (a *author) summary() chapter {
 	}
 	out = append(out, a.servers()...)
 	out = append(out, a.stores())
-	var missed []string
+	met := true
 	for _, l := range a.Scope.Levels {
 		if !l.Met {
-			missed = append(missed, l.Title+": "+l.Text)
+			out, met = append(out, "Not met: "+lower(l.Title)+": "+l.Text), false
 		}
 	}
-	if len(missed) == 0 {
+	if met {
 		out = append(out, "All service levels are met.")
-	} else {
-		out = append(out, "Not met: "+strings.Join(missed, " "))
 	}
 	open := 0
 	for _, q := range a.Questions {
@@ -150,6 +153,8 @@ func areOrIs(n int) string {
 	}
 	return "are"
 }
+
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
@@ -206,7 +211,7 @@ func (a *author) servers() points {
 	}
 	var kinds []machine
 	counts := map[machine]int{}
-	standbys, databases := 0, 0
+	var standbys, databases []string
 	for _, s := range a.Sizing {
 		m := machine{s.Server.Cores, s.Server.Memory, 0, s.Server.Virtual}
 		if counts[m] == 0 {
@@ -214,10 +219,10 @@ func (a *author) servers() points {
 		}
 		counts[m]++
 		if s.Availability.Standby != "none" {
-			standbys++
+			standbys = append(standbys, s.Name)
 		}
 		if s.Availability.DatabaseStandby {
-			databases++
+			databases = append(databases, s.Name)
 		}
 	}
 	var parts []string
@@ -234,31 +239,16 @@ func (a *author) servers() points {
 	}
 	out := points{fmt.Sprintf("Servers: %s; %s of disk in all.", strings.Join(parts, ", "), figure.Bytes(disk))}
 	var stand []string
-	if standbys > 0 {
-		stand = append(stand, fmt.Sprintf("%s a standby", needs(standbys, len(a.Sizing))))
+	if len(standbys) > 0 {
+		stand = append(stand, "a standby of the server: "+list(standbys))
 	}
-	if databases > 0 {
-		stand = append(stand, fmt.Sprintf("%s a standby of the events database", needs(databases, len(a.Sizing))))
+	if len(databases) > 0 {
+		stand = append(stand, "a standby of the events database: "+list(databases))
 	}
 	if len(stand) > 0 {
-		out = append(out, upper(strings.Join(stand, "; "))+".")
-	} else {
-		out = append(out, "No instance needs a standby.")
+		return append(out, "What needs "+strings.Join(stand, "; ")+".")
 	}
-	return out
-}
-
-func needs(n, of int) string {
-	switch {
-	case of == 1:
-		return "the instance needs"
-	case n == of:
-		return "each instance needs"
-	case n == 1:
-		return "one instance needs"
-	default:
-		return number(n) + " instances need"
-	}
+	return append(out, "No instance needs a standby.")
 }
 
 // stores says what databases and repositories there are.
@@ -385,17 +375,61 @@ func (a *author) instances() chapter {
 	})
 	if len(a.Splits) > 0 {
 		c.head("What forces each split")
-		splits := table{Columns: []column{left("Between"), left("And"), left("Condition"), left("Why")}}
-		for _, s := range a.Splits {
-			splits.add(s.Between[0], s.Between[1], conditions[s.Condition], s.Text)
-		}
-		c.add(splits)
+		c.add(a.splits())
 	}
 	if len(a.Difference) > 0 {
 		c.head("Why the two answers differ")
 		c.add(points(a.Difference))
 	}
 	return c
+}
+
+// splits names each condition once for an instance and all those that it is
+// kept apart from for the same reason.
+func (a *author) splits() table {
+	t := table{Columns: []column{left("Between"), left("And"), left("Condition").rank(1), left("Why")}}
+	type reason struct {
+		condition placement.Condition
+		text      string
+	}
+	var order []reason
+	pairs := map[reason][][2]string{}
+	for _, s := range a.Splits {
+		r := reason{s.Condition, s.Text}
+		if pairs[r] == nil {
+			order = append(order, r)
+		}
+		pairs[r] = append(pairs[r], s.Between)
+	}
+	for _, r := range order {
+		left := pairs[r]
+		for len(left) > 0 {
+			// The instance with the most pairs takes them all.
+			times := map[string]int{}
+			best := left[0][0]
+			for _, p := range left {
+				for _, n := range p {
+					if times[n]++; times[n] > times[best] {
+						best = n
+					}
+				}
+			}
+			var others []string
+			left = slices.DeleteFunc(left, func(p [2]string) bool {
+				switch best {
+				case p[0]:
+					others = append(others, p[1])
+				case p[1]:
+					others = append(others, p[0])
+				default:
+					return false
+				}
+				return true
+			})
+			t.add(best, a.names(others), conditions[r.condition], r.text)
+		}
+	}
+	return t
 }
 
 func isSmallest(n int, proven bool) string {

@@ -21,7 +21,7 @@ func (a *author) delivery() chapter {
 		left("Repository"), left("At"), left("Copy of").rank(1), left("Instances").rank(2), right("Disk"), right("Downloads at once"), right("Bandwidth that they need"), left("Serves").rank(3),
 	}}
 	for _, r := range a.Delivery.Repositories {
-		repositories.add(r.Name, r.Site, r.Of, list(r.Instances), figure.Bytes(float64(r.Disk)), r.Downloads, figure.Rate(r.Bandwidth), list(r.Serves))
+		repositories.add(r.Name, r.Site, r.Of, few(r.Instances), figure.Bytes(float64(r.Disk)), r.Downloads, figure.Rate(r.Bandwidth), few(r.Serves))
 	}
 	c.add(repositories)
 	shown := len(a.Delivery.Repositories)
@@ -29,7 +29,7 @@ func (a *author) delivery() chapter {
 		shown = mostDetails
 	}
 	for _, r := range a.Delivery.Repositories[:shown] {
-		c.head("Repository " + r.Name)
+		c.head(r.Name)
 		c.add(append(points(slices.Clone(r.Reasons)), r.Faults))
 	}
 	if more := len(a.Delivery.Repositories) - shown; more > 0 {
@@ -37,12 +37,13 @@ func (a *author) delivery() chapter {
 	}
 	c.head("How images reach each site")
 	sites := table{Columns: []column{
-		left("Site"), left("Isolated network").rank(1), left("Instance").rank(2), left("Repository").rank(3), right("Clients"), right("Link"), right("Round trip").rank(4), left("Way"), left("Neighbours").rank(2), left("Why"),
+		left("Site"), left("Isolated network").rank(1), left("Instance").rank(2), left("Repository").rank(3), right("Clients"), right("Link"), right("Round trip").rank(4), left("Way"), left("Neighbours").rank(2),
 	}}
 	for _, s := range a.Delivery.Sites {
-		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, figure.Rate(s.Link), figure.Duration(s.Latency), ways[s.Way], yesNo(s.Peers), strings.Join(s.Reasons, " "))
+		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, figure.Rate(s.Link), figure.Duration(s.Latency), ways[s.Way], yesNo(s.Peers))
 	}
 	c.add(sites)
+	a.whys(&c)
 	c.head("Times of delivery")
 	c.add(paragraph("A first delivery is until everybody of a site has the image, an update until everybody has a new version; both are given without neighbours and with them. One alone is a single person at an idle time, until the workspace starts."))
 	times := table{Columns: []column{
@@ -75,6 +76,19 @@ func (a *author) delivery() chapter {
 	}
 	c.add(clients, points(a.Delivery.Warnings))
 	return c
+}
+
+// whys says for each site why its images come as they do.
+func (a *author) whys(c *chapter) {
+	var out points
+	for i, s := range a.Delivery.Sites {
+		if a.brief && i == mostDetails && len(a.Delivery.Sites) > mostDetails+1 {
+			out = append(out, fmt.Sprintf("The other %s sites are described by --wide, Markdown, HTML and JSON.", number(len(a.Delivery.Sites)-i)))
+			break
+		}
+		out = append(out, fmt.Sprintf("%s, %s: %s", placeText(s), s.Instance, strings.Join(s.Reasons, " ")))
+	}
+	c.add(out)
 }
 
 // placeText names the people of a site on one network.

@@ -18,25 +18,27 @@ import (
 // are cut to a length that people read, and say so. With width 0 it is as wide
 // as it has to be and complete.
 func Text(w io.Writer, p *plan.Plan, width int) error {
-	return writeText(w, planned(p, width > 0), width)
+	return writeText(w, planned(p, width > 0).cleaned(), width)
 }
 
 // Markdown writes the design document, complete.
-func Markdown(w io.Writer, p *plan.Plan) error { return writeMarkdown(w, planned(p, false)) }
+func Markdown(w io.Writer, p *plan.Plan) error { return writeMarkdown(w, planned(p, false).cleaned()) }
 
 // HTML writes the design document as one page with charts, complete. The page
 // has no script and asks nobody for anything.
-func HTML(w io.Writer, p *plan.Plan) error { return writeHTML(w, planned(p, false)) }
+func HTML(w io.Writer, p *plan.Plan) error { return writeHTML(w, planned(p, false).cleaned()) }
 
 // TextComparison writes what differs between two plans, as Text does.
 func TextComparison(w io.Writer, c *plan.Comparison, width int) error {
-	return writeText(w, compared(c), width)
+	return writeText(w, compared(c).cleaned(), width)
 }
 
 // MarkdownComparison writes what differs between two plans, complete.
 func MarkdownComparison(w io.Writer, c *plan.Comparison) error {
-	return writeMarkdown(w, compared(c))
+	return writeMarkdown(w, compared(c).cleaned())
 }
 
 // HTMLComparison writes what differs between two plans as one page.
-func HTMLComparison(w io.Writer, c *plan.Comparison) error { return writeHTML(w, compared(c)) }
+func HTMLComparison(w io.Writer, c *plan.Comparison) error {
+	return writeHTML(w, compared(c).cleaned())
+}

@@ -48,9 +48,8 @@ func golden(t *testing.T, file string, got []byte) {
 func TestExample(t *testing.T) {
 	p := example(t)
 	for file, write := range map[string]func(*bytes.Buffer) error{
-		"example.txt":  func(b *bytes.Buffer) error { return Text(b, p, 100) },
-		"example.md":   func(b *bytes.Buffer) error { return Markdown(b, p) },
-		"example.html": func(b *bytes.Buffer) error { return HTML(b, p) },
+		"example.txt": func(b *bytes.Buffer) error { return Text(b, p, 100) },
+		"example.md":  func(b *bytes.Buffer) error { return Markdown(b, p) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {

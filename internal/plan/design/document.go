@@ -1,7 +1,10 @@
 package design
 
 import (
+	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/dormer-project/dormer/internal/plan/figure"
 )
@@ -36,12 +39,11 @@ type (
 		Caption string
 		Columns []column
 		Rows    [][]string
+		// Bare tables have no titles above their columns in text.
+		Bare bool
 	}
-	// formulas are figures with what they come from.
-	formulas struct {
-		Caption string
-		Figures []figure.Figure
-	}
+	// formulas are what figures come from, each formula once.
+	formulas []*worked
 	// chart is a picture where there can be one, and its table everywhere.
 	chart struct {
 		ID    string
@@ -59,6 +61,45 @@ func (heading) kind() string   { return "heading" }
 func (table) kind() string     { return "table" }
 func (formulas) kind() string  { return "formulas" }
 func (chart) kind() string     { return "chart" }
+
+// worked is a formula with the numbers of all places where it is used.
+type worked struct {
+	Title, Formula string
+	From           string // where its constants come from
+	Rows           []workedRow
+}
+
+// workedRow is the same numbers in one place or several.
+type workedRow struct {
+	Where          []string
+	Numbers, Value string
+}
+
+// gather adds figures of one place. What stands behind a colon in their titles
+// is of that place.
+func (f *formulas) gather(where string, figures ...figure.Figure) {
+	for _, one := range figures {
+		numbers, from := one.Numbers, basisText(one)
+		one.Title, _, _ = strings.Cut(one.Title, ": ")
+		if numbers == one.Formula {
+			numbers = ""
+		}
+		at := slices.IndexFunc(*f, func(w *worked) bool { return w.Title == one.Title && w.Formula == one.Formula && w.From == from })
+		if at < 0 {
+			at = len(*f)
+			*f = append(*f, &worked{Title: one.Title, Formula: one.Formula, From: from})
+		}
+		w, value := (*f)[at], one.Text()
+		row := slices.IndexFunc(w.Rows, func(r workedRow) bool { return r.Numbers == numbers && r.Value == value })
+		if row < 0 {
+			w.Rows = append(w.Rows, workedRow{Numbers: numbers, Value: value})
+			row = len(w.Rows) - 1
+		}
+		if !slices.Contains(w.Rows[row].Where, where) {
+			w.Rows[row].Where = append(w.Rows[row].Where, where)
+		}
+	}
+}
 
 // column is a column of a table.
 type column struct {
@@ -93,7 +134,7 @@ func (t *table) add(cells ...any) {
 
 // without drops columns that are empty in all rows.
 func (t table) without() table {
-	out := table{Caption: t.Caption, Rows: make([][]string, len(t.Rows))}
+	out := table{Caption: t.Caption, Bare: t.Bare, Rows: make([][]string, len(t.Rows))}
 	for i, c := range t.Columns {
 		empty := len(t.Rows) > 0
 		for _, r := range t.Rows {
@@ -130,7 +171,7 @@ func (c *chapter) add(blocks ...block) {
 			c.Blocks = append(c.Blocks, b.without())
 			continue
 		case formulas:
-			if len(b.Figures) == 0 {
+			if len(b) == 0 {
 				continue
 			}
 		case chart:
@@ -151,4 +192,76 @@ func (c *chapter) head(title string) {
 		}
 	}
 	c.Blocks = append(c.Blocks, heading{ID: c.ID + "-" + strconv.Itoa(n), Title: title})
+}
+
+// cleaned is the document without anything in its texts that is no character
+// to read: control characters and those that turn the direction of what follows.
+func (d *document) cleaned() *document {
+	out := &document{Title: clean(d.Title), Lead: clean(d.Lead)}
+	for _, c := range d.Chapters {
+		cleaned := chapter{ID: c.ID, Title: clean(c.Title)}
+		for _, b := range c.Blocks {
+			switch b := b.(type) {
+			case paragraph:
+				cleaned.Blocks = append(cleaned.Blocks, paragraph(clean(string(b))))
+			case points:
+				cleaned.Blocks = append(cleaned.Blocks, points(cleanAll(b)))
+			case heading:
+				cleaned.Blocks = append(cleaned.Blocks, heading{b.ID, clean(b.Title)})
+			case table:
+				cleaned.Blocks = append(cleaned.Blocks, b.cleaned())
+			case chart:
+				b.Table = b.Table.cleaned()
+				cleaned.Blocks = append(cleaned.Blocks, b)
+			case formulas:
+				cleaned.Blocks = append(cleaned.Blocks, b.cleaned())
+			}
+		}
+		out.Chapters = append(out.Chapters, cleaned)
+	}
+	return out
+}
+
+func (t table) cleaned() table {
+	t.Caption, t.Rows = clean(t.Caption), slices.Clone(t.Rows)
+	for i, r := range t.Rows {
+		t.Rows[i] = cleanAll(r)
+	}
+	return t
+}
+
+func (f formulas) cleaned() formulas {
+	out := make(formulas, len(f))
+	for i, one := range f {
+		w := &worked{Title: clean(one.Title), Formula: clean(one.Formula), From: clean(one.From), Rows: slices.Clone(one.Rows)}
+		for j := range w.Rows {
+			r := &w.Rows[j]
+			r.Where, r.Numbers, r.Value = cleanAll(r.Where), clean(r.Numbers), clean(r.Value)
+		}
+		out[i] = w
+	}
+	return out
+}
+
+func cleanAll(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, s := range texts {
+		out[i] = clean(s)
+	}
+	return out
+}
+
+// clean keeps names from outside from steering a terminal or turning what
+// stands beside them; what is no character to read becomes a replacement.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '\uFFFD'
+		default:
+			return r
+		}
+	}, s)
 }

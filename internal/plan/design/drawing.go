@@ -48,7 +48,7 @@ func (d *drawing) rect(class, title string, x, y, w, h px) {
 }
 
 func (d *drawing) text(class, anchor string, x, y px, text string) {
-	d.Shapes = append(d.Shapes, shape{Kind: "text", Class: class, Anchor: anchor, X: x, Y: y, Text: text})
+	d.Shapes = append(d.Shapes, shape{Kind: "text", Class: class, Anchor: anchor, X: x, Y: y, Text: clean(text)})
 }
 
 // hues is how many colours the style sheet has for things that are told apart.
@@ -104,14 +104,13 @@ func slice(x, y, r px, from, to float64) string {
 	return fmt.Sprintf("M%s %sL%s %sA%s %s 0 %d 1 %s %sZ", x, y, x1, y1, r, r, large, x2, y2)
 }
 
-// ceiling is the next number of the kind 1, 2 or 5 times a power of ten: where
-// an axis ends.
+// ceiling is the next round number: where an axis ends.
 func ceiling(v float64) float64 {
 	if v <= 0 {
 		return 1
 	}
 	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+	for _, m := range []float64{1, 1.5, 2, 3, 4, 5, 6, 8, 10} {
 		if v <= m*power*(1+1e-9) {
 			return m * power
 		}

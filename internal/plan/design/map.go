@@ -15,9 +15,8 @@ const (
 	mapWidth   = px(960)
 	mapMargin  = px(70) // room for labels
 	mostLabels = 45
-	// mostOnRing is how many sites stand around one before they take turns in
-	// their distance.
-	mostOnRing = 28
+	// roomOnArc is how far apart sites stand around another.
+	roomOnArc = 16.0
 )
 
 // atlas is the sites of a plan with their places.
@@ -25,7 +24,7 @@ type atlas struct {
 	plan  *plan.Plan
 	nodes []node
 	edges [][]edge
-	order []int // from the first to stand to the last
+	taken []box // by servers
 }
 
 type node struct {
@@ -67,8 +66,9 @@ func newAtlas(p *plan.Plan) *atlas {
 		position[s.Site] = i
 		most = max(most, s.Users)
 	}
+	scale := px(math.Sqrt(min(1, 30/float64(max(len(p.Scope.Sites), 1)))))
 	for i, s := range p.Scope.Sites {
-		a.nodes[i].r = 5 + 17*px(math.Sqrt(float64(s.Users)/float64(most)))
+		a.nodes[i].r = max(3, (5+17*px(math.Sqrt(float64(s.Users)/float64(most))))*scale)
 	}
 	for _, l := range p.Scope.Links {
 		from, to := position[l.From], position[l.To]
@@ -210,16 +210,18 @@ func (a *atlas) fan(at int, from, to float64, depth int) {
 	for _, c := range children {
 		all += a.nodes[c].leaves
 	}
+	// Where they stand closer than roomOnArc they take turns in their distance.
+	distance := 100 * float64(depth+1)
 	turns := 1
-	if len(children) > mostOnRing {
-		turns = min((len(children)+mostOnRing-1)/mostOnRing, 4)
+	if room := distance * (to - from) / float64(max(len(children), 1)); room < roomOnArc {
+		turns = min(int(math.Ceil(roomOnArc/room)), 5)
 	}
 	for i, c := range children {
 		arc := (to - from) * float64(a.nodes[c].leaves) / float64(all)
 		middle := from + arc/2
-		distance := 100*float64(depth+1) + 55*float64(i%turns)
-		a.nodes[c].x, a.nodes[c].y = px(distance*math.Cos(middle)), px(distance*math.Sin(middle))
-		a.fan(c, from, from+arc, depth+1+turns/2)
+		d := distance + 28*float64(i%turns)
+		a.nodes[c].x, a.nodes[c].y = px(d*math.Cos(middle)), px(d*math.Sin(middle))
+		a.fan(c, from, from+arc, depth+(turns+3)/4)
 		from += arc
 	}
 }
@@ -247,7 +249,7 @@ func (a *atlas) lines(d *drawing) {
 }
 
 // sites draws each site as a circle in the colours of its people's instances,
-// and the servers that stand there as numbered boxes above it.
+// with the servers that stand there.
 func (a *atlas) sites(d *drawing, id string) {
 	for i, s := range a.plan.Scope.Sites {
 		n := a.nodes[i]
@@ -270,18 +272,33 @@ func (a *atlas) sites(d *drawing, id string) {
 			})
 			before += one.users
 		}
-		for j, seat := range n.seats {
-			text := strconv.Itoa(seat + 1)
-			if j == 3 && len(n.seats) > 4 {
-				text = "+" + strconv.Itoa(len(n.seats)-3)
-			}
-			x, y := n.x+px(j)*22-px(min(len(n.seats), 4)-1)*11, n.y-n.r-10
-			d.Shapes = append(d.Shapes, shape{Kind: "rect", Class: "seat", X: x - 10, Y: y - 8, W: 20, H: 15, Title: "Server of " + a.plan.Instances[seat].Name})
-			d.text("seat-number", "middle", x, y+3.5, text)
-			if j == 3 {
-				break
-			}
+	}
+	for i := range a.nodes {
+		a.seats(d, i)
+	}
+}
+
+// seats draws the servers at a site as numbered boxes above it, unless there are
+// others already.
+func (a *atlas) seats(d *drawing, at int) {
+	n := a.nodes[at]
+	if len(n.seats) == 0 {
+		return
+	}
+	shown := px(min(len(n.seats), 4))
+	all := box{n.x - 11*shown, n.y - n.r - 18, 22 * shown, 15}
+	if slices.ContainsFunc(a.taken, all.meets) {
+		return
+	}
+	a.taken = append(a.taken, all)
+	for j, seat := range n.seats[:int(shown)] {
+		text := strconv.Itoa(seat + 1)
+		if j == 3 && len(n.seats) > 4 {
+			text = "+" + strconv.Itoa(len(n.seats)-3)
 		}
+		x := all.x + px(j)*22 + 1
+		d.Shapes = append(d.Shapes, shape{Kind: "rect", Class: "seat", X: x, Y: all.y, W: 20, H: 15, Title: "Server of " + a.plan.Instances[seat].Name})
+		d.text("seat-number", "middle", x+10, all.y+11.5, text)
 	}
 }
 
@@ -296,13 +313,10 @@ func (b box) meets(c box) bool {
 // is room for a name.
 func (a *atlas) labels(d *drawing) {
 	order := make([]int, len(a.nodes))
-	var taken []box
+	taken := a.taken
 	for i, n := range a.nodes {
 		order[i] = i
 		taken = append(taken, box{n.x - n.r, n.y - n.r, 2 * n.r, 2 * n.r})
-		if seats := px(min(len(n.seats), 4)); seats > 0 {
-			taken = append(taken, box{n.x - 11*seats, n.y - n.r - 18, 22 * seats, 15})
-		}
 	}
 	slices.SortStableFunc(order, func(x, y int) int {
 		return cmp.Or(cmp.Compare(min(len(a.nodes[y].seats), 1), min(len(a.nodes[x].seats), 1)), cmp.Compare(a.plan.Scope.Sites[y].Users, a.plan.Scope.Sites[x].Users))

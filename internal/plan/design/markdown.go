@@ -46,13 +46,19 @@ func markdownBlock(b *strings.Builder, of block) {
 
 // table is the formulas as a table.
 func (f formulas) table() table {
-	t := table{Caption: f.Caption, Columns: []column{left("Figure"), right("Value"), left("Formula"), left("With numbers"), left("From")}}
-	for _, one := range f.Figures {
-		numbers := one.Numbers
-		if numbers == one.Formula {
-			numbers = ""
+	t := table{Columns: []column{left("Formula"), left("Where"), left("Numbers"), right("Value")}}
+	for _, one := range f {
+		title := one.Title
+		if one.Formula != "" {
+			title += " = " + one.Formula
 		}
-		t.add(one.Title, one.Text(), one.Formula, numbers, basisText(one))
+		if one.From != "" {
+			title += " (" + one.From + ")"
+		}
+		for _, r := range one.Rows {
+			t.add(title, strings.Join(r.Where, ", "), r.Numbers, r.Value)
+			title = ""
+		}
 	}
 	return t
 }
@@ -89,7 +95,7 @@ var markdownEscapes = strings.NewReplacer(
 // markdown writes a text so that it is read as it stands: no markup, no links,
 // nobody notified.
 func markdown(s string) string {
-	s = markdownEscapes.Replace(clean(s))
+	s = markdownEscapes.Replace(s)
 	switch {
 	case s == "":
 		return s

@@ -1,7 +1,6 @@
 package design
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/dormer-project/dormer/internal/plan/figure"
@@ -32,19 +31,14 @@ func (a *author) needs() chapter {
 	stores := table{Caption: "Databases", Columns: []column{
 		left("Instance"), left("State"), right("State size").rank(1), left("Events"), right("Events size"), right("Writes a second").rank(2), right("At peak"),
 	}}
-	consoles := table{Caption: "Consoles", Columns: []column{left("Instance"), left("Site"), right("Operators"), left("Computer"), left("Why").rank(1)}}
 	for i, s := range a.Sizing {
 		servers.add(s.Name, a.Instances[i].SiteName, s.Server.Cores, figure.Binary(float64(s.Server.Memory)), figure.Bytes(float64(s.Server.Disk)), yesNo(s.Server.Virtual), s.Server.Classic)
 		stores.add(s.Name, databaseText(s.State), figure.Bytes(float64(s.State.Bytes)), databaseText(s.Events), figure.Bytes(float64(s.Events.Bytes)),
 			valueOf(s.Events.Figures, "events.writes.average"), valueOf(s.Events.Figures, "events.writes.peak"))
-		for _, k := range s.Consoles {
-			consoles.add(s.Name, k.Site, k.Operators, k.FormFactor, strings.Join(k.Reasons, " "))
-		}
 	}
-	c.add(servers, stores, consoles)
-	a.each(&c, func(i int) {
+	c.add(servers, stores, a.consoles())
+	a.together(&c, func(i int) points {
 		s := a.Sizing[i]
-		c.head(fmt.Sprintf("%d. %s", i+1, s.Name))
 		var out points
 		out = append(out, "Server: "+s.Server.Kind)
 		for _, r := range s.State.Reasons {
@@ -56,9 +50,69 @@ func (a *author) needs() chapter {
 		if len(s.Events.Shared) > 0 {
 			out = append(out, "Events database: shared with "+list(s.Events.Shared)+".")
 		}
-		c.add(append(out, s.Advice...))
+		return append(out, s.Advice...)
 	})
 	return c
+}
+
+// consoles are the places of operators; those that serve several instances are
+// named once.
+func (a *author) consoles() table {
+	t := table{Caption: "Consoles", Columns: []column{left("Site"), right("Operators"), left("Instances"), left("Computer"), left("Why").rank(1)}}
+	type desk struct {
+		site, computer, why string
+		operators           int
+	}
+	var order []desk
+	of := map[desk][]string{}
+	for _, s := range a.Sizing {
+		for _, k := range s.Consoles {
+			d := desk{k.Site, k.FormFactor, strings.Join(k.Reasons, " "), k.Operators}
+			if of[d] == nil {
+				order = append(order, d)
+			}
+			of[d] = append(of[d], s.Name)
+		}
+	}
+	for _, d := range order {
+		t.add(d.site, d.operators, a.names(of[d]), d.computer, d.why)
+	}
+	return t
+}
+
+// names writes all names, or the first ones where the document is brief.
+func (a *author) names(of []string) string {
+	if a.brief {
+		return list(of)
+	}
+	return strings.Join(of, ", ")
+}
+
+// together writes the points of every instance under its name, those that are
+// the same for several under all their names.
+func (a *author) together(c *chapter, write func(i int) points) {
+	var order []string
+	texts, names := map[string]points{}, map[string][]string{}
+	for i, in := range a.Instances {
+		p := write(i)
+		key := strings.Join(p, "\x00")
+		if key == "" {
+			continue
+		}
+		if names[key] == nil {
+			order = append(order, key)
+			texts[key] = p
+		}
+		names[key] = append(names[key], in.Name)
+	}
+	for n, key := range order {
+		if a.brief && n == mostDetails && len(order) > mostDetails+1 {
+			c.add(paragraph("The other instances are described by --wide, Markdown, HTML and JSON."))
+			return
+		}
+		c.head(a.names(names[key]))
+		c.add(texts[key])
+	}
 }
 
 // valueOf is the value of a figure by its name, as people read it.
@@ -84,18 +138,33 @@ func (a *author) availability() chapter {
 		overview.add(s.Name, seconds(v.Tolerable), standbys[v.Standby], seconds(v.Outage), seconds(v.Loss), yesNo(v.DatabaseStandby))
 	}
 	c.add(overview)
-	workspaces := table{Caption: "How long people go on without the server", Columns: []column{left("Instance"), left("Workspace"), right("People"), right("Time"), left("What it means")}}
+	c.add(a.tolerances())
+	a.together(&c, func(i int) points { return points(a.Sizing[i].Availability.Reasons) })
+	return c
+}
+
+// tolerances are how long people go on, workspaces that are alike in several
+// instances once.
+func (a *author) tolerances() table {
+	t := table{Caption: "How long people go on without the server", Columns: []column{left("Workspace"), left("Instances").rank(1), right("People"), right("Time"), left("What it means")}}
+	type held struct {
+		workspace, text string
+		seconds         float64
+	}
+	var order []held
+	of, people := map[held][]string{}, map[held]int{}
 	for _, s := range a.Sizing {
 		for _, w := range s.Availability.Workspaces {
-			workspaces.add(s.Name, w.Workspace, w.Users, seconds(w.Seconds), w.Text)
+			h := held{w.Workspace, w.Text, w.Seconds}
+			if of[h] == nil {
+				order = append(order, h)
+			}
+			of[h] = append(of[h], s.Name)
+			people[h] += w.Users
 		}
 	}
-	c.add(workspaces)
-	a.each(&c, func(i int) {
-		if s := a.Sizing[i]; len(s.Availability.Reasons) > 0 {
-			c.head(fmt.Sprintf("%d. %s", i+1, s.Name))
-			c.add(points(s.Availability.Reasons))
-		}
-	})
-	return c
+	for _, h := range order {
+		t.add(h.workspace, a.names(of[h]), people[h], seconds(h.seconds), h.text)
+	}
+	return t
 }

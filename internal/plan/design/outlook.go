@@ -62,47 +62,44 @@ func (a *author) warnings() chapter {
 	return c
 }
 
-// formulas gives every figure once: what is the same in several places stands
-// there once with all of them.
+// formulas gives every formula once, with the numbers of all instances,
+// repositories and sites that it is used for.
 func (a *author) formulas() chapter {
 	c := chapter{ID: "formulas", Title: "Formulas with their numbers"}
-	c.add(paragraph("Every number of this document comes from a formula that can be worked out again by hand. Sizes are decimal here: 1 GB are 1,000,000,000 bytes."))
-	group := func(title string, figures []figure.Figure) {
-		if len(figures) > 0 {
+	c.add(paragraph("Every number of this document comes from a formula that can be worked out again by hand. Sizes are decimal where they are in B, kB, MB, GB or TB: 1 GB are 1,000,000,000 bytes. They are binary where they are in KiB, MiB, GiB or TiB: 1 GiB are 1,073,741,824 bytes."))
+	group := func(title string, f formulas) {
+		if len(f) > 0 {
 			c.head(title)
-			c.add(formulas{Figures: figures})
+			c.add(f)
 		}
 	}
-	group("The whole organization", slices.DeleteFunc(slices.Clone(a.Scope.Figures), func(f figure.Figure) bool { return f.Formula == "" }))
-	a.each(&c, func(i int) {
-		s := a.Sizing[i]
-		group(fmt.Sprintf("%d. %s", i+1, s.Name), slices.Concat(s.Server.Figures, s.State.Figures, s.Events.Figures, s.Availability.Figures))
-	})
-	shown := len(a.Delivery.Repositories)
-	if a.brief {
-		shown = min(shown, mostDetails)
+	var whole, servers, states, events, availability, repositories, sites, clients formulas
+	whole.gather("", slices.DeleteFunc(slices.Clone(a.Scope.Figures), func(f figure.Figure) bool { return f.Formula == "" })...)
+	for _, s := range a.Sizing {
+		servers.gather(s.Name, s.Server.Figures...)
+		states.gather(s.Name, s.State.Figures...)
+		events.gather(s.Name, s.Events.Figures...)
+		availability.gather(s.Name, s.Availability.Figures...)
 	}
-	for _, r := range a.Delivery.Repositories[:shown] {
-		group("Repository "+r.Name, r.Figures)
+	for _, r := range a.Delivery.Repositories {
+		repositories.gather(r.Name, r.Figures...)
 	}
-	sites := 0
 	for _, s := range a.Delivery.Sites {
 		for _, t := range s.Images {
-			if len(t.Figures) == 0 {
-				continue
-			}
-			if sites++; a.brief && sites > mostDetails {
-				continue
-			}
-			group(t.Image+" at "+placeText(s)+", "+s.Instance, t.Figures)
+			sites.gather(t.Image+" at "+placeText(s), t.Figures...)
 		}
 	}
-	if more := sites - mostDetails; a.brief && more > 0 {
-		c.add(paragraph(fmt.Sprintf("The formulas of %s more deliveries are in --wide, Markdown, HTML and JSON.", number(more))))
-	}
 	for _, k := range a.Delivery.Clients {
-		group("Clients with "+list(k.Workspaces), k.Figures)
+		clients.gather(strings.Join(k.Workspaces, ", "), k.Figures...)
 	}
+	group("The whole organization", whole)
+	group("Servers", servers)
+	group("State databases", states)
+	group("Events databases", events)
+	group("Availability", availability)
+	group("Repositories", repositories)
+	group("Delivery", sites)
+	group("Clients", clients)
 	return c
 }
 
@@ -187,7 +184,7 @@ func (a *author) sources() chapter {
 		}
 	}
 	for _, f := range order {
-		by[f.Basis].add(upper(f.Source), strings.Join(used[string(f.Basis)+"\x00"+f.Source], ", "))
+		by[f.Basis].add(f.Source, strings.Join(used[string(f.Basis)+"\x00"+f.Source], ", "))
 	}
 	c.add(*by[figure.Classic], *by[figure.Measured], *by[figure.Assumption])
 	return c

@@ -14,9 +14,13 @@ import (
 const (
 	// mostRows is how many rows of a table a terminal gets.
 	mostRows = 30
-	// leastCell is how narrow a column of text may become, leastWidth a page.
-	leastCell  = 10
+	// mostNumbers is how many rows a formula gets.
+	mostNumbers = 6
+	// leastWidth is how narrow a page may become. Words up to longWord characters
+	// are broken only where there is no room else.
 	leastWidth = 60
+	longWord   = 26
+	leastCell  = 8
 	gap        = 2
 )
 
@@ -31,14 +35,14 @@ func writeText(w io.Writer, d *document, columns int) error {
 	if columns > 0 {
 		p.width = max(columns, leastWidth)
 	}
-	p.line(clean(d.Title))
-	p.line(strings.Repeat("=", cells(clean(d.Title))))
+	p.line(d.Title)
+	p.line(strings.Repeat("=", cells(d.Title)))
 	if d.Lead != "" {
 		p.line("")
 		p.wrapped(d.Lead, "", "")
 	}
 	for i, c := range d.Chapters {
-		title := strconv.Itoa(i+1) + ". " + clean(c.Title)
+		title := strconv.Itoa(i+1) + ". " + c.Title
 		p.line("")
 		p.line(title)
 		p.line(strings.Repeat("-", cells(title)))
@@ -60,8 +64,8 @@ func (p *page) block(b block) {
 			p.wrapped(s, "* ", "  ")
 		}
 	case heading:
-		p.line(clean(b.Title))
-		p.line(strings.Repeat("~", cells(clean(b.Title))))
+		p.line(b.Title)
+		p.line(strings.Repeat("~", cells(b.Title)))
 	case table:
 		p.table(b)
 	case chart:
@@ -85,29 +89,44 @@ func (p *page) wrapped(text, first, rest string) {
 		room = p.width - cells(first)
 	}
 	indent := first
-	for _, l := range wrap(clean(text), room) {
+	for _, l := range wrap(text, room) {
 		p.line(indent + l)
 		indent = rest
 	}
 }
 
-// formulas writes each figure with its value, and below it how to work it out.
-func (p *page) formulas(f formulas) {
-	if f.Caption != "" {
-		p.wrapped(f.Caption, "", "")
+// formulas writes each formula once, and below it the numbers of all places.
+func (p *page) formulas(all formulas) {
+	for i, f := range all {
+		if i > 0 {
+			p.line("")
+		}
+		title := f.Title
+		if f.Formula != "" {
+			title += " = " + f.Formula
+		}
+		p.wrapped(title, "", "    ")
+		if f.From != "" {
+			p.wrapped("("+f.From+")", "    ", "     ")
+		}
+		t := table{Bare: true, Columns: []column{right(""), left(""), left("")}}
+		for _, r := range f.Rows {
+			numbers := r.Numbers
+			if numbers != "" {
+				numbers = "= " + numbers
+			}
+			t.add(r.Value, numbers, p.places(r.Where))
+		}
+		p.table(t.without())
 	}
-	for _, one := range f.Figures {
-		p.wrapped(one.Title+": "+one.Text(), "  ", "    ")
-		if one.Formula != "" {
-			p.wrapped("= "+one.Formula, "      ", "        ")
-		}
-		if one.Numbers != "" && one.Numbers != one.Formula {
-			p.wrapped("= "+one.Numbers, "      ", "        ")
-		}
-		if from := basisText(one); from != "" {
-			p.wrapped("("+from+")", "      ", "       ")
-		}
+}
+
+// places names where numbers are used; the first ones of many on a terminal.
+func (p *page) places(where []string) string {
+	if p.width > 0 {
+		return list(where)
 	}
+	return strings.Join(where, ", ")
 }
 
 // table writes a table that fits: texts are wrapped, and columns for which
@@ -116,16 +135,21 @@ func (p *page) table(t table) {
 	if t.Caption != "" {
 		p.wrapped(t.Caption, "", "")
 	}
-	rows, more := t.Rows, 0
-	if p.width > 0 && len(rows) > mostRows+5 {
-		rows, more = rows[:mostRows], len(rows)-mostRows
+	rows, more, most := t.Rows, 0, mostRows
+	if t.Bare {
+		most = mostNumbers
+	}
+	if p.width > 0 && len(rows) > most+most/6 {
+		rows, more = rows[:most], len(rows)-most
 	}
 	shown, widths, gone := p.fit(t, rows)
 	head := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		head[i] = strings.ToUpper(c.Title)
 	}
-	p.row(t, head, shown, widths)
+	if !t.Bare {
+		p.row(t, head, shown, widths)
+	}
 	for _, r := range rows {
 		p.row(t, r, shown, widths)
 	}
@@ -142,8 +166,8 @@ func (p *page) row(t table, row []string, shown, widths []int) {
 	lines := make([][]string, len(shown))
 	most := 1
 	for i, at := range shown {
-		text := clean(row[at])
-		if text == "" {
+		text := row[at]
+		if text == "" && !t.Bare {
 			text = "-"
 		}
 		lines[i] = wrap(text, widths[at])
@@ -177,12 +201,12 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 		natural[i] = cells(c.Title)
 		least[i] = longestWord(c.Title)
 		for _, r := range rows {
-			text := clean(r[i])
+			text := r[i]
 			natural[i] = max(natural[i], cells(text), 1)
 			if c.Right {
 				least[i] = max(least[i], cells(text))
 			} else {
-				least[i] = max(least[i], min(cells(text), leastCell))
+				least[i] = max(least[i], min(longestWord(text), longWord))
 			}
 		}
 		shown = append(shown, i)
@@ -190,6 +214,7 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 	if p.width == 0 {
 		return shown, natural, nil
 	}
+	least = narrowed(t, natural, least, p.width)
 	for {
 		need, last := -gap, -1
 		for at, i := range shown {
@@ -203,6 +228,24 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 		}
 		gone = append(gone, t.Columns[shown[last]].Title)
 		shown = append(shown[:last:last], shown[last+1:]...)
+	}
+}
+
+// narrowed are the least widths with words broken in the widest columns, as far
+// as it takes to fit.
+func narrowed(t table, natural, least []int, width int) []int {
+	for {
+		need, most := -gap, -1
+		for i, n := range least {
+			need += n + gap
+			if !t.Columns[i].Right && n > max(leastCell, longestWord(t.Columns[i].Title)) && (most < 0 || n > least[most]) {
+				most = i
+			}
+		}
+		if need <= width || most < 0 {
+			return least
+		}
+		least[most]--
 	}
 }
 
@@ -297,22 +340,9 @@ func runeCells(r rune) int {
 	return 1
 }
 
-// clean keeps names from outside from steering the terminal or breaking lines.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n' || r == '\r':
-			return ' '
-		case !unicode.IsPrint(r):
-			return '\uFFFD'
-		default:
-			return r
-		}
-	}, s)
-}
-
 // basisText says where a figure comes from.
 func basisText(f figure.Figure) string {
+	f.Source = strings.TrimLeft(strings.TrimPrefix(f.Source, "the guide of the classic suite"), ",;: ")
 	basis := map[figure.Basis]string{figure.Classic: "classic guide", figure.Measured: "measured", figure.Assumption: "assumption"}[f.Basis]
 	switch {
 	case basis == "":
