@@ -2,6 +2,9 @@ package plan_test
 
 import (
 	"math"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -489,4 +492,80 @@ func TestComputerOfASharedDatabase(t *testing.T) {
 		is(t, s.Events.Figures, "events.computer.disk", 32_776_000_000/0.9, "(10 GB + 22.8 GB + 0 B) / 90 %")
 		is(t, s.Events.Figures, "events.computer.cores", 2, "")
 	}
+}
+
+func TestAConsoleStaysInItsCountry(t *testing.T) {
+	// The most people of the instance are in Berlin, but its data may not leave
+	// Switzerland: the console is in Bern.
+	instances, sizes := sizesOf(t, `  sites:
+    - {name: Berlin, country: DE, people: [{users: 900}]}
+    - {name: Bern, country: CH, people: [{users: 80}]}
+  links: [{from: Berlin, to: Bern, bandwidth: 100Mbit/s}]
+  separations: [{name: Swiss data, kind: law, who: {countries: [CH]}, country: CH, shared: true}]
+  consoles: [{site: Berlin}]`)
+	for i, s := range sizes {
+		if instances[i].Country == "CH" && s.Consoles[0].Site != "Bern" {
+			t.Errorf("%+v", s.Consoles)
+		}
+	}
+	if instances[0].Country != "CH" && len(instances) == 1 {
+		t.Errorf("no instance stays in CH: %+v", instances)
+	}
+}
+
+// TestEveryNumberCanBeWorkedOutByHand works out what people read, with the
+// units that stand there, and holds it against the figure's value.
+func TestEveryNumberCanBeWorkedOutByHand(t *testing.T) {
+	checked := 0
+	for _, spec := range []string{
+		fiveThousand,
+		fiveThousand + "\n  workspaces: [{name: Office, image: office, offline: none}]\n  events: {perDay: 17, keep: 90d}",
+		fiveThousand + "\n  workspaces: [{name: Office, image: office, offline: 4h}]\n  service: {poll: 90s}",
+		berlinAndLima + "\n  links: [{from: Berlin, to: Lima, bandwidth: 10Mbit/s, latency: 100ms}]\n  events: {site: Lima}",
+	} {
+		s := onlySize(t, spec)
+		for _, f := range slices.Concat(s.Server.Figures, s.State.Figures, s.Events.Figures, s.Availability.Figures) {
+			if f.Formula == "" || strings.HasPrefix(f.Numbers, "no ") {
+				continue
+			}
+			hand := figure.Work("by.hand", f.Title, f.Unit, plainNumbers(t, f.Numbers))
+			// Numbers are shown with three digits and more.
+			if math.Abs(hand.Value-f.Value) > 0.015*math.Abs(f.Value) {
+				t.Errorf("%s is %v, and %q by hand is %v", f.Name, f.Value, f.Numbers, hand.Value)
+			}
+			checked++
+		}
+	}
+	if checked < 100 {
+		t.Errorf("only %d figures were worked out", checked)
+	}
+}
+
+// units are what stands after numbers.
+var units = map[string]float64{
+	"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9,
+	"ms": 0.001, "s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "%": 0.01, "core": 1, "cores": 1,
+}
+
+// number is a number with its unit, and with a second pair as in 2 h 10 min.
+var number = regexp.MustCompile(`([0-9][0-9,.]*) ([kMGT]i?B|B|[kMG]?bit/s|ms|s|min|h|days?|%|cores?)(?: ([0-9][0-9,.]*) (h|min|s)\b)?`)
+
+// plainNumbers puts numbers without units in the place of those with them.
+func plainNumbers(t *testing.T, text string) string {
+	return number.ReplaceAllStringFunc(text, func(s string) string {
+		m := number.FindStringSubmatch(s)
+		value := 0.0
+		for i := 1; i < len(m); i += 2 {
+			if m[i] == "" {
+				continue
+			}
+			n, err := strconv.ParseFloat(strings.ReplaceAll(m[i], ",", ""), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			value += n * units[m[i+1]]
+		}
+		return strconv.FormatFloat(value, 'f', -1, 64)
+	})
 }

@@ -67,7 +67,7 @@ func (w *work) tolerance(o served) Tolerance {
 		t.Seconds = unlimited
 		t.Text = "It may be used without the server for as long as people like: an outage stops nobody who has it already."
 	case limit <= 0:
-		t.Text = fmt.Sprintf("It may not be used without the server, so no outage is tolerable. What there is is the lease of %d poll intervals, %s, within which another server must answer.",
+		t.Text = fmt.Sprintf("It may not be used without the server, so no outage is tolerable. Its lease lasts %d poll intervals, %s: within that another server must answer.",
 			noneAllowed, figure.Duration((noneAllowed * poll).Seconds()))
 	default:
 		t.Seconds = limit.Seconds()
@@ -144,22 +144,26 @@ func (w *work) ways() []way {
 
 // choice says why a standby is chosen, or what it does not do.
 func (w *work) choice(y way, first string, most float64) string {
-	loss, held := w.m.Service.Loss.Seconds(), figure.Duration(y.loss.Value)
+	loss := w.m.Service.Loss.Seconds()
+	held := "At most the changes of the last " + figure.Duration(y.loss.Value) + " are lost"
+	if y.loss.Value == 0 {
+		held = "Nothing that was acknowledged is lost"
+	}
 	switch {
 	case most != unlimited && y.outage.Value > most:
 		return fmt.Sprintf("%s Even so an outage takes %s, and %s: allow more time off-line there, or let clients poll more often.",
 			y.text, figure.Duration(y.outage.Value), w.within(first, most))
 	case y.loss.Value > loss:
-		return fmt.Sprintf("%s Even so the changes of %s can be lost, and none may be: only PostgreSQL that replicates itself synchronously loses none.", y.text, held)
+		return fmt.Sprintf("%s Even so the changes of the last %s can be lost, and none may be: only PostgreSQL that replicates itself synchronously loses none.", y.text, figure.Duration(y.loss.Value))
 	case y.kind == NoStandby && most == unlimited:
 		return fmt.Sprintf("No standby is needed: every workspace runs without the server for as long as people like, and it is back from a backup after %s. Nobody signs in for the first time, and nothing is changed, meanwhile.",
 			figure.Duration(y.outage.Value))
 	case y.kind == NoStandby:
 		return fmt.Sprintf("No standby is needed: the server is back from a backup after %s, and %s.", figure.Duration(y.outage.Value), w.within(first, most))
 	case most == unlimited:
-		return fmt.Sprintf("%s At most the changes of %s are lost, within the %s that may be.", y.text, held, figure.Duration(loss))
+		return fmt.Sprintf("%s %s, and %s may be.", y.text, held, figure.Duration(loss))
 	default:
-		return fmt.Sprintf("%s An outage takes %s, and %s. At most the changes of %s are lost.", y.text, figure.Duration(y.outage.Value), w.within(first, most), held)
+		return fmt.Sprintf("%s An outage takes %s, and %s. %s.", y.text, figure.Duration(y.outage.Value), w.within(first, most), held)
 	}
 }
 

@@ -60,12 +60,15 @@ func (w *work) sees(site int) bool {
 	return (w.in.Country == "" || w.m.Sites[site].Country == w.in.Country) && w.m.Route(site, w.in.Site).OK
 }
 
-// ownDesk is where the most of its people are, or at the server. Of the file's
-// consoles one at a site of its people tells how many operators there are.
+// ownDesk is where the most of its people are, within the country that its data
+// may not leave, or at the server. The file's console there tells how many
+// operators there are.
 func (w *work) ownDesk() organization.Desk {
 	most, users := w.in.Site, map[int]int{}
 	for _, p := range w.in.Parts {
-		users[w.m.Groups[p.Group].Site] += p.Users
+		if site := w.m.Groups[p.Group].Site; w.sees(site) {
+			users[site] += p.Users
+		}
 	}
 	for i := range w.m.Sites {
 		if users[i] > users[most] {
