@@ -18,7 +18,8 @@
 //
 //   - Without neighbours a site with n clients takes n copies over the way.
 //   - With neighbours it takes one copy over the way, and after that the other
-//     n-1 over the network of the site.
+//     n-1 over the network of the site; where that would take longer than without
+//     neighbours (a slow network within the site), it takes as long as without.
 //   - A mirror is filled with one copy over the way to it, and then gives n copies
 //     to the clients behind it.
 //   - What is pre-staged or comes on a medium does not load the links.

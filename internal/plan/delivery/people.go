@@ -21,6 +21,7 @@ type work struct {
 	stores    []store
 	places    []place
 	roads     []road
+	missed    []uint8 // by the scenario that was chosen
 	warnings  []string
 }
 

@@ -267,7 +267,7 @@ func (w *work) mirrorReason(o *outlet, s *scenario) string {
 	without.source, without.start = nil, nil
 	without.mirrors = slices.Delete(slices.Clone(s.mirrors), o.mirror, o.mirror+1)
 	w.connect(&without)
-	with, missed := w.misses(s), w.misses(&without)
+	with, missed := w.missed, w.misses(&without)
 	l := &w.roads[narrowest(w, at.way.roads)]
 	text := fmt.Sprintf("A mirror is filled with one copy of each version over the %s, of which %s may be used.", l.name, figure.Rate(l.usable))
 	for i := range w.places {
@@ -287,7 +287,7 @@ func (w *work) mirrorReason(o *outlet, s *scenario) string {
 				level, job = w.Service.FirstDelivery.Seconds(), "the first delivery of "
 			}
 			return fmt.Sprintf("%s Without it %s to %s takes %s, and %s are allowed.", text, job+what, where,
-				figure.Duration(w.seconds(j, p, w.legs(&without, i, w.loads(&without, j, nil), nil))), figure.Duration(level))
+				figure.Duration(w.seconds(j, p, w.legs(&without, j, i, w.loads(&without, j, nil), nil))), figure.Duration(level))
 		}
 	}
 	return text
@@ -360,7 +360,7 @@ func (w *work) faults(served []int, s *scenario) string {
 			if s.takes(i, p, j) == 0 || !p.critical[image] {
 				continue
 			}
-			if t := w.seconds(j, p, w.legs(s, i, loads, nil)); t > slowest && t <= update {
+			if t := w.seconds(j, p, w.legs(s, j, i, loads, nil)); t > slowest && t <= update {
 				slowest, where, what = t, w.Sites[p.site].Name, w.Images[image].Name
 			}
 		}

@@ -231,58 +231,73 @@ func (w *work) loads(s *scenario, j job, loads []float64) []float64 {
 // leg is a part of the time: copies over the road that is the slowest of this
 // part of the way.
 type leg struct {
-	what   string // as formulas call it
+	what   stretch
 	copies float64
 	road   int
 }
 
 func (w *work) time(l leg) float64 { return l.copies / w.roads[l.road].usable }
 
-// slowest is the leg of a part of a way.
-func (w *work) slowest(what string, over []int, loads []float64) leg {
-	out := leg{what: what, road: over[0], copies: loads[over[0]]}
+// slowest is the leg of a part of a way on which so many more copies are than
+// there are in loads.
+func (w *work) slowest(what stretch, over []int, loads []float64, more float64) leg {
+	out := leg{what, loads[over[0]] + more, over[0]}
 	for _, r := range over[1:] {
-		if next := (leg{what, loads[r], r}); w.time(next) > w.time(out) {
-			out = next
-		}
+		out = w.slower(out, leg{what, loads[r] + more, r})
 	}
 	return out
 }
 
 // legs are the parts of the time in which everybody of a place has an image.
-func (w *work) legs(s *scenario, i int, loads []float64, out []leg) []leg {
+// out is reused.
+func (w *work) legs(s *scenario, j job, i int, loads []float64, out []leg) []leg {
 	out = out[:0]
 	p := &w.places[i]
 	for m := s.source[i]; m >= 0; m = s.source[len(w.places)+m] {
-		out = append(out, w.slowest(toMirror, s.mirrors[m].way.roads[s.start[len(w.places)+m]:], loads))
+		out = append(out, w.slowest(toMirror, s.mirrors[m].way.roads[s.start[len(w.places)+m]:], loads, 0))
 	}
 	slices.Reverse(out)
 	over, within := p.way.roads[s.start[i]:], leg{inSite, loads[p.lan], p.lan}
 	if len(over) == 0 {
 		return append(out, within)
 	}
-	link := w.slowest(overLink, over, loads)
 	if !s.peers[i] {
-		if w.time(within) > w.time(link) {
-			return append(out, within)
-		}
-		return append(out, link)
+		return append(out, w.slower(w.slowest(overLink, over, loads, 0), within))
 	}
-	if one := (leg{inSite, 1, p.lan}); w.time(one) > w.time(link) {
-		link = leg{inSite + " of the first copy", 1, p.lan}
+	// One by one, each for itself, is as quick at most as all who give on what they have.
+	copies := within.copies
+	within.copies++
+	alone := w.slower(w.slowest(overLink, over, loads, float64(s.takes(i, p, j)-1)), within)
+	one := w.slower(w.slowest(overLink, over, loads, 0), leg{firstIn, 1, p.lan})
+	within.copies = copies
+	if w.time(alone) <= w.time(one)+w.time(within) {
+		return append(out, alone)
 	}
-	if within.copies > 0 {
-		return append(out, link, within)
-	}
-	return append(out, link)
+	return append(out, one, within)
 }
 
-// What formulas call the parts of a way.
+// slower is the slower one of two parts of a way that are used at the same time.
+func (w *work) slower(a, b leg) leg {
+	if w.time(b) > w.time(a) {
+		return b
+	}
+	return a
+}
+
+// stretch is a part of a way.
+type stretch uint8
+
 const (
-	toMirror = "to the mirror"
-	overLink = "over the link"
-	inSite   = "within the site"
+	toMirror stretch = iota
+	overLink
+	firstIn // the copy that neighbours begin with
+	inSite
 )
+
+// String is what formulas call it.
+func (s stretch) String() string {
+	return [...]string{"to the mirror", "over the link", "of the first within the site", "within the site"}[s]
+}
 
 // seconds is how long everybody of a place waits for an image, with the hours in
 // which nothing is delivered.

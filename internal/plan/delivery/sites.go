@@ -81,8 +81,8 @@ func (w *work) figure(name, title string, j job, s *scenario, i int, loads []flo
 	var words []string
 	var amounts []figure.Amount
 	bytes := exact(w.bytes(j))
-	for k, l := range w.legs(s, i, loads, nil) {
-		what := l.what
+	for k, l := range w.legs(s, j, i, loads, nil) {
+		what := l.what.String()
 		if l.what == toMirror && k > 0 {
 			what = fmt.Sprintf("to mirror %d", k+1)
 		}
@@ -177,7 +177,7 @@ func (w *work) level(t *timed, j job, s *scenario, i int, loads []float64) {
 	case s.media[i]:
 		miss.Text += " A medium takes too long on its way: only a link, or a wider one, brings it sooner."
 	default:
-		legs := w.legs(s, i, loads, nil)
+		legs := w.legs(s, j, i, loads, nil)
 		if !s.peers[i] && neighbours <= allowed {
 			miss.Text += " Neighbours would mend it: " + figure.Duration(neighbours) + "."
 		}

@@ -40,7 +40,7 @@ func (w *work) misses(s *scenario) []uint8 {
 					}
 				case first && s.staged[i]:
 				case first:
-					legs = w.legs(s, i, loads, legs)
+					legs = w.legs(s, j, i, loads, legs)
 					if w.seconds(j, p, legs) > w.Service.FirstDelivery.Seconds() {
 						*at |= missesFirst
 					}
@@ -48,7 +48,7 @@ func (w *work) misses(s *scenario) []uint8 {
 						*at |= missesLoad
 					}
 				case p.critical[image]:
-					legs = w.legs(s, i, loads, legs)
+					legs = w.legs(s, j, i, loads, legs)
 					if w.seconds(j, p, legs) > w.Service.CriticalUpdate.Seconds() {
 						*at |= missesUpdate
 					}
@@ -101,7 +101,7 @@ func (w *work) choose() *scenario {
 		}
 		missed = w.misses(s)
 	}
-	w.takeBack(s, missed)
+	w.missed = w.takeBack(s, missed)
 	return s
 }
 
@@ -161,8 +161,9 @@ func (w *work) addMirror(s *scenario, p *place, sites []int) {
 	}
 }
 
-// takeBack undoes what nothing is gained by, the dearest first.
-func (w *work) takeBack(s *scenario, missed []uint8) {
+// takeBack undoes what nothing is gained by, the dearest first. It returns what
+// is missed then.
+func (w *work) takeBack(s *scenario, missed []uint8) []uint8 {
 	for i := range w.places {
 		if !s.media[i] || !w.auto(i) || !w.places[i].way.ok {
 			continue
@@ -196,4 +197,5 @@ func (w *work) takeBack(s *scenario, missed []uint8) {
 		s.mirrors = kept
 		w.connect(s)
 	}
+	return missed
 }
