@@ -12,6 +12,7 @@ import (
 // servers.
 func (c *checker) connections(m *Model) {
 	c.reached(m)
+	c.spread(m)
 	networks := make([]bool, len(m.Networks)+1) // the last one is the connected network
 	for _, g := range m.Groups {
 		if g.Network == Connected {
@@ -30,6 +31,24 @@ func (c *checker) connections(m *Model) {
 		}
 		if len(m.Seats(network, "")) == 0 {
 			c.add(path, "no site %s may hold servers; set servers of one of them to true", where)
+		}
+	}
+}
+
+// spread reports isolated networks at sites that no link joins.
+func (c *checker) spread(m *Model) {
+	part := joined(m)
+	first := make([]int, len(m.Networks)) // site, from 1; 0 is none
+	told := make([]bool, len(m.Networks))
+	for _, g := range m.Groups {
+		switch n := g.Network; {
+		case n == Connected:
+		case first[n] == 0:
+			first[n] = g.Site + 1
+		case !told[n] && part[first[n]-1] != part[g.Site]:
+			told[n] = true
+			c.add(document.Index("spec.networks", n), "no link leads from %s to %s, where its people are; add one to spec.links, or make it two networks",
+				m.Sites[first[n]-1].Name, m.Sites[g.Site].Name)
 		}
 	}
 }
@@ -61,9 +80,8 @@ func (c *checker) reached(m *Model) {
 	}
 }
 
-// components are the sites of the connected network that links join, each part
-// ascending, in the order of their first sites.
-func components(m *Model) [][]int {
+// joined gives each site the first of the sites that links join it with.
+func joined(m *Model) []int {
 	part := make([]int, len(m.Sites))
 	for i := range part {
 		part[i] = i
@@ -79,17 +97,26 @@ func components(m *Model) [][]int {
 		a, b := root(l.From), root(l.To)
 		part[max(a, b)] = min(a, b)
 	}
-	of := map[int]int{}
+	for i := range part {
+		part[i] = root(i)
+	}
+	return part
+}
+
+// components are the sites of the connected network that links join, each part
+// ascending, in the order of their first sites.
+func components(m *Model) [][]int {
+	part, of := joined(m), map[int]int{}
 	var out [][]int
 	for i, p := range m.Sites {
 		isolated := len(p.Groups) > 0 && !slices.ContainsFunc(p.Groups, func(g int) bool { return m.Groups[g].Network == Connected })
 		if isolated {
 			continue
 		}
-		at, ok := of[root(i)]
+		at, ok := of[part[i]]
 		if !ok {
 			at = len(out)
-			of[root(i)], out = at, append(out, nil)
+			of[part[i]], out = at, append(out, nil)
 		}
 		out[at] = append(out[at], i)
 	}

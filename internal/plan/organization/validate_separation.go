@@ -26,13 +26,16 @@ func (c *checker) country(at string, d *Demand, m *Model) {
 		c.add(at+".country", "no site is in this country; give sites their country, or add one there for servers")
 		return
 	}
-	told := map[int]bool{}
+	seen := map[int]bool{}
 	for _, g := range d.Groups {
 		network := m.Groups[g].Network
-		if told[network] || len(m.Seats(network, d.Country)) > 0 {
+		if seen[network] {
 			continue
 		}
-		told[network] = true
+		seen[network] = true
+		if len(m.Seats(network, d.Country)) > 0 {
+			continue
+		}
 		if network == Connected {
 			c.add(at+".country", "no connected site in this country may hold servers, and %s is about people who are connected", d.Name)
 			continue

@@ -2,8 +2,11 @@ package organization
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dormer-project/dormer"
 )
@@ -201,8 +204,16 @@ func TestBadInput(t *testing.T) {
 			[]string{"spec.separations[0].country: no connected site in this country may hold servers, and Records is about people who are connected"},
 		},
 		"two parts of the connected network": {
-			country, "links: [{", "links: [{from: Bonn, to: Bern, bandwidth: 1Mbit/s}, {",
-			[]string{"spec.links[0].from: there is no such site"},
+			country, "    - {name: Berlin", "    - {name: Aachen}\n    - {name: Bonn}\n    - {name: Essen}\n    - {name: Berlin",
+			[]string{"spec.sites[0]: no link reaches it from", "spec.sites[1]: no link reaches it", "spec.sites[2]: no link reaches it from Berlin and Basel; add one to spec.links, or put its people into an isolated network"},
+		},
+		"two parts with links": {
+			strings.Replace(country, "    - {name: Berlin", "    - {name: Aachen}\n    - {name: Bonn}\n    - {name: Berlin", 1), "links: [{", "links: [{from: Bonn, to: Aachen, bandwidth: 1Mbit/s}, {",
+			[]string{"spec.sites[0]: no link leads from Aachen and Bonn to Berlin and Basel; add one to spec.links, or put the people here into an isolated network"},
+		},
+		"a network at sites without a link": {
+			country, "{users: 10}]}\n    - {name: Basel", "{users: 10}, {users: 5, network: Lab}]}\n    - {name: Basel",
+			[]string{"spec.networks[0]: no link leads from Berlin to Bern, where its people are"},
 		},
 		"a second file": {small, "kind: Org", "---\nkind: Org", []string{"line 3: a second document begins here"}},
 		"two countries for the same people": {
@@ -263,5 +274,56 @@ func TestBadInput(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLargest: what the limits allow is checked and resolved in reasonable time,
+// and what they do not is refused before anything is multiplied by it.
+func TestLargest(t *testing.T) {
+	o := large(2000, 300_000, 3000)
+	s := &o.Spec
+	for i := range s.Sites {
+		for len(s.Sites[i].People) < 5 {
+			s.Sites[i].People = append(s.Sites[i].People, Crowd{Users: 1})
+		}
+	}
+	s.Workspaces, s.Separations = nil, nil
+	for i := range 500 {
+		s.Workspaces = append(s.Workspaces, Workspace{Name: fmt.Sprint(i), Image: s.Images[0].Name})
+	}
+	for i := range 200 {
+		s.Separations = append(s.Separations, Separation{Name: fmt.Sprint(i), Kind: Law, Country: []string{"DE", "CH"}[i%2]})
+	}
+	s.Links = slices.Collect(unlike(s.Links))
+	start := time.Now()
+	err := Validate(o)
+	invalid, ok := errors.AsType[*dormer.InvalidError](err)
+	if !ok || len(invalid.Fields) != 100 || !strings.Contains(err.Error(), "1 and 0 (spec.separations[0]) cannot be met together") {
+		t.Errorf("%.300s", fmt.Sprint(err))
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %s", took)
+	} else {
+		t.Log(took)
+	}
+	s.Sites[0].People = append(s.Sites[0].People, Crowd{Users: 1})
+	if err := Validate(o); err == nil || err.Error() != "spec.sites[1999].people: more than 10,000 entries up to here; put people together who are alike" {
+		t.Errorf("%.300s", fmt.Sprint(err))
+	}
+}
+
+// unlike leaves out links between sites that have one.
+func unlike(links []Link) func(yield func(Link) bool) {
+	return func(yield func(Link) bool) {
+		seen := map[[2]string]bool{}
+		for _, l := range links {
+			if seen[[2]string{l.From, l.To}] || seen[[2]string{l.To, l.From}] {
+				continue
+			}
+			seen[[2]string{l.From, l.To}] = true
+			if !yield(l) {
+				return
+			}
+		}
 	}
 }
