@@ -125,7 +125,7 @@ func (w *work) ways() []way {
 		},
 		{
 			FollowerStandby, outage("{time until somebody has promoted it} + "+back, append([]figure.Amount{seconds(onCall)}, other...)...).
-				From(assumed, measured+"; that somebody is there within half an hour is assumed"),
+				From(figure.Assumption, measured+"; that somebody is there within half an hour is assumed"),
 			lost(figure.Measured, "standby.interval by default", shipped), "A follower is promoted by hand.",
 		},
 	}

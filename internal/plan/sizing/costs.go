@@ -1,10 +1,6 @@
 package sizing
 
-import (
-	"time"
-
-	"github.com/dormer-project/dormer/internal/plan/figure"
-)
+import "time"
 
 // The rules of the classic guide.
 const (
@@ -32,15 +28,19 @@ const (
 	// clients that send share with the server.
 	eventsSQLite   = 17_116
 	eventsPostgres = 12_841
-	benchCores     = 2
-	drained        = 48_000 // events a second of backlogs
+	// Processor seconds of an event with its share of a poll: of the server on
+	// SQLite and on PostgreSQL, and of PostgreSQL itself.
+	eventSQLite   = 63.7e-6
+	eventPostgres = 49.1e-6
+	eventDatabase = 47.5e-6
+	drained       = 48_000 // events a second of backlogs
 	// Bytes of an event with its share of the indexes.
 	rowSQLite   = 145
 	rowPostgres = 195
 
-	// A status report over so many clients with 30 million events stored.
+	// Seconds of a status report over 5,000 clients with 30 million events stored.
 	reportSeconds = 0.33
-	reportClients = 5_000
+	reportCPU     = 0.46 // of it processor time, of server and database
 
 	failover = 1.1 // seconds, the longest that was seen
 
@@ -69,12 +69,9 @@ const (
 	// Round trips of a report: begin, statement, commit.
 	reportTrips = 3
 	reportRow   = 200        // bytes of a row of a report
-	reportRows  = 5_000      // a row a client
 	slowCommit  = 0.25       // seconds; a link over which a commit takes longer is advised against
 	withinSite  = 0.000_5    // seconds of a round trip between computers of one site
 	onTheWire   = 2          // bytes on the wire for each byte of an event: protocol, watermarks, TLS
-	fullCommit  = 5_000      // events, event.IngestLimits
-	queued      = 50_000     // events that may wait in the server, event.IngestLimits
 	sqliteMost  = 50_000_000 // events; docs/events-database.md: some tens of millions
 )
 
@@ -102,5 +99,3 @@ const (
 	journalADay    = 100_000          // bytes of a client's journal for each day off-line
 	recordBytes    = 300              // of a record of that journal beside the event
 )
-
-const assumed = figure.Assumption

@@ -3,6 +3,7 @@ package sizing
 import (
 	"fmt"
 
+	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
@@ -14,7 +15,7 @@ func (w *work) link(d *Database) {
 	latency, source := to.Latency.Seconds(), "links of the file"
 	basis := figure.Derived
 	if w.database == w.in.Site {
-		latency, basis, source = withinSite, assumed, "half a millisecond within a site is assumed"
+		latency, basis, source = withinSite, figure.Assumption, "half a millisecond within a site is assumed"
 	}
 	e := &w.m.Events
 	peak := named(d.Figures, "events.writes.peak").Value
@@ -24,11 +25,11 @@ func (w *work) link(d *Database) {
 		figure.N(commitTrips), trip, figure.In(figure.Seconds, commitDisk)).From(basis, "round trips: "+planSource+", 4.2 and one for a connection that was idle; 5 ms until it is durable are assumed; latency: "+source)
 	commits := figure.Work("events.link.commits", "Transactions a second that are possible", figure.PerSec, "1 / {time of one}", figure.In(figure.Seconds, commit.Value))
 	possible := figure.Work("events.link.events", "Events a second that are possible", figure.PerSec, "{transactions a second} x {events that one holds at most}",
-		figure.N(commits.Value), figure.N(fullCommit)).From(figure.Derived, limitsSource)
+		figure.N(commits.Value), figure.N(event.DefaultIngestLimits().CommitEvents)).From(figure.Derived, limitsSource)
 	there := figure.Work("events.link.bandwidth", "Bandwidth that events take, at peak", figure.BitsASec, "{events at peak} x {bytes an event} x {bytes on the wire for each of them} x 8",
-		figure.N(peak), figure.In(figure.Size, e.Bytes), figure.N(onTheWire)).From(assumed, "as much again for protocol, watermarks and encryption")
+		figure.N(peak), figure.In(figure.Size, e.Bytes), figure.N(onTheWire)).From(figure.Assumption, "as much again for protocol, watermarks and encryption")
 	reports := figure.Work("events.link.reports", "Bandwidth that reports take", figure.BitsASec, "{reports a second} x {clients} x {bytes of a row} x 8",
-		figure.N(rate), figure.N(w.in.Active), figure.In(figure.Size, reportRow)).From(assumed, "a row of 200 bytes for each client")
+		figure.N(rate), figure.N(w.in.Active), figure.In(figure.Size, reportRow)).From(figure.Assumption, "a row of 200 bytes for each client")
 	usable := float64(back.Usable)
 	report := figure.Work("events.link.report", "Time of a status report over the link", figure.Seconds, "{time of the report} + {round trips} x {latency} + {clients} x {bytes of a row} x 8 / {usable bandwidth}",
 		figure.In(figure.Seconds, named(d.Figures, "events.reports.time").Value), figure.N(reportTrips), trip, figure.N(w.in.Active), figure.In(figure.Size, reportRow), figure.In(figure.BitsASec, usable))
@@ -79,9 +80,9 @@ func computer(works []*work) {
 				state += o.out.State.Bytes
 			}
 		}
-		cores := figure.Work("events.computer.cores", "Cores of the database's computer", figure.Cores, "max({cores}, ceil({events at peak} / ({durable events a second} / {cores that were busy with them}) / {share that is planned for}))",
-			figure.N(databaseCores), figure.N(peak), figure.N(eventsPostgres), figure.N(benchCores), figure.In(figure.Share, busy)).From(figure.Measured, eventsSource+"; at least two cores are assumed")
-		memory := figure.Given("events.computer.memory", "Memory of the database's computer", figure.Size, remoteMemory).From(assumed, "half a gigabyte of buffers, as measured with 30 million events, connections, and files that are read again")
+		cores := figure.Work("events.computer.cores", "Cores of the database's computer", figure.Cores, "max({cores}, ceil({events at peak} x {processor time of one} / {share that is planned for}))",
+			figure.N(databaseCores), figure.N(peak), figure.In(figure.Seconds, eventDatabase), figure.In(figure.Share, busy)).From(figure.Measured, eventsSource+"; at least two cores are assumed")
+		memory := figure.Given("events.computer.memory", "Memory of the database's computer", figure.Size, remoteMemory).From(figure.Assumption, "half a gigabyte of buffers, as measured with 30 million events, connections, and files that are read again")
 		disk := figure.Work("events.computer.disk", "Disk of the database's computer", figure.Size, "({operating system} + {events databases} + {state databases}) / {share that may be full}",
 			figure.In(figure.Size, systemDisk), figure.In(figure.Size, bytes), figure.In(figure.Size, state), figure.In(figure.Share, filled)).From(figure.Derived, "events.bytes and state.bytes of all instances that use it")
 		for _, o := range all {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
@@ -57,15 +58,18 @@ func (w *work) cores(s *Server) {
 	extra, _ := w.onServer()
 	classic := figure.Work("server.cores.classic", "Cores by the guide", figure.Cores, "{cores with database and consoles elsewhere} + {for a database on the server}",
 		figure.N(classicCores), figure.N(extra)).From(figure.Classic, classicSource+", at "+classicClock+"; "+databaseSource)
-	durable := float64(eventsSQLite)
+	cost := eventSQLite
 	if w.out.Events.Kind == organization.PostgreSQL {
-		durable = eventsPostgres
+		cost = eventPostgres
+		if w.out.Events.Place == organization.PlaceServer {
+			cost += eventDatabase
+		}
 	}
 	list := w.out.Events.Figures
 	load := figure.Work("server.load", "Cores that are busy at peak", figure.Cores,
-		"{clients} / {poll interval} / {polls a second of a core} + {events at peak} / ({durable events a second} / {cores that were busy with them}) + {reports a second} x {seconds of a report}",
+		"{clients} / {poll interval} / {polls a second of a core} + {events at peak} x {processor time of one} + {reports a second} x {processor time of one over 5,000 clients} x max(1, {clients} / 5,000)",
 		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds()), figure.N(pollsACore), figure.N(named(list, "events.writes.peak").Value),
-		figure.N(durable), figure.N(benchCores), figure.N(named(list, "events.reports").Value), figure.N(named(list, "events.reports.time").Value)).
+		figure.In(figure.Seconds, cost), figure.N(named(list, "events.reports").Value), figure.In(figure.Seconds, reportCPU)).
 		From(figure.Measured, eventsSource+"; polls, each on a connection of its own: "+planSource)
 	measured := figure.Work("server.cores.measured", "Cores by what Dormer costs", figure.Cores, "max(1, ceil({busy at peak} / {share that is planned for}))",
 		figure.N(load.Value), figure.In(figure.Share, busy)).From(figure.Measured, "half of a core is left for what nobody foresees")
@@ -102,7 +106,7 @@ func (w *work) memory(s *Server) {
 	need := figure.Work("server.memory.needed", "Memory that is used", figure.Size,
 		"{operating system} + {server without clients} + {clients} x {bytes of a client} + {events that wait at most} x {bytes of one} + {database}",
 		binary(systemMemory), figure.In(figure.Size, idleMemory), figure.N(w.clients()), figure.In(figure.Size, clientMemory),
-		figure.N(queued), figure.In(figure.Size, queuedMemory), binary(cache)).
+		figure.N(event.DefaultIngestLimits().QueueEvents), figure.In(figure.Size, queuedMemory), binary(cache)).
 		From(figure.Measured, planSource+"; operating system, waiting events and database are assumed")
 	measured := figure.Work("server.memory.measured", "Memory by what Dormer uses", figure.Size, "ceil({used} / {share that is planned for} / {a GiB}) x {a GiB}",
 		figure.In(figure.Size, need.Value), figure.In(figure.Share, memoryUsed), binary(1<<30)).From(figure.Measured, "the rest is for files that are read again")

@@ -26,7 +26,7 @@ func (w *work) state() {
 		figure.N(auditADay), figure.In(figure.Size, auditState), figure.N(auditDays)).From(figure.Measured, planSource+"; 200 records a day for five years are assumed")
 	all := figure.Work("state.bytes", "State database", figure.Size, "({rows} + {workspaces} + {audit log} + {empty database}) x 2",
 		figure.In(figure.Size, rows.Value), figure.In(figure.Size, workspaces.Value), figure.In(figure.Size, audit.Value), figure.In(figure.Size, emptyState)).
-		From(assumed, "twice, for what is changed and removed")
+		From(figure.Assumption, "twice, for what is changed and removed")
 	seen := figure.Work("state.writes", "Rows a second that polls write in bulk", figure.PerSec, "{clients} / {poll interval}",
 		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds())).From(figure.Derived, "when a client was last seen; one transaction each ten seconds")
 	d.Bytes = ceiling(all.Value)
