@@ -73,6 +73,8 @@ func (t *terms) difference(classic Classic, instances int) []string {
 		return nil
 	case classic.Count == instances:
 		return append([]string{fmt.Sprintf("Both answers are %s, but not for the same reasons.", number(instances))}, out...)
+	case classic.Count < instances:
+		return append([]string{fmt.Sprintf("The guide counts %s, and %s needed.", number(classic.Count), are(instances))}, out...)
 	default:
 		return append([]string{fmt.Sprintf("The guide counts %s, and %s enough.", number(classic.Count), are(instances))}, out...)
 	}
@@ -124,7 +126,7 @@ func (t *terms) merged(next *terms, cut func(g int) bool, adds int) string {
 			return fmt.Sprintf(", for nobody else is in %s, which needs an instance of its own anyway: one meets both", list(gone))
 		}
 		if len(whole) > 0 {
-			return fmt.Sprintf(", for all of %s are in it: what serves them meets both", list(whole))
+			return fmt.Sprintf(", for nobody else is left in %s", list(whole))
 		}
 		return ", for what serves these people is counted already"
 	}
