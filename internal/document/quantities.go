@@ -85,9 +85,6 @@ func trimZeros(s string) string {
 	return s
 }
 
-// BytesPerSecond returns the rate in bytes a second.
-func (r Rate) BytesPerSecond() float64 { return float64(r) / 8 }
-
 // MarshalText writes the canonical form.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
@@ -185,15 +182,6 @@ func ParsePercent(s string) (Percent, error) {
 
 // String returns the form that ParsePercent reads.
 func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
-
-// Of returns p per cent of n.
-func (p Percent) Of(n float64) float64 { return n * float64(p) / 100 }
-
-// OfCount returns p per cent of n things or people, rounded up: a begun one
-// counts.
-func (p Percent) OfCount(n int) int {
-	return int((int64(n)*int64(p) + 99) / 100)
-}
 
 // MarshalText writes the form that ParsePercent reads.
 func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }

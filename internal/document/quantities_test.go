@@ -21,7 +21,7 @@ func TestRate(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %q", in, r, err, want)
 		}
 	}
-	if r, err := ParseRate("2.5Gbit/s"); err != nil || r != 2_500_000_000 || r.BytesPerSecond() != 312_500_000 {
+	if r, err := ParseRate("2.5Gbit/s"); err != nil || r != 2_500_000_000 {
 		t.Errorf("%d, %v", r, err)
 	}
 }
@@ -51,18 +51,6 @@ func TestPercent(t *testing.T) {
 		p, err := ParsePercent(in)
 		if (err == nil) != (want != "") || err == nil && p.String() != want {
 			t.Errorf("%q: %v, %v; want %q", in, p, err, want)
-		}
-	}
-	// 30 % of 8 is 2.4; a begun one counts.
-	if got := Percent(30).Of(8); got != 2.4 {
-		t.Error(got)
-	}
-	for _, c := range []struct {
-		p       Percent
-		n, want int
-	}{{30, 8, 3}, {100, 8, 8}, {0, 8, 0}, {150, 3, 5}, {1, 0, 0}, {1000, 10_000_000, 100_000_000}} {
-		if got := c.p.OfCount(c.n); got != c.want {
-			t.Errorf("%s of %d: %d, want %d", c.p, c.n, got, c.want)
 		}
 	}
 }
