@@ -349,6 +349,7 @@ func TestNoOutageIsTolerable(t *testing.T) {
 	}
 	is(t, a.Figures, "availability.tolerable", 180, "3 x 1 min")
 	is(t, a.Figures, "availability.outage", 121.1, "1.1 s + 2 x 1 min")
+	is(t, a.Figures, "availability.servers", 2, "1 + 1")
 	if a.Standby != sizing.DatabaseStandby || a.Loss != 0 || !a.DatabaseStandby {
 		t.Errorf("standby %s, loss %v, of the database %t", a.Standby, a.Loss, a.DatabaseStandby)
 	}

@@ -54,6 +54,11 @@ func (w *work) availability() {
 	best := ways[chosen]
 	a.Standby, a.Outage, a.Loss = best.kind, best.outage.Value, best.loss.Value
 	a.Figures = append(a.Figures, best.outage, best.loss)
+	standbys := 1
+	if best.kind == NoStandby {
+		standbys = 0
+	}
+	a.Figures = append(a.Figures, figure.Work("availability.servers", "Servers of the instance with its standby", figure.Count, "1 + {standbys}", figure.N(standbys)))
 	a.Reasons = append(a.Reasons, w.choice(best, first, most))
 	w.journal(a)
 }

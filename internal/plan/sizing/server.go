@@ -134,6 +134,10 @@ func (w *work) machine(s *Server) {
 	s.Virtual = true
 	s.Kind = fmt.Sprintf("A virtual machine of the same resources will do, with %s and %s of memory reserved for it. Do not go back to a snapshot of it: restore a backup, which tells clients that it is one.",
 		figure.Cores.Text(float64(s.Cores)), figure.Binary(float64(s.Memory)))
+	cores, memory := named(s.Figures, "server.cores.measured").Value, named(s.Figures, "server.memory.measured").Value
+	if cores < float64(s.Cores) && memory < float64(s.Memory) {
+		s.Kind += fmt.Sprintf(" By what Dormer was measured to cost %s and %s would do.", figure.Cores.Text(cores), figure.Binary(memory))
+	}
 }
 
 // binary is an amount of memory, as people buy it.
