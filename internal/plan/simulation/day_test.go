@@ -305,6 +305,21 @@ func TestASampleAgreesWithTheWhole(t *testing.T) {
 	}
 }
 
+func TestWaitsOfASampleAreThoseOfTheWhole(t *testing.T) {
+	// 3,333 polls a second are two thirds of what two cores do: some wait, and a
+	// sample of a fiftieth is played against a server that is fifty times slower.
+	m := model(t, one(200_000, "8h")+"capacity: {clients: 200000, hardware: two cores}\n")
+	o := simulation.Options{From: 12 * hour, Length: hour / 6, MaxClients: 200_000}
+	whole := run(t, m, alone(m, 0), o).Instances[0].Answer
+	o.MaxClients = 4000
+	sample := run(t, m, alone(m, 0), o).Instances[0].Answer
+	near(t, "p50", sample.Middle, whole.Middle, 0.15)
+	near(t, "p99", sample.Most, whole.Most, 0.3)
+	if whole.Most < 0.001 || whole.Most > 0.02 {
+		t.Errorf("p99 is %v s, want more than the poll itself and less than the 20 ms that Dormer is built to", whole.Most)
+	}
+}
+
 func TestAnOverloadedServerShows(t *testing.T) {
 	// 4,000 polls a second are more than the 2,500 of one core. Clients poll 5 s
 	// after they had an answer, so the wait grows until as many come as are
