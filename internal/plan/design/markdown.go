@@ -102,9 +102,9 @@ func markdown(s string) string {
 	case strings.ContainsRune("#+-=", rune(s[0])):
 		return `\` + s
 	}
-	digits := strings.TrimLeft(s, "0123456789")
-	if len(digits) < len(s) && digits != "" && (digits[0] == '.' || digits[0] == ')') {
-		return s[:len(s)-len(digits)] + `\` + digits
+	rest := strings.TrimLeft(s, "0123456789")
+	if len(rest) < len(s) && (strings.HasPrefix(rest, ". ") || strings.HasPrefix(rest, ") ")) {
+		return s[:len(s)-len(rest)] + `\` + rest
 	}
 	return s
 }

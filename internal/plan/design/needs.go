@@ -88,6 +88,14 @@ func (a *author) names(of []string) string {
 	return strings.Join(of, ", ")
 }
 
+// title is names above something.
+func (a *author) title(of []string) string {
+	if a.brief {
+		return few(of)
+	}
+	return strings.Join(of, ", ")
+}
+
 // together writes the points of every instance under its name, those that are
 // the same for several under all their names.
 func (a *author) together(c *chapter, write func(i int) points) {
@@ -110,7 +118,7 @@ func (a *author) together(c *chapter, write func(i int) points) {
 			c.add(paragraph("The other instances are described by --wide, Markdown, HTML and JSON."))
 			return
 		}
-		c.head(a.names(names[key]))
+		c.head(a.title(names[key]))
 		c.add(texts[key])
 	}
 }

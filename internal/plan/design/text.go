@@ -17,9 +17,11 @@ const (
 	// mostNumbers is how many rows a formula gets.
 	mostNumbers = 6
 	// leastWidth is how narrow a page may become. Words up to longWord characters
-	// are broken only where there is no room else.
+	// are broken only where there is no room else, those of breakable ones even
+	// before columns are left out.
 	leastWidth = 60
 	longWord   = 26
+	breakable  = 14
 	leastCell  = 8
 	gap        = 2
 )
@@ -35,8 +37,7 @@ func writeText(w io.Writer, d *document, columns int) error {
 	if columns > 0 {
 		p.width = max(columns, leastWidth)
 	}
-	p.line(d.Title)
-	p.line(strings.Repeat("=", cells(d.Title)))
+	p.underlined(d.Title, "=")
 	if d.Lead != "" {
 		p.line("")
 		p.wrapped(d.Lead, "", "")
@@ -44,8 +45,7 @@ func writeText(w io.Writer, d *document, columns int) error {
 	for i, c := range d.Chapters {
 		title := strconv.Itoa(i+1) + ". " + c.Title
 		p.line("")
-		p.line(title)
-		p.line(strings.Repeat("-", cells(title)))
+		p.underlined(title, "-")
 		for _, b := range c.Blocks {
 			p.line("")
 			p.block(b)
@@ -64,8 +64,7 @@ func (p *page) block(b block) {
 			p.wrapped(s, "* ", "  ")
 		}
 	case heading:
-		p.line(b.Title)
-		p.line(strings.Repeat("~", cells(b.Title)))
+		p.underlined(b.Title, "~")
 	case table:
 		p.table(b)
 	case chart:
@@ -81,12 +80,22 @@ func (p *page) line(s string) {
 	p.WriteByte('\n')
 }
 
+// underlined writes a title.
+func (p *page) underlined(title, with string) {
+	longest := 0
+	for _, l := range wrap(title, p.width) {
+		p.line(l)
+		longest = max(longest, cells(l))
+	}
+	p.line(strings.Repeat(with, longest))
+}
+
 // wrapped writes text in lines, the first after one indent and the others after
 // the other.
 func (p *page) wrapped(text, first, rest string) {
 	room := 0
 	if p.width > 0 {
-		room = p.width - cells(first)
+		room = p.width - max(cells(first), cells(rest))
 	}
 	indent := first
 	for _, l := range wrap(text, room) {
@@ -214,7 +223,7 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 	if p.width == 0 {
 		return shown, natural, nil
 	}
-	least = narrowed(t, natural, least, p.width)
+	least = narrowed(t, shown, least, p.width, breakable)
 	for {
 		need, last := -gap, -1
 		for at, i := range shown {
@@ -223,7 +232,15 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 				last = at
 			}
 		}
-		if need <= p.width || last < 0 {
+		if last < 0 {
+			least = narrowed(t, shown, least, p.width, leastCell)
+			need = min(need, p.width)
+		}
+		if need <= p.width {
+			need = -gap
+			for _, i := range shown {
+				need += least[i] + gap
+			}
 			return shown, shared(shown, natural, least, p.width-need), gone
 		}
 		gone = append(gone, t.Columns[shown[last]].Title)
@@ -232,13 +249,13 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 }
 
 // narrowed are the least widths with words broken in the widest columns, as far
-// as it takes to fit.
-func narrowed(t table, natural, least []int, width int) []int {
+// as it takes to fit and no further than to so many characters.
+func narrowed(t table, shown, least []int, width, floor int) []int {
 	for {
 		need, most := -gap, -1
-		for i, n := range least {
-			need += n + gap
-			if !t.Columns[i].Right && n > max(leastCell, longestWord(t.Columns[i].Title)) && (most < 0 || n > least[most]) {
+		for _, i := range shown {
+			need += least[i] + gap
+			if !t.Columns[i].Right && least[i] > max(floor, longestWord(t.Columns[i].Title)) && (most < 0 || least[i] > least[most]) {
 				most = i
 			}
 		}
