@@ -128,7 +128,7 @@ type Client struct {
 
 // Deliver works out how images reach the people of a placement.
 func Deliver(m *organization.Model, p *placement.Placement) *Delivery {
-	w := &work{Model: m, instances: p.Instances}
+	w := &work{Model: m, instances: p.Instances, filled: map[job][]bool{}}
 	w.people()
 	w.open()
 	w.assign()

@@ -21,7 +21,9 @@ type work struct {
 	stores    []store
 	places    []place
 	roads     []road
-	missed    []uint8 // by the scenario that was chosen
+	filled    map[job][]bool // by mirror, in the scenario that was chosen
+	parts     []leg          // for reuse
+	spent     int            // places and images that were looked at
 	warnings  []string
 }
 

@@ -118,10 +118,10 @@ func (w *work) repository(o *outlet, all []outlet, s *scenario) Repository {
 	w.disk(&out, held)
 	w.demand(&out, o, s)
 	if o.mirror < 0 {
-		out.Reasons, out.Faults = w.reasons(o, of), w.faults(served, s)
+		out.Reasons, out.Faults = w.reasons(o, of, held), w.faults(served, s)
 		return out
 	}
-	out.Reasons = []string{w.mirrorReason(o, s)}
+	out.Reasons = []string{w.mirrorReason(o, served, s)}
 	out.Faults = fmt.Sprintf("Without it %s %s from %s over the link, as slowly as without a mirror. Nothing in it needs a backup: it is filled again.",
 		listed(out.Serves, 6), be(len(out.Serves), "fetches", "fetch"), out.Of)
 	return out
@@ -167,13 +167,12 @@ func (w *work) disk(out *Repository, held []int) {
 // need, so that the service levels are met.
 func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 	type flow struct {
-		job               job
-		copies            float64
-		allowed           float64 // seconds of delivery
-		need              float64 // bits a second
-		downloads         int
-		terms             []string
-		single, atOnce, n float64
+		job       job
+		copies    float64
+		allowed   float64 // seconds of delivery
+		need      float64 // bits a second
+		downloads int
+		terms     []string
 	}
 	var most flow
 	for image := range w.Images {
@@ -186,11 +185,9 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 			take := func(copies, rate float64) {
 				f.copies += copies
 				seconds := bytes * 8 / rate
-				atOnce := min(math.Ceil(copies*seconds/f.allowed), copies)
-				f.downloads += int(atOnce)
+				f.downloads += int(min(math.Ceil(copies*seconds/f.allowed), copies))
 				f.terms = append(f.terms, fmt.Sprintf("ceil(%s x %s / %s)", figure.Number(copies), figure.Duration(seconds), figure.Duration(f.allowed)))
 			}
-			filled := func(m int) bool { return w.uses(s, m, f.job) }
 			for _, p := range o.places {
 				at := &w.places[p]
 				n := float64(s.takes(p, at, f.job))
@@ -203,7 +200,7 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 				take(n, w.single(s, p))
 			}
 			for _, m := range o.mirrors {
-				if filled(m) {
+				if w.uses(s, m, f.job) {
 					mirror := &s.mirrors[m]
 					take(1, w.roads[narrowest(w, mirror.way.roads[s.start[len(w.places)+m]:])].usable)
 				}
@@ -235,17 +232,20 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 // uses reports whether anybody takes an image from a mirror or from one that is
 // filled from it.
 func (w *work) uses(s *scenario, m int, j job) bool {
-	for i := range w.places {
-		if s.takes(i, &w.places[i], j) == 0 {
-			continue
-		}
-		for at := s.source[i]; at >= 0; at = s.source[len(w.places)+at] {
-			if at == m {
-				return true
+	filled, ok := w.filled[j]
+	if !ok {
+		filled = make([]bool, len(s.mirrors))
+		for i := range w.places {
+			if s.takes(i, &w.places[i], j) == 0 {
+				continue
+			}
+			for at := s.source[i]; at >= 0 && !filled[at]; at = s.source[len(w.places)+at] {
+				filled[at] = true
 			}
 		}
+		w.filled[j] = filled
 	}
-	return false
+	return filled[m]
 }
 
 // takers lists the instances whose people take from places.
@@ -261,40 +261,43 @@ func (w *work) takers(places []int) []int {
 }
 
 // mirrorReason says which service levels are missed without a mirror.
-func (w *work) mirrorReason(o *outlet, s *scenario) string {
+func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 	at := &s.mirrors[o.mirror]
 	without := *s
 	without.source, without.start = nil, nil
 	without.mirrors = slices.Delete(slices.Clone(s.mirrors), o.mirror, o.mirror+1)
 	w.connect(&without)
-	with, missed := w.missed, w.misses(&without)
 	l := &w.roads[narrowest(w, at.way.roads)]
 	text := fmt.Sprintf("A mirror is filled with one copy of each version over the %s, of which %s may be used.", l.name, figure.Rate(l.usable))
-	for i := range w.places {
-		p := &w.places[i]
-		for image := range w.Images {
-			now := missed[i*len(w.Images)+image] &^ with[i*len(w.Images)+image]
-			if now == 0 {
-				continue
+	for image := range w.Images {
+		for _, first := range []bool{true, false} {
+			j := job{image, first}
+			with, loads := w.loads(s, j, nil), w.loads(&without, j, nil)
+			for _, i := range served {
+				p := &w.places[i]
+				now := w.miss(&without, j, i, loads) &^ w.miss(s, j, i, with)
+				if now == 0 {
+					continue
+				}
+				where, what := w.Sites[p.site].Name, w.Images[image].Name
+				if now == missesLoad {
+					return fmt.Sprintf("%s Without it one person at %s starts a workspace with %s for the first time after %s, and %s are allowed.",
+						text, where, what, figure.Duration(w.alone(&without, i, image)), figure.Duration(w.Service.LoadImage.Seconds()))
+				}
+				level, job := w.Service.CriticalUpdate.Seconds(), "a critical update of "
+				if first {
+					level, job = w.Service.FirstDelivery.Seconds(), "the first delivery of "
+				}
+				return fmt.Sprintf("%s Without it %s to %s takes %s, and %s are allowed.", text, job+what, where,
+					figure.Duration(w.seconds(j, p, w.legs(&without, j, i, loads, nil))), figure.Duration(level))
 			}
-			where, what := w.Sites[p.site].Name, w.Images[image].Name
-			if now == missesLoad {
-				return fmt.Sprintf("%s Without it one person at %s starts a workspace with %s for the first time after %s, and %s are allowed.",
-					text, where, what, figure.Duration(w.alone(&without, i, image)), figure.Duration(w.Service.LoadImage.Seconds()))
-			}
-			j, level, job := job{image, now&missesFirst != 0}, w.Service.CriticalUpdate.Seconds(), "a critical update of "
-			if j.first {
-				level, job = w.Service.FirstDelivery.Seconds(), "the first delivery of "
-			}
-			return fmt.Sprintf("%s Without it %s to %s takes %s, and %s are allowed.", text, job+what, where,
-				figure.Duration(w.seconds(j, p, w.legs(&without, j, i, w.loads(&without, j, nil), nil))), figure.Duration(level))
 		}
 	}
 	return text
 }
 
 // reasons says why a repository is there, and where.
-func (w *work) reasons(o *outlet, takers []int) []string {
+func (w *work) reasons(o *outlet, takers, held []int) []string {
 	st := &w.stores[o.store]
 	var out, names []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
@@ -304,7 +307,7 @@ func (w *work) reasons(o *outlet, takers []int) []string {
 	at := &w.Sites[st.site]
 	if st.network != organization.Connected {
 		say("Nothing reaches the network %s from outside, so it has a repository of its own. Images come into it on a medium: %s at first.",
-			w.Networks[st.network].Name, w.total(w.heldBy(st.instances)))
+			w.Networks[st.network].Name, w.total(held))
 	}
 	if st.country != "" {
 		say("Data of %s may not leave %s, so its repository stands there.", listed(w.bound(st), 4), st.country)
@@ -317,6 +320,14 @@ func (w *work) reasons(o *outlet, takers []int) []string {
 		say("%s share it: what lies in it is encrypted, each instance offers its own images, and trusts the publishers of the others only where it says so.", listed(names, 6))
 	case len(names) == 1:
 		say("It is there for the instance %s.", names[0])
+	}
+	for other := range w.stores[:o.store] {
+		from := &w.stores[other]
+		if way := w.Route(from.site, st.site); from.network == st.network && way.OK && from.site != st.site {
+			say("New versions are brought to it as well as to that at %s: %s over the way between them, of which %s may be used, in %s at first.", w.Sites[from.site].Name,
+				w.total(held), figure.Rate(float64(way.Usable)), figure.Duration(w.totalBytes(held)*8/float64(way.Usable)))
+			break
+		}
 	}
 	if st.secondSite >= 0 && !math.IsInf(st.second, 1) {
 		say("It stands at %s, beside a server: of the sites with one the clients are reached best from there. To give 1 GB to each of them, one after another, takes %s; from %s, the next best, %s.",
@@ -339,13 +350,15 @@ func (w *work) bound(st *store) []string {
 }
 
 // total is the size of the first versions of images, together.
-func (w *work) total(held []int) string {
+func (w *work) total(held []int) string { return figure.Bytes(w.totalBytes(held)) }
+
+func (w *work) totalBytes(held []int) float64 {
 	total := 0.0
 	for _, i := range held {
 		size, _ := stored(w.Model, i, held)
 		total += size
 	}
-	return figure.Bytes(total)
+	return total
 }
 
 // faults says what an outage of a repository means, and what keeps it available.

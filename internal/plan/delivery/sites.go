@@ -171,8 +171,10 @@ func (w *work) level(t *timed, j job, s *scenario, i int, loads []float64) {
 		return
 	}
 	text := "At %s " + what + " %s, and %s are allowed."
-	miss := Miss{Level: level, Seconds: seconds, Allowed: allowed,
-		Text: fmt.Sprintf(text, w.Sites[p.site].Name, w.Images[j.image].Name, figure.Duration(seconds), figure.Duration(allowed))}
+	miss := Miss{
+		Level: level, Seconds: seconds, Allowed: allowed,
+		Text: fmt.Sprintf(text, w.Sites[p.site].Name, w.Images[j.image].Name, figure.Duration(seconds), figure.Duration(allowed)),
+	}
 	switch {
 	case s.media[i]:
 		miss.Text += " A medium takes too long on its way: only a link, or a wider one, brings it sooner."
@@ -272,6 +274,9 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 	}
 	if !p.way.ok {
 		say("No link leads here from the repository at %s: images and updates come on media.", w.Sites[w.stores[p.store].site].Name)
+	}
+	if r.clients == 0 {
+		return append(reasons, "No client here is on at the busiest time.")
 	}
 	if len(out.Images) == 0 {
 		return append(reasons, "Nobody here gets an image.")

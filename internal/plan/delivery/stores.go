@@ -72,19 +72,43 @@ func (w *work) open() {
 	slices.SortStableFunc(w.stores, func(a, b store) int { return a.instances[0] - b.instances[0] })
 }
 
+// mostSeats is how many sites are compared as the place of a repository: those
+// whose instances have the most clients.
+const mostSeats = 50
+
 // seat is the site, of those where servers of the instances stand, from which
 // their clients are reached best: the one with the lowest sum of clients over
 // usable bandwidth. The first of the instances wins a tie.
 func (w *work) seat(instances []int, country string) store {
-	best := store{site: -1, cost: math.Inf(1), second: math.Inf(1), secondSite: -1}
-	var seen []int
+	var seats []int
+	weight, member := map[int]int{}, map[int]bool{}
 	for _, k := range instances {
-		site := w.instances[k].Site
-		if slices.Contains(seen, site) || country != "" && w.Sites[site].Country != country {
+		in := &w.instances[k]
+		member[k] = true
+		if country != "" && w.Sites[in.Site].Country != country {
 			continue
 		}
-		seen = append(seen, site)
-		switch cost := w.cost(site, instances); {
+		if !slices.Contains(seats, in.Site) {
+			seats = append(seats, in.Site)
+		}
+		weight[in.Site] += in.Active
+	}
+	if len(seats) == 0 { // a placement has a server in the country; without one there is a repository all the same
+		return store{site: w.instances[instances[0]].Site, secondSite: -1}
+	}
+	if len(seats) > mostSeats {
+		slices.SortStableFunc(seats, func(a, b int) int { return weight[b] - weight[a] })
+		seats = seats[:mostSeats]
+	}
+	clients := make([]int, len(w.Sites))
+	for i := range w.rows {
+		if r := &w.rows[i]; member[r.instance] {
+			clients[r.site] += r.clients
+		}
+	}
+	best := store{site: -1, cost: math.Inf(1), second: math.Inf(1), secondSite: -1}
+	for _, site := range seats {
+		switch cost := w.cost(site, clients); {
 		case best.site < 0 || cost < best.cost:
 			best.second, best.secondSite = best.cost, best.site
 			best.cost, best.site = cost, site
@@ -92,32 +116,37 @@ func (w *work) seat(instances []int, country string) store {
 			best.second, best.secondSite = cost, site
 		}
 	}
-	if best.site < 0 { // a placement always has a server in the country; a wrong one gets a repository all the same
-		best.site = w.instances[instances[0]].Site
-	}
 	return best
 }
 
 // unreached is the bandwidth that stands for no way in a comparison of sites.
 const unreached = 1
 
-// cost is how many seconds it takes to bring one bit to each client.
-func (w *work) cost(from int, instances []int) float64 {
+// cost is how many seconds it takes to bring one bit to each of the clients of
+// all sites.
+func (w *work) cost(from int, clients []int) float64 {
 	total := 0.0
-	for i := range w.rows {
-		r := &w.rows[i]
-		if !slices.Contains(instances, r.instance) {
+	for site, n := range clients {
+		if n == 0 {
 			continue
 		}
-		rate := float64(w.Sites[r.site].LAN) * w.Service.Usable
-		if way := w.Route(from, r.site); !way.OK {
-			rate = unreached
-		} else if from != r.site {
-			rate = min(rate, float64(way.Usable))
-		}
-		total += float64(r.clients) / rate
+		total += float64(n) / max(w.reach(from, site), unreached)
 	}
 	return total
+}
+
+// reach is the usable bandwidth from a repository at one site to clients at
+// another one; zero where no way leads there.
+func (w *work) reach(from, site int) float64 {
+	lan := float64(w.Sites[site].LAN) * w.Service.Usable
+	if from == site {
+		return lan
+	}
+	way := w.Route(from, site)
+	if !way.OK {
+		return 0
+	}
+	return min(lan, float64(way.Usable))
 }
 
 // held lists the images of a repository: those that clients of these places get.
@@ -160,18 +189,25 @@ func (w *work) mayMirror(p *place, site int) bool {
 // it: that of its instance where it is as good as any, and where data may not
 // leave a country. Repositories that nobody takes from are left out.
 func (w *work) assign() {
-	used := make([]bool, len(w.stores))
+	used, of := make([]bool, len(w.stores)), make([]int, len(w.instances))
+	for s := range w.stores {
+		for _, k := range w.stores[s].instances {
+			of[k] = s
+		}
+	}
+	best := map[[2]int]int{} // of a site, for those who have a repository
 	for i := range w.rows {
 		r := &w.rows[i]
-		own := slices.IndexFunc(w.stores, func(s store) bool { return slices.Contains(s.instances, r.instance) })
+		own := of[r.instance]
 		r.store = own
 		if r.country == "" {
-			most := w.reach(own, r.site)
-			for s := range w.stores {
-				if rate := w.reach(s, r.site); w.stores[s].network == w.stores[own].network && rate > most {
-					r.store, most = s, rate
-				}
+			key := [2]int{own, r.site}
+			s, ok := best[key]
+			if !ok {
+				s = w.best(own, r.site)
+				best[key] = s
 			}
+			r.store = s
 		}
 		used[r.store] = true
 	}
@@ -189,15 +225,17 @@ func (w *work) assign() {
 	}
 }
 
-// reach is the usable bandwidth from a repository to a site.
-func (w *work) reach(s, site int) float64 {
-	way := w.Route(w.stores[s].site, site)
-	if !way.OK {
-		return 0
+// best is the repository from which most flows to a site, of those in the
+// network of one, which wins a tie.
+func (w *work) best(own, site int) int {
+	out, most := own, w.reach(w.stores[own].site, site)
+	for s := range w.stores {
+		if w.stores[s].network != w.stores[own].network {
+			continue
+		}
+		if rate := w.reach(w.stores[s].site, site); rate > most {
+			out, most = s, rate
+		}
 	}
-	lan := float64(w.Sites[site].LAN) * w.Service.Usable
-	if site == w.stores[s].site {
-		return lan
-	}
-	return min(lan, float64(way.Usable))
+	return out
 }

@@ -22,41 +22,69 @@ const mediaUpdate = 2 * 86400
 func (w *work) misses(s *scenario) []uint8 {
 	out := make([]uint8, len(w.places)*len(w.Images))
 	var loads []float64
-	var legs []leg
 	for image := range w.Images {
 		for _, first := range []bool{true, false} {
 			j := job{image, first}
 			loads = w.loads(s, j, loads)
 			for i := range w.places {
-				p := &w.places[i]
-				if p.images[image] == 0 {
-					continue
-				}
-				at := &out[i*len(w.Images)+image]
-				switch {
-				case s.media[i]:
-					if !first && p.critical[image] && mediaUpdate > w.Service.CriticalUpdate.Seconds() {
-						*at |= missesUpdate
-					}
-				case first && s.staged[i]:
-				case first:
-					legs = w.legs(s, j, i, loads, legs)
-					if w.seconds(j, p, legs) > w.Service.FirstDelivery.Seconds() {
-						*at |= missesFirst
-					}
-					if w.alone(s, i, image) > w.Service.LoadImage.Seconds() {
-						*at |= missesLoad
-					}
-				case p.critical[image]:
-					legs = w.legs(s, j, i, loads, legs)
-					if w.seconds(j, p, legs) > w.Service.CriticalUpdate.Seconds() {
-						*at |= missesUpdate
-					}
-				}
+				out[i*len(w.Images)+image] |= w.miss(s, j, i, loads)
 			}
 		}
 	}
 	return out
+}
+
+// miss says which service levels of a job are not met at a place.
+func (w *work) miss(s *scenario, j job, i int, loads []float64) uint8 {
+	p := &w.places[i]
+	switch {
+	case p.images[j.image] == 0, j.first && (s.media[i] || s.staged[i]), !j.first && !p.critical[j.image]:
+		return 0
+	case s.media[i]:
+		if mediaUpdate > w.Service.CriticalUpdate.Seconds() {
+			return missesUpdate
+		}
+		return 0
+	}
+	w.parts = w.legs(s, j, i, loads, w.parts)
+	seconds := w.seconds(j, p, w.parts)
+	if !j.first {
+		if seconds > w.Service.CriticalUpdate.Seconds() {
+			return missesUpdate
+		}
+		return 0
+	}
+	out := uint8(0)
+	if seconds > w.Service.FirstDelivery.Seconds() {
+		out |= missesFirst
+	}
+	if w.alone(s, i, j.image) > w.Service.LoadImage.Seconds() {
+		out |= missesLoad
+	}
+	return out
+}
+
+// worse reports whether a scenario misses anything that was met before. It looks
+// first at a place that is likely to.
+func (w *work) worse(s *scenario, before []uint8, likely int) bool {
+	var loads []float64
+	for image := range w.Images {
+		for _, first := range []bool{true, false} {
+			j := job{image, first}
+			loads = w.loads(s, j, loads)
+			w.spent += len(w.places)
+			if w.miss(s, j, likely, loads)&^before[likely*len(w.Images)+image] != 0 {
+				return true
+			}
+			w.spent += len(w.places)
+			for i := range w.places {
+				if w.miss(s, j, i, loads)&^before[i*len(w.Images)+image] != 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // of is what a place misses.
@@ -66,16 +94,6 @@ func (w *work) of(misses []uint8, place int) uint8 {
 		all |= m
 	}
 	return all
-}
-
-// none reports whether a scenario misses nothing that another one meets.
-func none(misses, before []uint8) bool {
-	for i, m := range misses {
-		if m&^before[i] != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // choose finds the least with which as much as possible is met: mirrors where
@@ -101,7 +119,7 @@ func (w *work) choose() *scenario {
 		}
 		missed = w.misses(s)
 	}
-	w.missed = w.takeBack(s, missed)
+	w.takeBack(s, missed)
 	return s
 }
 
@@ -161,41 +179,43 @@ func (w *work) addMirror(s *scenario, p *place, sites []int) {
 	}
 }
 
-// takeBack undoes what nothing is gained by, the dearest first. It returns what
-// is missed then.
-func (w *work) takeBack(s *scenario, missed []uint8) []uint8 {
+// mostSpent bounds the search for what is needless, in places and images looked
+// at: some seconds. Organizations of hundreds of sites stay far below.
+const mostSpent = 20_000_000
+
+// takeBack undoes what nothing is gained by, the dearest first.
+func (w *work) takeBack(s *scenario, missed []uint8) {
+	enough := func() bool { return w.spent > mostSpent }
 	for i := range w.places {
-		if !s.media[i] || !w.auto(i) || !w.places[i].way.ok {
+		if !s.media[i] || !w.auto(i) || !w.places[i].way.ok || enough() {
 			continue
 		}
 		s.media[i], s.staged[i] = false, true
-		if now := w.misses(s); none(now, missed) {
-			missed = now
-			continue
+		if w.worse(s, missed, i) {
+			s.media[i], s.staged[i] = true, false
 		}
-		s.media[i], s.staged[i] = true, false
 	}
 	for i := range w.places {
-		if !s.staged[i] || !w.auto(i) {
+		if !s.staged[i] || !w.auto(i) || enough() {
 			continue
 		}
 		s.staged[i] = false
-		if now := w.misses(s); none(now, missed) {
-			missed = now
-			continue
-		}
-		s.staged[i] = true
+		s.staged[i] = w.worse(s, missed, i)
 	}
-	for i := len(s.mirrors) - 1; i >= 0; i-- {
-		kept := s.mirrors
-		s.mirrors = slices.Delete(slices.Clone(kept), i, i+1)
-		w.connect(s)
-		if now := w.misses(s); none(now, missed) {
-			missed = now
-			continue
+	for m := range slices.Backward(s.mirrors) {
+		if enough() {
+			w.warnings = append(w.warnings, "The search for mirrors and pre-staging that could be left out was ended early: in so large an organization there may be some.")
+			return
 		}
-		s.mirrors = kept
+		kept, likely := s.mirrors, max(slices.Index(s.source, m), 0)
+		if likely >= len(w.places) {
+			likely = 0
+		}
+		s.mirrors = slices.Delete(slices.Clone(kept), m, m+1)
 		w.connect(s)
+		if w.worse(s, missed, likely) {
+			s.mirrors = kept
+			w.connect(s)
+		}
 	}
-	return missed
 }
