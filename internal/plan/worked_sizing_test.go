@@ -215,9 +215,11 @@ func TestStateAndDisk(t *testing.T) {
 	is(t, s.State.Figures, "state.audit", 83_220_000, "")
 	// (9,280,000 + 417,800 + 83,220,000 + 384,186) x 2 = 186,603,972.
 	is(t, s.State.Figures, "state.bytes", 186_603_972, "")
-	// 10 GB + 47,952,034 + 2 x 186,603,972 + 14,235,000,000 + 1 GB, of which 90 %
-	// may be full: 25,656,159,978 / 0.9 = 28,506,844,420.
-	is(t, s.Server.Figures, "server.disk", 25_656_159_978/0.9, "")
+	// 10 GB + 47,952,034 + 186,603,972 + 14,235,000,000 + 1 GB, of which 90 % may be
+	// full: 25,469,556,006 / 0.9 = 28,299,506,673.
+	is(t, s.Server.Figures, "server.disk", 25_469_556_006/0.9, "")
+	// A backup has both databases: 186,603,972 + 14,235,000,000.
+	is(t, s.Availability.Figures, "availability.backup", 14_421_603_972, "")
 }
 
 func TestMeasuredHardwareCounts(t *testing.T) {
@@ -230,6 +232,17 @@ func TestMeasuredHardwareCounts(t *testing.T) {
 	}
 	if f := findFigure(s.Figures, "server.cores"); f.Basis != figure.Measured || !strings.Contains(f.Source, "6 cores, 12 GB") {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestMeasuredHardwareThatCannotHoldIt(t *testing.T) {
+	// 100,000 clients that poll every 5 s: 100,000 / 5 / 1,290 = 15.5 cores for
+	// polls alone, on 4.
+	s := onlySize(t, `  sites: [{name: Berlin, people: [{users: 100000}]}]
+  service: {poll: 5s}
+  capacity: {clients: 100000, cores: 4, memory: 8GiB}`)
+	if s.Server.Cores != 4 || !says(s.Advice, "100,000 clients", "16 cores", "4 cores") {
+		t.Errorf("%d cores, advice %q", s.Server.Cores, s.Advice)
 	}
 }
 

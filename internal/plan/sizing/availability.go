@@ -200,6 +200,10 @@ func (w *work) journal(a *Availability) {
 // and what a follower needs.
 func (w *work) eventsStandby() {
 	a, s := &w.out.Availability, &w.m.Service
+	backup := figure.Work("availability.backup", "A backup without images, at most", figure.Size, "{state database} + {events database}",
+		figure.In(figure.Size, w.out.State.Bytes), figure.In(figure.Size, w.out.Events.Bytes)).From(figure.Derived, "docs/backup.md: a backup has both databases; it is compressed")
+	a.Figures = append(a.Figures, backup)
+	a.Reasons = append(a.Reasons, fmt.Sprintf("A backup is made every %s and kept on another computer; it takes at most %s without images.", figure.Duration(s.Backup.Seconds()), figure.Bytes(backup.Value)))
 	if a.Standby == FollowerStandby {
 		w.target(a)
 	}

@@ -46,8 +46,8 @@ func (w *work) disk(s *Server) {
 		events = w.out.Events.Bytes
 	}
 	f := figure.Work("server.disk", "Disk of the server, without a repository", figure.Size,
-		"({operating system} + {programs} + {state database} + {room for its backup} + {events database} + {logs}) / {share that may be full}",
-		figure.In(figure.Size, systemDisk), figure.In(figure.Size, programDisk), figure.In(figure.Size, state), figure.In(figure.Size, w.out.State.Bytes),
+		"({operating system} + {programs} + {state database} + {events database} + {logs}) / {share that may be full}",
+		figure.In(figure.Size, systemDisk), figure.In(figure.Size, programDisk), figure.In(figure.Size, state),
 		figure.In(figure.Size, events), figure.In(figure.Size, logDisk), figure.In(figure.Share, filled)).
 		From(figure.Measured, planSource+" for programs and databases; operating system and logs are assumed; dormerd doctor warns of a disk that is fuller")
 	s.Disk = ceiling(f.Value)
@@ -77,6 +77,10 @@ func (w *work) cores(s *Server) {
 	all := figure.Work("server.cores", "Cores of the server", figure.Cores, "max({by the guide}, {by what Dormer costs})", figure.N(classic.Value), figure.N(measured.Value))
 	if w.m.Capacity.Measured {
 		all = figure.Given("server.cores", "Cores of the server", figure.Cores, float64(w.m.Capacity.Cores)).From(figure.Measured, w.hardware())
+	}
+	if need := math.Ceil(load.Value); w.m.Capacity.Measured && need > all.Value {
+		w.advise(fmt.Sprintf("%s clients keep %s busy at peak by what Dormer was measured to cost, and the hardware of the file has %s: look whether it was measured with such polls and events.",
+			figure.Number(float64(w.in.Active)), figure.Cores.Text(need), figure.Cores.Text(all.Value)))
 	}
 	s.Cores = int(all.Value)
 	s.Figures = append(s.Figures, all)
