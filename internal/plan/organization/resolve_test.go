@@ -287,6 +287,14 @@ func large(sites, users, links int) *Organization {
 func BenchmarkResolve(b *testing.B) {
 	o := large(200, 300_000, 400)
 	for b.Loop() {
+		Resolve(o)
+	}
+}
+
+// BenchmarkRoutes asks for the way from every site to every other one.
+func BenchmarkRoutes(b *testing.B) {
+	o := large(200, 300_000, 400)
+	for b.Loop() {
 		m := Resolve(o)
 		for i := range m.Sites {
 			for j := range m.Sites {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,24 @@ func TestNoRoute(t *testing.T) {
 	if r := m.Route(0, 2); r.OK || r.Lines != nil {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestRoutesAtOnce: several may ask at the same time, also of one that has grown.
+func TestRoutesAtOnce(t *testing.T) {
+	m := Resolve(large(30, 3000, 60))
+	grown := m.Grown(2)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for from := range m.Sites {
+				a, b := m.Route(from, (from+i)%30), grown.Route(from, (from+i)%30)
+				if a.Usable != b.Usable || !slices.Equal(a.Lines, b.Lines) {
+					t.Errorf("%+v and %+v", a, b)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestRoutesAgainstAllWays compares with a search through every way, in small

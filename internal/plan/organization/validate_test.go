@@ -121,6 +121,9 @@ func TestBadInput(t *testing.T) {
 		"negative growth":   {small, "  images:", "  growth: {yearly: -5%}\n  images:", []string{"spec.growth.yearly: expected a share in per cent such as 30%"}},
 		"nobody travels":    {two, "  images:", "  travel: [{from: Berlin, to: Basel, users: 0}]\n  images:", []string{"spec.travel[0].users: must be between 1 and 10000000"}},
 		"too many people":   {two, "users: 100", "users: 10000000", []string{"spec.sites: more than 10,000,000 people work here altogether"}},
+		"too many after growth": {
+			small, "users: 100", "users: 10000000\n  growth: {yearly: 100%, years: 20}", []string{"spec.growth: more than 10,000 instances"},
+		},
 		"too many instances": {
 			small, "users: 100", "users: 100000\n  capacity: {clients: 1}",
 			[]string{"spec.capacity.clients: more than 10,000 instances"},
