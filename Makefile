@@ -67,6 +67,10 @@ bench-directory: setup ## Measure sign-ins and re-reads of groups against a Samb
 bench-events: setup ## Measure ingestion, reports and exports of events on both databases
 	@scripts/bench-events.sh
 
+.PHONY: bench-plan
+bench-plan: setup ## Measure the planner, and what it takes from Dormer itself
+	@scripts/bench-plan.sh
+
 .PHONY: policy-matrix
 policy-matrix: setup ## Show for each field of a workspace how the tests exercised it, with real guests
 	@scripts/policy-matrix.sh
