@@ -23,7 +23,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 chmod 755 "$dir"
 
-go build -o "$dir/" ./cmd/dormerd ./internal/planbench
+go build -trimpath -ldflags "-s -w" -o "$dir/" ./cmd/dormerd ./internal/planbench
 "$dir/planbench" --dormerd "$dir/dormerd" --work "$dir" --document examples/workspaces/office.yaml "$@" &
 bench=$!
 wait "$bench"
