@@ -269,11 +269,15 @@ func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 	w.connect(&without)
 	l := &w.roads[narrowest(w, at.way.roads)]
 	text := fmt.Sprintf("A mirror is filled with one copy of each version over the %s, of which %s may be used.", l.name, figure.Rate(l.usable))
+	all := slices.Clone(served) // those whose way is freed by it come after those who take from it
+	for i := range w.places {
+		all = append(all, i)
+	}
 	for image := range w.Images {
 		for _, first := range []bool{true, false} {
 			j := job{image, first}
 			with, loads := w.loads(s, j, nil), w.loads(&without, j, nil)
-			for _, i := range served {
+			for _, i := range all {
 				p := &w.places[i]
 				now := w.miss(&without, j, i, loads) &^ w.miss(s, j, i, with)
 				if now == 0 {

@@ -202,20 +202,32 @@ func (w *work) takeBack(s *scenario, missed []uint8) {
 		s.staged[i] = false
 		s.staged[i] = w.worse(s, missed, i)
 	}
-	for m := range slices.Backward(s.mirrors) {
+	for w.dropMirror(s, missed) {
 		if enough() {
 			w.warnings = append(w.warnings, "The search for mirrors and pre-staging that could be left out was ended early: in so large an organization there may be some.")
 			return
 		}
-		kept, likely := s.mirrors, max(slices.Index(s.source, m), 0)
-		if likely >= len(w.places) {
-			likely = 0
+	}
+}
+
+// dropMirror drops needless mirrors, the last ones first. It reports whether
+// there was one: without it another one may have become needless, since the way
+// over fewer mirrors is quicker.
+func (w *work) dropMirror(s *scenario, missed []uint8) bool {
+	dropped := false
+	for m := range slices.Backward(s.mirrors) {
+		if w.spent > mostSpent {
+			return true
 		}
+		kept, likely := s.mirrors, max(slices.Index(s.source[:len(w.places)], m), 0)
 		s.mirrors = slices.Delete(slices.Clone(kept), m, m+1)
 		w.connect(s)
 		if w.worse(s, missed, likely) {
 			s.mirrors = kept
 			w.connect(s)
+			continue
 		}
+		dropped = true
 	}
+	return dropped
 }
