@@ -36,12 +36,14 @@ func checked(o *Organization) []dormer.FieldError {
 	c.people(s)
 	c.observed(s.Observed)
 	c.catalogue(s)
-	c.domains(s.Domains)
+	before := len(c.fields)
+	if c.domains(s.Domains); len(c.fields) == before {
+		c.trusts(s.Domains)
+	}
 	c.references(s)
 	if len(c.fields) > 0 {
 		return c.fields
 	}
-	c.trusts(s.Domains)
 	c.travel(s)
 	m := Resolve(o)
 	c.size(m)
@@ -187,7 +189,7 @@ func (c *checker) people(s *Spec) {
 		for j, crowd := range s.Sites[i].People {
 			at := document.Index(document.Index("spec.sites", i)+".people", j)
 			switch {
-			case crowd.Active == nil || *crowd.Active <= crowd.Users:
+			case crowd.Active == nil || *crowd.Active <= crowd.Users || crowd.Users < 0:
 			case crowd.Users == 0:
 				c.add(at+".users", "must not be less than active")
 			default:

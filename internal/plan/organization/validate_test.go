@@ -247,6 +247,10 @@ func TestBadInput(t *testing.T) {
 			two, "{name: a}", "{name: a, distrusts: [c]}",
 			[]string{"spec.domains[0].distrusts[0]: contradicts the rest of the file, by which a accepts people of c: both are in the forest of a"},
 		},
+		"contradictions beside unknown names": {
+			two, "{name: a}\n", "{name: a, distrusts: [c]}\n    - {name: e}\n    - {name: E}\n",
+			[]string{"spec.domains[0].distrusts[0]: contradicts the rest of the file", "spec.domains[2].name: is the name of spec.domains[1] already"},
+		},
 		"distrusts over a chain": {
 			two, "{name: b}\n    - {name: c, parent: a}\n    - {name: d}",
 			"{name: b, distrusts: [c], trusts: [{domain: d, transitive: true}]}\n    - {name: c, parent: a}\n    - {name: d, trusts: [{domain: a, transitive: true, bothWays: false}]}",
