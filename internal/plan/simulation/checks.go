@@ -80,12 +80,9 @@ func (d *day) checks() []Check {
 	}
 	if w := &d.steady.calm; w.seconds() > 3*d.poll {
 		usual := figure.Amount{Value: d.curve.rest * daySeconds, Text: figure.Number(d.curve.rest * daySeconds)}
-		brings := figure.Amount{Value: 1 - math.Exp(-d.curve.rest*d.poll)}
-		brings.Text = figure.Percent(brings.Value)
 		f := measured(figure.Work("simulation.load", "Share of the server's processors while nothing is wrong", figure.Share,
-			"({clients} / {poll interval} x ({a poll} + {polls that bring events} x {bringing}) + {clients} x {events a day at that pace} / 86,400 x {an event}) / {cores}",
-			clients, interval, figure.In(figure.Seconds, PollCost), brings, figure.In(figure.Seconds, BringCost), usual,
-			figure.In(figure.Seconds, EventCost), figure.N(len(d.server.free))))
+			"({clients} / {poll interval} x {a poll} + {clients} x {events a day at that pace} / 86,400 x {an event}) / {cores}",
+			clients, interval, figure.In(figure.Seconds, PollCost), usual, figure.In(figure.Seconds, EventCost), figure.N(len(d.server.free))))
 		out = append(out, held(f, about, w.busy/w.seconds()/float64(len(d.server.free)), 0.03+chance(w.played+w.polls), false))
 	}
 	for i := range d.outages {
@@ -121,8 +118,8 @@ func (d *day) outageChecks(o *outage, clients, perDay figure.Amount) []Check {
 	each := perDay.Value * part
 	rounds := figure.N(math.Ceil((each + 4*math.Sqrt(each)) / pollEvents))
 	f = measured(figure.Work("simulation.drained", "Time until everything that was kept is stored", figure.Seconds,
-		"1.25 x {longest pause} + {polls that it takes} x 1 + ({clients} x ({a poll} + {bringing}) + {events} x {an event}) / {cores}",
-		longest, rounds, clients, figure.In(figure.Seconds, PollCost), figure.In(figure.Seconds, BringCost), events, cost, figure.N(len(d.server.free))))
+		"1.25 x {longest pause} + {polls that it takes} x 1 + ({clients} x {a poll} + {events} x {an event}) / {cores}",
+		longest, rounds, clients, figure.In(figure.Seconds, PollCost), events, cost, figure.N(len(d.server.free))))
 	return append(out, held(f, d.spec.Name, o.done, 0.02, true))
 }
 

@@ -5,21 +5,21 @@ import (
 
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/sizing"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
 // What a server takes, in seconds of one processor core. PollCost is that of a
-// poll on a connection of its own (2,500 a core). The others follow from two
-// rows of make bench-events, SQLite on 2 cores: with 20 events a poll a million
-// events take 63.7 s, with 500 events a poll 28.4 s; so a poll with 20 takes
-// 1.274 ms and one with 500 takes 14.2 ms, which makes 26.9 us for each event,
-// and 0.736 ms for the poll, of which 0.336 ms are for bringing any.
+// poll on a connection of its own, as package sizing has it. EventCost is what
+// each event that it brings adds, and follows from two rows of make
+// bench-events, SQLite on 2 cores: a million events take 63.7 s with 20 a poll
+// and 28.4 s with 500 a poll, so a poll with 20 takes 1.274 ms and one with 500
+// takes 14.2 ms, which makes 26.9 us for each event more.
 const (
-	PollCost  = 1.0 / 2500
-	BringCost = 0.336e-3
+	PollCost  = 1.0 / sizing.PollsACore
 	EventCost = 26.9e-6
-	// CostSource says so.
-	CostSource = "2,500 polls a core second; make bench-events, 2 cores: 63.7 s of processor for a million events with 20 a poll, 28.4 s with 500"
+	// costSource says so.
+	costSource = "make bench-plan, 2 cores: 1,290 polls a second of a core; make bench-events, 2 cores: 63.7 s of processor for a million events with 20 a poll, 28.4 s with 500"
 )
 
 const (
@@ -78,4 +78,4 @@ func journalHolds(limit time.Duration, limited bool, bytes int) int {
 }
 
 // measured marks a figure that rests on these costs.
-func measured(f figure.Figure) figure.Figure { return f.From(figure.Measured, CostSource) }
+func measured(f figure.Figure) figure.Figure { return f.From(figure.Measured, costSource) }

@@ -379,9 +379,6 @@ func (d *day) pollNow(at float64, c *client) float64 {
 	}
 	send := min(c.journal, pollEvents)
 	cost := PollCost + float64(send)*EventCost
-	if send > 0 {
-		cost += BringCost
-	}
 	d.server.serve(at, cost*crowd.weight)
 	d.totals.busy += cost * crowd.weight
 	took := wait + cost + crowd.trips

@@ -157,7 +157,7 @@ type Check struct {
 
 // held holds a simulated value against a closed formula.
 func held(f figure.Figure, about string, simulated, tolerance float64, atMost bool) Check {
-	c := Check{Figure: f, About: about, Simulated: simulated, Tolerance: tolerance, AtMost: atMost}
+	c := Check{Figure: f, About: about, Simulated: tidy(simulated), Tolerance: tidy(tolerance), AtMost: atMost}
 	switch {
 	case f.Value != 0:
 		c.Deviation = (simulated - f.Value) / f.Value
@@ -165,5 +165,6 @@ func held(f figure.Figure, about string, simulated, tolerance float64, atMost bo
 		c.Deviation = 1
 	}
 	c.Within = c.Deviation <= tolerance && (atMost || c.Deviation >= -tolerance)
+	c.Deviation = tidy(c.Deviation)
 	return c
 }

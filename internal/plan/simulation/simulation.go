@@ -24,8 +24,8 @@
 // journal, which is as large as docs/limits.md says and loses what does not fit.
 //
 // The server is a queue, first come first served, with as many places as it has
-// processor cores. A poll takes a measured time of one core, more when it brings
-// events, and more with each of them. What the answer takes is the wait, that time
+// processor cores. A poll takes a measured time of one core, and more with each
+// event that it brings. What the answer takes is the wait, that time
 // and three round trips to the client's site. A client gives up after 30 seconds.
 // Writing to disk, reports and other work of the server are not in the model.
 //

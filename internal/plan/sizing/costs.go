@@ -22,7 +22,9 @@ const (
 	planSource   = "make bench-plan, 2 cores"
 	limitsSource = "docs/limits.md"
 
-	pollsACore = 1_290 // polls a second that one core answers, each on a connection of its own
+	// PollsACore is how many polls a second one core answers, each on a
+	// connection of its own.
+	PollsACore = 1_290
 
 	// Events a second that are durable through HTTPS, on two cores that the
 	// clients that send share with the server.

@@ -68,7 +68,7 @@ func (w *work) cores(s *Server) {
 	list := w.out.Events.Figures
 	load := figure.Work("server.load", "Cores that are busy at peak", figure.Cores,
 		"{clients} / {poll interval} / {polls a second of a core} + {events at peak} x {processor time of one} + {reports a second} x {processor time of one over 5,000 clients} x max(1, {clients} / 5,000)",
-		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds()), figure.N(pollsACore), figure.N(named(list, "events.writes.peak").Value),
+		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds()), figure.N(PollsACore), figure.N(named(list, "events.writes.peak").Value),
 		figure.In(figure.Seconds, cost), figure.N(named(list, "events.reports").Value), figure.In(figure.Seconds, reportCPU)).
 		From(figure.Measured, eventsSource+"; polls, each on a connection of its own: "+planSource)
 	measured := figure.Work("server.cores.measured", "Cores by what Dormer costs", figure.Cores, "max(1, ceil({busy at peak} / {share that is planned for}))",
