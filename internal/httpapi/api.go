@@ -85,11 +85,12 @@ type API struct {
 	mux      *http.ServeMux
 	document []byte
 	exports  chan struct{} // holds one for each export that is being written
+	plans    chan struct{} // holds one for each plan that is being worked out
 }
 
 // New returns the handler for everything below rest.Prefix.
 func New(cfg Config) (*API, error) {
-	a := &API{Config: cfg, mux: http.NewServeMux(), exports: make(chan struct{}, maxExports)}
+	a := &API{Config: cfg, mux: http.NewServeMux(), exports: make(chan struct{}, maxExports), plans: make(chan struct{}, maxPlans)}
 	var err error
 	if a.document, err = Document(); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/plan/organization"
 	"github.com/dormer-project/dormer/internal/wire"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -32,6 +33,9 @@ func Document() ([]byte, error) {
 			"negotiate": {Type: "http", Scheme: "negotiate", Description: "a SPNEGO token (RFC 4559)"},
 		}},
 	}
+	for _, t := range documented {
+		registry.RegisterTypeAlias(t, untagged(t))
+	}
 	for _, r := range routes() {
 		doc.AddOperation(r.operation(registry))
 	}
@@ -47,11 +51,30 @@ func Document() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// documented are types of documents that answers hold: their tags are for
+// package document and mean something else to huma.
+var documented = []reflect.Type{reflect.TypeFor[organization.Question](), reflect.TypeFor[organization.Observed]()}
+
+// untagged is a struct with the tags that huma is to see.
+func untagged(t reflect.Type) reflect.Type {
+	fields := make([]reflect.StructField, t.NumField())
+	for i := range fields {
+		f := t.Field(i)
+		fields[i] = reflect.StructField{Name: f.Name, Type: f.Type, Tag: reflect.StructTag(fmt.Sprintf("json:%q doc:%q", f.Tag.Get("json"), f.Tag.Get("doc")))}
+	}
+	return reflect.StructOf(fields)
+}
+
 // schemaName names types as huma does; those of the planner have the name of
 // their package before their own, as some of several packages have the same.
 func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	for _, d := range documented {
+		if t == untagged(d) {
+			return "Organization" + d.Name()
+		}
 	}
 	called := huma.DefaultSchemaNamer(t, hint)
 	_, below, ok := strings.Cut(t.PkgPath(), "/internal/plan")

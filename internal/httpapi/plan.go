@@ -1,13 +1,41 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"slices"
+	"time"
 
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/plan"
+	"github.com/dormer-project/dormer/internal/plan/design"
 	"github.com/dormer-project/dormer/internal/plan/observation"
 	"github.com/dormer-project/dormer/internal/plan/organization"
+	"github.com/dormer-project/dormer/internal/plan/placement"
+	"github.com/dormer-project/dormer/internal/plan/simulation"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
+
+// Limits of plans, which take the server's processors from clients; see
+// docs/limits.md.
+const (
+	// maxPlans is how many plans are worked out at once.
+	maxPlans = 1
+	// planTime is how long one may take.
+	planTime = 20 * time.Second
+	// maxConditions is how many conditions one explanation may try.
+	maxConditions = 20
+	// maxPlayed is how many clients a simulation on the server plays.
+	maxPlayed = 20_000
+)
+
+// organizationDocument is what package organization decodes.
+var organizationDocument = media{typ: workspaceDocument.typ, types: workspaceDocument.types}
 
 // Observer looks at the instance for plans.
 type Observer interface {
@@ -16,16 +44,216 @@ type Observer interface {
 	Look(ctx context.Context, days int) (*observation.Observation, error)
 }
 
+// ComparePlans asks what differs between two organizations.
+type ComparePlans struct {
+	Before json.RawMessage `json:"before" doc:"an organization as JSON"`
+	After  json.RawMessage `json:"after" doc:"an organization as JSON"`
+}
+
+// SimulatePlan asks for a simulation.
+type SimulatePlan struct {
+	Organization json.RawMessage    `json:"organization" doc:"an organization as JSON"`
+	Options      simulation.Options `json:"options,omitzero"`
+}
+
+// planFormats are the forms of documents.
+var planFormats = []string{"text", "markdown", "html"}
+
 // planRoutes are the rows of the table of routes for plans.
 func planRoutes() []route {
+	document := parameter{name: formatParameter.name, doc: "text, markdown or html"}
 	return []route{
+		raw("POST", "/plan", readOnly, "Work out the infrastructure of an organization", (*API).plan, organizationDocument, of[plan.Plan]()).with(planned),
+		raw("POST", "/plan/document", readOnly, "The same as a document for people", (*API).planDocument, organizationDocument, planMedia()).
+			with(planned, query(document)),
+		raw("POST", "/plan/explain", readOnly, "What conditions cost, and what others would", (*API).explainPlan, organizationDocument, of[plan.Explained]()).
+			with(planned, query(parameter{name: "with", doc: "a condition to try, as capacity=20000; several are tried together"})),
+		act("POST", "/plan/compare", readOnly, "What differs between two organizations", (*API).comparePlans).with(planned, limited(2*organization.MaxDocument+maxBody)),
+		act("POST", "/plan/simulate", readOnly, "Play a day of an organization, with outages and roll-outs", (*API).simulatePlan).with(planned, limited(organization.MaxDocument+maxBody)),
 		act("GET", "/plan/observed", readOnly, "What plans can be told by this instance", (*API).observe).
 			with(query(parameter{name: "days", doc: "so many days back, 30 when nothing is asked", number: true})),
 	}
 }
 
+// planned are routes whose answers follow from their bodies alone.
+func planned(r *route) { r.unaudited, r.limit = true, organization.MaxDocument+1 }
+
+func planMedia() media {
+	return media{typ: octets.typ, types: []string{"text/plain", "text/markdown", "text/html"}}
+}
+
 func (a *API) organizationSchema(c *call) error {
 	return c.bytes(http.StatusOK, "application/schema+json", organization.Schema())
+}
+
+// atMost lets few work out plans at once.
+func (a *API) atMost(c *call, work func(context.Context) error) error {
+	select {
+	case a.plans <- struct{}{}:
+		defer func() { <-a.plans }()
+	default:
+		return fmt.Errorf("another plan is being worked out, repeat it when that is done: %w", dormer.ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(c.ctx(), planTime)
+	defer cancel()
+	err := work(ctx)
+	if err != nil && c.ctx().Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return dormer.Invalidf("", "the plan takes longer than the %s that it may take on the server; work it out with the command 'dormer plan', which needs no server", planTime)
+	}
+	return err
+}
+
+// organizationOf decodes what stands in a body.
+func organizationOf(raw []byte, field string) (*organization.Organization, error) {
+	o, err := organization.Decode(raw, "")
+	if invalid, ok := errors.AsType[*dormer.InvalidError](err); ok && field != "" {
+		within := &dormer.InvalidError{Fields: slices.Clone(invalid.Fields)}
+		for i := range within.Fields {
+			f := &within.Fields[i]
+			f.Line = 0 // that of a part of the body
+			if f.Path == "" {
+				f.Path = field
+			} else {
+				f.Path = field + "." + f.Path
+			}
+		}
+		return nil, within
+	}
+	return o, err
+}
+
+// organization reads the body.
+func (c *call) organization() (*organization.Organization, error) {
+	b, err := c.readBody()
+	if err != nil {
+		return nil, err
+	}
+	return organizationOf(b, "")
+}
+
+// planOf works out the plan of the body, and hands it to then.
+func (a *API) planOf(c *call, then func(context.Context, *organization.Organization, *plan.Plan) error) error {
+	o, err := c.organization()
+	if err != nil {
+		return err
+	}
+	return a.atMost(c, func(ctx context.Context) error {
+		p, err := plan.Compute(ctx, o)
+		if err != nil {
+			return err
+		}
+		return then(ctx, o, p)
+	})
+}
+
+func (a *API) plan(c *call) error {
+	return a.planOf(c, func(_ context.Context, _ *organization.Organization, p *plan.Plan) error {
+		return c.json(http.StatusOK, p)
+	})
+}
+
+func (a *API) planDocument(c *call) error {
+	format := c.r.URL.Query().Get(formatParameter.name)
+	if !slices.Contains(planFormats, format) {
+		return dormer.Invalidf(formatParameter.name, "must be text, markdown or html")
+	}
+	return a.planOf(c, func(_ context.Context, _ *organization.Organization, p *plan.Plan) error {
+		var b bytes.Buffer
+		if err := writeDesign(&b, p, format); err != nil {
+			return err
+		}
+		// Names in it are other people's: it may not do anything where it is opened.
+		c.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+		return c.bytes(http.StatusOK, map[string]string{"text": "text/plain", "markdown": "text/markdown", "html": "text/html"}[format]+"; charset=utf-8", b.Bytes())
+	})
+}
+
+// designWidth is how wide a text is that no terminal shows.
+const designWidth = 100
+
+func writeDesign(w io.Writer, p *plan.Plan, format string) error {
+	switch format {
+	case "text":
+		return design.Text(w, p, designWidth)
+	case "markdown":
+		return design.Markdown(w, p)
+	default:
+		return design.HTML(w, p)
+	}
+}
+
+func (a *API) explainPlan(c *call) error {
+	with := c.r.URL.Query()["with"]
+	if len(with) > maxConditions {
+		return dormer.Invalidf("with", "must be there at most %d times", maxConditions)
+	}
+	suppositions := make([]placement.Supposition, len(with))
+	for i, text := range with {
+		var err error
+		if suppositions[i], err = placement.ParseSupposition(text); err != nil {
+			return err
+		}
+	}
+	o, err := c.organization()
+	if err != nil {
+		return err
+	}
+	return a.atMost(c, func(ctx context.Context) error {
+		answer, err := plan.Explain(ctx, o, suppositions...)
+		if err != nil {
+			return err
+		}
+		return c.json(http.StatusOK, answer)
+	})
+}
+
+func (a *API) comparePlans(c *call, in ComparePlans) (*plan.Comparison, error) {
+	before, err := organizationOf(in.Before, "before")
+	if err != nil {
+		return nil, err
+	}
+	after, err := organizationOf(in.After, "after")
+	if err != nil {
+		return nil, err
+	}
+	var answer *plan.Comparison
+	err = a.atMost(c, func(ctx context.Context) error {
+		was, err := plan.Compute(ctx, before)
+		if err != nil {
+			return fmt.Errorf("before: %w", err)
+		}
+		is, err := plan.Compute(ctx, after)
+		if err != nil {
+			return fmt.Errorf("after: %w", err)
+		}
+		answer = plan.Compare(was, is)
+		return nil
+	})
+	return answer, err
+}
+
+func (a *API) simulatePlan(c *call, in SimulatePlan) (*simulation.Result, error) {
+	o, err := organizationOf(in.Organization, "organization")
+	if err != nil {
+		return nil, err
+	}
+	options := in.Options
+	if options.MaxClients > maxPlayed {
+		return nil, dormer.Invalidf("options.maxClients", "must be at most %d on the server", maxPlayed)
+	}
+	if options.MaxClients == 0 {
+		options.MaxClients = maxPlayed
+	}
+	var answer *simulation.Result
+	err = a.atMost(c, func(ctx context.Context) error {
+		p, err := plan.Compute(ctx, o)
+		if err != nil {
+			return err
+		}
+		answer, err = plan.Simulate(ctx, o, p, options)
+		return err
+	})
+	return answer, err
 }
 
 func (a *API) observe(c *call, _ rest.None) (*observation.Observation, error) {
