@@ -23,7 +23,7 @@ func shareDatabase(m *organization.Model, works []*work) {
 		together = append(together, w)
 	}
 	if len(together) > 1 {
-		share(m.Events.Site, together)
+		useOne(m.Events.Site, together)
 	}
 	for _, w := range works {
 		if w.database == w.in.Site && len(w.sharers) == 0 && !w.apart() {
@@ -32,9 +32,9 @@ func shareDatabase(m *organization.Model, works []*work) {
 	}
 }
 
-// share puts the database of several instances where the file says, or at the
+// useOne puts the database of several instances where the file says, or at the
 // server with the most clients. Who may not use it there keeps its own.
-func share(site int, together []*work) {
+func useOne(site int, together []*work) {
 	if site < 0 {
 		largest := together[0]
 		for _, w := range together {
@@ -128,7 +128,7 @@ func (w *work) ownDatabase() string {
 // concerns reports whether people of one of the groups are served here.
 func (w *work) concerns(groups []int) bool {
 	for _, p := range w.in.Parts {
-		if slices.Contains(groups, p.Group) {
+		if _, ok := slices.BinarySearch(groups, p.Group); ok {
 			return true
 		}
 	}

@@ -1,7 +1,8 @@
 package sizing
 
 import (
-	"math"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dormer-project/dormer/internal/plan/figure"
@@ -13,8 +14,9 @@ import (
 // placement.
 func Size(m *organization.Model, p *placement.Placement) []Instance {
 	works := make([]*work, len(p.Instances))
+	offered := offered(m)
 	for i := range p.Instances {
-		works[i] = newWork(m, &p.Instances[i])
+		works[i] = newWork(m, &p.Instances[i], offered)
 		works[i].availability()
 	}
 	shareDatabase(m, works)
@@ -54,26 +56,50 @@ type served struct {
 	users int
 }
 
-func newWork(m *organization.Model, in *placement.Instance) *work {
+// gets is what some people of a group get.
+type gets struct {
+	offer, users int
+}
+
+// offered are the workspaces that each group gets.
+func offered(m *organization.Model) [][]gets {
+	out := make([][]gets, len(m.Groups))
+	for i, o := range m.Workspaces {
+		for _, p := range o.Gets {
+			out[p.Group] = append(out[p.Group], gets{i, p.Users})
+		}
+	}
+	return out
+}
+
+func newWork(m *organization.Model, in *placement.Instance, offered [][]gets) *work {
 	w := &work{m: m, in: in, database: -1, out: Instance{Name: in.Name, Consoles: []Console{}}}
 	here := map[int]int{} // users by group
 	for _, p := range in.Parts {
 		here[p.Group] += p.Users
 	}
-	for i := range m.Workspaces {
-		s := served{Offer: &m.Workspaces[i]}
-		for _, p := range s.Gets {
-			if all := m.Groups[p.Group].Users; all > 0 && here[p.Group] > 0 {
-				s.users += int(math.Ceil(float64(p.Users) * float64(here[p.Group]) / float64(all)))
-			}
+	users := map[int]int{} // by workspace
+	for group, n := range here {
+		for _, g := range offered[group] {
+			users[g.offer] += share(g.users, n, m.Groups[group].Users)
 		}
-		if s.users > 0 {
-			w.offers = append(w.offers, s)
-			w.machines += s.users
+	}
+	for _, i := range slices.Sorted(maps.Keys(users)) {
+		if users[i] > 0 {
+			w.offers = append(w.offers, served{&m.Workspaces[i], users[i]})
+			w.machines += users[i]
 		}
 	}
 	w.consoles()
 	return w
+}
+
+// share is how many of some users are among those of all who are here.
+func share(users, here, all int) int {
+	if all == 0 {
+		return 0
+	}
+	return (users*here + all - 1) / all
 }
 
 // workspaces is how many the server has: one for each policy and image.
