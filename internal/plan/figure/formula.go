@@ -130,21 +130,13 @@ func (r *reader) factor() float64 {
 		r.left = rest
 		return r.amount(words).Value
 	}
-	for name, work := range functions {
-		if rest, ok := strings.CutPrefix(r.left, name+"("); ok {
-			r.left = rest
-			value := r.sum()
-			for r.take(",") != 0 {
-				value = work(value, r.sum())
-			}
-			r.want(")")
-			return work(value, value)
-		}
-	}
 	end := 0
 	for end < len(r.left) && (r.left[end] >= '0' && r.left[end] <= '9' || r.left[end] == '.' ||
 		r.left[end] == ',' && end+1 < len(r.left) && r.left[end+1] != ' ') {
 		end++
+	}
+	if end == 0 {
+		return r.function()
 	}
 	value, err := strconv.ParseFloat(strings.ReplaceAll(r.left[:end], ",", ""), 64)
 	if err != nil {
@@ -152,6 +144,21 @@ func (r *reader) factor() float64 {
 	}
 	r.left = r.left[end:]
 	return value
+}
+
+func (r *reader) function() float64 {
+	name, rest, _ := strings.Cut(r.left, "(")
+	work, ok := functions[name]
+	if !ok {
+		r.fail("no number and no function at %q", r.left)
+	}
+	r.left = rest
+	value := r.sum()
+	for r.take(",") != 0 {
+		value = work(value, r.sum())
+	}
+	r.want(")")
+	return work(value, value)
 }
 
 // functions take the last two values of a list; those of one value take it
