@@ -112,8 +112,8 @@ func TestSlowBranch(t *testing.T) {
 	if got := missedLevels(i); got != "criticalUpdate" || i.Met {
 		t.Fatalf("missed %q, met %v", got, i.Met)
 	}
-	want := "At Branch everybody has a critical update of Desktop after 1 day 5 h, and 1 day are allowed. Neighbours would mend it: 34 min 11 s." +
-		" No mirror may stand there. The link Head - Branch would have to have 12 Mbit/s instead of 10 Mbit/s; as it is, it brings 83 copies in that time: bring it to so many after another."
+	want := "At Branch everybody has a critical update of the image Desktop after 1 day 5 h (1 day allowed). Neighbours would mend it: 34 min 11 s." +
+		" No mirror may stand there. The link Head - Branch would have to have 12 Mbit/s instead of 10 Mbit/s; as it is, 83 of 100 copies fit into that time."
 	if got := i.Missed[0].Text; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -169,7 +169,7 @@ func TestMirror(t *testing.T) {
 		t.Errorf("mirror of %s with %d B, repository with %d B", mirror.Of, mirror.Disk, head.Disk)
 	}
 	want := []string{"A mirror is filled with one copy of each version over the link Head - Branch, of which 5 Mbit/s may be used." +
-		" Without it the first delivery of Desktop to Branch takes 7 days 23 h, and 8 h are allowed."}
+		" Without it the first delivery of the image Desktop to Branch takes 7 days 23 h (8 h allowed)."}
 	if !slices.Equal(mirror.Reasons, want) {
 		t.Errorf("got  %q\nwant %q", mirror.Reasons, want)
 	}

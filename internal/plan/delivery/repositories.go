@@ -214,9 +214,9 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 	if most.need == 0 {
 		return
 	}
-	what, level := "an update of ", w.Service.CriticalUpdate.Seconds()
+	what, level := "an update of the image ", w.Service.CriticalUpdate.Seconds()
 	if most.job.first {
-		what, level = "the first delivery of ", w.Service.FirstDelivery.Seconds()
+		what, level = "the first delivery of the image ", w.Service.FirstDelivery.Seconds()
 	}
 	source := fmt.Sprintf("%s%s asks for most: %s, with %s hours of delivery a day", what, w.Images[most.job.image].Name, figure.Duration(level), figure.Number(float64(w.Service.DeliveryHours)))
 	out.Downloads, out.Bandwidth = most.downloads, most.need
@@ -285,14 +285,14 @@ func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 				}
 				where, what := w.Sites[p.site].Name, w.Images[image].Name
 				if now == missesLoad {
-					return fmt.Sprintf("%s Without it one person at %s starts a workspace with %s for the first time after %s, and %s are allowed.",
+					return fmt.Sprintf("%s Without it one person at %s starts a workspace with the image %s for the first time after %s (%s allowed).",
 						text, where, what, figure.Duration(w.alone(&without, i, image)), figure.Duration(w.Service.LoadImage.Seconds()))
 				}
-				level, job := w.Service.CriticalUpdate.Seconds(), "a critical update of "
+				level, job := w.Service.CriticalUpdate.Seconds(), "a critical update of the image "
 				if first {
-					level, job = w.Service.FirstDelivery.Seconds(), "the first delivery of "
+					level, job = w.Service.FirstDelivery.Seconds(), "the first delivery of the image "
 				}
-				return fmt.Sprintf("%s Without it %s to %s takes %s, and %s are allowed.", text, job+what, where,
+				return fmt.Sprintf("%s Without it %s to %s takes %s (%s allowed).", text, job+what, where,
 					figure.Duration(w.seconds(j, p, w.legs(&without, j, i, loads, nil))), figure.Duration(level))
 			}
 		}
@@ -386,7 +386,7 @@ func (w *work) faults(served []int, s *scenario) string {
 	if slowest == 0 {
 		return text + " A backup of it is enough."
 	}
-	sum := fmt.Sprintf("a critical update takes %s at its slowest (%s at %s), and with %s to restore a broken repository %s, where %s are allowed",
+	sum := fmt.Sprintf("a critical update takes %s at its slowest (%s at %s), and with %s to restore a broken repository %s (%s allowed)",
 		figure.Duration(slowest), what, where, figure.Duration(restore), figure.Duration(slowest+restore), figure.Duration(update))
 	if slowest+restore <= update {
 		return text + " A backup is enough: " + sum + "."

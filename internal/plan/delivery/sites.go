@@ -151,7 +151,7 @@ func (w *work) start(t *timed, s *scenario, i, image int) {
 	}
 	name := w.Images[image].Name
 	t.missed = append(t.missed, Miss{Level: "loadImage", Seconds: t.one, Allowed: allowed, Text: fmt.Sprintf(
-		"One person at %s can start a workspace with the image %s for the first time after %s, and %s are allowed.%s",
+		"One person at %s can start a workspace with the image %s for the first time after %s (%s allowed).%s",
 		w.Sites[p.site].Name, name, figure.Duration(t.one), figure.Duration(allowed), w.remedy(s, i, nil, 0, 0))})
 }
 
@@ -165,12 +165,12 @@ func (w *work) level(t *timed, j job, s *scenario, i int, loads []float64) {
 			return
 		}
 		level, seconds, neighbours, allowed = "criticalUpdate", t.updatePlanned, t.updateNeighbours, w.Service.CriticalUpdate.Seconds()
-		what = "everybody has a critical update of %s after"
+		what = "everybody has a critical update of the image %s after"
 	}
 	if seconds <= allowed {
 		return
 	}
-	text := "At %s " + what + " %s, and %s are allowed."
+	text := "At %s " + what + " %s (%s allowed)."
 	miss := Miss{
 		Level: level, Seconds: seconds, Allowed: allowed,
 		Text: fmt.Sprintf(text, w.Sites[p.site].Name, w.Images[j.image].Name, figure.Duration(seconds), figure.Duration(allowed)),
@@ -204,9 +204,9 @@ func (w *work) remedy(s *scenario, i int, legs []leg, bytes, seconds float64) st
 	need := l.copies * bytes * 8 / seconds * r.full / r.usable
 	text += fmt.Sprintf(" The %s would have to have %s instead of %s", r.name, figure.Rate(roundUp(need)), figure.Rate(r.full))
 	if n := int(seconds * r.usable / (bytes * 8)); n > 0 {
-		return text + fmt.Sprintf("; as it is, it brings %s in that time: bring it to so many after another.", counted(n, "copy", "copies"))
+		return text + fmt.Sprintf("; as it is, %s of %s copies fit into that time.", figure.Number(float64(n)), figure.Number(l.copies))
 	}
-	return text + "; as it is, it does not bring a single copy in that time."
+	return text + "; as it is, not one copy fits into that time."
 }
 
 // roundUp rounds up to two digits that count.
@@ -296,8 +296,8 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 				where += " together with " + listed(others, 4)
 			}
 		}
-		say("When all clients fetch for themselves %s, %s %s %s after %s (%s allowed) and an update after %s (%s allowed).",
-			where, counted(worst.Clients, "client", "clients"), be(worst.Clients, "has", "have"), worst.Image, figure.Duration(worst.First), figure.Duration(first),
+		say("When all clients fetch for themselves %s, %s%s %s the image %s after %s (%s allowed) and an update after %s (%s allowed).",
+			where, counted(worst.Clients, "client", "clients"), w.amongOthers(p, worst), be(worst.Clients, "has", "have"), worst.Image, figure.Duration(worst.First), figure.Duration(first),
 			figure.Duration(worst.Update), figure.Duration(update))
 	}
 	asked := at.Delivery != organization.DeliveryAuto
@@ -331,6 +331,22 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 		}
 	}
 	return reasons
+}
+
+// amongOthers says how many clients of a site get an image altogether, where
+// other instances serve some of them.
+func (w *work) amongOthers(p *place, t *Transfer) string {
+	image := slices.IndexFunc(w.Images, func(d organization.Disk) bool { return d.Name == t.Image })
+	all := 0
+	for i := range w.places {
+		if w.places[i].lan == p.lan {
+			all += w.places[i].images[image]
+		}
+	}
+	if all == t.Clients {
+		return ""
+	}
+	return " of " + figure.Number(float64(all)) + " at this site"
 }
 
 // packed is what clients of a row fetch for the first time, all images.
