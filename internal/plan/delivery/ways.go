@@ -180,8 +180,8 @@ func (w *work) addMirror(s *scenario, p *place, sites []int) {
 }
 
 // mostSpent bounds the search for what is needless, in places and images looked
-// at: some seconds. Organizations of hundreds of sites stay far below.
-const mostSpent = 20_000_000
+// at: a second or two. Organizations of hundreds of sites stay far below.
+const mostSpent = 10_000_000
 
 // takeBack undoes what nothing is gained by, the dearest first.
 func (w *work) takeBack(s *scenario, missed []uint8) {

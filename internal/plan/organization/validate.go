@@ -16,6 +16,7 @@ const (
 	maxPeople    = 10_000_000
 	maxCrowds    = 10_000 // of all sites
 	maxInstances = 10_000 // that capacity alone asks for, after growth
+	maxGets      = 50_000 // entries of people that get a workspace, of all workspaces
 )
 
 // Validate checks an organization completely and returns an
@@ -392,6 +393,14 @@ func (c *checker) size(m *Model) {
 	users, _ := m.Users()
 	if users > maxPeople {
 		c.add("spec.sites", "more than 10,000,000 people work here altogether")
+		return
+	}
+	gets := 0
+	for i := range m.Workspaces {
+		gets += len(m.Workspaces[i].Gets)
+	}
+	if gets > maxGets {
+		c.add("spec.workspaces", "more than 50,000 times people get a workspace; put people who are alike into one entry, or plan parts of the organization for themselves")
 		return
 	}
 	_, active := m.Grown(m.Growth.Years).Users()

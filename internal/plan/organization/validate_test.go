@@ -334,3 +334,19 @@ func unlike(links []Link) func(yield func(Link) bool) {
 		}
 	}
 }
+
+// TestTooManyGets: each of 500 workspaces for each of 101 entries of people.
+func TestTooManyGets(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("apiVersion: dormer/v1\nkind: Organization\nmetadata: {name: Many}\nspec:\n  sites:\n    - name: Berlin\n      people:\n")
+	for range 101 {
+		b.WriteString("        - {users: 1}\n")
+	}
+	b.WriteString("  images: [{name: Office, packed: 4GiB}]\n  workspaces:\n")
+	for i := range 500 {
+		fmt.Fprintf(&b, "    - {name: W%d, image: Office}\n", i)
+	}
+	if got := problemsOf(t, b.String()); !strings.Contains(got, "spec.workspaces: more than 50,000 times people get a workspace") {
+		t.Error(got)
+	}
+}
