@@ -215,12 +215,13 @@ func figuresOf(p *Plan, called func(string) string) []placed {
 			if s.Network != "" {
 				where += " (" + s.Network + ")"
 			}
-			first, update := t.First, t.Update
-			if s.Peers {
-				first, update = t.FirstNeighbours, t.UpdateNeighbour
+			// Without a way there is no time.
+			if t.FirstPlanned >= 0 {
+				add(where, figure.Given("delivery.first", "First delivery", figure.Seconds, t.FirstPlanned))
 			}
-			add(where, figure.Given("delivery.first", "First delivery", figure.Seconds, first),
-				figure.Given("delivery.update", "Update", figure.Seconds, update))
+			if t.UpdatePlanned >= 0 {
+				add(where, figure.Given("delivery.update", "Update", figure.Seconds, t.UpdatePlanned))
+			}
 		}
 	}
 	return out

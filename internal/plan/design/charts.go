@@ -118,8 +118,8 @@ var moments = []float64{60, 600, 3600, 4 * 3600, 8 * 3600, 86400, 3 * 86400, 7 *
 // rollOutLines draws curves over a time axis on which each mark is some times
 // the one before, with the expectations as lines across.
 func rollOutLines(curves []curve, levels []plan.ServiceLevel, last float64) drawing {
-	const begin, end, top, bottom = px(50), chartWidth - 20, px(30), px(270)
-	d := drawing{Width: chartWidth, Height: 320}
+	const begin, end, top, bottom = px(50), chartWidth - 20, px(44), px(284)
+	d := drawing{Width: chartWidth, Height: 334}
 	first := moments[0] / 2
 	last = max(last, 3600) * 1.3
 	at := func(seconds float64) px {
@@ -143,8 +143,8 @@ func rollOutLines(curves []curve, levels []plan.ServiceLevel, last float64) draw
 			continue
 		}
 		x := at(l.Seconds)
-		d.line("limit", x, top, x, bottom)
-		d.text("small halo", "end", x-4, top+12+px(i)*14, short(l.Title, 44))
+		d.line("limit", x, 10+px(i)*14, x, bottom)
+		d.text("small", "end", x-5, 18+px(i)*14, short(l.Title, 60))
 	}
 	for i, c := range curves {
 		path := ""

@@ -40,21 +40,29 @@ func (a *author) delivery() chapter {
 		left("Site"), left("Isolated network").rank(1), left("Instance").rank(2), left("Repository").rank(3), right("Clients"), right("Link"), right("Round trip").rank(4), left("Way"), left("Neighbours").rank(2),
 	}}
 	for _, s := range a.Delivery.Sites {
-		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, figure.Rate(s.Link), figure.Duration(s.Latency), ways[s.Way], yesNo(s.Peers))
+		link, trip := figure.Rate(s.Link), figure.Duration(s.Latency)
+		if s.Link == 0 {
+			link, trip = "none", ""
+		}
+		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, link, trip, ways[s.Way], yesNo(s.Peers))
 	}
 	c.add(sites)
 	a.whys(&c)
 	c.head("Times of delivery")
-	c.add(paragraph("A first delivery is until everybody of a site has the image, an update until everybody has a new version; both are given without neighbours and with them. One alone is a single person at an idle time, until the workspace starts."))
+	c.add(paragraph("A first delivery is until everybody of a site has the image, an update until everybody has a new version: by this plan, and for comparison when everybody fetches for themselves and when neighbours serve each other. One alone is a single person at an idle time, until the workspace starts."))
 	times := table{Columns: []column{
-		left("Site"), left("Image"), right("Clients").rank(2), right("First delivery"), right("With neighbours").rank(1), right("Update"), right("With neighbours").rank(1), right("One alone").rank(2), left("In time"),
+		left("Site"), left("Image"), right("Clients").rank(3), right("First delivery"), right("for themselves").rank(2), right("with neighbours").rank(2),
+		right("Update"), right("for themselves").rank(2), right("with neighbours").rank(2), right("One alone").rank(1), left("In time"),
 	}}
 	var missed points
 	for _, s := range a.Delivery.Sites {
 		for _, t := range s.Images {
-			times.add(placeText(s), t.Image, t.Clients, figure.Duration(t.First), figure.Duration(t.FirstNeighbours), figure.Duration(t.Update), figure.Duration(t.UpdateNeighbour), figure.Duration(t.One), yesNo(t.Met))
+			times.add(placeText(s), t.Image, t.Clients, took(t.FirstPlanned), took(t.First), took(t.FirstNeighbours),
+				took(t.UpdatePlanned), took(t.Update), took(t.UpdateNeighbour), took(t.One), yesNo(t.Met))
 			for _, m := range t.Missed {
-				missed = append(missed, m.Text)
+				if !slices.Contains(missed, m.Text) {
+					missed = append(missed, m.Text)
+				}
 			}
 		}
 	}
@@ -86,7 +94,9 @@ func (a *author) whys(c *chapter) {
 			out = append(out, fmt.Sprintf("The other %s sites are described by --wide, Markdown, HTML and JSON.", number(len(a.Delivery.Sites)-i)))
 			break
 		}
-		out = append(out, fmt.Sprintf("%s, %s: %s", placeText(s), s.Instance, strings.Join(s.Reasons, " ")))
+		if len(s.Reasons) > 0 {
+			out = append(out, fmt.Sprintf("%s, served by %s: %s", placeText(s), s.Instance, strings.Join(s.Reasons, " ")))
+		}
 	}
 	c.add(out)
 }
@@ -97,6 +107,18 @@ func placeText(s delivery.Site) string {
 		return s.Site
 	}
 	return s.Site + " (" + s.Network + ")"
+}
+
+// took writes how long a delivery takes.
+func took(seconds float64) string {
+	switch {
+	case seconds < 0:
+		return "no way"
+	case seconds == 0:
+		return "beforehand"
+	default:
+		return figure.Duration(seconds)
+	}
 }
 
 // ramp is clients who finish evenly between two times.
@@ -125,35 +147,34 @@ func finished(ramps []ramp, at float64) float64 {
 // images reach over the network.
 func (a *author) rollOut() (chart, bool) {
 	var first, alone, update []ramp
-	last, neighbours := 0.0, false
+	last, differ := 0.0, false
 	for _, s := range a.Delivery.Sites {
-		if s.Way != organization.DeliveryNetwork {
-			continue
-		}
 		for _, t := range s.Images {
 			n := float64(t.Clients)
-			planned, updated := t.First, t.Update
-			if s.Peers {
-				planned, updated, neighbours = t.FirstNeighbours, t.UpdateNeighbour, true
+			if s.Way != organization.DeliveryMedia && t.UpdatePlanned >= 0 {
+				update = append(update, ramp{0, t.UpdatePlanned, n})
+				last = max(last, t.UpdatePlanned)
 			}
-			first = append(first, ramp{min(t.One, planned), planned, n})
-			alone = append(alone, ramp{min(t.One, t.First), t.First, n})
-			update = append(update, ramp{0, updated, n})
-			last = max(last, planned, updated)
-			if s.Peers {
-				last = max(last, t.First)
+			if s.Way == organization.DeliveryNetwork && t.FirstPlanned >= 0 && t.First >= 0 {
+				first = append(first, ramp{min(t.One, t.FirstPlanned), t.FirstPlanned, n})
+				alone = append(alone, ramp{min(t.One, t.First), t.First, n})
+				differ = differ || t.First != t.FirstPlanned
+				last = max(last, t.FirstPlanned, t.First)
 			}
 		}
 	}
-	if len(first) == 0 {
+	var curves []curve
+	if len(first) > 0 {
+		curves = append(curves, curve{"First delivery", "first", func(t float64) float64 { return finished(first, t) }})
+	}
+	if len(update) > 0 {
+		curves = append(curves, curve{"Update", "update", func(t float64) float64 { return finished(update, t) }})
+	}
+	if differ {
+		curves = append(curves, curve{"First delivery, everybody for themselves", "alone", func(t float64) float64 { return finished(alone, t) }})
+	}
+	if len(curves) == 0 {
 		return chart{}, false
-	}
-	curves := []curve{
-		{"First delivery", "first", func(t float64) float64 { return finished(first, t) }},
-		{"Update", "update", func(t float64) float64 { return finished(update, t) }},
-	}
-	if neighbours {
-		curves = append(curves, curve{"First delivery without neighbours", "alone", func(t float64) float64 { return finished(alone, t) }})
 	}
 	text := "Share of the clients that have their images over the network, from the beginning on, as if those of a site finish evenly over its time. The time axis is stretched at its beginning."
 	if s := a.Simulation; s != nil && s.Rollout != nil && len(s.Rollout.Points) > 1 {

@@ -288,7 +288,7 @@ func shared(shown, natural, least []int, left int) []int {
 
 func longestWord(s string) int {
 	longest := 1
-	for _, w := range strings.Fields(s) {
+	for w := range strings.FieldsSeq(s) {
 		longest = max(longest, cells(w))
 	}
 	return longest
@@ -302,7 +302,7 @@ func wrap(s string, room int) []string {
 	}
 	var lines []string
 	line, used := "", 0
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		n := cells(word)
 		if used > 0 && used+1+n > room {
 			lines, line, used = append(lines, line), "", 0
