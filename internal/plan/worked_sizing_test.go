@@ -246,6 +246,21 @@ func TestMeasuredHardwareThatCannotHoldIt(t *testing.T) {
 	}
 }
 
+func TestManyEventsASecondNeedAComputerOfTheirOwn(t *testing.T) {
+	// 200,000 x 200 events a day x 1.5 / (8 x 3,600) = 2,083 a second at peak, more
+	// than a tenth of the 12,841 that PostgreSQL was measured to take.
+	const spec = `  sites: [{name: Berlin, people: [{users: 200000}]}]
+  capacity: {clients: 200000, cores: 32, memory: 64GiB}
+  events: {perDay: 200, keep: 30d`
+	if s := onlySize(t, spec+"}"); s.Server.Virtual || !says([]string{s.Server.Kind}, "dedicated", "2,083", "12,841") {
+		t.Errorf("%q", s.Server.Kind)
+	}
+	// Elsewhere it does not burden the server.
+	if s := onlySize(t, spec+", place: remote}"); !s.Server.Virtual || s.Events.Site != "Berlin" {
+		t.Errorf("%q, events at %s", s.Server.Kind, s.Events.Site)
+	}
+}
+
 func TestManyEventsNeedPostgreSQL(t *testing.T) {
 	// 5,000 x 30 x 365 = 54,750,000 events, more than the 50,000,000 of SQLite.
 	s := onlySize(t, fiveThousand+"\n  events: {perDay: 30}")

@@ -247,6 +247,9 @@ func (c *checker) references(s *Spec) {
 	if s.Events.Site != "" && s.Events.Place == PlaceServer {
 		c.add("spec.events.site", "is where a remote database stands, and spec.events.place says that the database is on the server")
 	}
+	if value(s.Events.ShareOne, false) && s.Events.Place == PlaceServer {
+		c.add("spec.events.shareOne", "asks for a remote database that instances share, and spec.events.place says that the database is on the server")
+	}
 	if s.Events.Database == SQLite && (s.Events.Place == PlaceRemote || value(s.Events.ShareOne, false) || s.Events.Site != "") {
 		c.add("spec.events.database", "SQLite is always on its server and of one instance; write postgresql or auto for a remote or shared database")
 	}

@@ -156,6 +156,7 @@ func TestBadInput(t *testing.T) {
 		"unknown site of a console":  {two, "  images:", "  consoles: [{site: Bonn}]\n  images:", []string{"spec.consoles[0].site: there is no such site"}},
 		"unknown site of a database": {two, "  images:", "  events: {site: Bonn}\n  images:", []string{"spec.events.site: there is no such site"}},
 		"remote on the server":       {two, "  images:", "  events: {site: Basel, place: server}\n  images:", []string{"spec.events.site: is where a remote database stands"}},
+		"shared on the server":       {two, "  images:", "  events: {shareOne: true, place: server}\n  images:", []string{"spec.events.shareOne: asks for a remote database"}},
 		"remote SQLite":              {two, "  images:", "  events: {database: sqlite, place: remote}\n  images:", []string{"spec.events.database: SQLite is always on its server"}},
 		"a workspace twice":          {two, "{name: Office, image: office}", "{name: Office, image: office}, {name: OFFICE, image: office}", []string{"spec.workspaces[1].name: is the name of spec.workspaces[0] already"}},
 		"an image twice":             {two, "name: other", "name: office", []string{"spec.images[1].name: is the name of spec.images[0] already"}},

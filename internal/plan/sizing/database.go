@@ -140,8 +140,6 @@ func (w *work) kind(stored float64) (organization.Database, string) {
 	e := &w.m.Events
 	remote := w.database >= 0
 	switch {
-	case e.Database == organization.SQLite && (e.ShareOne || e.Place == organization.PlaceRemote):
-		return organization.SQLite, "SQLite was asked for; it is a file of the server, so it is neither on another computer nor shared."
 	case e.Database == organization.SQLite:
 		return organization.SQLite, "SQLite was asked for."
 	case e.Database == organization.PostgreSQL:
