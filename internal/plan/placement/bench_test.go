@@ -79,3 +79,23 @@ func BenchmarkPlace(b *testing.B) {
 		b.ReportMetric(float64(len(p.Instances)), "instances")
 	}
 }
+
+func BenchmarkExplain(b *testing.B) {
+	m := large(200)
+	p, err := Place(b.Context(), m)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Explain(b.Context(), m, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCount(b *testing.B) {
+	t := termsOf(large(200))
+	for b.Loop() {
+		t.count()
+	}
+}

@@ -28,7 +28,7 @@ func (t *terms) classic() Classic {
 			if condition(d) != c || !t.counted(i) {
 				continue
 			}
-			users := t.users(func(g int) bool { return slices.Contains(d.Groups, g) })
+			users := t.usersOf(d.Groups)
 			steps = append(steps, Step{Condition: c, About: d.Name, Adds: 1, Numbers: "1", Reason: fmt.Sprintf(
 				"%s (%s): one more for its %s%s.", d.Name, d.Kind, persons(users), because(d))})
 		}
@@ -63,6 +63,15 @@ func (t *terms) users(in func(g int) bool) int {
 		if t.people(g) && in(g) {
 			n = max(n, 0) + t.Groups[g].Users
 		}
+	}
+	return n
+}
+
+// usersOf are those of a list of groups.
+func (t *terms) usersOf(groups []int) int {
+	n := 0
+	for _, g := range groups {
+		n += t.Groups[g].Users
 	}
 	return n
 }
@@ -126,10 +135,9 @@ func (t *terms) trustGroups() []trustGroup {
 	}
 	c := &circles[0]
 	slices.SortFunc(c.parties, func(a, b party) int { return a.domain - b.domain })
-	steps := mostSteps
 	homes := one.homes(c)
 	var chosen []int
-	for i, n := range one.cover(c).smallest(&steps).counts {
+	for i, n := range one.cover(c).smallest(t.work).counts {
 		if n > 0 {
 			chosen = append(chosen, homes[i])
 		}

@@ -35,12 +35,12 @@ func begun(n, capacity int) int {
 	return (n + capacity - 1) / capacity
 }
 
-// smallest answers with as few instances as possible, or where the steps ran
+// smallest answers with as few instances as possible, or where the work ran
 // out with few. Each party must be served by some kind.
-func (c cover) smallest(steps *int) answer {
+func (c cover) smallest(work *int) answer {
 	a := answer{counts: make([]int, len(c.kinds)), proven: true}
 	for _, part := range c.parts() {
-		p := part.cover.solve(steps)
+		p := part.cover.solve(work)
 		for i, n := range p.counts {
 			a.counts[part.kinds[i]] += n
 		}
@@ -169,16 +169,16 @@ func includes(a, b []bool) bool {
 
 // solve looks for the smallest answer by trying one instance more at a time,
 // from a number that is surely needed.
-func (c cover) solve(steps *int) answer {
-	s := search{cover: c, counts: make([]int, len(c.kinds)), frozen: make([]bool, len(c.kinds)), steps: steps}
+func (c cover) solve(work *int) answer {
+	s := search{cover: c, counts: make([]int, len(c.kinds)), frozen: make([]bool, len(c.kinds)), work: work}
 	for k := range c.kinds {
-		own, any := 0, false
+		own, some := 0, false
 		for p, n := range c.needs {
 			if c.kinds[k][p] && c.kindsOf(p) == 1 {
-				own, any = own+n, true
+				own, some = own+n, true
 			}
 		}
-		if any {
+		if some {
 			s.counts[k] = max(1, begun(own, c.capacity))
 		}
 	}
@@ -190,7 +190,7 @@ func (c cover) solve(steps *int) answer {
 		if s.complete(more) {
 			return answer{s.counts, true}
 		}
-		if *s.steps <= 0 {
+		if *s.work <= 0 {
 			return answer{s.greedy(), false}
 		}
 	}
@@ -212,16 +212,16 @@ type search struct {
 	cover
 	counts []int
 	frozen []bool
-	steps  *int
+	work   *int
 }
 
 // complete adds at most so many instances until all is held. Where that cannot
 // be, counts are as they were.
 func (s *search) complete(more int) bool {
-	if *s.steps <= 0 {
+	if *s.work <= 0 {
 		return false
 	}
-	*s.steps--
+	*s.work -= len(s.needs) * len(s.kinds)
 	lacking, missing := s.lacking()
 	if missing == 0 {
 		return true
@@ -262,7 +262,7 @@ func (s *search) lacking() (who []bool, missing int) {
 	for k, n := range s.counts {
 		rooms[k] = n * s.capacity
 	}
-	_, who = fill(s.needs, rooms, s.kinds)
+	_, who = fill(s.needs, rooms, s.kinds, s.work)
 	if who == nil {
 		return nil, 0
 	}

@@ -136,8 +136,7 @@ func (t *terms) merged(next *terms, cut func(g int) bool, adds int) string {
 			continue
 		}
 		q := next.cover(&c)
-		steps := mostSteps
-		if n := q.smallest(&steps).total(); n > 1 {
+		if n := q.smallest(t.work).total(); n > 1 {
 			within = append(within, next.partyNames(&c)...)
 		}
 	}
@@ -210,14 +209,13 @@ func unique(names []string) []string {
 
 // byCircles shows what each circle needs for itself, those with several first.
 func (t *terms) byCircles() string {
-	steps := mostSteps
 	var large, small []string
 	for _, c := range t.circles() {
 		active := 0
 		for _, p := range c.parties {
 			active += p.active
 		}
-		n := t.cover(&c).smallest(&steps).total()
+		n := t.cover(&c).smallest(t.work).total()
 		text := fmt.Sprintf("%s with %s needs %s", t.circleName(&c), plural(active, "client"), number(n))
 		if n > 1 {
 			large = append(large, text)

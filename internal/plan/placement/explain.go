@@ -38,15 +38,14 @@ func ExplainWith(ctx context.Context, m *organization.Model, with ...Supposition
 	if err := cmp.Or(ctx.Err(), then.check()); err != nil {
 		return Change{}, err
 	}
-	return now.change(cmp.Or(what, "as it is"), then), nil
+	was, _ := now.count()
+	return then.change(cmp.Or(what, "as it is"), was, now.classic().Count), nil
 }
 
-// change holds the numbers of two terms against each other.
-func (t *terms) change(what string, then *terms) Change {
-	was, _ := t.count()
-	is, proven := then.count()
-	out := Change{What: what, Instances: is, Classic: then.classic().Count}
-	classic := t.classic().Count
+// change holds the numbers of these terms against those that were.
+func (t *terms) change(what string, was, classic int) Change {
+	is, proven := t.count()
+	out := Change{What: what, Instances: is, Classic: t.classic().Count}
 	switch {
 	case is == was && out.Classic == classic:
 		out.Text = fmt.Sprintf("Nothing changes: %s, and %s by the guide.", plural(is, "instance"), number(classic))
@@ -76,6 +75,8 @@ func Explain(ctx context.Context, m *organization.Model, p *Placement) ([]Change
 		return nil, err
 	}
 	var out []Change
+	was, _ := t.count()
+	*t.work = 4 * mostWork // for all of them
 	for _, s := range e.with {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -89,9 +90,9 @@ func Explain(ctx context.Context, m *organization.Model, p *Placement) ([]Change
 			out = append(out, Change{What: what, Text: "This cannot be: " + bad.Fields[0].Message + "."})
 			continue
 		}
-		out = append(out, t.change(what, then))
+		out = append(out, then.change(what, was, p.Classic.Count))
 	}
-	more, err := e.room(ctx)
+	more, err := e.room(ctx, was, p.Classic.Count)
 	if err != nil {
 		return nil, err
 	}
@@ -245,9 +246,7 @@ func (e *explanation) called(of string, g int) string {
 
 // room says how many more clients make one more instance necessary, for those
 // who hang together, and at which number the guide counts one more.
-func (e *explanation) room(ctx context.Context) ([]Change, error) {
-	now, _ := e.count()
-	classic := e.classic().Count
+func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, error) {
 	var out []Change
 	total := e.active()
 	add := func(g, n int) *terms {

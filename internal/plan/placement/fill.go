@@ -4,8 +4,9 @@ package placement
 // may[r][p] says whether room r takes party p. It returns how much of each
 // party goes to each room, flow[p][r], and where not everything found room the
 // parties that have too little of it together (by Hall's theorem: the rooms
-// that take any of them are full, of nobody else); nil where all did.
-func fill(needs, rooms []int, may [][]bool) (flow [][]int, lacking []bool) {
+// that take any of them are full, of nobody else); nil where all did. What it
+// looks at is taken off work.
+func fill(needs, rooms []int, may [][]bool, work *int) (flow [][]int, lacking []bool) {
 	f := filling{may: may, unmet: make([]int, len(needs)), room: make([]int, len(rooms)), flow: make([][]int, len(needs))}
 	copy(f.unmet, needs)
 	copy(f.room, rooms)
@@ -17,7 +18,8 @@ func fill(needs, rooms []int, may [][]bool) (flow [][]int, lacking []bool) {
 			}
 		}
 	}
-	for f.augment() {
+	for more := true; more; more = f.augment() {
+		*work -= len(needs) * len(rooms)
 	}
 	for p := range needs {
 		if f.unmet[p] > 0 {

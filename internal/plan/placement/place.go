@@ -17,13 +17,13 @@ func Place(ctx context.Context, m *organization.Model) (*Placement, error) {
 		return nil, err
 	}
 	out := &Placement{Classic: t.classic(), Smallest: true}
-	near, steps := newDistances(t), mostSteps
+	near := newDistances(t)
 	var placed []placed
 	for _, c := range t.circles() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		instances, proven := t.place(near, &c, &steps)
+		instances, proven := t.place(near, &c)
 		placed, out.Smallest = append(placed, instances...), out.Smallest && proven
 	}
 	if len(placed) == 0 {
@@ -37,6 +37,7 @@ func Place(ctx context.Context, m *organization.Model) (*Placement, error) {
 	}
 	out.Splits = t.splits(placed)
 	if out.Smallest {
+		*t.work = mostWork
 		out.Difference = t.difference(out.Classic, len(out.Instances))
 	} else {
 		out.Difference = t.unproven(out)
@@ -55,13 +56,14 @@ type placed struct {
 }
 
 // place finds the instances of a circle.
-func (t *terms) place(near *distances, c *circle, steps *int) (out []placed, proven bool) {
+func (t *terms) place(near *distances, c *circle) (out []placed, proven bool) {
 	proven = true
 	q := t.cover(c)
+	dealing := mostWork
 	for number, p := range q.parts() {
-		a := p.cover.solve(steps)
+		a := p.cover.solve(t.work)
 		proven = proven && a.proven
-		s := spread{near: near, capacity: t.Capacity.Clients, party: make([]int, len(t.Groups)), rest: make([]int, len(c.parties))}
+		s := spread{near: near, capacity: t.Capacity.Clients, work: &dealing, party: make([]int, len(t.Groups)), rest: make([]int, len(c.parties))}
 		in := make([]bool, len(c.parties))
 		for i, n := range a.counts {
 			for range n {

@@ -38,6 +38,7 @@ type spread struct {
 	bins     []bin
 	rest     []int // clients of each party that are not placed
 	mixed    bool  // bins do not all serve the same
+	work     *int  // that is left for asking whether the rest finds room
 }
 
 // outcome is how good a way of dealing out is: less is better, the first first.
@@ -149,9 +150,9 @@ func (s *spread) chop(b block) []block {
 	}
 	loads := slices.Clone(b.loads)
 	slices.SortStableFunc(loads, func(a, b load) int { return cmp.Compare(b.active, a.active) })
-	pieces := make([]block, begun(b.active, s.capacity))
-	for i := range pieces {
-		pieces[i].site = b.site
+	var pieces []block
+	for range begun(b.active, s.capacity) {
+		pieces = append(pieces, block{site: b.site})
 	}
 	whole := true
 	for _, l := range loads {
@@ -211,7 +212,7 @@ func (s *spread) put(b *block, i int) bool {
 	for _, l := range b.loads {
 		s.rest[s.party[l.group]] -= l.active
 	}
-	if s.mixed && !s.holds() {
+	if s.mixed && b.active > 0 && !s.holds() {
 		n.room += b.active
 		for _, l := range b.loads {
 			s.rest[s.party[l.group]] += l.active
@@ -222,9 +223,13 @@ func (s *spread) put(b *block, i int) bool {
 	return true
 }
 
-// holds reports whether what is not placed finds room.
+// holds reports whether what is not placed finds room. When that was asked often
+// enough, nothing more is placed whole.
 func (s *spread) holds() bool {
-	_, lacking := fill(s.rest, s.rooms(), s.may())
+	if *s.work < 0 {
+		return false
+	}
+	_, lacking := fill(s.rest, s.rooms(), s.may(), s.work)
 	return lacking == nil
 }
 
@@ -366,7 +371,7 @@ func (s *spread) pour(blocks []block) {
 	if len(left) == 0 {
 		return
 	}
-	flow, _ := fill(s.rest, s.rooms(), s.may())
+	flow, _ := fill(s.rest, s.rooms(), s.may(), s.work)
 	for _, b := range left {
 		l, p := b.loads[0], s.party[b.loads[0].group]
 		for l.active > 0 {

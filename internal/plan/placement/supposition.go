@@ -66,7 +66,7 @@ func (s Supposition) read(rest, example string) (Supposition, error) {
 	wrong := func(what string) (Supposition, error) {
 		return Supposition{}, dormer.Invalidf("", "%s=%s: %s, as in %s", s.verb, rest, what, example)
 	}
-	ok := true
+	var ok bool
 	switch s.verb {
 	case "users":
 		var n string

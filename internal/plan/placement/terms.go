@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// mostSteps is how far one placement searches for a smaller answer. An
-	// organization whose domains trust each other as people set trusts up needs
-	// a handful.
-	mostSteps = 20_000
+	// mostWork is how far one placement searches for a smaller answer, in parties
+	// times kinds of instances looked at: some tenths of a second. An organization
+	// whose domains trust each other as people set trusts up needs some thousands.
+	mostWork = 50_000_000
 	// mostInstances is how many instances a plan holds.
 	mostInstances = 2_000
 )
@@ -26,10 +26,12 @@ const (
 type terms struct {
 	organization.Model
 	accepts [][]bool // as Model.Accepts, which is not to be asked
+	work    *int     // that is left for searching
 }
 
 func termsOf(m *organization.Model) *terms {
-	t := &terms{Model: *m, accepts: make([][]bool, len(m.Domains))}
+	work := mostWork
+	t := &terms{Model: *m, accepts: make([][]bool, len(m.Domains)), work: &work}
 	for d := range m.Domains {
 		t.accepts[d] = make([]bool, len(m.Domains))
 		for of := range m.Domains {
@@ -93,12 +95,19 @@ func (t *terms) circles() []circle {
 		country        string
 	}
 	var out []circle
-	places, parties := map[string]int{}, map[kind]int{}
+	type place struct {
+		network int
+		alone   string
+	}
+	places, parties := map[place]int{}, map[kind]int{}
 	for g := range t.Groups {
 		if !t.people(g) {
 			continue
 		}
-		key := fmt.Sprint(t.Groups[g].Network, alone[g])
+		key := place{network: t.Groups[g].Network}
+		if len(alone[g]) > 0 {
+			key.alone = fmt.Sprint(alone[g])
+		}
 		at, ok := places[key]
 		if !ok {
 			at = len(out)
@@ -171,9 +180,8 @@ func (t *terms) homes(c *circle) []int {
 // sites and countries leave no place for them is not looked at.
 func (t *terms) count() (n int, proven bool) {
 	proven = true
-	steps := mostSteps
 	for _, c := range t.circles() {
-		a := t.cover(&c).smallest(&steps)
+		a := t.cover(&c).smallest(t.work)
 		n, proven = n+a.total(), proven && a.proven
 	}
 	return max(n, 1), proven
@@ -196,10 +204,13 @@ func (t *terms) check() error {
 	}
 	told := map[int]bool{}
 	for g, group := range t.Groups {
-		if !t.people(g) || told[group.Network] || len(t.Seats(group.Network, "")) > 0 {
+		if !t.people(g) || told[group.Network] {
 			continue
 		}
 		told[group.Network] = true
+		if len(t.Seats(group.Network, "")) > 0 {
+			continue
+		}
 		if group.Network == organization.Connected {
 			add("spec.sites", "no site that has connected people or none may hold servers; set servers of one of them to true")
 		} else {
@@ -222,10 +233,13 @@ func (t *terms) checkCountry(i int, add func(path, format string, args ...any)) 
 	told := map[int]bool{}
 	for _, g := range d.Groups {
 		network := t.Groups[g].Network
-		if !t.people(g) || told[network] || len(t.Seats(network, d.Country)) > 0 {
+		if !t.people(g) || told[network] {
 			continue
 		}
 		told[network] = true
+		if len(t.Seats(network, d.Country)) > 0 {
+			continue
+		}
 		if network == organization.Connected {
 			add(d.Path+".country", "no connected site in this country may hold servers, and %s is about people who are connected", d.Name)
 			continue
