@@ -18,10 +18,7 @@ import (
 //	usable of a link   = 50 %, of a network within a site (1 Gbit/s) 500 Mbit/s
 //	one copy at 500 Mbit/s: first 68.719,476,736 s, update 10.307,921,504 s
 //	requests           = 50 round trips a first delivery, 10 an update, 100 a start
-const (
-	bitsFirst  = 34_359_738_368.0
-	bitsUpdate = 5_153_960_752.0
-)
+const bitsFirst = 34_359_738_368.0
 
 // delivered places and delivers an organization. Its image is Desktop unless the
 // text has images of its own.
@@ -178,6 +175,24 @@ func TestMirror(t *testing.T) {
 	// and the mirror, ceil(1 x 6,871.948 s / 28,800 s) = 1.
 	if math.Abs(head.Bandwidth-151*bitsFirst/28_800) > 1 || head.Downloads != 2 {
 		t.Errorf("%v bit/s, %d downloads", head.Bandwidth, head.Downloads)
+	}
+}
+
+// TestDownloadsAtOnce: 400 clients behind 100 Mbit/s, of which 50 Mbit/s may be
+// used, have a day for an image that each takes 34,359,738,368 / 50,000,000 =
+// 687.195 s for when it is alone:
+//
+//	ceil(400 x 687.195 s / 86,400 s) = ceil(3.181) = 4 at the same time
+//	400 x 34,359,738,368 / 86,400 = 159.07 Mbit/s, more than there is
+func TestDownloadsAtOnce(t *testing.T) {
+	d := delivered(t, strings.NewReplacer("10Mbit/s", "100Mbit/s", "users: 100", "users: 400", "servers: false", "servers: false, delivery: network").Replace(slowBranch)+
+		"\n  service: {firstDelivery: 1d}")
+	s, r := siteOf(t, d, "Branch"), repositoryOf(t, d, "Repository Head")
+	if s.Downloads != 4 || r.Downloads != 4 || math.Abs(r.Bandwidth-400*bitsFirst/86_400) > 1 {
+		t.Errorf("%d and %d downloads, %v bit/s", s.Downloads, r.Downloads, r.Bandwidth)
+	}
+	if missed := missedLevels(&s.Images[0]); missed != "firstDelivery" {
+		t.Errorf("missed %q", missed)
 	}
 }
 

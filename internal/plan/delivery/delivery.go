@@ -76,6 +76,9 @@ type Site struct {
 	// Repository that it fetches from, a mirror where there is one on the way; empty where there is no way to any.
 	Repository string `json:"repository"`
 	Clients    int    `json:"clients"` // that are on at the busiest time, travellers too
+	// Downloads at the same time from that repository, with which the service levels are met: of all clients of this
+	// site who take from it, those of other instances too.
+	Downloads int `json:"downloads"`
 	// Link is the narrowest usable bandwidth from the repository of the instance (not from a mirror of it) in bits a
 	// second, Latency of a round trip in seconds.
 	Link    float64                     `json:"link"`

@@ -255,3 +255,116 @@ func BenchmarkDeliver(b *testing.B) {
 		delivery.Deliver(m, p)
 	}
 }
+
+// anywhere is a random organization with countries, isolated networks, domains,
+// travellers and people whose data may not leave their country.
+func anywhere(r *rand.Rand) string {
+	var b strings.Builder
+	b.WriteString("apiVersion: dormer/v1\nkind: Organization\nmetadata: {name: Anywhere}\nspec:\n  sites:\n")
+	n, labs := 2+r.IntN(8), map[int]bool{}
+	countries := []string{"DE", "CH", "FR"}
+	in := map[string]bool{}
+	for i := range n {
+		country := countries[r.IntN(3)]
+		in[country] = true
+		fmt.Fprintf(&b, "    - {name: S%d, country: %s, servers: %v, neighbours: %v, delivery: %s, people: [{users: %d, active: %d}", i, country, i < 3 || r.IntN(2) == 0,
+			r.IntN(3) == 0, []string{"auto", "auto", "auto", "network", "media", "preStaged"}[r.IntN(6)], 100+r.IntN(3000), r.IntN(100))
+		if i < 3 && r.IntN(2) == 0 {
+			labs[i] = true
+			fmt.Fprintf(&b, ", {users: %d, network: Lab%d}", 1+r.IntN(200), i)
+		}
+		b.WriteString("]}\n")
+	}
+	if len(labs) > 0 {
+		b.WriteString("  networks:\n")
+		for i := range n {
+			if labs[i] {
+				fmt.Fprintf(&b, "    - {name: Lab%d}\n", i)
+			}
+		}
+	}
+	b.WriteString("  links:\n")
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, "    - {from: S%d, to: S%d, bandwidth: %dMbit/s, back: %dMbit/s, latency: %dms}\n", i, r.IntN(i), 1+r.IntN(300), 1+r.IntN(300), 1+r.IntN(200))
+	}
+	b.WriteString("  travel:\n")
+	for range 2 {
+		from := r.IntN(n)
+		fmt.Fprintf(&b, "    - {from: S%d, to: S%d, users: %d, days: %d}\n", from, (from+1+r.IntN(n-1))%n, 1+r.IntN(40), 1+r.IntN(9))
+	}
+	if r.IntN(2) == 0 && in["CH"] {
+		fmt.Fprintf(&b, "  separations: [{name: Records, kind: law, who: {countries: [CH]}, country: CH, shared: %v}]\n", r.IntN(2) == 0)
+	}
+	fmt.Fprintf(&b, "  images: [{name: A, packed: %dMiB}, {name: B, packed: %dMiB, base: A}]\n", 100+r.IntN(9000), 100+r.IntN(9000))
+	fmt.Fprintf(&b, "  workspaces: [{name: All, image: A, offline: 2d}, {name: Some, image: B, share: %d%%, critical: false, offline: none}]\n", 1+r.IntN(100))
+	return b.String()
+}
+
+// TestAnywhere: everybody has a repository that they may take from.
+func TestAnywhere(t *testing.T) {
+	placed := 0
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		o, err := organization.Decode([]byte(anywhere(r)), "organization.yaml")
+		if err != nil {
+			continue // no site of CH may hold servers, or so
+		}
+		m := organization.Resolve(o)
+		p, err := placement.Place(t.Context(), m)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		placed++
+		d := delivery.Deliver(m, p)
+		site := map[string]organization.Place{}
+		for _, s := range m.Sites {
+			site[s.Name] = s
+		}
+		repository, of := map[string]*delivery.Repository{}, map[string]bool{}
+		for i := range d.Repositories {
+			at := &d.Repositories[i]
+			repository[at.Name] = at
+			for _, name := range at.Instances {
+				of[name] = true
+			}
+			if !site[at.Site].Servers {
+				t.Errorf("seed %d: %s stands where no servers may", seed, at.Name)
+			}
+		}
+		bound := len(m.Demands) > 0
+		clients := 0
+		for _, s := range d.Sites {
+			clients += s.Clients
+			from := repository[s.Repository]
+			switch asked := site[s.Site].Delivery; {
+			case from == nil:
+				t.Errorf("seed %d: %s of %s has no repository", seed, s.Site, s.Instance)
+				continue
+			case asked != organization.DeliveryAuto && asked != s.Way:
+				t.Errorf("seed %d: %s gets its images by %s, and asked for %s", seed, s.Site, s.Way, asked)
+			}
+			if s.Network != "" && (from.Site != s.Site || len(from.Instances) != 1) {
+				t.Errorf("seed %d: %s of %s takes from %s at %s", seed, s.Site, s.Network, from.Name, from.Site)
+			}
+			if bound && s.Network == "" && site[s.Site].Country == "CH" && site[from.Site].Country != "CH" {
+				for _, in := range p.Instances {
+					if in.Name == s.Instance && in.Country == "CH" {
+						t.Errorf("seed %d: %s takes from %s, outside of CH", seed, s.Site, from.Name)
+					}
+				}
+			}
+		}
+		_, active := m.Users()
+		if clients < active {
+			t.Errorf("seed %d: %d clients, %d are on", seed, clients, active)
+		}
+		for _, in := range p.Instances {
+			if !of[in.Name] {
+				t.Errorf("seed %d: %s has no repository", seed, in.Name)
+			}
+		}
+	}
+	if placed < 75 {
+		t.Errorf("only %d organizations were valid", placed)
+	}
+}

@@ -177,27 +177,17 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 	var most flow
 	for image := range w.Images {
 		for _, first := range []bool{true, false} {
-			f := flow{job: job{image, first}, allowed: w.within(w.Service.CriticalUpdate.Seconds())}
-			if first {
-				f.allowed = w.within(w.Service.FirstDelivery.Seconds())
-			}
+			f := flow{job: job{image, first}, allowed: w.allowed(first)}
 			bytes := w.bytes(f.job)
 			take := func(copies, rate float64) {
 				f.copies += copies
-				seconds := bytes * 8 / rate
-				f.downloads += int(min(math.Ceil(copies*seconds/f.allowed), copies))
-				f.terms = append(f.terms, fmt.Sprintf("ceil(%s x %s / %s)", figure.Number(copies), figure.Duration(seconds), figure.Duration(f.allowed)))
+				f.downloads += atOnce(copies, bytes, rate, f.allowed)
+				f.terms = append(f.terms, fmt.Sprintf("ceil(%s x %s / %s)", figure.Number(copies), figure.Duration(bytes*8/rate), figure.Duration(f.allowed)))
 			}
 			for _, p := range o.places {
-				at := &w.places[p]
-				n := float64(s.takes(p, at, f.job))
-				if n == 0 || !first && !at.critical[image] {
-					continue
+				if copies := w.copies(s, p, f.job); copies > 0 {
+					take(copies, w.single(s, p))
 				}
-				if s.peers[p] && len(at.way.roads) > s.start[p] {
-					n = 1
-				}
-				take(n, w.single(s, p))
 			}
 			for _, m := range o.mirrors {
 				if w.uses(s, m, f.job) {
@@ -227,6 +217,34 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 			figure.N(most.copies), exact(w.bytes(most.job)), figure.In(figure.Seconds, most.allowed)).From(figure.Derived, source),
 		figure.Work("repository.read", "Bytes a second read from its disk", figure.Size, "{network of the repository} / 8",
 			figure.In(figure.BitsASec, most.need)).From(figure.Derived, "at worst; what several clients fetch at the same time is mostly read once"))
+}
+
+// allowed is how many seconds of delivery a service level leaves.
+func (w *work) allowed(first bool) float64 {
+	if first {
+		return w.within(w.Service.FirstDelivery.Seconds())
+	}
+	return w.within(w.Service.CriticalUpdate.Seconds())
+}
+
+// copies is how many copies a place takes from its repository within a service
+// level.
+func (w *work) copies(s *scenario, i int, j job) float64 {
+	p := &w.places[i]
+	n := float64(s.takes(i, p, j))
+	if !j.first && !p.critical[j.image] {
+		return 0
+	}
+	if s.peers[i] && len(p.way.roads) > s.start[i] {
+		return min(n, 1)
+	}
+	return n
+}
+
+// atOnce is how many copies are on their way at the same time, so that all of
+// them come in time.
+func atOnce(copies, bytes, rate, allowed float64) int {
+	return int(min(math.Ceil(copies*bytes*8/rate/allowed), copies))
 }
 
 // uses reports whether anybody takes an image from a mirror or from one that is

@@ -254,6 +254,10 @@ func (w *work) site(r *row, s *scenario, times []timed, from string) Site {
 			}
 		}
 		transfer.Met = len(transfer.Missed) == 0
+		for _, first := range []bool{true, false} {
+			j := job{image, first}
+			out.Downloads = max(out.Downloads, atOnce(w.copies(s, r.place, j), w.bytes(j), w.single(s, r.place), w.allowed(first)))
+		}
 		out.Images = append(out.Images, transfer)
 	}
 	out.Reasons = w.siteReasons(r, &out, s)
