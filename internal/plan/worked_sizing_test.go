@@ -289,7 +289,8 @@ func TestDatabaseOverASlowLink(t *testing.T) {
 	f := s.Events.Figures
 	// 5 round trips x 0.1 s + 5 ms = 0.505 s.
 	is(t, f, "events.link.commit", 0.505, "5 x 100 ms + 5 ms")
-	// 1 / 0.505 = 1.9802 transactions, of at most 5,000 events: 9,901 a second.
+	// 1 / 0.505 = 1.9802 transactions, of at most 5,000 events: 9,901 a second, fewer
+	// than the 12,841 that PostgreSQL takes.
 	is(t, f, "events.link.commits", 1/0.505, "")
 	is(t, f, "events.link.events", 5000/0.505, "")
 	// 5.2083 x 200 bytes x 2 x 8 = 16,667 bit/s.
@@ -308,9 +309,10 @@ func TestDatabaseOverAQuickLink(t *testing.T) {
 	s := onlySize(t, berlinAndLima+`
   links: [{from: Berlin, to: Lima, bandwidth: 1Gbit/s, latency: 4ms}]
   events: {site: Lima}`)
-	// 5 x 4 ms + 5 ms = 25 ms: 40 transactions, 200,000 events a second.
+	// 5 x 4 ms + 5 ms = 25 ms: 40 transactions, 200,000 events a second, of which
+	// PostgreSQL was measured to take 12,841.
 	is(t, s.Events.Figures, "events.link.commit", 0.025, "")
-	is(t, s.Events.Figures, "events.link.events", 200_000, "40 x 5,000")
+	is(t, s.Events.Figures, "events.link.events", 12_841, "min(40 x 5,000, 12,841)")
 	if says(s.Advice, "too far") || !says(s.Events.Reasons, "The link carries it") {
 		t.Errorf("advice %q, reasons %q", s.Advice, s.Events.Reasons)
 	}
@@ -381,7 +383,7 @@ func TestNoOutageIsTolerable(t *testing.T) {
 	if a.Standby != sizing.DatabaseStandby || a.Loss != 0 || !a.DatabaseStandby {
 		t.Errorf("standby %s, loss %v, of the database %t", a.Standby, a.Loss, a.DatabaseStandby)
 	}
-	if !says(a.Reasons, "restored from a backup", "4 h", "3 min") {
+	if !says(a.Reasons, "restore from a backup is not enough", "4 h", "3 min") {
 		t.Errorf("reasons: %q", a.Reasons)
 	}
 	s := onlySize(t, fiveThousand+"\n  workspaces: [{name: Office, image: office, offline: none}]")

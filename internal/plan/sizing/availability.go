@@ -16,6 +16,7 @@ const unlimited = -1
 type way struct {
 	kind         StandbyKind
 	outage, loss figure.Figure
+	name         string // for what is not enough
 	text         string
 }
 
@@ -45,11 +46,11 @@ func (w *work) availability() {
 	}
 	for _, y := range ways[:chosen] {
 		if most != unlimited && y.outage.Value > most {
-			a.Reasons = append(a.Reasons, fmt.Sprintf("%s An outage then takes %s, and %s.", y.text, figure.Duration(y.outage.Value), w.within(first, most)))
+			a.Reasons = append(a.Reasons, fmt.Sprintf("%s is not enough: an outage takes %s, and %s.", y.name, figure.Duration(y.outage.Value), w.within(first, most)))
 			continue
 		}
-		a.Reasons = append(a.Reasons, fmt.Sprintf("%s The changes of the last %s can be lost then, and no more than %s may be.",
-			y.text, figure.Duration(y.loss.Value), figure.Duration(w.m.Service.Loss.Seconds())))
+		a.Reasons = append(a.Reasons, fmt.Sprintf("%s is not enough: the changes of the last %s can be lost, and no more than %s may be.",
+			y.name, figure.Duration(y.loss.Value), figure.Duration(w.m.Service.Loss.Seconds())))
 	}
 	best := ways[chosen]
 	a.Standby, a.Outage, a.Loss = best.kind, best.outage.Value, best.loss.Value
@@ -126,24 +127,25 @@ func (w *work) ways() []way {
 	list := []way{
 		{
 			NoStandby, outage("{time to restore}", seconds(s.Restore)).From(figure.Derived, "service.restore"),
-			lost(figure.Derived, "service.backup", s.Backup), "A server that burns is restored from a backup.",
+			lost(figure.Derived, "service.backup", s.Backup), "A restore from a backup", "A server that burns is restored from a backup.",
 		},
 		{
 			FollowerStandby, outage("{time until somebody has promoted it} + "+back, append([]figure.Amount{seconds(onCall)}, other...)...).
 				From(figure.Assumption, measured+"; that somebody is there within half an hour is assumed"),
-			lost(figure.Measured, "standby.interval by default", shipped), "A follower is promoted by hand.",
+			lost(figure.Measured, "standby.interval by default", shipped), "A follower that somebody promotes", "A follower is needed, which somebody promotes within half an hour.",
 		},
 	}
 	if w.m.Events.Database == organization.SQLite {
 		return append(list, way{
 			FollowerStandby, outage(back, other...).From(figure.Measured, measured),
-			lost(figure.Measured, "standby.interval by default", shipped), "A follower is promoted by the software that watches both computers, without waiting for anybody.",
+			lost(figure.Measured, "standby.interval by default", shipped), "A follower", "A follower is needed, which the software that watches both computers promotes without waiting for anybody.",
 		})
 	}
 	return append(list, way{
 		DatabaseStandby, outage(back, other...).From(figure.Measured, measured),
 		lost(figure.Measured, "synchronous replication: what was acknowledged is on both", 0),
-		"PostgreSQL replicates itself synchronously, software that watches it fails over, and two or more servers of the instance stand ready.",
+		"PostgreSQL's own replication",
+		"PostgreSQL's own synchronous replication is needed, with software that watches it and fails over, and two or more servers of the instance.",
 	})
 }
 
@@ -203,7 +205,7 @@ func (w *work) eventsStandby() {
 	backup := figure.Work("availability.backup", "A backup without images, at most", figure.Size, "{state database} + {events database}",
 		figure.In(figure.Size, w.out.State.Bytes), figure.In(figure.Size, w.out.Events.Bytes)).From(figure.Derived, "docs/backup.md: a backup has both databases; it is compressed")
 	a.Figures = append(a.Figures, backup)
-	a.Reasons = append(a.Reasons, fmt.Sprintf("A backup is made every %s and kept on another computer; it takes at most %s without images.", figure.Duration(s.Backup.Seconds()), figure.Bytes(backup.Value)))
+	a.Reasons = append(a.Reasons, fmt.Sprintf("Backups, at most %s apart, are kept on another computer; each takes at most %s without images.", figure.Duration(s.Backup.Seconds()), figure.Bytes(backup.Value)))
 	if a.Standby == FollowerStandby {
 		w.target(a)
 	}

@@ -212,12 +212,17 @@ func (w *work) locate(d *Database, kind organization.Database) {
 			d.Shared = append(d.Shared, o.in.Name)
 		}
 	}
+	replicated := w.out.Availability.Standby == DatabaseStandby
 	switch e := &w.m.Events; {
 	case len(d.Shared) > 0:
-		d.Reasons = append(d.Reasons, fmt.Sprintf("It is on a computer of its own and shared with %s, for reports over all of them. Each instance has a role that reaches its own rows alone.", listed(d.Shared)))
+		where := "a computer of its own"
+		if replicated {
+			where = "computers of its own, primary and replica,"
+		}
+		d.Reasons = append(d.Reasons, fmt.Sprintf("It is on %s and shared with %s, for reports over all of them. Each instance has a role that reaches its own rows alone.", where, listed(d.Shared)))
 	case e.Place == organization.PlaceRemote:
 		d.Reasons = append(d.Reasons, "It is on another computer: so it was asked for.")
-	case w.out.Availability.Standby == DatabaseStandby:
+	case replicated:
 		d.Reasons = append(d.Reasons, "It is on computers of its own, primary and replica, which all replicas of the server reach.")
 	default:
 		d.Reasons = append(d.Reasons, "It is on another computer, at the site that the file names.")

@@ -24,8 +24,8 @@ func (w *work) link(d *Database) {
 	commit := figure.Work("events.link.commit", "A transaction with events over the link", figure.Seconds, "{round trips} x {latency} + {time until it is durable}",
 		figure.N(commitTrips), trip, figure.In(figure.Seconds, commitDisk)).From(basis, "round trips: "+planSource+", 4.2 and one for a connection that was idle; 5 ms until it is durable are assumed; latency: "+source)
 	commits := figure.Work("events.link.commits", "Transactions a second that are possible", figure.PerSec, "1 / {time of one}", figure.In(figure.Seconds, commit.Value))
-	possible := figure.Work("events.link.events", "Events a second that are possible", figure.PerSec, "{transactions a second} x {events that one holds at most}",
-		figure.N(commits.Value), figure.N(event.DefaultIngestLimits().CommitEvents)).From(figure.Derived, limitsSource)
+	possible := figure.Work("events.link.events", "Events a second that are possible", figure.PerSec, "min({transactions a second} x {events that one holds at most}, {durable events a second})",
+		figure.N(commits.Value), figure.N(event.DefaultIngestLimits().CommitEvents), figure.N(eventsPostgres)).From(figure.Measured, eventsSource+"; "+limitsSource)
 	there := figure.Work("events.link.bandwidth", "Bandwidth that events take, at peak", figure.BitsASec, "{events at peak} x {bytes an event} x {bytes on the wire for each of them} x 8",
 		figure.N(peak), figure.In(figure.Size, e.Bytes), figure.N(onTheWire)).From(figure.Assumption, "as much again for protocol, watermarks and encryption")
 	reports := figure.Work("events.link.reports", "Bandwidth that reports take", figure.BitsASec, "{reports a second} x {clients} x {bytes of a row} x 8",
@@ -56,8 +56,12 @@ func (w *work) link(d *Database) {
 		w.advise(fmt.Sprintf("The events database at %s is too far from the server at %s: %s. Put it at the server's site.", d.Site, w.in.SiteName, listed(against)))
 		return
 	}
-	d.Reasons = append(d.Reasons, fmt.Sprintf("The link carries it: a transaction takes %s, %s a second are possible and %s come at peak. While the link is down clients keep their events.",
-		figure.Duration(commit.Value), figure.Number(possible.Value)+" events", figure.Number(peak)))
+	way := "The link"
+	if w.database == w.in.Site {
+		way = "The network of the site"
+	}
+	d.Reasons = append(d.Reasons, fmt.Sprintf("%s carries it: a transaction takes %s, %s events a second are possible and %s come at peak. While it is down clients keep their events.",
+		way, figure.Duration(commit.Value), figure.Number(possible.Value), figure.Number(peak)))
 }
 
 // computer is the one of a remote database, with all who share it.
