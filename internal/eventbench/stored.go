@@ -78,10 +78,11 @@ func (s *site) sizes(ctx context.Context) error {
 			FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`)
 	} else {
 		s.bench.say("measuring pages")
+		// Pages are counted: their sizes are summed up in 32 bits there.
 		text, err = s.sqlite(ctx, `SELECT
-			sum(pgsize) FILTER (WHERE name = 'events'), sum(pgsize) FILTER (WHERE name LIKE 'events_%'),
-			sum(pgsize) FILTER (WHERE name NOT LIKE 'events%')
-			FROM dbstat WHERE aggregate = TRUE`)
+			size * sum(pageno) FILTER (WHERE name = 'events'), size * sum(pageno) FILTER (WHERE name LIKE 'events_%'),
+			size * sum(pageno) FILTER (WHERE name NOT LIKE 'events%')
+			FROM dbstat, (SELECT page_size AS size FROM pragma_page_size) WHERE aggregate = TRUE`)
 	}
 	if err != nil {
 		return err
