@@ -1,11 +1,11 @@
-// Command planbench measures what the planner takes from Dormer itself: memory
+// Command planbench measures the planner on a large organization, and what it takes from Dormer itself: memory
 // of a server and of each client that it knows, bytes of the state database,
 // processor time of a poll, and what a link between server and database costs. It
 // runs a real dormerd and, where it is installed, a PostgreSQL of its own, and
 // prints a row for each figure: name, value, unit. internal/plan/sizing has these
 // figures as constants.
 //
-//	go run ./internal/planbench --dormerd bin/dormerd --work FOLDER --document examples/workspaces/office.yaml
+//	go run ./internal/planbench --dormer bin/dormer --dormerd bin/dormerd --work FOLDER --document examples/workspaces/office.yaml
 //
 // scripts/bench-plan.sh does all of it.
 package main
@@ -27,8 +27,8 @@ import (
 )
 
 type bench struct {
-	dormerd, work, document string
-	clients                 int
+	dormer, dormerd, work, document string
+	clients                         int
 	// out takes the rows; printErr is the first failure to write one.
 	out, progress io.Writer
 	printErr      error
@@ -46,13 +46,20 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := bench{out: os.Stdout, progress: os.Stderr}
-	flag.StringVar(&b.dormerd, "dormerd", "", "the program dormerd")
+	flag.StringVar(&b.dormer, "dormer", "", "the program dormer")
+	flag.StringVar(&b.dormerd, "dormerd", "", "the program dormerd; without it only the planner is measured")
 	flag.StringVar(&b.work, "work", "", "folder for databases, of which nothing is left; a short path")
 	flag.StringVar(&b.document, "document", "", "a workspace document that is committed again and again")
 	flag.IntVar(&b.clients, "clients", 5000, "how many clients there are")
 	flag.Parse()
-	if b.dormerd == "" || b.work == "" || b.document == "" || b.clients < 1 {
-		return dormer.Invalidf("", "name the program with --dormerd, a folder with --work and a workspace with --document; clients are at least one")
+	if b.dormer == "" || b.work == "" || b.document == "" || b.clients < 1 {
+		return dormer.Invalidf("", "name the program with --dormer, a folder with --work and a workspace with --document; clients are at least one")
+	}
+	if err := b.within(ctx, "large", b.large); err != nil {
+		return fmt.Errorf("large organization: %w", err)
+	}
+	if b.dormerd == "" {
+		return b.printErr
 	}
 	if err := b.within(ctx, "server", b.server); err != nil {
 		return fmt.Errorf("server: %w", err)

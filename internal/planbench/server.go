@@ -202,7 +202,7 @@ func (b *bench) people(ctx context.Context, s *load.Server, clients []*load.Clie
 func (b *bench) tables(ctx context.Context, s *load.Server) error {
 	path := filepath.Join(s.Data(), "state.db")
 	for _, t := range []string{"clients", "sessions", "machines", "revisions", "audit"} {
-		out, err := exec.CommandContext(ctx, "sqlite3", path, fmt.Sprintf(`SELECT 1.0 * sum(d.pgsize) / (SELECT count(*) FROM %[1]s)
+		out, err := exec.CommandContext(ctx, "sqlite3", path, fmt.Sprintf(`SELECT 1.0 * sum(d.pageno) * (SELECT page_size FROM pragma_page_size) / (SELECT count(*) FROM %[1]s)
 			FROM dbstat d JOIN sqlite_schema m ON m.name = d.name WHERE d.aggregate = TRUE AND m.tbl_name = '%[1]s'`, t)).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("sqlite3: %w: %s", err, out)
