@@ -66,7 +66,7 @@ func (t *terms) difference(classic Classic, instances int) []string {
 	capacity := classic.Steps[1].Adds
 	add(next, capacity, func(adds int) string {
 		return fmt.Sprintf("Capacity: the guide divides all %s by %s and counts %s, here it is %s: %s.",
-			plural(t.active(), "client"), number(t.Capacity.Clients), more(capacity), more(adds), t.byCircles())
+			plural(t.active(), "client"), number(t.Capacity.Clients), more(capacity), more(adds), t.byParts())
 	})
 	switch {
 	case len(out) == 0:
@@ -207,21 +207,45 @@ func unique(names []string) []string {
 	return out
 }
 
-// byCircles shows what each circle needs for itself, those with several first.
-func (t *terms) byCircles() string {
+// byParts shows what those need who hang together, each by themselves, those
+// with several instances first.
+func (t *terms) byParts() string {
 	var large, small []string
 	for _, c := range t.circles() {
-		active := 0
-		for _, p := range c.parties {
-			active += p.active
-		}
-		n := t.cover(&c).smallest(t.work).total()
-		text := fmt.Sprintf("%s with %s needs %s", t.circleName(&c), plural(active, "client"), number(n))
-		if n > 1 {
-			large = append(large, text)
-		} else {
-			small = append(small, text)
+		q := t.cover(&c)
+		parts := q.parts()
+		for _, p := range parts {
+			n := p.cover.solve(t.work).total()
+			text := fmt.Sprintf("%s with %s needs %s", t.partName(&c, q, p, len(parts)), plural(p.active(), "client"), number(n))
+			if n > 1 {
+				large = append(large, text)
+			} else {
+				small = append(small, text)
+			}
 		}
 	}
-	return "each place that is apart is divided by itself, " + list(append(large, small...))
+	return "who is apart is divided separately, so that " + list(append(large, small...))
+}
+
+func (p part) active() int {
+	sum := 0
+	for _, n := range p.cover.needs {
+		sum += n
+	}
+	return sum
+}
+
+// partName is how people of one of several parts of a circle are spoken of.
+func (t *terms) partName(c *circle, q cover, p part, of int) string {
+	called := t.circleName(c)
+	if of == 1 {
+		return called
+	}
+	var domains []string
+	for j, party := range c.parties {
+		if slices.ContainsFunc(p.kinds, func(k int) bool { return q.kinds[k][j] }) {
+			domains = append(domains, t.Domains[party.domain])
+		}
+	}
+	return fmt.Sprintf("%s (%s)", called, list(unique(domains)))
 }

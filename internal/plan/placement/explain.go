@@ -258,7 +258,9 @@ func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, err
 	}
 	left := 0
 	for _, c := range e.circles() {
-		for _, part := range e.cover(&c).parts() {
+		q := e.cover(&c)
+		parts := q.parts()
+		for _, part := range parts {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -266,7 +268,7 @@ func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, err
 				left++
 				continue
 			}
-			g := e.largest(&c, part)
+			g := largest(e.terms, &c, q, part)
 			n := 1 + sort.Search(e.Capacity.Clients, func(n int) bool {
 				count, _ := add(g, n+1).count()
 				return count > now
@@ -274,7 +276,7 @@ func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, err
 			then := add(g, n)
 			is, _ := then.count()
 			change := Change{
-				What:      fmt.Sprintf("if %s were active in %s (%s)", plural(n, "more client"), e.circleName(&c), e.Domains[e.Groups[g].Domain]),
+				What:      fmt.Sprintf("if %s were active in %s", plural(n, "more client"), e.partName(&c, q, part, len(parts))),
 				Instances: is, Classic: then.classic().Count,
 			}
 			change.Text = fmt.Sprintf("%s more and instance number %s is needed; the guide counts %s", plural(n, "active client"), number(is), number(change.Classic))
@@ -299,15 +301,14 @@ func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, err
 }
 
 // largest is the group with most active clients of those who hang together.
-func (e *explanation) largest(c *circle, p part) int {
+func largest(t *terms, c *circle, q cover, p part) int {
 	best := -1
-	q := e.cover(c)
 	for j, party := range c.parties {
 		if !slices.ContainsFunc(p.kinds, func(k int) bool { return q.kinds[k][j] }) {
 			continue
 		}
 		for _, g := range party.groups {
-			if best < 0 || e.Groups[g].Active > e.Groups[best].Active {
+			if best < 0 || t.Groups[g].Active > t.Groups[best].Active {
 				best = g
 			}
 		}

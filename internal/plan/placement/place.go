@@ -75,6 +75,7 @@ func (t *terms) place(near *distances, c *circle) (out []placed, proven bool) {
 		}
 		var groups []load
 		for j, party := range c.parties {
+			s.country = append(s.country, party.country)
 			for _, g := range party.groups {
 				s.party[g] = j
 				if in[j] {

@@ -31,7 +31,7 @@ func (t *terms) reasons(all []placed, i int) []Reason {
 	if p.demand >= 0 {
 		d := t.Demands[p.demand]
 		out = append(out, Reason{Condition: condition(d), About: d.Name, Text: fmt.Sprintf(
-			"%s: data may not leave %s, so the server, its databases and its repository stand there%s.", d.Name, p.Country, because(d))})
+			"%s: data may not leave %s, so the server, its databases and its repository stand there%s.%s", d.Name, p.Country, because(d), t.guests(p))})
 	}
 	var together []*placed // that capacity alone keeps apart
 	domain, country := -1, -1
@@ -63,6 +63,30 @@ func (t *terms) reasons(all []placed, i int) []Reason {
 			"%s accepts the people of %s, and none of these accepts all of them: the server stands in that domain, which must be reached from %s.", p.Domain, list(p.Accepts), p.SiteName)})
 	}
 	return out
+}
+
+// guests says why an instance that must stand in a country serves people who
+// need not be served there.
+func (t *terms) guests(p *placed) string {
+	d := t.Demands[p.demand]
+	others := 0
+	for _, part := range p.Parts {
+		if t.Sites[t.Groups[part.Group].Site].Country != p.Country && !slices.Contains(d.Groups, part.Group) {
+			others += part.Active
+		}
+	}
+	if d.Alone || others == 0 {
+		return ""
+	}
+	apart := *t
+	apart.Demands = slices.Clone(t.Demands)
+	apart.Demands[p.demand].Alone = true
+	n, _ := t.count()
+	if more, _ := apart.count(); more > n {
+		return fmt.Sprintf(" It serves %s from elsewhere as well: to serve everybody else apart takes %s instead of %s.",
+			plural(others, "client"), plural(more, "instance"), number(n))
+	}
+	return ""
 }
 
 func given(reason string) string { return because(organization.Demand{Reason: reason}) }

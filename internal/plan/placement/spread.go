@@ -34,7 +34,8 @@ type bin struct {
 type spread struct {
 	near     *distances
 	capacity int
-	party    []int // of each group
+	party    []int    // of each group
+	country  []string // of each party
 	bins     []bin
 	rest     []int // clients of each party that are not placed
 	mixed    bool  // bins do not all serve the same
@@ -535,7 +536,8 @@ func (s *spread) parted(i, x, j, y int) bool {
 }
 
 // even evens out the parts of groups that are split anyway, so that no
-// instance is full beside another one that is not.
+// instance is full beside another one that is not. Where one of them must stand
+// in a country people stay where they were put: it may be far away.
 func (s *spread) even() {
 	type where struct{ bin, block, load int }
 	parts := map[int][]where{}
@@ -561,6 +563,9 @@ func (s *spread) even() {
 			}
 		}
 	}
+	split = slices.DeleteFunc(split, func(g int) bool {
+		return slices.ContainsFunc(parts[g], func(w where) bool { return s.bound(w.bin) != s.bound(parts[g][0].bin) })
+	})
 	for range 3 {
 		for _, g := range split {
 			all := load{group: g}
@@ -589,6 +594,18 @@ func (s *spread) even() {
 			}
 		}
 	}
+}
+
+// bound is the country in which a bin must stand for the sake of its people.
+func (s *spread) bound(i int) string {
+	for _, b := range s.bins[i].blocks {
+		for _, l := range b.loads {
+			if c := s.country[s.party[l.group]]; c != "" {
+				return c
+			}
+		}
+	}
+	return ""
 }
 
 // level takes so much out of rooms that what is left in them is as even as can
