@@ -216,7 +216,7 @@ func delivered(d *delivery.Delivery, level, title string, allowed float64) Servi
 	case !out.Met:
 		out.Text = fmt.Sprintf("%s, not met at %s (%s clients).", asked, list(sites, 4), number(clients))
 	case len(carried) > 0 && level == "firstDelivery":
-		out.Text = fmt.Sprintf("%s and met; %s get images by media or on prepared computers.", asked, list(carried, 4))
+		out.Text = fmt.Sprintf("%s and met; images come to %s on media or on prepared computers.", asked, list(carried, 4))
 	default:
 		out.Text = asked + " and met everywhere."
 	}

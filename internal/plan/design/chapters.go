@@ -7,7 +7,9 @@ import (
 
 	"github.com/dormer-project/dormer/internal/plan"
 	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/organization"
 	"github.com/dormer-project/dormer/internal/plan/placement"
+	"github.com/dormer-project/dormer/internal/plan/sizing"
 )
 
 // mostDetails is how many instances a terminal gets in detail.
@@ -202,27 +204,36 @@ func (a *author) why() string {
 	return "More than one are needed for " + list(parts) + "."
 }
 
-// servers says what computers to buy, alike ones together.
+// servers says what computers to buy, alike ones together, with those that
+// stand by.
 func (a *author) servers() points {
 	type machine struct {
-		cores        int
-		memory, disk int64
-		virtual      bool
+		cores, memory float64
+		virtual       bool
 	}
 	var kinds []machine
 	counts := map[machine]int{}
-	var standbys, databases []string
+	var second, follower, databases, replicated []string
+	disk := 0.0
 	for _, s := range a.Sizing {
-		m := machine{s.Server.Cores, s.Server.Memory, 0, s.Server.Virtual}
+		m := machine{float64(s.Server.Cores), float64(s.Server.Memory), s.Server.Virtual}
 		if counts[m] == 0 {
 			kinds = append(kinds, m)
 		}
-		counts[m]++
-		if s.Availability.Standby != "none" {
-			standbys = append(standbys, s.Name)
+		n := 1
+		switch s.Availability.Standby {
+		case sizing.FollowerStandby:
+			follower, n = append(follower, s.Name), 2
+		case sizing.DatabaseStandby:
+			second, n = append(second, s.Name), 2
+		}
+		counts[m] += n
+		disk += float64(n) * float64(s.Server.Disk)
+		if s.Events.Place == organization.PlaceRemote || s.State.Place == organization.PlaceRemote {
+			databases = append(databases, s.Name)
 		}
 		if s.Availability.DatabaseStandby {
-			databases = append(databases, s.Name)
+			replicated = append(replicated, s.Name)
 		}
 	}
 	var parts []string
@@ -231,24 +242,31 @@ func (a *author) servers() points {
 		if m.virtual {
 			kind = "virtual or dedicated"
 		}
-		parts = append(parts, fmt.Sprintf("%s with %s and %s (%s)", number(counts[m]), figure.Cores.Text(float64(m.cores)), figure.Binary(float64(m.memory)), kind))
+		parts = append(parts, fmt.Sprintf("%s with %s and %s (%s)", number(counts[m]), figure.Cores.Text(m.cores), figure.Binary(m.memory), kind))
 	}
-	disk := 0.0
-	for _, s := range a.Sizing {
-		disk += float64(s.Server.Disk)
-	}
-	out := points{fmt.Sprintf("Servers: %s; %s of disk in all.", strings.Join(parts, ", "), figure.Bytes(disk))}
+	out := points{fmt.Sprintf("Servers: %s; %s of disk in all, without images.", strings.Join(parts, ", "), figure.Bytes(disk))}
 	var stand []string
-	if len(standbys) > 0 {
-		stand = append(stand, "a standby of the server: "+list(standbys))
+	if len(second) > 0 {
+		stand = append(stand, "a second server on the same PostgreSQL for "+list(second))
 	}
-	if len(databases) > 0 {
-		stand = append(stand, "a standby of the events database: "+list(databases))
+	if len(follower) > 0 {
+		stand = append(stand, "a follower for "+list(follower))
 	}
 	if len(stand) > 0 {
-		return append(out, "What needs "+strings.Join(stand, "; ")+".")
+		out = append(out, "Counted among them as standbys: "+strings.Join(stand, "; ")+".")
+	} else {
+		out = append(out, "No server needs a standby.")
 	}
-	return append(out, "No instance needs a standby.")
+	if len(databases) > 0 {
+		text := "Computers for databases beside them: for " + list(databases)
+		if len(replicated) > 0 {
+			text += "; with a replica for " + list(replicated)
+		}
+		out = append(out, text+".")
+	} else if len(replicated) > 0 {
+		out = append(out, "The events database has a replica for "+list(replicated)+".")
+	}
+	return out
 }
 
 // stores says what databases and repositories there are.

@@ -51,8 +51,8 @@ func (a *author) delivery() chapter {
 	c.head("Times of delivery")
 	c.add(paragraph("A first delivery is until everybody of a site has the image, an update until everybody has a new version: by this plan, and for comparison when everybody fetches for themselves and when neighbours serve each other. One alone is a single person at an idle time, until the workspace starts."))
 	times := table{Columns: []column{
-		left("Site"), left("Image"), right("Clients").rank(3), right("First delivery"), right("for themselves").rank(2), right("with neighbours").rank(2),
-		right("Update"), right("for themselves").rank(2), right("with neighbours").rank(2), right("One alone").rank(1), left("In time"),
+		left("Site"), left("Image"), right("Clients").rank(3), right("First delivery"), right("First, for themselves").rank(2), right("First, neighbours").rank(2),
+		right("Update"), right("Update, for themselves").rank(2), right("Update, neighbours").rank(2), right("One alone").rank(1), left("In time"),
 	}}
 	var missed points
 	for _, s := range a.Delivery.Sites {

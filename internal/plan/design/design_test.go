@@ -62,6 +62,20 @@ func golden(t *testing.T, file string, got []byte) {
 	}
 }
 
+// clone is a plan as it is read again.
+func clone(t *testing.T, p *plan.Plan) *plan.Plan {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out plan.Plan
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	return &out
+}
+
 // TestExampleIsComputed writes what dormer plan init's example comes to now.
 func TestExampleIsComputed(t *testing.T) {
 	o, err := organization.Decode(organization.Example(), "example.yaml")
@@ -69,7 +83,11 @@ func TestExampleIsComputed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := computed(t, o)
+	before := clone(t, p)
 	checkPage(t, pageOf(t, p))
+	if d := cmp.Diff(before, clone(t, p)); d != "" {
+		t.Errorf("writing a plan changes it:\n%s", d)
+	}
 	if again := pageOf(t, computed(t, o)); !bytes.Equal(again, pageOf(t, p)) {
 		t.Error("the same organization has another document the second time")
 	}

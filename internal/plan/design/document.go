@@ -67,38 +67,72 @@ type worked struct {
 	Title, Formula string
 	From           string // where its constants come from
 	Rows           []workedRow
+	basis          string
 }
 
 // workedRow is the same numbers in one place or several.
 type workedRow struct {
 	Where          []string
 	Numbers, Value string
+	From           string // what is beside From of the formula
+	sources        []string
 }
 
 // gather adds figures of one place. What stands behind a colon in their titles
 // is of that place.
 func (f *formulas) gather(where string, figures ...figure.Figure) {
 	for _, one := range figures {
-		numbers, from := one.Numbers, basisText(one)
-		one.Title, _, _ = strings.Cut(one.Title, ": ")
+		numbers := one.Numbers
 		if numbers == one.Formula {
 			numbers = ""
 		}
-		at := slices.IndexFunc(*f, func(w *worked) bool { return w.Title == one.Title && w.Formula == one.Formula && w.From == from })
+		title, _, _ := strings.Cut(one.Title, ": ")
+		basis, source := basisText(one)
+		at := slices.IndexFunc(*f, func(w *worked) bool { return w.Title == title && w.Formula == one.Formula && w.basis == basis })
 		if at < 0 {
 			at = len(*f)
-			*f = append(*f, &worked{Title: one.Title, Formula: one.Formula, From: from})
+			*f = append(*f, &worked{Title: title, Formula: one.Formula, basis: basis})
 		}
 		w, value := (*f)[at], one.Text()
-		row := slices.IndexFunc(w.Rows, func(r workedRow) bool { return r.Numbers == numbers && r.Value == value })
+		row := slices.IndexFunc(w.Rows, func(r workedRow) bool { return r.Numbers == numbers && r.Value == value && r.From == source })
 		if row < 0 {
-			w.Rows = append(w.Rows, workedRow{Numbers: numbers, Value: value})
+			w.Rows = append(w.Rows, workedRow{Numbers: numbers, Value: value, From: source, sources: strings.Split(source, "; ")})
 			row = len(w.Rows) - 1
 		}
 		if !slices.Contains(w.Rows[row].Where, where) {
 			w.Rows[row].Where = append(w.Rows[row].Where, where)
 		}
 	}
+}
+
+// settled says once for a formula what all its rows have as their sources.
+func (f formulas) settled() formulas {
+	for _, w := range f {
+		var all []string
+		for _, part := range w.Rows[0].sources {
+			if !slices.ContainsFunc(w.Rows, func(r workedRow) bool { return !slices.Contains(r.sources, part) }) && part != "" {
+				all = append(all, part)
+			}
+		}
+		for i := range w.Rows {
+			r := &w.Rows[i]
+			r.From = strings.Join(slices.DeleteFunc(slices.Clone(r.sources), func(s string) bool { return s == "" || slices.Contains(all, s) }), "; ")
+		}
+		w.From = strings.Join(all, "; ")
+		switch {
+		case w.basis != "" && w.From != "":
+			w.From = w.basis + ": " + w.From
+		case w.basis != "":
+			w.From = w.basis
+		}
+	}
+	return f
+}
+
+// basisText says where a figure comes from.
+func basisText(f figure.Figure) (basis, source string) {
+	source = strings.TrimLeft(strings.TrimPrefix(f.Source, "the guide of the classic suite"), ",;: ")
+	return map[figure.Basis]string{figure.Classic: "classic guide", figure.Measured: "measured", figure.Assumption: "assumption"}[f.Basis], source
 }
 
 // column is a column of a table.
@@ -236,7 +270,7 @@ func (f formulas) cleaned() formulas {
 		w := &worked{Title: clean(one.Title), Formula: clean(one.Formula), From: clean(one.From), Rows: slices.Clone(one.Rows)}
 		for j := range w.Rows {
 			r := &w.Rows[j]
-			r.Where, r.Numbers, r.Value = cleanAll(r.Where), clean(r.Numbers), clean(r.Value)
+			r.Where, r.Numbers, r.Value, r.From = cleanAll(r.Where), clean(r.Numbers), clean(r.Value), clean(r.From)
 		}
 		out[i] = w
 	}

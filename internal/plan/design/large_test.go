@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/dormer-project/dormer/internal/plan"
@@ -50,6 +51,21 @@ func large(t testing.TB) *organization.Organization {
 		t.Fatal(err)
 	}
 	return o
+}
+
+var largeOnce struct {
+	sync.Once
+	p *plan.Plan
+}
+
+// largePlan is its plan, worked out once for all tests.
+func largePlan(t testing.TB) *plan.Plan {
+	t.Helper()
+	largeOnce.Do(func() { largeOnce.p = computed(t, large(t)) })
+	if largeOnce.p == nil {
+		t.Fatal("there is no plan")
+	}
+	return largeOnce.p
 }
 
 // BenchmarkLarge is a plan of 200 sites and 300,000 users with all documents: 2 s

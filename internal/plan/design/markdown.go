@@ -56,7 +56,11 @@ func (f formulas) table() table {
 			title += " (" + one.From + ")"
 		}
 		for _, r := range one.Rows {
-			t.add(title, strings.Join(r.Where, ", "), r.Numbers, r.Value)
+			where := strings.Join(r.Where, ", ")
+			if r.From != "" {
+				where = strings.TrimPrefix(where+": "+r.From, ": ")
+			}
+			t.add(title, where, r.Numbers, r.Value)
 			title = ""
 		}
 	}

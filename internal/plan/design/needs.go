@@ -1,6 +1,7 @@
 package design
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dormer-project/dormer/internal/plan/figure"
@@ -90,36 +91,88 @@ func (a *author) names(of []string) string {
 
 // title is names above something.
 func (a *author) title(of []string) string {
-	if a.brief {
+	switch all := len(a.Instances); {
+	case len(of) == all && all > 1:
+		return "All instances"
+	case all > 4 && len(of) >= all-2:
+		var others []string
+		for _, in := range a.Instances {
+			if !slices.Contains(of, in.Name) {
+				others = append(others, in.Name)
+			}
+		}
+		return "All but " + list(others)
+	case a.brief:
 		return few(of)
+	default:
+		return strings.Join(of, ", ")
 	}
-	return strings.Join(of, ", ")
 }
 
-// together writes the points of every instance under its name, those that are
-// the same for several under all their names.
+// together writes the points of all instances: first those that more than half
+// of them have, under the names of these; then what each has beside them, under
+// its name, or once under the names of all that have the same.
 func (a *author) together(c *chapter, write func(i int) points) {
-	var order []string
-	texts, names := map[string]points{}, map[string][]string{}
+	holders := map[string][]string{}
+	own := make([]points, len(a.Instances))
 	for i, in := range a.Instances {
-		p := write(i)
-		key := strings.Join(p, "\x00")
-		if key == "" {
-			continue
+		own[i] = slices.Clone(write(i)) // what is left of them below
+		for _, text := range own[i] {
+			if !slices.Contains(holders[text], in.Name) {
+				holders[text] = append(holders[text], in.Name)
+			}
 		}
-		if names[key] == nil {
-			order = append(order, key)
-			texts[key] = p
-		}
-		names[key] = append(names[key], in.Name)
 	}
-	for n, key := range order {
-		if a.brief && n == mostDetails && len(order) > mostDetails+1 {
+	texts := grouped{}
+	for _, p := range own {
+		for _, text := range p {
+			if of := holders[text]; 2*len(of) > len(a.Instances) && len(of) > 1 {
+				texts.add(a.title(of), text)
+			}
+		}
+	}
+	alike := map[string][]string{}
+	var order []points
+	for i, in := range a.Instances {
+		own[i] = slices.DeleteFunc(own[i], func(text string) bool {
+			of := holders[text]
+			return 2*len(of) > len(a.Instances) && len(of) > 1
+		})
+		key := strings.Join(own[i], "\x00")
+		if alike[key] == nil && len(own[i]) > 0 {
+			order = append(order, own[i])
+		}
+		alike[key] = append(alike[key], in.Name)
+	}
+	for _, p := range order {
+		for _, text := range p {
+			texts.add(a.title(alike[strings.Join(p, "\x00")]), text)
+		}
+	}
+	for n, title := range texts.titles {
+		if a.brief && n == mostDetails && len(texts.titles) > mostDetails+1 {
 			c.add(paragraph("The other instances are described by --wide, Markdown, HTML and JSON."))
 			return
 		}
-		c.head(a.title(names[key]))
-		c.add(texts[key])
+		c.head(title)
+		c.add(texts.points[n])
+	}
+}
+
+// grouped are points under titles, in the order of their first ones.
+type grouped struct {
+	titles []string
+	points []points
+}
+
+func (g *grouped) add(title, text string) {
+	at := slices.Index(g.titles, title)
+	if at < 0 {
+		at = len(g.titles)
+		g.titles, g.points = append(g.titles, title), append(g.points, nil)
+	}
+	if !slices.Contains(g.points[at], text) {
+		g.points[at] = append(g.points[at], text)
 	}
 }
 

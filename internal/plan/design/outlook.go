@@ -70,7 +70,7 @@ func (a *author) formulas() chapter {
 	group := func(title string, f formulas) {
 		if len(f) > 0 {
 			c.head(title)
-			c.add(f)
+			c.add(f.settled())
 		}
 	}
 	var whole, servers, states, events, availability, repositories, sites, clients formulas

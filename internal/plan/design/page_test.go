@@ -136,7 +136,7 @@ func pageOf(t *testing.T, p *plan.Plan) []byte {
 }
 
 func TestPage(t *testing.T) {
-	for name, p := range map[string]*plan.Plan{"example": example(t), "large": computed(t, large(t))} {
+	for name, p := range map[string]*plan.Plan{"example": example(t), "large": largePlan(t)} {
 		t.Run(name, func(t *testing.T) {
 			doc := checkPage(t, pageOf(t, p))
 			all := text(doc)

@@ -7,8 +7,6 @@ import (
 	"unicode"
 
 	"golang.org/x/text/width"
-
-	"github.com/dormer-project/dormer/internal/plan/figure"
 )
 
 const (
@@ -124,7 +122,11 @@ func (p *page) formulas(all formulas) {
 			if numbers != "" {
 				numbers = "= " + numbers
 			}
-			t.add(r.Value, numbers, p.places(r.Where))
+			where := p.places(r.Where)
+			if r.From != "" {
+				where = strings.TrimPrefix(where+": "+r.From, ": ")
+			}
+			t.add(r.Value, numbers, where)
 		}
 		p.table(t.without())
 	}
@@ -133,7 +135,7 @@ func (p *page) formulas(all formulas) {
 // places names where numbers are used; the first ones of many on a terminal.
 func (p *page) places(where []string) string {
 	if p.width > 0 {
-		return list(where)
+		return few(where)
 	}
 	return strings.Join(where, ", ")
 }
@@ -355,18 +357,4 @@ func runeCells(r rune) int {
 		return 2
 	}
 	return 1
-}
-
-// basisText says where a figure comes from.
-func basisText(f figure.Figure) string {
-	f.Source = strings.TrimLeft(strings.TrimPrefix(f.Source, "the guide of the classic suite"), ",;: ")
-	basis := map[figure.Basis]string{figure.Classic: "classic guide", figure.Measured: "measured", figure.Assumption: "assumption"}[f.Basis]
-	switch {
-	case basis == "":
-		return f.Source
-	case f.Source == "":
-		return basis
-	default:
-		return basis + ": " + f.Source
-	}
 }

@@ -46,7 +46,7 @@ func written(t *testing.T, p *plan.Plan, width int) string {
 }
 
 func TestTextFitsTheTerminal(t *testing.T) {
-	for name, p := range map[string]*plan.Plan{"small": computed(t, small(t)), "example": example(t), "large": computed(t, large(t))} {
+	for name, p := range map[string]*plan.Plan{"small": computed(t, small(t)), "example": example(t), "large": largePlan(t)} {
 		for _, width := range []int{72, 80, 100, 140} {
 			for i, line := range strings.Split(written(t, p, width), "\n") {
 				if n := cells(line); n > width {
@@ -58,7 +58,7 @@ func TestTextFitsTheTerminal(t *testing.T) {
 }
 
 func TestManySitesAreCutInATerminalAlone(t *testing.T) {
-	p := computed(t, large(t))
+	p := largePlan(t)
 	brief := written(t, p, 100)
 	if !strings.Contains(brief, "more (--wide, Markdown, HTML and JSON have all of them)") || strings.Count(brief, "\n") > 4000 {
 		t.Errorf("200 sites take %d lines", strings.Count(brief, "\n"))
