@@ -297,7 +297,8 @@ func TestIsolatedNetwork(t *testing.T) {
 }
 
 // TestCountry: data of Zurich may not leave CH, so a repository stands there, and
-// its people take from no other one, though more flows to them from Berlin.
+// its people take from no other one, though more flows to them from Berlin, and
+// not even those who visit Berlin.
 func TestCountry(t *testing.T) {
 	d := delivered(t, `
   sites:
@@ -307,20 +308,26 @@ func TestCountry(t *testing.T) {
   links:
     - {from: Berlin, to: Zurich, bandwidth: 1Gbit/s}
     - {from: Geneva, to: Zurich, bandwidth: 200Mbit/s, latency: 4ms}
+  travel: [{from: Zurich, to: Berlin, users: 3}]
   separations: [{name: Records, kind: law, who: {countries: [CH]}, country: CH}]`)
 	swiss := repositoryOf(t, d, "Repository Geneva")
-	if len(d.Repositories) != 2 || !slices.Equal(swiss.Serves, []string{"Zurich"}) {
+	if len(d.Repositories) != 2 || !slices.Equal(swiss.Serves, []string{"Berlin", "Zurich"}) {
 		t.Fatalf("%d repositories; that of CH serves %q", len(d.Repositories), swiss.Serves)
 	}
 	if len(swiss.Reasons) == 0 || !strings.HasSuffix(swiss.Reasons[0], "may not leave CH, so its repository stands there.") {
 		t.Errorf("%q", swiss.Reasons)
 	}
-	// 50 x 34,359,738,368 / 100,000,000 = 17,179.869 s + 50 x 0.004 s
-	seconds(t, "first", siteOf(t, d, "Zurich").Images[0].First, 17_179.869_184+0.2)
+	// Zurich's 50 and its travellers, whose copies go on to Berlin:
+	// 53 x 34,359,738,368 / 100,000,000 = 18,210.661 s + 50 x 0.004 s
+	seconds(t, "first", siteOf(t, d, "Zurich").Images[0].First, 18_210.661_335+0.2)
+	want := []string{"3 people of Zurich visit Berlin in DE, but their data may not leave CH (Records). Their machines are on the clients that they take along: decide whether these people may take them."}
+	if !slices.Equal(d.Warnings, want) {
+		t.Errorf("got  %q\nwant %q", d.Warnings, want)
+	}
 }
 
 // TestTravellers: ten people of Head are at Branch, and four at the Lab for three
-// days, where they cannot reach their server.
+// days, where they cannot reach their server; nor can one of the Lab at Head.
 //
 //	Branch has 20 + 10 clients then: 30 x 34,359,738,368 / 50,000,000 = 20,615.843 s + 50 x 0.01 s
 func TestTravellers(t *testing.T) {
@@ -334,6 +341,7 @@ func TestTravellers(t *testing.T) {
   travel:
     - {from: Head, to: Branch, users: 10, days: 30}
     - {from: Head, to: Lab, users: 4, days: 3}
+    - {from: Lab, to: Head, users: 1, days: 4}
   images: [{name: Desktop, packed: 4GiB}]
   workspaces:
     - {name: Office, image: Desktop, offline: 2d}
@@ -349,6 +357,10 @@ func TestTravellers(t *testing.T) {
 			" They need one that may be used off-line for 3 days, or cannot work with it there.",
 		"2 people of Head visit Lab for 3 days and cannot reach their server from there: the workspace Till may not be used off-line at all." +
 			" They need one that may be used off-line for 3 days, or cannot work with it there.",
+		"1 person of Lab visits Head for 4 days and cannot reach their server from there: the workspace Office may be used off-line for 2 days only." +
+			" They need one that may be used off-line for 4 days, or cannot work with it there.",
+		"1 person of Lab visits Head for 4 days and cannot reach their server from there: the workspace Laptop may be used off-line for 3 days only." +
+			" They need one that may be used off-line for 4 days, or cannot work with it there.",
 	}
 	if !slices.Equal(d.Warnings, want) {
 		t.Errorf("got  %q\nwant %q", d.Warnings, want)

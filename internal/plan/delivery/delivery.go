@@ -99,7 +99,8 @@ type Transfer struct {
 	FirstNeighbours float64 `json:"firstNeighbours"`
 	Update          float64 `json:"update"`
 	UpdateNeighbour float64 `json:"updateNeighbours"`
-	// FirstPlanned and UpdatePlanned are by the ways that the plan chose, for this site and all others; 0: pre-staged.
+	// FirstPlanned and UpdatePlanned are by the ways that the plan chose for this site and all others; 0: the image is
+	// there beforehand, pre-staged or from a medium.
 	FirstPlanned  float64 `json:"firstPlanned"`
 	UpdatePlanned float64 `json:"updatePlanned"`
 	// One is for one person alone, over the network at an idle time, until the workspace starts.

@@ -188,8 +188,8 @@ func (w *work) abroad(t *organization.Trip, group, n int) {
 			if to.Country != "" {
 				where = " in " + to.Country
 			}
-			w.warnings = append(w.warnings, fmt.Sprintf("%s of %s visit %s%s, but their data may not leave %s (%s). Their machines are on the clients that they take along: decide whether these people may take them.",
-				counted(n, "person", "people"), w.Sites[t.From].Name, to.Name, where, d.Country, d.Name))
+			w.warnings = append(w.warnings, fmt.Sprintf("%s of %s %s %s%s, but their data may not leave %s (%s). Their machines are on the clients that they take along: decide whether these people may take them.",
+				counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), to.Name, where, d.Country, d.Name))
 		}
 	}
 }
@@ -218,8 +218,8 @@ func (w *work) strand(t *organization.Trip, people map[int]int) {
 		if limit > 0 {
 			may = "may be used off-line for " + figure.Duration(limit.Seconds()) + " only"
 		}
-		w.warnings = append(w.warnings, fmt.Sprintf("%s of %s visit %s for %s and cannot reach their server from there: the workspace %s %s. They need one that may be used off-line for %s, or cannot work with it there.",
-			counted(n, "person", "people"), w.Sites[t.From].Name, w.Sites[t.To].Name, counted(t.Days, "day", "days"), o.Name, may, counted(t.Days, "day", "days")))
+		w.warnings = append(w.warnings, fmt.Sprintf("%s of %s %s %s for %s and cannot reach their server from there: the workspace %s %s. They need one that may be used off-line for %s, or cannot work with it there.",
+			counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), w.Sites[t.To].Name, counted(t.Days, "day", "days"), o.Name, may, counted(t.Days, "day", "days")))
 	}
 }
 
