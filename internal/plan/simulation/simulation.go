@@ -27,7 +27,8 @@
 // processor cores. A poll takes a measured time of one core, and more with each
 // event that it brings. What the answer takes is the wait, that time
 // and three round trips to the client's site. A client gives up after 30 seconds.
-// Writing to disk, reports and other work of the server are not in the model.
+// Writing to disk, the bounds of the server's queue of events, reports and other
+// work of the server are not in the model, nor is what polls take of a link.
 //
 // An outage answers nobody. A client whose poll fails tries again after 5
 // seconds, then after twice as long each time, up to 5 minutes, each with up to
@@ -46,7 +47,8 @@
 // the link and everybody else's over the site's network after that. It goes on
 // in the delivery hours of each day, in which computers are on, and rests
 // between them. Moments less than a five-hundredth of the time so far
-// apart are taken as one. Several clients of one site, image and instance that
+// apart are taken as one. It does not matter to a roll-out whether a server
+// answers polls. Several clients of one site, image and instance that
 // begin together are one flow of that weight, which changes nothing.
 //
 // # Samples
@@ -120,7 +122,9 @@ type Outage struct {
 	Length document.Duration `json:"length"`
 }
 
-// Rollout is the delivery of images to everybody who gets them.
+// Rollout is the delivery of images to everybody who gets them. It begins with
+// the first hour of delivery and goes on until it is done, however long the
+// simulated time is.
 type Rollout struct {
 	// Image by its name; empty: all of them at once.
 	Image string `json:"image,omitzero"`
