@@ -78,7 +78,7 @@ func (w *work) times(plain, neighbours, planned *scenario) [][]timed {
 // figure is how long everybody of a place waits for an image, with its formula.
 func (w *work) figure(name, title string, j job, s *scenario, i int, loads []float64) figure.Figure {
 	p := &w.places[i]
-	var words, over []string
+	var words []string
 	var amounts []figure.Amount
 	bytes := exact(w.bytes(j))
 	for k, l := range w.legs(s, j, i, loads, nil) {
@@ -91,16 +91,15 @@ func (w *work) figure(name, title string, j job, s *scenario, i int, loads []flo
 		if k == 0 {
 			amounts = append(amounts, bytes)
 		}
-		amounts = append(amounts, figure.In(figure.BitsASec, w.roads[l.road].usable))
-		over = append(over, w.roads[l.road].name)
+		r := &w.roads[l.road]
+		amounts = append(amounts, figure.Amount{Value: r.usable, Text: figure.Rate(r.usable) + " (" + r.name + ")"})
 	}
 	formula := strings.Join(words, " + ")
 	if p.way.latency > 0 {
 		formula += " + {requests} x {round trip}"
 		amounts = append(amounts, figure.N(j.requests()), figure.In(figure.Seconds, p.way.latency))
 	}
-	f := figure.Work(name, title, figure.Seconds, formula, amounts...).
-		From(figure.Derived, "bandwidth of the "+strings.Join(over, ", then of the ")+"; "+requestsSource)
+	f := figure.Work(name, title, figure.Seconds, formula, amounts...).From(figure.Derived, requestsSource)
 	if hours := w.Service.DeliveryHours; hours < 24 {
 		taken := f.Value
 		f.Value = w.elapsed(taken)
@@ -125,8 +124,8 @@ func (w *work) planned(name, title string, j job, s *scenario, i int, loads []fl
 	if s.peers[i] && p.images[j.image] > 1 {
 		how += " with neighbours"
 	}
-	if m := s.source[i]; m >= 0 {
-		how += ", from the mirror at " + w.Sites[s.mirrors[m].site].Name
+	if s.source[i] >= 0 {
+		how += ", from a mirror"
 	}
 	return w.figure(name, title+" by this plan: "+how, j, s, i, loads)
 }
