@@ -177,7 +177,7 @@ func levels(m *organization.Model, a *answer) []ServiceLevel {
 		delivered(a.delivery, "firstDelivery", "First delivery of images to everybody of a site", s.FirstDelivery.Seconds()),
 		delivered(a.delivery, "loadImage", "A workspace starts for the first time for one person", s.LoadImage.Seconds()),
 		delivered(a.delivery, "criticalUpdate", "A critical update is with everybody", s.CriticalUpdate.Seconds()),
-		reports(m, a), outage(a), loss(m, a),
+		reports(m, a), reportOutage(m, a), outage(a), loss(m, a),
 	}
 }
 
@@ -244,6 +244,27 @@ func reports(m *organization.Model, a *answer) ServiceLevel {
 		out.Text = fmt.Sprintf("%s and met: %s at most.", asked, figure.Duration(worst))
 	default:
 		out.Text = fmt.Sprintf("%s, not met: %s at %s.", asked, figure.Duration(worst), where)
+	}
+	return out
+}
+
+// reportOutage is how long reports are away when the events database breaks.
+func reportOutage(m *organization.Model, a *answer) ServiceLevel {
+	out := ServiceLevel{Name: "reportOutage", Title: "Reports are back after an outage of their database", Seconds: m.Service.ReportOutage.Seconds()}
+	worst, where := 0.0, ""
+	for i, s := range a.sizing {
+		away := m.Service.Restore.Seconds()
+		if s.Availability.DatabaseStandby {
+			away = min(away, s.Availability.Outage)
+		}
+		if away > worst {
+			worst, where = away, a.placement.Instances[i].Name
+		}
+	}
+	out.Met = worst <= out.Seconds
+	out.Text = fmt.Sprintf("%s asked for and met: %s at most.", figure.Duration(out.Seconds), figure.Duration(worst))
+	if !out.Met {
+		out.Text = fmt.Sprintf("%s asked for, not met: %s at %s.", figure.Duration(out.Seconds), figure.Duration(worst), where)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package design
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 func compared(c *plan.Comparison) *document {
 	d := &document{Title: "Comparison of " + c.A + " and " + c.B}
 	overview := chapter{ID: "overview", Title: "Overview"}
-	t := table{Columns: []column{left(""), right("Before"), right("After"), right("Change")}}
+	t := table{Columns: []column{left("What"), right("Before"), right("After"), right("Change")}}
 	for _, n := range []struct {
 		title string
 		plan.Counted
@@ -36,7 +37,7 @@ func compared(c *plan.Comparison) *document {
 	}
 	choices := table{Caption: "Choices that differ", Columns: []column{left("Where"), left("What"), left("Before"), left("After")}}
 	for _, x := range c.Texts {
-		choices.add(x.Where, x.Title, x.A, x.B)
+		choices.add(cmp.Or(x.Where, "everything"), x.Title, x.A, x.B)
 	}
 	moves := table{Caption: "People whom another instance serves", Columns: []column{left("Site"), left("Domain").rank(3), left("Isolated network").rank(1), left("Department").rank(2), right("People"), left("From"), left("To")}}
 	for _, m := range c.Moved {
@@ -46,7 +47,7 @@ func compared(c *plan.Comparison) *document {
 	figures := chapter{ID: "figures", Title: "Figures that differ"}
 	f := table{Columns: []column{left("Where"), left("Figure"), right("Before"), right("After"), right("Change")}}
 	for _, x := range c.Figures {
-		f.add(x.Where, x.Title, value(x.Unit, x.A), value(x.Unit, x.B), change(x))
+		f.add(cmp.Or(x.Where, "everything"), x.Title, value(x.Unit, x.A), value(x.Unit, x.B), change(x))
 	}
 	figures.add(f)
 	questions := chapter{ID: "questions", Title: "Questions"}

@@ -179,6 +179,7 @@ func (a *author) rollOut() (chart, bool) {
 	text := "Share of the clients that have their images over the network, from the beginning on, as if those of a site finish evenly over its time. The time axis is stretched at its beginning."
 	if s := a.Simulation; s != nil && s.Rollout != nil && len(s.Rollout.Points) > 1 {
 		curves = append(curves, curve{"Simulated roll-out", "simulated", a.simulatedShare})
+		text += " In the simulation all clients of a site share its links, so they finish together."
 	}
 	t := table{Columns: []column{right("After")}}
 	for _, k := range curves {

@@ -3,6 +3,7 @@ package design
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -110,11 +111,15 @@ func (a *author) simulation() chapter {
 	if s == nil {
 		return c
 	}
-	c.add(paragraph(fmt.Sprintf("%s of %s clients were played for %s from %s after midnight on, with seed %d. The closed formulas of this plan stand beside what came out.",
-		number(s.Sample.Played), number(s.Sample.Clients), figure.Duration(s.Length), figure.Duration(s.From), s.Seed)))
+	c.add(paragraph(fmt.Sprintf("%s of %s clients were played for %s from %s on, with seed %d. The closed formulas of this plan stand beside what came out.",
+		number(s.Sample.Played), number(s.Sample.Clients), figure.Duration(s.Length), clock(s.From), s.Seed)))
 	checks := table{Caption: "Formulas and what came out", Columns: []column{left("About"), left("What"), right("Formula"), right("Simulated"), right("Off by"), left("As expected")}}
 	for _, k := range s.Checks {
-		checks.add(k.About, k.Title, k.Text(), k.Unit.Text(k.Simulated), figure.Percent(k.Deviation), yesNo(k.Within))
+		formula := k.Text()
+		if k.AtMost {
+			formula = "at most " + formula
+		}
+		checks.add(k.About, k.Title, formula, k.Unit.Text(k.Simulated), figure.Percent(math.Round(k.Deviation*1000)/1000), yesNo(k.Within))
 	}
 	instances := table{Caption: "Instances at their busiest", Columns: []column{left("Instance"), right("Clients"), right("Polls a second"), right("Events a second"), right("Load"), right("Answer, middle").rank(1), right("Answer, 99 %")}}
 	outages := table{Caption: "Outages", Columns: []column{left("Instance"), right("Begins at"), right("Lasts"), right("All clients back"), right("Kept events stored"), left("Who could not go on")}}
@@ -125,7 +130,7 @@ func (a *author) simulation() chapter {
 			for _, w := range o.Stopped {
 				stopped = append(stopped, fmt.Sprintf("%s with %s", count(w.Users, "person", "people"), w.Workspace))
 			}
-			outages.add(in.Name, figure.Duration(o.Start), figure.Duration(o.Length), back(o.LastBack), back(o.Drained), cmp.Or(strings.Join(stopped, ", "), "nobody"))
+			outages.add(in.Name, clock(s.From+o.Start), figure.Duration(o.Length), back(o.LastBack), back(o.Drained), cmp.Or(strings.Join(stopped, ", "), "nobody"))
 		}
 	}
 	c.add(checks, instances, outages)
@@ -137,6 +142,12 @@ func (a *author) simulation() chapter {
 		c.add(paragraph("The simulated roll-out was complete after "+back(r.All)+"."), left)
 	}
 	return c
+}
+
+// clock writes seconds after midnight as a time of day.
+func clock(seconds float64) string {
+	minutes := int(seconds / 60)
+	return fmt.Sprintf("%02d:%02d", minutes/60%24, minutes%60)
 }
 
 func back(seconds float64) string {
