@@ -170,6 +170,12 @@ func TestMirror(t *testing.T) {
 	if !slices.Equal(mirror.Reasons, want) {
 		t.Errorf("got  %q\nwant %q", mirror.Reasons, want)
 	}
+	// 4 h to restore it leave enough of a day: 34 min 22 s is the slowest update, at Branch.
+	faults := "While it is away everybody goes on with the images they have; first deliveries and updates wait and then go on where they stopped." +
+		" A backup is enough: a critical update takes 34 min 22 s at its slowest (Desktop at Branch), and with 4 h to restore a broken repository 4 h 34 min (1 day allowed)."
+	if head.Faults != faults {
+		t.Errorf("got  %s\nwant %s", head.Faults, faults)
+	}
 	// Head serves its 150 clients and the mirror: 151 copies in 8 hours are
 	// 151 x 34,359,738,368 / 28,800 = 180.15 Mbit/s; at once ceil(150 x 68.719 s / 28,800 s) = 1,
 	// and the mirror, ceil(1 x 6,871.948 s / 28,800 s) = 1.
@@ -186,10 +192,14 @@ func TestMirror(t *testing.T) {
 //	400 x 34,359,738,368 / 86,400 = 159.07 Mbit/s, more than there is
 func TestDownloadsAtOnce(t *testing.T) {
 	d := delivered(t, strings.NewReplacer("10Mbit/s", "100Mbit/s", "users: 100", "users: 400", "servers: false", "servers: false, delivery: network").Replace(slowBranch)+
-		"\n  service: {firstDelivery: 1d}")
+		"\n  service: {firstDelivery: 1d, restore: 21h}")
 	s, r := siteOf(t, d, "Branch"), repositoryOf(t, d, "Repository Head")
 	if s.Downloads != 4 || r.Downloads != 4 || math.Abs(r.Bandwidth-400*bitsFirst/86_400) > 1 {
 		t.Errorf("%d and %d downloads, %v bit/s", s.Downloads, r.Downloads, r.Bandwidth)
+	}
+	// An update takes 400 x 5,153,960,752 / 50,000,000 = 41,232 s = 11 h 27 min, and 21 h to restore are too many beside it.
+	if !strings.Contains(r.Faults, "It needs a second copy: a critical update takes 11 h 27 min at its slowest (Desktop at Branch), and with 21 h to restore a broken repository 1 day 8 h (1 day allowed).") {
+		t.Error(r.Faults)
 	}
 	if missed := missedLevels(&s.Images[0]); missed != "firstDelivery" {
 		t.Errorf("missed %q", missed)

@@ -387,6 +387,7 @@ func (w *work) totalBytes(held []int) float64 {
 func (w *work) faults(served []int, s *scenario) string {
 	slowest, restore, update := 0.0, w.Service.Restore.Seconds(), w.Service.CriticalUpdate.Seconds()
 	var where, what string
+	late := false // somewhere it takes too long anyway
 	for image := range w.Images {
 		j := job{image, false}
 		loads := w.loads(s, j, nil)
@@ -395,19 +396,31 @@ func (w *work) faults(served []int, s *scenario) string {
 			if s.takes(i, p, j) == 0 || !p.critical[image] {
 				continue
 			}
-			if t := w.seconds(j, p, w.legs(s, j, i, loads, nil)); t > slowest && t <= update {
+			switch t := w.seconds(j, p, w.legs(s, j, i, loads, nil)); {
+			case t > update:
+				late = true
+			case t > slowest:
 				slowest, where, what = t, w.Sites[p.site].Name, w.Images[image].Name
 			}
 		}
 	}
 	text := "While it is away everybody goes on with the images they have; first deliveries and updates wait and then go on where they stopped."
-	if slowest == 0 {
+	const second = " A standby of the server holds one; any static web server, or a store that is spread over several computers, serves its objects as well, since they never change."
+	switch {
+	case slowest == 0 && late:
+		return text + " A critical update takes too long here even while it is there; a second copy keeps an outage from adding to that." + second
+	case slowest == 0:
 		return text + " A backup of it is enough."
 	}
 	sum := fmt.Sprintf("a critical update takes %s at its slowest (%s at %s), and with %s to restore a broken repository %s (%s allowed)",
 		figure.Duration(slowest), what, where, figure.Duration(restore), figure.Duration(slowest+restore), figure.Duration(update))
-	if slowest+restore <= update {
-		return text + " A backup is enough: " + sum + "."
+	backup, copies := " A backup is enough: ", " It needs a second copy: "
+	if late {
+		const some = " At some sites a critical update takes too long anyway; for the others "
+		backup, copies = some+"a backup is enough: ", some+"it needs a second copy: "
 	}
-	return text + " It needs a second copy: " + sum + ". A standby of the server holds one; any static web server, or a store that is spread over several computers, serves its objects as well, since they never change."
+	if slowest+restore <= update {
+		return text + backup + sum + "."
+	}
+	return text + copies + sum + "." + second
 }

@@ -95,11 +95,13 @@ func (w *work) figure(name, title string, j job, s *scenario, i int, loads []flo
 		amounts = append(amounts, figure.Amount{Value: r.usable, Text: figure.Rate(r.usable) + " (" + r.name + ")"})
 	}
 	formula := strings.Join(words, " + ")
+	source := ""
 	if p.way.latency > 0 {
 		formula += " + {requests} x {round trip}"
 		amounts = append(amounts, figure.N(j.requests()), figure.In(figure.Seconds, p.way.latency))
+		source = requestsSource
 	}
-	f := figure.Work(name, title, figure.Seconds, formula, amounts...).From(figure.Derived, requestsSource)
+	f := figure.Work(name, title, figure.Seconds, formula, amounts...).From(figure.Derived, source)
 	if hours := w.Service.DeliveryHours; hours < 24 {
 		taken := f.Value
 		f.Value = w.elapsed(taken)
@@ -316,12 +318,12 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 	}
 	switch out.Way {
 	case organization.DeliveryPreStaged:
-		why := "because neither the network nor a mirror meets the service level"
+		why, instead := "because neither the network nor a mirror meets the service level", " Where clients are in use already, spread it over the time that the network takes."
 		if asked {
-			why = "because the file asks for it"
+			why, instead = "because the file asks for it", ""
 		}
-		say("The first delivery is pre-staged, %s: clients are set up at %s, beside the repository, with %s each%s. Updates come over the network.",
-			why, w.Sites[w.stores[p.store].site].Name, w.packed(r), w.staging(p, r))
+		say("The first delivery is pre-staged, %s: clients are set up at %s, beside the repository, with %s each%s.%s Updates come over the network.",
+			why, w.Sites[w.stores[p.store].site].Name, w.packed(r), w.staging(p, r), instead)
 	case organization.DeliveryMedia:
 		if asked {
 			say("Media are used because the file asks for them.")
