@@ -1,9 +1,9 @@
-// Command planbench measures the planner on a large organization, and what it takes from Dormer itself: memory
-// of a server and of each client that it knows, bytes of the state database,
-// processor time of a poll, and what a link between server and database costs. It
-// runs a real dormerd and, where it is installed, a PostgreSQL of its own, and
-// prints a row for each figure: name, value, unit. internal/plan/sizing has these
-// figures as constants.
+// Command planbench measures the planner on a large organization, and what it
+// takes from Dormer itself: memory of a server and of each client that it knows,
+// bytes of the state database, processor time of a poll, and what a link between
+// server and database costs. It runs the real dormer and dormerd and, where it is
+// installed, a PostgreSQL of its own, and prints a row for each figure: name,
+// value, unit. internal/plan/sizing has the latter figures as constants.
 //
 //	go run ./internal/planbench --dormer bin/dormer --dormerd bin/dormerd --work FOLDER --document examples/workspaces/office.yaml
 //
