@@ -111,7 +111,7 @@ func (w *work) workspaces() int {
 	return n
 }
 
-func (w *work) advise(format string) { w.out.Advice = append(w.out.Advice, format) }
+func (w *work) advise(text string) { w.out.Advice = append(w.out.Advice, text) }
 
 func (w *work) site(i int) string { return w.m.Sites[i].Name }
 
