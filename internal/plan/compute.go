@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,7 @@ func Compute(ctx context.Context, o *organization.Organization) (*Plan, error) {
 	}
 	p.Questions = questions(m, p)
 	p.Warnings = warnings(o, p)
+	listed(reflect.ValueOf(p))
 	return p, nil
 }
 

@@ -145,3 +145,21 @@ func TestServiceLevelsThatAreNotMetAreWarnings(t *testing.T) {
 		}
 	}
 }
+
+func TestListsOfAPlanAreNeverNull(t *testing.T) {
+	p := computed(t, organized(t, `
+  sites: [{name: Office, people: [{users: 0}]}]
+  images: [{name: office, packed: 4GiB}]
+  workspaces: [{name: Office, image: office}]
+  growth: {years: 0}
+`))
+	raw, err := json.MarshalIndent(p, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(raw), "\n") {
+		if strings.Contains(line, ": null") {
+			t.Errorf("%s", line)
+		}
+	}
+}

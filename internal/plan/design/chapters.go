@@ -257,13 +257,14 @@ func (a *author) servers() points {
 	} else {
 		out = append(out, "No server needs a standby.")
 	}
-	if len(databases) > 0 {
-		text := "Computers for databases beside them: for " + list(databases)
-		if len(replicated) > 0 {
-			text += "; with a replica for " + list(replicated)
-		}
-		out = append(out, text+".")
-	} else if len(replicated) > 0 {
+	switch {
+	case len(databases) > 0 && slices.Equal(databases, replicated):
+		out = append(out, "Databases on computers of their own, each with a replica, for "+list(databases)+".")
+	case len(databases) > 0 && len(replicated) > 0:
+		out = append(out, "Databases on computers of their own for "+list(databases)+"; with a replica for "+list(replicated)+".")
+	case len(databases) > 0:
+		out = append(out, "Databases on computers of their own for "+list(databases)+".")
+	case len(replicated) > 0:
 		out = append(out, "The events database has a replica for "+list(replicated)+".")
 	}
 	return out
