@@ -64,7 +64,7 @@ type Site struct {
 	Name       string         `json:"name" required:"yes" doc:"Name of the site; unique without regard to case."`
 	Country    string         `json:"country,omitzero" pattern:"^[A-Z]{2}$" values:"two capital letters such as DE" doc:"Country by its two letters (ISO 3166), as DE. Needed where separations name countries."`
 	Servers    *bool          `json:"servers,omitzero" default:"true" doc:"Whether servers may stand here."`
-	LAN        document.Rate  `json:"lan,omitzero" default:"1Gbit/s" max:"1000Gbit/s" doc:"Bandwidth of the network within the site."`
+	LAN        document.Rate  `json:"lan,omitzero" default:"1Gbit/s" max:"1000Gbit/s" doc:"What the network within the site carries altogether: of a large site the bandwidth of its core."`
 	Neighbours *bool          `json:"neighbours,omitzero" default:"service.neighbours" doc:"Whether clients of this site serve each other."`
 	Delivery   DeliveryChoice `json:"delivery,omitzero" default:"auto" doc:"How images reach this site: auto lets the plan choose."`
 	People     []Crowd        `json:"people,omitzero" most:"200" doc:"Who works here. None: a place for servers."`
