@@ -121,28 +121,32 @@ func (w *work) ways() []way {
 		return figure.Given("availability.loss", "Changes that can be lost", figure.Seconds, value.Seconds()).From(basis, source)
 	}
 	seconds := func(d time.Duration) figure.Amount { return figure.In(figure.Seconds, d.Seconds()) }
-	other := []figure.Amount{figure.In(figure.Seconds, failover), figure.N(findAgain), seconds(s.Poll)}
-	const back = "{fail-over} + {poll intervals until all clients have found it} x {poll interval}"
-	measured := "fail-over: 0.3 to 1.1 s, tests of the standby"
+	over, pause := figure.In(figure.Seconds, failover), seconds(longestPause)
+	other := []figure.Amount{over, figure.N(findAgain), seconds(s.Poll)}
+	const (
+		found    = "{fail-over} + {poll intervals until all clients have found it} x {poll interval}"
+		measured = "fail-over: 0.3 to 1.1 s, tests of the standby"
+		paused   = "agents ask again after 5 minutes at the latest, and up to a quarter more"
+	)
 	list := []way{
 		{
-			NoStandby, outage("{time to restore}", seconds(s.Restore)).From(figure.Derived, "service.restore"),
+			NoStandby, outage("{time to restore} + {longest pause of a client}", seconds(s.Restore), pause).From(figure.Derived, "service.restore; "+paused),
 			lost(figure.Derived, "service.backup", s.Backup), "A restore from a backup", "A server that burns is restored from a backup.",
 		},
 		{
-			FollowerStandby, outage("{time until somebody has promoted it} + "+back, append([]figure.Amount{seconds(onCall)}, other...)...).
-				From(figure.Assumption, measured+"; that somebody is there within half an hour is assumed"),
+			FollowerStandby, outage("{time until somebody has promoted it} + {fail-over} + {longest pause of a client}", seconds(onCall), over, pause).
+				From(figure.Assumption, measured+"; that somebody is there within half an hour is assumed; "+paused),
 			lost(figure.Measured, "standby.interval by default", shipped), "A follower that somebody promotes", "A follower is needed, which somebody promotes within half an hour.",
 		},
 	}
 	if w.m.Events.Database == organization.SQLite {
 		return append(list, way{
-			FollowerStandby, outage(back, other...).From(figure.Measured, measured),
+			FollowerStandby, outage(found, other...).From(figure.Measured, measured),
 			lost(figure.Measured, "standby.interval by default", shipped), "A follower", "A follower is needed, which the software that watches both computers promotes without waiting for anybody.",
 		})
 	}
 	return append(list, way{
-		DatabaseStandby, outage(back, other...).From(figure.Measured, measured),
+		DatabaseStandby, outage(found, other...).From(figure.Measured, measured),
 		lost(figure.Measured, "synchronous replication: what was acknowledged is on both", 0),
 		"PostgreSQL's own replication",
 		"PostgreSQL's own synchronous replication is needed, with software that watches it and fails over, and two or more servers of the instance.",
