@@ -10,7 +10,7 @@ import (
 )
 
 // documents are those whose commands all run in a folder of testdata.
-var documents = []string{"administrators.md", "users.md", "directories.md", "backup.md", "operations.md", "reports.md", "alerts.md"}
+var documents = []string{"administrators.md", "users.md", "directories.md", "backup.md", "operations.md", "reports.md", "alerts.md", "planning.md"}
 
 // document is `doc FILE SCRIPT [FROM=TO]...`: writes all shell blocks of a
 // document behind the text of prelude.sh into a script, with other words for
