@@ -329,6 +329,14 @@ func TestADatabaseAbroadIsRefused(t *testing.T) {
 	if !says(s.Events.Reasons, "Lima", "may not leave DE") {
 		t.Errorf("reasons: %q", s.Events.Reasons)
 	}
+	// Where nothing else asks for another computer it is on the server.
+	s = onlySize(t, berlinAndLima+`
+  links: [{from: Berlin, to: Lima, bandwidth: 1Gbit/s}]
+  separations: [{name: Staff data, kind: law, who: {countries: [DE]}, country: DE}]
+  events: {site: Lima}`)
+	if s.Events.Place != organization.PlaceServer || s.Events.Kind != organization.SQLite || !says(s.Events.Reasons, "Lima", "may not leave DE") {
+		t.Errorf("events are on %s, %s: %q", s.Events.Kind, s.Events.Place, s.Events.Reasons)
+	}
 }
 
 func TestInstancesShareOneDatabase(t *testing.T) {

@@ -200,7 +200,10 @@ func (w *work) locate(d *Database, kind organization.Database) {
 	d.Place, d.Site = organization.PlaceServer, w.in.SiteName
 	if kind == organization.SQLite || w.database < 0 {
 		why := "It is on the server: nothing asks for another computer."
-		if kind != organization.SQLite && w.m.Events.Place == organization.PlaceServer {
+		switch {
+		case len(w.refused) > 0:
+			why = "It is on the server."
+		case kind != organization.SQLite && w.m.Events.Place == organization.PlaceServer:
 			why = "It is on the server: so it was asked for."
 		}
 		d.Reasons = append(d.Reasons, why)
