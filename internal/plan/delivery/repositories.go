@@ -293,6 +293,9 @@ func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 	}
 	for image := range w.Images {
 		for _, first := range []bool{true, false} {
+			if w.spent += 2 * len(w.places); w.spent > 2*mostSpent {
+				return text
+			}
 			j := job{image, first}
 			with, loads := w.loads(s, j, nil), w.loads(&without, j, nil)
 			for _, i := range all {

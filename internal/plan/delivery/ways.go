@@ -180,7 +180,8 @@ func (w *work) addMirror(s *scenario, p *place, sites []int) {
 }
 
 // mostSpent bounds the search for what is needless, in places and images looked
-// at: a second or two. Organizations of hundreds of sites stay far below.
+// at: a second or two. Organizations of hundreds of sites stay far below. What
+// each mirror is for may take as much again.
 const mostSpent = 10_000_000
 
 // takeBack undoes what nothing is gained by, the dearest first.
