@@ -60,7 +60,7 @@ func (b *bench) stored(ctx context.Context, s *site) error {
 	if err := s.beside(ctx, c, since); err != nil {
 		return err
 	}
-	if err := s.exports(ctx, end); err != nil {
+	if err := s.exports(ctx, c, end); err != nil {
 		return err
 	}
 	return s.clear(ctx, i.ID, since)
@@ -219,8 +219,8 @@ func (s *site) beside(ctx context.Context, c *apiclient.Client, since time.Time)
 }
 
 // exports writes a million events, and looks at the memory of a server that has
-// just been started.
-func (s *site) exports(ctx context.Context, end time.Time) error {
+// just been started. The operator has signed in before.
+func (s *site) exports(ctx context.Context, c *apiclient.Client, end time.Time) error {
 	part := min(1, exportRows/float64(s.bench.events))
 	from := end.Add(-time.Duration(part * float64(filledDays*day)))
 	s.bench.say("exporting what was received since %v", from)
@@ -228,20 +228,15 @@ func (s *site) exports(ctx context.Context, end time.Time) error {
 		if err := errors.Join(s.server.Stop(), s.serve(ctx)); err != nil {
 			return err
 		}
-		if err := s.export(ctx, f, rest.ReportQuery{Since: from.Format(time.RFC3339), Until: end.Format(time.RFC3339)}); err != nil {
+		if err := s.export(ctx, c, f, rest.ReportQuery{Since: from.Format(time.RFC3339), Until: end.Format(time.RFC3339)}); err != nil {
 			return fmt.Errorf("export as %s: %w", f, err)
 		}
 	}
 	return nil
 }
 
-func (s *site) export(ctx context.Context, f export.Format, q rest.ReportQuery) error {
-	c, err := s.server.Operator(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	// Signing in took much memory for a moment.
+func (s *site) export(ctx context.Context, c *apiclient.Client, f export.Format, q rest.ReportQuery) error {
+	// Starting took more memory for a moment.
 	if err := load.ForgetPeak(s.server.PID()); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -163,9 +162,8 @@ func (a *API) export(c *call, e exported) error {
 	default:
 		return fmt.Errorf("%d exports are being written, repeat it when they are done: %w", maxExports, dormer.ErrUnavailable)
 	}
-	// What others used for a moment, as sign-ins do for passwords, is not to be
-	// held beside what an export needs for minutes.
-	debug.FreeOSMemory()
+	exporting.begin()
+	defer exporting.end()
 	file := e.name + "." + string(format)
 	if err := c.audit("report.export", file, shortened(e.detail, maxAuditDetail)); err != nil {
 		return err
