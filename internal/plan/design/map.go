@@ -25,6 +25,8 @@ type atlas struct {
 	nodes []node
 	edges [][]edge
 	taken []box // by servers
+	// position of sites by their names
+	position map[string]int
 }
 
 type node struct {
@@ -59,8 +61,8 @@ func sitesMap(p *plan.Plan, id string) drawing {
 }
 
 func newAtlas(p *plan.Plan) *atlas {
-	a := &atlas{plan: p, nodes: make([]node, len(p.Scope.Sites)), edges: make([][]edge, len(p.Scope.Sites))}
 	position := map[string]int{}
+	a := &atlas{plan: p, nodes: make([]node, len(p.Scope.Sites)), edges: make([][]edge, len(p.Scope.Sites)), position: position}
 	most := 1
 	for i, s := range p.Scope.Sites {
 		position[s.Site] = i
@@ -95,7 +97,7 @@ func newAtlas(p *plan.Plan) *atlas {
 // place gives each site its place and returns how high the picture is, without
 // its legend.
 func (a *atlas) place() px {
-	weight := func(i int) int { return 1000*len(a.nodes[i].seats) + 10*len(a.edges[i]) }
+	weight := func(i int) int { return 10*len(a.edges[i]) + len(a.nodes[i].seats) }
 	roots := make([]int, len(a.nodes))
 	for i := range roots {
 		roots[i] = i
@@ -131,7 +133,24 @@ func (a *atlas) place() px {
 			x = mapWidth
 		}
 	}
+	a.smaller()
 	return top + row
+}
+
+// smaller shrinks the circles until none covers the one at the other end of a
+// link.
+func (a *atlas) smaller() {
+	factor := px(1)
+	for i, n := range a.nodes {
+		for _, e := range a.edges[i] {
+			m := a.nodes[e.to]
+			apart := px(math.Hypot(float64(n.x-m.x), float64(n.y-m.y)))
+			factor = min(factor, apart/(n.r+m.r+6))
+		}
+	}
+	for i := range a.nodes {
+		a.nodes[i].r = max(a.nodes[i].r*max(factor, 0.4), 3)
+	}
 }
 
 // tree is what hangs together with a site, along the widest links from it.
@@ -180,6 +199,14 @@ func (a *atlas) island(sites []int, first bool) (w, h px) {
 		n := a.nodes[i]
 		lowX, highX, lowY, highY = min(lowX, n.x), max(highX, n.x), min(lowY, n.y), max(highY, n.y)
 	}
+	// The longer side lies.
+	if highY-lowY > highX-lowX {
+		for _, i := range sites {
+			n := &a.nodes[i]
+			n.x, n.y = n.y, n.x
+		}
+		lowX, highX, lowY, highY = lowY, highY, lowX, highX
+	}
 	wide, high := mapWidth-2*mapMargin, px(560)
 	if !first {
 		wide, high = 300, 240
@@ -216,8 +243,9 @@ func (a *atlas) fan(at int, from, to float64, depth int) {
 	if room := distance * (to - from) / float64(max(len(children), 1)); room < roomOnArc {
 		turns = min(int(math.Ceil(roomOnArc/room)), 5)
 	}
+	whole := to - from
 	for i, c := range children {
-		arc := (to - from) * float64(a.nodes[c].leaves) / float64(all)
+		arc := whole * float64(a.nodes[c].leaves) / float64(all)
 		middle := from + arc/2
 		d := distance + 28*float64(i%turns)
 		a.nodes[c].x, a.nodes[c].y = px(d*math.Cos(middle)), px(d*math.Sin(middle))
@@ -227,24 +255,13 @@ func (a *atlas) fan(at int, from, to float64, depth int) {
 }
 
 func (a *atlas) lines(d *drawing) {
-	position := map[string]int{}
-	for i, s := range a.plan.Scope.Sites {
-		position[s.Site] = i
-	}
 	for _, l := range a.plan.Scope.Links {
-		from, to := a.nodes[position[l.From]], a.nodes[position[l.To]]
-		rate := figure.Rate(l.Bandwidth)
-		if l.Back != l.Bandwidth {
-			rate += " / " + figure.Rate(l.Back)
-		}
+		from, to := a.nodes[a.position[l.From]], a.nodes[a.position[l.To]]
 		width := min(max(1+0.9*math.Log10(max(l.Bandwidth, 1)/1e6), 0.6), 5)
 		d.Shapes = append(d.Shapes, shape{
 			Kind: "line", Class: "link", X: from.x, Y: from.y, X2: to.x, Y2: to.y, Stroke: px(width),
-			Title: fmt.Sprintf("%s to %s: %s, %s", l.From, l.To, rate, figure.Duration(l.Latency)),
+			Title: fmt.Sprintf("%s to %s: %s, %s", l.From, l.To, rates(l), figure.Duration(l.Latency)),
 		})
-		if len(a.plan.Scope.Links) <= 30 {
-			d.text("small halo", "middle", (from.x+to.x)/2, (from.y+to.y)/2-3, rate)
-		}
 	}
 }
 
@@ -309,8 +326,8 @@ func (b box) meets(c box) bool {
 	return b.x < c.x+c.w && c.x < b.x+b.w && b.y < c.y+c.h && c.y < b.y+b.h
 }
 
-// labels names the sites, those with servers and many people first, where there
-// is room for a name.
+// labels names the sites, those with servers and many people first, and then
+// the links, where there is room.
 func (a *atlas) labels(d *drawing) {
 	order := make([]int, len(a.nodes))
 	taken := a.taken
@@ -324,7 +341,7 @@ func (a *atlas) labels(d *drawing) {
 	named := 0
 	for _, i := range order {
 		if named == mostLabels {
-			return
+			break
 		}
 		n := a.nodes[i]
 		text := short(a.plan.Scope.Sites[i].Site, 24)
@@ -349,6 +366,26 @@ func (a *atlas) labels(d *drawing) {
 			break
 		}
 	}
+	if len(a.plan.Scope.Links) > mostLabels {
+		return
+	}
+	for _, l := range a.plan.Scope.Links {
+		from, to, text := a.nodes[a.position[l.From]], a.nodes[a.position[l.To]], rates(l)
+		x, y, w := (from.x+to.x)/2, (from.y+to.y)/2-3, textWidth(text)
+		if b := (box{x - w/2, y - 9, w, 11}); !slices.ContainsFunc(taken, b.meets) {
+			taken = append(taken, b)
+			d.text("small halo", "middle", x, y, text)
+		}
+	}
+}
+
+// rates writes what a link carries, in both directions where they differ.
+func rates(l plan.ScopeLink) string {
+	text := figure.Rate(l.Bandwidth)
+	if l.Back != l.Bandwidth {
+		text += " / " + figure.Rate(l.Back)
+	}
+	return text
 }
 
 // legend names the instances by number and colour.
