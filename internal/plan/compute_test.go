@@ -85,6 +85,8 @@ func TestQuestions(t *testing.T) {
   questions:
     - {about: combine, subject: Design + Office, answer: "No: other makers.", by: architects}
     - {about: licence, subject: OFFICE, answer: Bought.}
+    - {about: licence, subject: design, question: Is the agreement signed?, answer: Since May.}
+    - {about: other, subject: Design, question: Who pays?}
     - {about: other, subject: Printers, question: Who plans printers?}
 `))
 	find := func(about organization.Topic, subject string) *organization.Question {
@@ -114,6 +116,13 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("%+v", q)
 	}
 	find(organization.TopicOther, "Printers")
+	// Own words take the place of the plan's, but for other matters.
+	if q := find(organization.TopicLicence, "design"); q.Question != "Is the agreement signed?" || q.Answer != "Since May." {
+		t.Errorf("%+v", q)
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(p.Questions), func(q organization.Question) bool { return q.Subject != "Design" })); n != 2 {
+		t.Errorf("%d questions about the workspace Design, want the plan's and the file's", n)
+	}
 	answered := slices.IndexFunc(p.Questions, func(q organization.Question) bool { return q.Answer != "" })
 	for _, q := range p.Questions[answered:] {
 		if q.Answer == "" {

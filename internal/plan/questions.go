@@ -23,12 +23,14 @@ func questions(m *organization.Model, p *Plan) []organization.Question {
 	for i := range asked {
 		q := &asked[i]
 		at := slices.IndexFunc(answers, func(a organization.Question) bool {
-			return a.About == q.About && subject(a.Subject) == subject(q.Subject) && (a.Question == "" || a.Question == q.Question)
+			return a.About == q.About && subject(a.Subject) == subject(q.Subject) &&
+				(a.About != organization.TopicOther || a.Question == "" || a.Question == q.Question)
 		})
 		if at < 0 {
 			continue
 		}
-		q.Answer, q.By = answers[at].Answer, cmp.Or(answers[at].By, q.By)
+		// The words of the file count: the business was asked in these.
+		q.Question, q.Answer, q.By = cmp.Or(answers[at].Question, q.Question), answers[at].Answer, cmp.Or(answers[at].By, q.By)
 		answers = slices.Delete(answers, at, at+1)
 	}
 	asked = append(asked, answers...)

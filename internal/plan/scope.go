@@ -199,7 +199,7 @@ func delivered(d *delivery.Delivery, level, title string, allowed float64) Servi
 				}
 				missed = true
 				if miss.Seconds > worst {
-					worst, where = miss.Seconds, t.Image+" at "+s.Site
+					worst, where = miss.Seconds, "the image "+t.Image+" at "+s.Site
 				}
 			}
 		}
