@@ -20,9 +20,10 @@ type Comparison struct {
 	Active    Counted `json:"active"`
 	// Added and Removed instances; one that serves mostly the same people under
 	// another name is Renamed.
-	Added    []Peopled      `json:"added,omitzero"`
-	Removed  []Peopled      `json:"removed,omitzero"`
-	Renamed  []Rename       `json:"renamed,omitzero"`
+	Added   []Peopled `json:"added,omitzero"`
+	Removed []Peopled `json:"removed,omitzero"`
+	Renamed []Rename  `json:"renamed,omitzero"`
+	// Figures that differ; those of added and removed instances are not among them.
 	Figures  []FigureChange `json:"figures,omitzero"`
 	Texts    []TextChange   `json:"texts,omitzero"`
 	Moved    []Move         `json:"moved,omitzero"`
@@ -230,16 +231,25 @@ func figuresOf(p *Plan, called func(string) string) []placed {
 func (c *Comparison) figures(a, b *Plan, same []int) {
 	type key struct{ where, name string }
 	names := map[string]string{} // of instances: of A to those of B
+	alone := map[string]bool{}   // instances of one plan
+	for _, in := range b.Instances {
+		alone[in.Name] = true
+	}
 	for i, j := range same {
 		if j >= 0 {
 			names[a.Instances[i].Name] = b.Instances[j].Name
+			delete(alone, b.Instances[j].Name)
 		}
+	}
+	gone := map[string]bool{}
+	for i, j := range same {
+		gone[cmp.Or(names[a.Instances[i].Name], a.Instances[i].Name)] = j < 0
 	}
 	before := map[key]placed{}
 	var order []key
 	for _, f := range figuresOf(a, func(s string) string { return cmp.Or(names[s], s) }) {
 		k := key{f.where, f.Name}
-		if _, twice := before[k]; !twice {
+		if _, twice := before[k]; !twice && !gone[k.where] {
 			before[k] = f
 			order = append(order, k)
 		}
@@ -247,7 +257,7 @@ func (c *Comparison) figures(a, b *Plan, same []int) {
 	seen := map[key]bool{}
 	for _, f := range figuresOf(b, func(s string) string { return s }) {
 		k := key{f.where, f.Name}
-		if seen[k] {
+		if seen[k] || alone[k.where] {
 			continue
 		}
 		seen[k] = true

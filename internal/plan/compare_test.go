@@ -68,6 +68,9 @@ func TestInstancesThatServeMostlyTheSamePeopleAreRenamed(t *testing.T) {
 		if f.Name == "instance.users" && f.Where == "Centre" && (*f.A != 150 || *f.B != 140) {
 			t.Errorf("%+v", f)
 		}
+		if f.Where == "New" || f.Where == "Old" {
+			t.Errorf("a figure of an instance that is in one plan alone: %+v", f)
+		}
 		if f.Where == "Main" {
 			t.Errorf("a figure of Main stands by its old name: %+v", f)
 		}
