@@ -441,3 +441,71 @@ func TestWhatOneConditionMoreChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestEachSplitNamesWhatForcesIt: of the six instances of the 12,400 users each
+// pair, 6 x 5 / 2 = 15, and of each one why it is there.
+func TestEachSplitNamesWhatForcesIt(t *testing.T) {
+	_, p := placedCaseOf(t, "12,400 users, a second domain, a laboratory and payroll")
+	var splits []string
+	for _, s := range p.Splits {
+		splits = append(splits, fmt.Sprintf("%s / %s: %s %s", s.Between[0], s.Between[1], s.Condition, s.About))
+	}
+	partner, payroll, laboratory := "domain partner.example.test", "organization Payroll", "network Laboratory"
+	want := []string{
+		"Hamburg 1 / Hamburg 2: capacity ", "Hamburg 1 / Berlin: capacity ", "Hamburg 2 / Berlin: capacity ",
+		"Hamburg 1 / partner.example.test: " + partner, "Hamburg 2 / partner.example.test: " + partner, "Berlin / partner.example.test: " + partner,
+		"Hamburg 1 / Payroll: " + payroll, "Hamburg 2 / Payroll: " + payroll, "Berlin / Payroll: " + payroll, "partner.example.test / Payroll: " + payroll,
+		"Hamburg 1 / Laboratory: " + laboratory, "Hamburg 2 / Laboratory: " + laboratory, "Berlin / Laboratory: " + laboratory,
+		"partner.example.test / Laboratory: " + laboratory, "Payroll / Laboratory: " + laboratory,
+	}
+	if !slices.Equal(splits, want) {
+		t.Errorf("splits are\n%s\nwant\n%s", strings.Join(splits, "\n"), strings.Join(want, "\n"))
+	}
+	var reasons []string
+	for _, i := range p.Instances {
+		for _, r := range i.Reasons {
+			reasons = append(reasons, fmt.Sprintf("%s: %s: %s", i.Name, r.Condition, r.Text))
+		}
+	}
+	noDomain := "domain: No domain accepts people of both corp.example.test and partner.example.test."
+	divided := "capacity: 12,100 active clients who could be served together are more than the 5,000 that one instance holds: ceil(12,100 / 5,000) = 3 instances, of which this one holds "
+	want = []string{
+		"Hamburg 1: assumed: There is always one instance: this one is counted first.", "Hamburg 1: " + noDomain, "Hamburg 1: " + divided + "4,000.",
+		"Hamburg 2: " + noDomain, "Hamburg 2: " + divided + "4,000.", "Berlin: " + noDomain, "Berlin: " + divided + "4,100.",
+		"partner.example.test: domain: No domain accepts people of both partner.example.test and corp.example.test.",
+		"Payroll: organization: Payroll (security): nobody else may be on an instance of these people.",
+		"Laboratory: network: Nothing from outside reaches network Laboratory: its 150 people are served from within.",
+	}
+	if !slices.Equal(reasons, want) {
+		t.Errorf("reasons are\n%s\nwant\n%s", strings.Join(reasons, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestNamesTellInstancesApart where a site is called as another one with a
+// number: 10,000 in Berlin are two, and 5,000 in Berlin 2 one.
+func TestNamesTellInstancesApart(t *testing.T) {
+	p, err := placement.Place(t.Context(), placedOrganization(t, corpAlone+`
+  sites: [{name: Berlin, people: [{users: 10000}]}, {name: Berlin 2, people: [{users: 5000}]}]
+  links: [{from: Berlin, to: Berlin 2, bandwidth: 1Mbit/s}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, i := range p.Instances {
+		names = append(names, i.Name)
+	}
+	if want := []string{"Berlin 1", "Berlin 2", "Berlin 2 (2)"}; !slices.Equal(names, want) {
+		t.Errorf("are called %q, want %q", names, want)
+	}
+}
+
+// TestWhoeverIsServedAbroadIsTold: 4,000 in Berlin are on the instance that must
+// stand in CH, for without them there would be two.
+func TestWhoeverIsServedAbroadIsTold(t *testing.T) {
+	_, p := placedCaseOf(t, "a country that data may not leave, shared with others")
+	want := "Swiss data: data may not leave CH, so the server, its databases and its repository stand there. " +
+		"It serves 4,000 clients from elsewhere as well: to serve everybody else apart takes 2 instances instead of 1."
+	if r := p.Instances[0].Reasons; len(r) != 2 || r[1].Text != want {
+		t.Errorf("reasons are %+v, want %q", r, want)
+	}
+}

@@ -58,14 +58,14 @@ func TestCoversAreTheSmallest(t *testing.T) {
 	searched := 0
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 6))
-		c := cover{capacity: 2 + r.IntN(6)}
-		for range 1 + r.IntN(6) {
-			c.needs = append(c.needs, r.IntN(2*c.capacity))
+		c := cover{capacity: 2 + r.IntN(4)}
+		for range 1 + r.IntN(8) {
+			c.needs = append(c.needs, r.IntN(c.capacity+1))
 		}
-		for range 1 + r.IntN(5) {
+		for range 1 + r.IntN(7) {
 			kind := make([]bool, len(c.needs))
 			for p := range kind {
-				kind[p] = r.IntN(5) < 2
+				kind[p] = r.IntN(3) == 0
 			}
 			c.kinds = append(c.kinds, kind)
 		}

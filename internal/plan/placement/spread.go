@@ -78,7 +78,6 @@ func (s *spread) deal(groups []load, siteOf func(group int) int) []bin {
 			best, result = try, o
 		}
 	}
-	best.climb()
 	best.even()
 	return best.bins
 }
@@ -452,87 +451,6 @@ func (s *spread) outcome() outcome {
 		o.sites += n - 1
 	}
 	return o
-}
-
-// climb moves blocks to other bins, and swaps two of them, as long as people
-// come nearer to each other. In large organizations it ends early.
-func (s *spread) climb() {
-	work := 500_000
-	for improved := true; improved; {
-		improved = false
-		for i := range s.bins {
-			for j := range s.bins {
-				if i == j {
-					continue
-				}
-				for x := 0; x < len(s.bins[i].blocks); x++ {
-					for y := -1; y < len(s.bins[j].blocks); y++ {
-						if work -= len(s.bins[i].blocks)*len(s.bins[i].blocks) + len(s.bins[j].blocks)*len(s.bins[j].blocks); work < 0 {
-							return
-						}
-						if s.swap(i, x, j, y) {
-							improved = true
-							break
-						}
-						if x >= len(s.bins[i].blocks) {
-							break
-						}
-					}
-				}
-			}
-		}
-	}
-}
-
-// swap moves block x of bin i to bin j, and block y of that back if it is not
-// -1, if that is better.
-func (s *spread) swap(i, x, j, y int) bool {
-	a, b := &s.bins[i], &s.bins[j]
-	if y >= 0 && i > j {
-		return false // the other way round it was looked at
-	}
-	there, back := a.blocks[x], block{}
-	if y >= 0 {
-		back = b.blocks[y]
-	}
-	d := there.active - back.active
-	if d > b.room || -d > a.room || !s.served(b.serves, &there) || !s.served(a.serves, &back) || y < 0 && len(a.blocks) == 1 {
-		return false
-	}
-	if s.parted(i, x, j, y) {
-		return false
-	}
-	first, second := slices.Delete(slices.Clone(a.blocks), x, x+1), slices.Clone(b.blocks)
-	if y >= 0 {
-		first, second = append(first, back), slices.Delete(second, y, y+1)
-	}
-	second = append(second, there)
-	was, now := s.cost(a.blocks)+s.cost(b.blocks), s.cost(first)+s.cost(second)
-	if now >= was-1e-9 {
-		return false
-	}
-	a.blocks, b.blocks = first, second
-	a.room, b.room = a.room+d, b.room-d
-	return true
-}
-
-// parted reports whether a swap would move a block away from one of the same
-// site.
-func (s *spread) parted(i, x, j, y int) bool {
-	for k, b := range s.bins[i].blocks {
-		if k != x && b.site == s.bins[i].blocks[x].site {
-			return true
-		}
-	}
-	if y < 0 {
-		return false
-	}
-	for k, b := range s.bins[j].blocks {
-		if k != y && b.site == s.bins[j].blocks[y].site {
-			return true
-		}
-	}
-	return false
 }
 
 // even evens out the parts of groups that are split anyway, so that no
