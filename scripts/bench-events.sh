@@ -27,7 +27,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 chmod 755 "$dir"
 
-go build -o "$dir/" ./cmd/dormerd ./internal/eventbench
+go build -trimpath -ldflags "-s -w" -o "$dir/" ./cmd/dormerd ./internal/eventbench
 options=()
 if [[ ${DORMER_BENCH_KEEP:-1} != 0 ]]; then
   # Filled again when what fills them has changed.

@@ -7,7 +7,7 @@ import (
 
 // exportGarbage is how much garbage may wait to be collected while an export is
 // written, in hundredths of what is in use.
-const exportGarbage = 25
+const exportGarbage = 10
 
 // thrift keeps the process small while exports are written: they make garbage
 // as fast as they write, for minutes.
