@@ -188,10 +188,11 @@ func (e *explanation) apart() {
 		{"isolate", "site", "sites that might be isolated"},
 	} {
 		names := e.names(kind.of)
-		users := map[string]int{}
+		users, groups := map[string]int{}, map[string]int{}
 		held := map[string]bool{}
 		for g, group := range e.Groups {
 			key := name.Fold(e.called(kind.of, g))
+			groups[key]++
 			if key == "" || !e.people(g) {
 				continue
 			}
@@ -201,7 +202,7 @@ func (e *explanation) apart() {
 		for _, d := range e.Demands {
 			for _, g := range d.Groups {
 				key := name.Fold(e.called(kind.of, g))
-				held[key] = held[key] || kind.of == "country" && d.Country != "" || kind.of == "department" && d.Alone && len(d.Groups) == e.groupsOf(key)
+				held[key] = held[key] || kind.of == "country" && d.Country != "" || kind.of == "department" && d.Alone && len(d.Groups) == groups[key]
 			}
 		}
 		var with []Supposition
@@ -220,17 +221,6 @@ func (e *explanation) apart() {
 		sort.SliceStable(with, func(i, j int) bool { return users[name.Fold(with[i].name)] > users[name.Fold(with[j].name)] })
 		e.some(kind.many, with)
 	}
-}
-
-// groupsOf is how many groups a department has.
-func (e *explanation) groupsOf(department string) int {
-	n := 0
-	for _, g := range e.Groups {
-		if name.Fold(g.Department) == department {
-			n++
-		}
-	}
-	return n
 }
 
 func (e *explanation) called(of string, g int) string {
