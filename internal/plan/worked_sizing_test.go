@@ -192,9 +192,9 @@ func TestServerByBothRules(t *testing.T) {
 	// 0.000332; reports 12 / 3,600 x 0.46 = 0.001533. In all 0.0665: one core.
 	is(t, s.Figures, "server.load", 5000/60.0/1290+150_000/28_800.0*63.7e-6+12/3600.0*0.46, "")
 	is(t, s.Figures, "server.cores.measured", 1, "")
-	// 536,870,912 + 67,000,000 + 5,000 x 605 + 50,000 x 1,000 + 67,108,864 =
-	// 724,004,776; / 0.75 = 965 million, so one GiB.
-	is(t, s.Figures, "server.memory.needed", 724_004_776, "")
+	// 536,870,912 + 67,000,000 + 5,000 x 1,000 + 50,000 x 1,000 + 67,108,864 =
+	// 725,979,776; / 0.75 = 968 million, so one GiB.
+	is(t, s.Figures, "server.memory.needed", 725_979_776, "")
 	is(t, s.Figures, "server.memory.measured", 1<<30, "")
 	// The larger of each.
 	if s.Cores != 4 || s.Memory != 4<<30 || !s.Virtual {

@@ -100,10 +100,10 @@ func (b *bench) say(format string, args ...any) {
 }
 
 // memory prints the resident memory of a server.
-func (b *bench) memory(name string, s *load.Server) (float64, error) {
+func (b *bench) memory(name string, s *load.Server) error {
 	n, err := load.Memory(s.PID())
 	if err == nil {
 		b.row(name, float64(n), "bytes")
 	}
-	return float64(n), err
+	return err
 }

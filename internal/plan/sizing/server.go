@@ -111,7 +111,7 @@ func (w *work) memory(s *Server) {
 		"{operating system} + {server without clients} + {clients} x {bytes of a client} + {events that wait at most} x {bytes of one} + {database}",
 		binary(systemMemory), figure.In(figure.Size, idleMemory), figure.N(w.clients()), figure.In(figure.Size, clientMemory),
 		figure.N(event.DefaultIngestLimits().QueueEvents), figure.In(figure.Size, queuedMemory), binary(cache)).
-		From(figure.Measured, planSource+"; operating system, waiting events and database are assumed")
+		From(figure.Measured, planSource+" for the server; operating system, clients, waiting events and database are assumed")
 	measured := figure.Work("server.memory.measured", "Memory by what Dormer uses", figure.Size, "ceil({used} / {share that is planned for} / {a GiB}) x {a GiB}",
 		figure.In(figure.Size, need.Value), figure.In(figure.Share, memoryUsed), binary(1<<30)).From(figure.Measured, "the rest is for files that are read again")
 	s.Figures = append(s.Figures, classic, need, measured)
