@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -28,6 +29,9 @@ const (
 	maxPlans = 1
 	// planTime is how long one may take.
 	planTime = 20 * time.Second
+	// maxCrowds is how many entries of people an organization may have: what a plan
+	// costs grows faster than they do.
+	maxCrowds = 1000
 	// maxConditions is how many conditions one explanation may try.
 	maxConditions = 20
 	// maxPlayed is how many clients a simulation on the server plays.
@@ -103,23 +107,37 @@ func (a *API) atMost(c *call, work func(context.Context) error) error {
 	return err
 }
 
-// organizationOf decodes what stands in a body.
+// organizationOf decodes what stands in a field of the body; without a field in
+// the body itself.
 func organizationOf(raw []byte, field string) (*organization.Organization, error) {
 	o, err := organization.Decode(raw, "")
-	if invalid, ok := errors.AsType[*dormer.InvalidError](err); ok && field != "" {
-		within := &dormer.InvalidError{Fields: slices.Clone(invalid.Fields)}
-		for i := range within.Fields {
-			f := &within.Fields[i]
-			f.Line = 0 // that of a part of the body
-			if f.Path == "" {
-				f.Path = field
-			} else {
-				f.Path = field + "." + f.Path
-			}
-		}
-		return nil, within
+	if err == nil {
+		err = affordable(o)
 	}
-	return o, err
+	invalid, ok := errors.AsType[*dormer.InvalidError](err)
+	if field == "" || !ok {
+		return o, err
+	}
+	within := &dormer.InvalidError{Fields: slices.Clone(invalid.Fields)}
+	for i := range within.Fields {
+		f := &within.Fields[i]
+		f.Line = 0 // that of a part of the body
+		f.Path = strings.TrimSuffix(field+"."+f.Path, ".")
+	}
+	return nil, within
+}
+
+// affordable refuses an organization whose plan would take the server's
+// processors for too long: not all of the work can be broken off.
+func affordable(o *organization.Organization) error {
+	n := 0
+	for _, s := range o.Spec.Sites {
+		n += len(s.People)
+	}
+	if n > maxCrowds {
+		return dormer.Invalidf("spec.sites", "have %d entries of people, and the server plans for at most %d; the command 'dormer plan' works out the plan without a server", n, maxCrowds)
+	}
+	return nil
 }
 
 // organization reads the body.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -137,6 +138,14 @@ func TestPlansThatAreRefused(t *testing.T) {
 	h := newHarness(t)
 	wrong := strings.Replace(corp, "image: office}", "image: ofice}", 1)
 	unknown := json.RawMessage(strings.Replace(string(corpJSON(t, 1)), `"users":1`, `"user":1`, 1))
+	var many strings.Builder
+	for n := range 10 {
+		fmt.Fprintf(&many, "    - {name: S%d, people: [%s]}\n", n, strings.TrimSuffix(strings.Repeat("{users: 1}, ", 100), ", "))
+	}
+	fmt.Fprint(&many, "  links:\n")
+	for n := range 10 {
+		fmt.Fprintf(&many, "    - {from: Berlin, to: S%d, bandwidth: 10Mbit/s}\n", n)
+	}
 	for _, c := range []struct {
 		name, path string
 		body       any
@@ -147,6 +156,7 @@ func TestPlansThatAreRefused(t *testing.T) {
 		{"no organization", "/plan", "x", 400, ""},
 		{"nothing", "/plan", "", 400, ""},
 		{"too large", "/plan", strings.Repeat("#", organization.MaxDocument+2), 413, ""},
+		{"too many people", "/plan", strings.Replace(corp, "  images:", many.String()+"  images:", 1), 400, "dormer plan"},
 		{"no format", "/plan/document", corp, 400, "format"},
 		{"a wrong format", "/plan/document?format=pdf", corp, 400, "format"},
 		{"a wrong field of a document", "/plan/document?format=html", wrong, 400, "spec.workspaces[0].image"},
