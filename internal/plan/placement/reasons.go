@@ -31,7 +31,7 @@ func (t *terms) reasons(all []placed, i int) []Reason {
 	if p.demand >= 0 {
 		d := t.Demands[p.demand]
 		out = append(out, Reason{Condition: condition(d), About: d.Name, Text: fmt.Sprintf(
-			"%s: data may not leave %s, so the server, its databases and its repository stand there%s.%s", d.Name, p.Country, because(d), t.guests(p))})
+			"%s: data may not leave %s, so the server, its databases and its repository stand there%s.%s", d.Name, p.Country, because(d), t.guests(p, len(all)))})
 	}
 	var together []*placed // that capacity alone keeps apart
 	domain, country := -1, -1
@@ -67,7 +67,7 @@ func (t *terms) reasons(all []placed, i int) []Reason {
 
 // guests says why an instance that must stand in a country serves people who
 // need not be served there.
-func (t *terms) guests(p *placed) string {
+func (t *terms) guests(p *placed, instances int) string {
 	d := t.Demands[p.demand]
 	others := 0
 	for _, part := range p.Parts {
@@ -78,15 +78,19 @@ func (t *terms) guests(p *placed) string {
 	if d.Alone || others == 0 {
 		return ""
 	}
-	apart := *t
-	apart.Demands = slices.Clone(t.Demands)
-	apart.Demands[p.demand].Alone = true
-	n, _ := t.count()
-	if more, _ := apart.count(); more > n {
-		return fmt.Sprintf(" It serves %s from elsewhere as well: to serve everybody else apart takes %s instead of %s.",
-			plural(others, "client"), plural(more, "instance"), number(n))
+	more, ok := t.alone[p.demand]
+	if !ok {
+		apart := *t
+		apart.Demands = slices.Clone(t.Demands)
+		apart.Demands[p.demand].Alone = true
+		more, _ = apart.count()
+		t.alone[p.demand] = more
 	}
-	return ""
+	if more <= instances {
+		return ""
+	}
+	return fmt.Sprintf(" It serves %s from elsewhere as well: to serve everybody else apart takes %s instead of %s.",
+		plural(others, "client"), plural(more, "instance"), number(instances))
 }
 
 func given(reason string) string { return because(organization.Demand{Reason: reason}) }

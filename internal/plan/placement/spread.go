@@ -67,7 +67,11 @@ func (s *spread) deal(groups []load, siteOf func(group int) int) []bin {
 	}
 	var best *spread
 	var result outcome
-	for _, way := range []func(*spread, []block) []block{(*spread).byPlace, (*spread).bySize, (*spread).search} {
+	ways := []func(*spread, []block) []block{(*spread).byPlace, (*spread).bySize}
+	if len(blocks) <= fewBlocks {
+		ways = append(ways, (*spread).search)
+	}
+	for _, way := range ways {
 		if best != nil && result.groups+result.sites == 0 {
 			break
 		}
@@ -318,12 +322,11 @@ func (s *spread) bySize(blocks []block) (left []block) {
 	return left
 }
 
-// search looks for a way in which all blocks fit as they are, among few.
+// fewBlocks is how many blocks are tried in all ways, as far as that goes.
+const fewBlocks = 24
+
+// search looks for a way in which all blocks fit as they are.
 func (s *spread) search(blocks []block) (left []block) {
-	const most = 24
-	if len(blocks) > most {
-		return s.bySize(blocks)
-	}
 	tries := 5_000
 	var next func(j int) bool
 	next = func(j int) bool {

@@ -27,11 +27,14 @@ type terms struct {
 	organization.Model
 	accepts [][]bool // as Model.Accepts, which is not to be asked
 	work    *int     // that is left for searching
+	// alone is how many instances there were if nobody else were on those of a
+	// demand, once that was asked.
+	alone map[int]int
 }
 
 func termsOf(m *organization.Model) *terms {
 	work := mostWork
-	t := &terms{Model: *m, accepts: make([][]bool, len(m.Domains)), work: &work}
+	t := &terms{Model: *m, accepts: make([][]bool, len(m.Domains)), work: &work, alone: map[int]int{}}
 	for d := range m.Domains {
 		t.accepts[d] = make([]bool, len(m.Domains))
 		for of := range m.Domains {
