@@ -33,7 +33,7 @@ func Compute(ctx context.Context, o *organization.Organization) (*Plan, error) {
 		return nil, err
 	}
 	p.Questions = questions(m, p)
-	p.Warnings = warnings(o, p)
+	p.Warnings = warnings(o, m, p)
 	listed(reflect.ValueOf(p))
 	return p, nil
 }
@@ -85,30 +85,6 @@ func (a *answer) year(y int) Year {
 	}
 	for _, r := range a.delivery.Repositories {
 		out.Disk += r.Disk
-	}
-	return out
-}
-
-// warnings are those about the file, and what came out that an architect would
-// not want.
-func warnings(o *organization.Organization, p *Plan) []Warning {
-	var out []Warning
-	for _, w := range organization.Warnings(o) {
-		out = append(out, Warning{Path: w.Path, Text: w.Message})
-	}
-	for _, l := range p.Scope.Levels {
-		if !l.Met {
-			out = append(out, Warning{Path: l.path(), Text: l.Title + ": " + l.Text})
-		}
-	}
-	for _, c := range p.Delivery.Clients {
-		if !c.Fits {
-			out = append(out, Warning{Path: "spec.clients", Text: fmt.Sprintf(
-				"What %s take does not fit on the usual client of these %s people.", list(c.Workspaces, 5), number(c.Users))})
-		}
-	}
-	for _, w := range p.Delivery.Warnings {
-		out = append(out, Warning{Text: w})
 	}
 	return out
 }

@@ -176,7 +176,7 @@ func TestResolve(t *testing.T) {
 	if l := m.Lines[3]; l.UsableThere != 15*document.Mbit {
 		t.Errorf("30 %% of 50 Mbit/s are %s", l.UsableThere)
 	}
-	if d := m.Demands[1]; d.Alone || d.Country != "CH" || !slices.Equal(d.Groups, []int{6}) {
+	if d := m.Demands[1]; !d.Alone || d.Country != "CH" || !slices.Equal(d.Groups, []int{6}) {
 		t.Errorf("%+v", d)
 	}
 	if d := m.Demands[0]; !d.Alone || !slices.Equal(d.Groups, []int{1}) {

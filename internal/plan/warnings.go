@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dormer-project/dormer/internal/document"
+	"github.com/dormer-project/dormer/internal/plan/figure"
+	"github.com/dormer-project/dormer/internal/plan/organization"
+)
+
+// warnings are those about the file, and what came out that an architect would
+// not want.
+func warnings(o *organization.Organization, m *organization.Model, p *Plan) []Warning {
+	var out []Warning
+	for _, w := range organization.Warnings(o) {
+		out = append(out, Warning{Path: w.Path, Text: w.Message})
+	}
+	for _, l := range p.Scope.Levels {
+		if !l.Met {
+			out = append(out, Warning{Path: l.path(), Text: l.Title + ": " + l.Text})
+		}
+	}
+	for _, c := range p.Delivery.Clients {
+		if !c.Fits {
+			out = append(out, Warning{Path: "spec.clients", Text: fmt.Sprintf(
+				"What %s take does not fit on the usual client of these %s people.", list(c.Workspaces, 5), number(c.Users))})
+		}
+	}
+	for _, w := range p.Delivery.Warnings {
+		out = append(out, Warning{Text: w})
+	}
+	return slices.Concat(out, guests(m, p), ahead(p))
+}
+
+// guests warns of people who are served in a country only because its instance
+// may be shared.
+func guests(m *organization.Model, p *Plan) []Warning {
+	var out []Warning
+	for _, i := range p.Instances {
+		if i.Country == "" {
+			continue
+		}
+		bound := map[int]bool{}
+		var because []organization.Demand
+		for _, d := range m.Demands {
+			if d.Country != i.Country || d.Alone {
+				continue
+			}
+			because = append(because, d)
+			for _, g := range d.Groups {
+				bound[g] = true
+			}
+		}
+		people, narrowest := 0, document.Rate(0)
+		for _, part := range i.Parts {
+			if bound[part.Group] || m.Sites[m.Groups[part.Group].Site].Country == i.Country {
+				continue
+			}
+			people += part.Users
+			if usable := m.Route(m.Groups[part.Group].Site, i.Site).Usable; narrowest == 0 || usable < narrowest {
+				narrowest = usable
+			}
+		}
+		if people == 0 || len(because) == 0 {
+			continue
+		}
+		out = append(out, Warning{Path: because[0].Path + ".shared", Text: fmt.Sprintf(
+			"%s stands in %s and serves %s people of other countries as well, over %s at the narrowest, for that takes fewer instances. "+
+				"Leave out shared to have them served elsewhere.", i.Name, i.Country, number(people), figure.Rate(float64(narrowest)))})
+	}
+	return out
+}

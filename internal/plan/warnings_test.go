@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+)
+
+// texts are the warnings that hold a word.
+func texts(p *Plan, word string) []string {
+	var out []string
+	for _, w := range p.Warnings {
+		if strings.Contains(w.Text, word) {
+			out = append(out, w.Path+": "+w.Text)
+		}
+	}
+	return out
+}
+
+const abroad = `
+  sites:
+    - {name: Berlin, country: DE, lan: 40Gbit/s, people: [{users: 3000}]}
+    - {name: Bern, country: CH, people: [{users: 200}]}
+  links: [{from: Berlin, to: Bern, bandwidth: 40Mbit/s, back: 10Mbit/s}]
+  separations: [{name: Swiss records, kind: law, who: {countries: [CH]}, country: CH, shared: true}]
+  images: [{name: office, packed: 1GiB}]
+  workspaces: [{name: Office, image: office}]
+`
+
+func TestPeopleServedAbroadAreTold(t *testing.T) {
+	p := computed(t, organized(t, abroad))
+	// One instance in Bern is enough for all 3,200. What Berlin sends there comes over the half of 40 Mbit/s.
+	if len(p.Instances) != 1 {
+		t.Fatalf("%d instances", len(p.Instances))
+	}
+	want := "spec.separations[0].shared: " + p.Instances[0].Name + " stands in CH and serves 3,000 people of other countries as well, over 20 Mbit/s at the narrowest"
+	if got := texts(p, "other countries"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	p = computed(t, organized(t, strings.Replace(abroad, ", shared: true", "", 1)))
+	if got := texts(p, "other countries"); len(p.Instances) != 2 || got != nil {
+		t.Errorf("%d instances, and it is said %q", len(p.Instances), got)
+	}
+}
+
+func TestWhatThisReleaseLacksIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, to string
+		coming   string // empty: nothing of the kind
+	}{
+		"neighbours":  {"name: Bern,", "name: Bern, neighbours: true,", "neighbours that serve each other (Bern)"},
+		"media":       {"name: Bern,", "name: Bern, delivery: media,", "images on media and on prepared computers (Bern)"},
+		"one at once": {"back: 10Mbit/s", "back: 40Mbit/s", "before their image is complete (Berlin, Bern)"},
+		"shared":      {", country: CH, shared: true}", "}", "one repository for several instances"},
+		"a mirror":    {"back: 10Mbit/s", "usable: 2%", "mirrors of a repository (Mirror "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := computed(t, organized(t, strings.Replace(abroad, c.from, c.to, 1)))
+			got := texts(p, "Not in this release")
+			if !strings.Contains(strings.Join(got, "\n"), c.coming) {
+				t.Errorf("%q is not told of in\n%s", c.coming, strings.Join(got, "\n"))
+			}
+		})
+	}
+	// One instance with a repository of its own, whose clients have wide links and no neighbours.
+	p := computed(t, organized(t, strings.Replace(abroad, "40Mbit/s, back: 10Mbit/s", "10Gbit/s", 1)))
+	if got := texts(p, "Not in this release"); len(got) != 1 || !strings.Contains(got[0], "before their image is complete") {
+		t.Errorf("%q", got)
+	}
+}
