@@ -49,7 +49,7 @@ type Scope struct {
 	Sites      []ScopeSite     `json:"sites"`
 	Links      []ScopeLink     `json:"links,omitzero"`
 	Travel     []ScopeTravel   `json:"travel,omitzero"`
-	Levels     []ServiceLevel  `json:"serviceLevels"`
+	Levels     []ServiceLevel  `json:"service_levels"`
 	Workspaces []ScopeOffer    `json:"workspaces"`
 	Figures    []figure.Figure `json:"figures"` // totals
 }

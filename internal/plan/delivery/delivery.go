@@ -96,13 +96,13 @@ type Transfer struct {
 	Clients int    `json:"clients"`
 	// First and Update are over the network when nobody has neighbours or a mirror, the next two when every site has neighbours.
 	First           float64 `json:"first"`
-	FirstNeighbours float64 `json:"firstNeighbours"`
+	FirstNeighbours float64 `json:"first_neighbours"`
 	Update          float64 `json:"update"`
-	UpdateNeighbour float64 `json:"updateNeighbours"`
+	UpdateNeighbour float64 `json:"update_neighbours"`
 	// FirstPlanned and UpdatePlanned are by the ways that the plan chose for this site and all others; 0: the image is
 	// there beforehand, pre-staged or from a medium.
-	FirstPlanned  float64 `json:"firstPlanned"`
-	UpdatePlanned float64 `json:"updatePlanned"`
+	FirstPlanned  float64 `json:"first_planned"`
+	UpdatePlanned float64 `json:"update_planned"`
 	// One is for one person alone, over the network at an idle time, until the workspace starts.
 	One float64 `json:"one"`
 	// Met: by the way that the plan chose all service levels are met.

@@ -111,7 +111,7 @@ type Observation struct {
 	// at once at most, and when.
 	Clients int       `json:"clients"`
 	Peak    int       `json:"peak"`
-	PeakAt  time.Time `json:"peakAt,omitzero"`
+	PeakAt  time.Time `json:"peak_at,omitzero"`
 	Events  Flow      `json:"events"`
 	// Images are those of the repository, by name.
 	Images     []Image `json:"images"`
@@ -125,7 +125,7 @@ type Flow struct {
 	// Received is how many events came in the time that was looked at.
 	Received int64 `json:"received"`
 	// PerDay is how many that is a day for each client of the peak.
-	PerDay float64 `json:"perDay,omitzero"`
+	PerDay float64 `json:"per_day,omitzero"`
 	// Stored is the bytes that an event takes in the database, with indexes; Sent
 	// those of an event as a client sends it.
 	Stored float64 `json:"stored,omitzero"`

@@ -360,7 +360,7 @@ func TestOptionsThatAreNotPossible(t *testing.T) {
 	}{
 		{simulation.Options{From: 25 * hour}, "from"},
 		{simulation.Options{Length: 1000 * hour}, "length"},
-		{simulation.Options{MaxClients: 3}, "maxClients"},
+		{simulation.Options{MaxClients: 3}, "max_clients"},
 		{simulation.Options{Outages: []simulation.Outage{{Instance: "Mainn", Start: hour, Length: hour}}}, "outages[0].instance"},
 		{simulation.Options{Outages: []simulation.Outage{{Start: 30 * hour, Length: hour}}}, "outages[0].start"},
 		{simulation.Options{Outages: []simulation.Outage{{Start: hour}}}, "outages[0].length"},

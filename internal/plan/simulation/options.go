@@ -34,7 +34,7 @@ func (o Options) checked(m *organization.Model, p *placement.Placement) (Options
 		refuse("length", "expected a time from 1m to %s", document.Duration(MaxLength))
 	}
 	if o.MaxClients < minClients || o.MaxClients > MaxClients {
-		refuse("maxClients", "expected a number from %d to %d", minClients, MaxClients)
+		refuse("max_clients", "expected a number from %d to %d", minClients, MaxClients)
 	}
 	if len(o.Outages) > MaxOutages {
 		refuse("outages", "expected at most %d", MaxOutages)

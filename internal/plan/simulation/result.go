@@ -72,7 +72,7 @@ type Recovery struct {
 	// LastBack is when the last client was in touch again, and Drained when all
 	// that had been kept was stored, from the server's return on; -1: not within
 	// the simulated time.
-	LastBack float64 `json:"lastBack"`
+	LastBack float64 `json:"last_back"`
 	Drained  float64 `json:"drained"`
 	// Stopped are the workspaces that people could not go on with.
 	Stopped []Stopped `json:"stopped,omitzero"`
@@ -151,7 +151,7 @@ type Check struct {
 	// Tolerance is how far it may be off. Where AtMost is true the formula is an
 	// upper bound, and less is always right.
 	Tolerance float64 `json:"tolerance"`
-	AtMost    bool    `json:"atMost,omitzero"`
+	AtMost    bool    `json:"at_most,omitzero"`
 	Within    bool    `json:"within"`
 }
 

@@ -104,7 +104,7 @@ type Options struct {
 	Outages []Outage `json:"outages,omitzero"`
 	Rollout *Rollout `json:"rollout,omitzero"`
 	// MaxClients is how many clients are played; zero is DefaultClients.
-	MaxClients int `json:"maxClients,omitzero"`
+	MaxClients int `json:"max_clients,omitzero"`
 	// Cores of each instance's server, in the order of the placement; where it is
 	// nil those of the organization's capacity.
 	Cores []int `json:"-"`

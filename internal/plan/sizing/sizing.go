@@ -50,7 +50,7 @@ type Database struct {
 type Console struct {
 	Site       string   `json:"site"`
 	Operators  int      `json:"operators"`
-	FormFactor string   `json:"formFactor"`
+	FormFactor string   `json:"form_factor"`
 	Reasons    []string `json:"reasons"`
 }
 
@@ -66,7 +66,7 @@ type Availability struct {
 	Outage float64 `json:"outage"`
 	Loss   float64 `json:"loss"`
 	// DatabaseStandby says whether the events database needs one of its own.
-	DatabaseStandby bool            `json:"databaseStandby"`
+	DatabaseStandby bool            `json:"database_standby"`
 	Reasons         []string        `json:"reasons"`
 	Figures         []figure.Figure `json:"figures"`
 }
