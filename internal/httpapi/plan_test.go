@@ -167,7 +167,7 @@ func TestPlansThatAreRefused(t *testing.T) {
 		{"a wrong field after", "/plan/compare", httpapi.ComparePlans{Before: corpJSON(t, 1), After: unknown}, 400, "after.spec.sites[0].people[0]"},
 		{"nothing after", "/plan/compare", `{"before": ` + string(corpJSON(t, 1)) + `}`, 400, "after"},
 		{"another field", "/plan/compare", `{"before": {}, "after": {}, "between": {}}`, 400, ""},
-		{"too many clients", "/plan/simulate", `{"organization": ` + string(corpJSON(t, 1)) + `, "options": {"maxClients": 400000}}`, 400, "options.maxClients"},
+		{"too many clients", "/plan/simulate", `{"organization": ` + string(corpJSON(t, 1)) + `, "options": {"max_clients": 400000}}`, 400, "options.max_clients"},
 		{"an unknown instance", "/plan/simulate", `{"organization": ` + string(corpJSON(t, 1)) + `, "options": {"outages": [{"instance": "x", "start": "1h", "length": "1h"}]}}`, 400, "outages[0].instance"},
 		{"an unknown option", "/plan/simulate", `{"organization": ` + string(corpJSON(t, 1)) + `, "options": {"speed": 1}}`, 400, "options"},
 	} {
