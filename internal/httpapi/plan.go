@@ -257,7 +257,7 @@ func (a *API) simulatePlan(c *call, in SimulatePlan) (*simulation.Result, error)
 	}
 	options := in.Options
 	if options.MaxClients > maxPlayed {
-		return nil, dormer.Invalidf("options.maxClients", "must be at most %d on the server", maxPlayed)
+		return nil, dormer.Invalidf("options.max_clients", "must be at most %d on the server", maxPlayed)
 	}
 	if options.MaxClients == 0 {
 		options.MaxClients = maxPlayed
