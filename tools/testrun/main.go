@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	} else {
 		err = runGoTest(ctx, flags.Args(), out, &result)
 	}
-	result.Time = time.Since(start)
+	result.Time, result.Processor = time.Since(start), processor()
 	if appendErr := appendRecord(*record, result); appendErr != nil {
 		return appendErr
 	}
@@ -111,6 +111,16 @@ func runGoTest(ctx context.Context, argv []string, out io.Writer, result *Suite)
 		return fmt.Errorf("suite %s: no test ran", result.Name)
 	}
 	return nil
+}
+
+// processor is what all children took of the processors until now, as far as
+// somebody waited for them: what a server left behind is not in it.
+func processor() time.Duration {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used) != nil {
+		return 0 // only shown
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // command gives the child time to clean up when the run is interrupted.

@@ -16,7 +16,9 @@ type Suite struct {
 	Failed  int
 	Skipped int
 	Time    time.Duration
-	Budget  time.Duration // 0: none
+	// Processor is processor time of everything that ran in it.
+	Processor time.Duration
+	Budget    time.Duration // 0: none
 }
 
 func appendRecord(path string, s Suite) error {
@@ -42,7 +44,7 @@ func printReport(out io.Writer, path string) error {
 	}
 	defer file.Close()
 	var sum Suite
-	fmt.Fprintf(out, "%-22s %7s %7s %8s %9s %9s\n", "suite", "passed", "failed", "skipped", "time", "budget")
+	fmt.Fprintf(out, "%-22s %7s %7s %8s %9s %9s %9s\n", "suite", "passed", "failed", "skipped", "time", "processor", "budget")
 	for decoder := json.NewDecoder(file); ; {
 		var s Suite
 		if err := decoder.Decode(&s); err == io.EOF {
@@ -57,13 +59,14 @@ func printReport(out io.Writer, path string) error {
 				budget += " over"
 			}
 		}
-		fmt.Fprintf(out, "%-22s %7d %7d %8d %9s %9s\n", s.Name, s.Passed, s.Failed, s.Skipped, round(s.Time), budget)
+		fmt.Fprintf(out, "%-22s %7d %7d %8d %9s %9s %9s\n", s.Name, s.Passed, s.Failed, s.Skipped, round(s.Time), round(s.Processor), budget)
 		sum.Passed += s.Passed
 		sum.Failed += s.Failed
 		sum.Skipped += s.Skipped
 		sum.Time += s.Time
+		sum.Processor += s.Processor
 	}
-	fmt.Fprintf(out, "%-22s %7d %7d %8d %9s\n\n", "all", sum.Passed, sum.Failed, sum.Skipped, round(sum.Time))
+	fmt.Fprintf(out, "%-22s %7d %7d %8d %9s %9s\n\n", "all", sum.Passed, sum.Failed, sum.Skipped, round(sum.Time), round(sum.Processor))
 	fmt.Fprintf(out, "%d passed, %d failed\n", sum.Passed, sum.Failed)
 	return nil
 }
