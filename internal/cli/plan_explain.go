@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dormer-project/dormer/internal/plan"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/placement"
 )
 
@@ -51,7 +52,7 @@ network.`,
 			case a.json:
 				return a.printJSON(e)
 			}
-			a.tell("%s; the classic guide counts %d.", numberOf(e.Instances, "instance"), e.Classic)
+			a.tell("%s; the classic guide counts %s.", figure.Counted(e.Instances, "instance", "instances"), figure.Number(e.Classic))
 			for _, c := range e.Changes {
 				a.tell("\n%s", wrapped(capital(printable(c.What))+":", a.width(planned{}), ""))
 				a.tell("%s", wrapped(printable(c.Text), a.width(planned{})-2, "  "))

@@ -77,8 +77,8 @@ func (a *app) tellObserved(seen *observation.Observation, filled *observation.Fi
 	if a.quiet || a.json {
 		return
 	}
-	a.note("Looked at %s of %s: %s clients, %s of them on-line at once%s, %s events.", numberOf(seen.Days, "day"), printable(seen.Server), figure.Number(float64(seen.Clients)),
-		figure.Number(float64(seen.Peak)), peakAt(seen.PeakAt), figure.Number(float64(seen.Events.Received)))
+	a.note("Looked at %s of %s: %s clients, %s of them on-line at once%s, %s events.", figure.Counted(seen.Days, "day", "days"), printable(seen.Server), figure.Number(seen.Clients),
+		figure.Number(seen.Peak), peakAt(seen.PeakAt), figure.Number(seen.Events.Received))
 	for _, m := range seen.Missing {
 		a.note("%s", printable(m))
 	}
@@ -102,12 +102,4 @@ func peakAt(t time.Time) string {
 		return ""
 	}
 	return " (" + when(t) + ")"
-}
-
-// numberOf is a number of things.
-func numberOf(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -123,21 +123,21 @@ func seconds(s float64) string {
 
 // printSimulation prints the result as tables, each with what it is about.
 func (a *app) printSimulation(o *organization.Organization, r *simulation.Result) error {
-	sample := figure.Number(float64(r.Sample.Clients)) + " clients"
+	sample := figure.Number(r.Sample.Clients) + " clients"
 	if r.Sample.Played < r.Sample.Clients {
-		sample = fmt.Sprintf("%s of %s as a sample", figure.Number(float64(r.Sample.Played)), sample)
+		sample = fmt.Sprintf("%s of %s as a sample", figure.Number(r.Sample.Played), sample)
 	}
 	a.tell("%s: %s from %s on, %s, seed %d", printable(o.Metadata.Name), figure.Duration(r.Length), clockOf(r.From), sample, r.Seed)
 	rows := make([][]string, len(r.Instances))
 	var outages [][]string
 	for i, x := range r.Instances {
 		rows[i] = []string{
-			x.Name, figure.Number(float64(x.Clients)), figure.Number(x.Most.Polls), figure.Number(x.Most.Events), figure.Percent(x.Most.Load),
-			seconds(x.Answer.Middle), seconds(x.Answer.Most), figure.Number(float64(x.Stored)), figure.Number(float64(x.Journalled)), figure.Number(float64(x.Lost)),
+			x.Name, figure.Number(x.Clients), figure.Number(x.Most.Polls), figure.Number(x.Most.Events), figure.Percent(x.Most.Load),
+			seconds(x.Answer.Middle), seconds(x.Answer.Most), figure.Number(x.Stored), figure.Number(x.Journalled), figure.Number(x.Lost),
 		}
 		for _, out := range x.Outages {
 			outages = append(outages, []string{
-				x.Name, fmt.Sprintf("%s at %s", figure.Duration(out.Length), clockOf(r.From+out.Start)), figure.Number(float64(out.Backlog)), seconds(out.LastBack), seconds(out.Drained), stoppedPeople(out.Stopped),
+				x.Name, fmt.Sprintf("%s at %s", figure.Duration(out.Length), clockOf(r.From+out.Start)), figure.Number(out.Backlog), seconds(out.LastBack), seconds(out.Drained), stoppedPeople(out.Stopped),
 			})
 		}
 	}
@@ -188,7 +188,7 @@ func stoppedPeople(list []simulation.Stopped) string {
 	}
 	texts := make([]string, len(list))
 	for i, s := range list {
-		texts[i] = fmt.Sprintf("%s people of %s after %s", figure.Number(float64(s.Users)), s.Workspace, figure.Duration(s.First))
+		texts[i] = fmt.Sprintf("%s people of %s after %s", figure.Number(s.Users), s.Workspace, figure.Duration(s.First))
 	}
 	return strings.Join(texts, "; ")
 }
@@ -199,7 +199,7 @@ func (a *app) rolledOut(p *simulation.Progress) error {
 	}
 	var rows [][]string
 	for _, s := range p.Sites {
-		rows = append(rows, []string{s.Site, s.Image, figure.Number(float64(s.Clients)), figure.Bytes(float64(s.Bytes)), seconds(s.Half), seconds(s.Most), seconds(s.All), s.Narrow})
+		rows = append(rows, []string{s.Site, s.Image, figure.Number(s.Clients), figure.Bytes(float64(s.Bytes)), seconds(s.Half), seconds(s.Most), seconds(s.All), s.Narrow})
 	}
 	kind := "update"
 	if p.First {

@@ -81,13 +81,13 @@ func combinations(m *organization.Model) []organization.Question {
 		out = append(out, organization.Question{
 			About: organization.TopicCombine, Subject: a.Name + " + " + b.Name, By: "owners of the applications",
 			Question: fmt.Sprintf("Could %s and %s be one image? Up to %s people get both. Each of them would fetch and keep up to %s less, and one image less is tested and updated.",
-				a.Name, b.Name, number(p.common), figure.Binary(float64(less))),
+				a.Name, b.Name, figure.Number(p.common), figure.Binary(float64(less))),
 		})
 	}
 	if more := len(pairs) - mostPairs; more > 0 {
 		out = append(out, organization.Question{
 			About: organization.TopicOther, Subject: "images", By: "owners of the applications",
-			Question: fmt.Sprintf("%s more pairs of images of the same system have people in common. Does the organization need %s images?", number(more), number(len(m.Images))),
+			Question: fmt.Sprintf("%s more pairs of images of the same system have people in common. Does the organization need %s images?", figure.Number(more), figure.Number(len(m.Images))),
 		})
 	}
 	return out
@@ -132,7 +132,7 @@ func aboutImages(m *organization.Model) []organization.Question {
 		}
 		out = append(out, organization.Question{
 			About: organization.TopicLicence, Subject: image.Name, By: "purchasing",
-			Question: fmt.Sprintf("Do the licences of the system and the applications in %s allow up to %s people to run them in a virtual machine beside their computer's own system?", what, number(users)),
+			Question: fmt.Sprintf("Do the licences of the system and the applications in %s allow up to %s people to run them in a virtual machine beside their computer's own system?", what, figure.Number(users)),
 		}, organization.Question{
 			About: organization.TopicSupport, Subject: image.Name, By: "owners of the applications",
 			Question: fmt.Sprintf("Do the makers of the applications in %s support them in a virtual machine?", what),
@@ -152,7 +152,7 @@ func aboutWorkspaces(m *organization.Model) []organization.Question {
 		}
 		var text []string
 		if limit, limited := w.Offline.Limit(); limited && limit == 0 {
-			text = append(text, fmt.Sprintf("%s may not be used without the server: what do its %s people do during an outage, and what does an hour of it cost?", w.Name, number(users)))
+			text = append(text, fmt.Sprintf("%s may not be used without the server: what do its %s people do during an outage, and what does an hour of it cost?", w.Name, figure.Number(users)))
 		}
 		if !w.Persistent && w.Data == 0 {
 			text = append(text, fmt.Sprintf("Machines of %s go back to their image and have no data disk: where do people keep their files?", w.Name))
@@ -188,13 +188,13 @@ func aboutDemands(m *organization.Model, p *Plan) []organization.Question {
 	if len(media) > 0 {
 		out = append(out, organization.Question{
 			About: organization.TopicOther, Subject: "media", By: "operations",
-			Question: fmt.Sprintf("Images come to %s on media: who writes them, and who takes them there for each new version?", list(media, 5)),
+			Question: fmt.Sprintf("Images come to %s on media: who writes them, and who takes them there for each new version?", figure.List(media, 5)),
 		})
 	}
 	if len(prepared) > 0 {
 		out = append(out, organization.Question{
 			About: organization.TopicOther, Subject: "prepared computers", By: "operations",
-			Question: fmt.Sprintf("Computers at %s have their first images on them when they are handed out: who prepares them, where, and when?", list(prepared, 5)),
+			Question: fmt.Sprintf("Computers at %s have their first images on them when they are handed out: who prepares them, where, and when?", figure.List(prepared, 5)),
 		})
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/dormer-project/dormer/internal/plan/delivery"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -58,7 +59,7 @@ func ahead(p *Plan) []Warning {
 	var out []Warning
 	for _, c := range coming {
 		if where := c.where(p); len(where) > 0 {
-			out = append(out, Warning{Text: fmt.Sprintf("Not in this release of Dormer yet: %s (%s). Until then %s.", c.what, list(where, 5), c.until)})
+			out = append(out, Warning{Text: fmt.Sprintf("Not in this release of Dormer yet: %s (%s). Until then %s.", c.what, figure.List(where, 5), c.until)})
 		}
 	}
 	return out

@@ -3,23 +3,11 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/dormer-project/dormer/internal/plan/delivery"
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
-
-// number writes a count for people.
-func number(n int) string { return figure.Number(float64(n)) }
-
-// list writes names one after the other, the first of them when there are many.
-func list(names []string, most int) string {
-	if len(names) <= most+1 {
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:most], ", ") + " and " + number(len(names)-most) + " more"
-}
 
 func scope(m *organization.Model, a *answer) Scope {
 	s := Scope{Sites: scopeSites(m), Travel: travel(m, a), Levels: levels(m, a)}
@@ -212,11 +200,11 @@ func delivered(d *delivery.Delivery, level, title string, allowed float64) Servi
 	asked := figure.Duration(allowed) + " asked for"
 	switch {
 	case !out.Met && where != "":
-		out.Text = fmt.Sprintf("%s, not met at %s (%s clients); the longest is %s with %s.", asked, list(sites, 4), number(clients), where, figure.Duration(worst))
+		out.Text = fmt.Sprintf("%s, not met at %s (%s clients); the longest is %s with %s.", asked, figure.List(sites, 4), figure.Number(clients), where, figure.Duration(worst))
 	case !out.Met:
-		out.Text = fmt.Sprintf("%s, not met at %s (%s clients).", asked, list(sites, 4), number(clients))
+		out.Text = fmt.Sprintf("%s, not met at %s (%s clients).", asked, figure.List(sites, 4), figure.Number(clients))
 	case len(carried) > 0 && level == "firstDelivery":
-		out.Text = fmt.Sprintf("%s and met; images come to %s on media or on prepared computers.", asked, list(carried, 4))
+		out.Text = fmt.Sprintf("%s and met; images come to %s on media or on prepared computers.", asked, figure.List(carried, 4))
 	default:
 		out.Text = asked + " and met everywhere."
 	}
@@ -295,7 +283,7 @@ func outage(a *answer) ServiceLevel {
 	out.Met = len(missed) == 0
 	switch {
 	case !out.Met:
-		out.Text = "not through every outage: one of " + list(missed, 3) + "."
+		out.Text = "not through every outage: one of " + figure.List(missed, 3) + "."
 	case out.Seconds < 0:
 		out.Text = fmt.Sprintf("all workspaces go on without the server for as long as they must; the longest outage is %s.", figure.Duration(longest))
 	case out.Seconds == 0:

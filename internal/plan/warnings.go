@@ -24,7 +24,7 @@ func warnings(o *organization.Organization, m *organization.Model, p *Plan) []Wa
 	for _, c := range p.Delivery.Clients {
 		if !c.Fits {
 			out = append(out, Warning{Path: "spec.clients", Text: fmt.Sprintf(
-				"What %s take does not fit on the usual client of these %s people.", list(c.Workspaces, 5), number(c.Users))})
+				"What %s take does not fit on the usual client of these %s people.", figure.List(c.Workspaces, 5), figure.Number(c.Users))})
 		}
 	}
 	for _, w := range p.Delivery.Warnings {
@@ -67,7 +67,7 @@ func guests(m *organization.Model, p *Plan) []Warning {
 		}
 		out = append(out, Warning{Path: because[0].Path + ".shared", Text: fmt.Sprintf(
 			"%s stands in %s and serves %s people of other countries as well, over %s at the narrowest, for that takes fewer instances. "+
-				"Leave out shared to have them served elsewhere.", i.Name, i.Country, number(people), figure.Rate(float64(narrowest)))})
+				"Leave out shared to have them served elsewhere.", i.Name, i.Country, figure.Number(people), figure.Rate(float64(narrowest)))})
 	}
 	return out
 }

@@ -49,7 +49,7 @@ func TestWhatThisReleaseLacksIsTold(t *testing.T) {
 	}{
 		"neighbours":  {"name: Bern,", "name: Bern, neighbours: true,", "neighbours that serve each other (Bern)"},
 		"media":       {"name: Bern,", "name: Bern, delivery: media,", "images on media and on prepared computers (Bern)"},
-		"one at once": {"back: 10Mbit/s", "back: 40Mbit/s", "before their image is complete (Berlin, Bern)"},
+		"one at once": {"back: 10Mbit/s", "back: 40Mbit/s", "before their image is complete (Berlin and Bern)"},
 		"shared":      {", country: CH, shared: true}", "}", "one repository for several instances"},
 		"a mirror":    {"back: 10Mbit/s", "usable: 2%", "mirrors of a repository (Mirror "},
 	} {

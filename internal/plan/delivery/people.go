@@ -189,7 +189,7 @@ func (w *work) abroad(t *organization.Trip, group, n int) {
 				where = " in " + to.Country
 			}
 			w.warnings = append(w.warnings, fmt.Sprintf("%s of %s %s %s%s, but their data may not leave %s (%s). Their machines are on the clients that they take along: decide whether these people may take them.",
-				counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), to.Name, where, d.Country, d.Name))
+				figure.Counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), to.Name, where, d.Country, d.Name))
 		}
 	}
 }
@@ -219,13 +219,6 @@ func (w *work) strand(t *organization.Trip, people map[int]int) {
 			may = "may be used off-line for " + figure.Duration(limit.Seconds()) + " only"
 		}
 		w.warnings = append(w.warnings, fmt.Sprintf("%s of %s %s %s for %s and cannot reach their server from there: the workspace %s %s. They need one that may be used off-line for %s, or cannot work with it there.",
-			counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), w.Sites[t.To].Name, counted(t.Days, "day", "days"), o.Name, may, counted(t.Days, "day", "days")))
+			figure.Counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), w.Sites[t.To].Name, figure.Counted(t.Days, "day", "days"), o.Name, may, figure.Counted(t.Days, "day", "days")))
 	}
-}
-
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return figure.Number(float64(n)) + " " + many
 }

@@ -123,7 +123,7 @@ func (w *work) repository(o *outlet, all []outlet, s *scenario) Repository {
 	}
 	out.Reasons = []string{w.mirrorReason(o, served, s)}
 	out.Faults = fmt.Sprintf("Without it %s %s from %s over the link, as slowly as without a mirror. Nothing in it needs a backup: it is filled again.",
-		listed(out.Serves, 6), be(len(out.Serves), "fetches", "fetch"), out.Of)
+		figure.List(out.Serves, 6), be(len(out.Serves), "fetches", "fetch"), out.Of)
 	return out
 }
 
@@ -182,7 +182,7 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 			take := func(copies, rate float64) {
 				f.copies += copies
 				f.downloads += atOnce(copies, bytes, rate, f.allowed)
-				f.terms = append(f.terms, fmt.Sprintf("ceil(%s x %s / %s)", figure.Number(copies), figure.Duration(bytes*8/rate), figure.Duration(f.allowed)))
+				f.terms = append(f.terms, fmt.Sprintf("min(%[1]s, ceil(%[1]s x %[2]s / %[3]s))", figure.Number(copies), figure.Duration(bytes*8/rate), figure.Duration(f.allowed)))
 			}
 			for _, p := range o.places {
 				if copies := w.copies(s, p, f.job); copies > 0 {
@@ -208,10 +208,10 @@ func (w *work) demand(out *Repository, o *outlet, s *scenario) {
 	if most.job.first {
 		what, level = "the first delivery of the image ", w.Service.FirstDelivery.Seconds()
 	}
-	source := fmt.Sprintf("%s%s asks for most: %s, with %s hours of delivery a day", what, w.Images[most.job.image].Name, figure.Duration(level), figure.Number(float64(w.Service.DeliveryHours)))
+	source := fmt.Sprintf("%s%s asks for most: %s, with %s hours of delivery a day", what, w.Images[most.job.image].Name, figure.Duration(level), figure.Number(w.Service.DeliveryHours))
 	out.Downloads, out.Bandwidth = most.downloads, most.need
 	downloads := figure.Given("repository.downloads", "Downloads at the same time", figure.Count, float64(most.downloads)).From(figure.Derived, source)
-	downloads.Formula, downloads.Numbers = "sum over sites of ceil(copies x time of one that is alone / time allowed), and never more than copies", summed(most.terms)
+	downloads.Formula, downloads.Numbers = "sum over sites of min(copies, ceil(copies x time of one that is alone / time allowed))", summed(most.terms)
 	out.Figures = append(out.Figures, downloads,
 		figure.Work("repository.bandwidth", "Network of the repository", figure.BitsASec, "{copies} x {bytes} x 8 / {time allowed}",
 			figure.N(most.copies), exact(w.bytes(most.job)), figure.In(figure.Seconds, most.allowed)).From(figure.Derived, source),
@@ -335,14 +335,14 @@ func (w *work) reasons(o *outlet, takers, held []int) []string {
 			w.Networks[st.network].Name, w.total(held))
 	}
 	if st.country != "" {
-		say("Data of %s may not leave %s, so its repository stands there.", listed(w.bound(st), 4), st.country)
+		say("Data of %s may not leave %s, so its repository stands there.", figure.List(w.bound(st), 4), st.country)
 		if free := len(st.instances) - len(w.bound(st)); free > 0 {
 			say("The best place for the other instances is in %s as well: they share it.", st.country)
 		}
 	}
 	switch {
 	case len(names) > 1:
-		say("%s share it: what lies in it is encrypted, each instance offers its own images, and trusts the publishers of the others only where it says so.", listed(names, 6))
+		say("%s share it: what lies in it is encrypted, each instance offers its own images, and trusts the publishers of the others only where it says so.", figure.List(names, 6))
 	case len(names) == 1:
 		say("It is there for the instance %s.", names[0])
 	}

@@ -82,7 +82,7 @@ func (w *work) wayTo(from, to int) way {
 	r := w.Route(from, to)
 	out := way{ok: r.OK, latency: r.Latency.Seconds(), usable: float64(r.Usable)}
 	at := from
-	for _, l := range r.Lines {
+	for _, l := range r.Lines() {
 		road := 2 * l
 		if w.Lines[l].From == at {
 			at = w.Lines[l].To

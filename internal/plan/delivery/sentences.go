@@ -7,20 +7,6 @@ import (
 	"github.com/dormer-project/dormer/internal/plan/figure"
 )
 
-// listed writes at most most names, as "A, B and 12 more".
-func listed(names []string, most int) string {
-	switch n := len(names); {
-	case n == 0:
-		return "none"
-	case n == 1:
-		return names[0]
-	case n > most+1:
-		return strings.Join(names[:most], ", ") + " and " + figure.Number(float64(n-most)) + " more"
-	default:
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
-	}
-}
-
 // summed writes a sum of many terms: the first of them.
 func summed(terms []string) string {
 	const most = 8
@@ -28,7 +14,7 @@ func summed(terms []string) string {
 		return "0"
 	}
 	if len(terms) > most {
-		terms = append(slices.Clone(terms[:most]), figure.Number(float64(len(terms)-most))+" more")
+		terms = append(slices.Clone(terms[:most]), figure.Number(len(terms)-most)+" more")
 	}
 	return strings.Join(terms, " + ")
 }

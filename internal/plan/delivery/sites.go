@@ -207,7 +207,7 @@ func (w *work) remedy(s *scenario, i int, legs []leg, bytes, seconds float64) st
 	need := l.copies * bytes * 8 / seconds * r.full / r.usable
 	text += fmt.Sprintf(" The %s would have to have %s instead of %s", r.name, figure.Rate(roundUp(need)), figure.Rate(r.full))
 	if n := int(seconds * r.usable / (bytes * 8)); n > 0 {
-		return text + fmt.Sprintf("; as it is, %s of %s copies fit into that time.", figure.Number(float64(n)), figure.Number(l.copies))
+		return text + fmt.Sprintf("; as it is, %s of %s copies fit into that time.", figure.Number(n), figure.Number(l.copies))
 	}
 	return text + "; as it is, not one copy fits into that time."
 }
@@ -274,7 +274,7 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 	say := func(format string, a ...any) { reasons = append(reasons, fmt.Sprintf(format, a...)) }
 	p, at := &w.places[r.place], &w.Sites[r.site]
 	if r.visitors > 0 {
-		say("%s of other sites visit %s and are counted here.", counted(r.visitors, "person", "people"), at.Name)
+		say("%s of other sites visit %s and are counted here.", figure.Counted(r.visitors, "person", "people"), at.Name)
 		if r.visitors == r.clients && p.clients > r.clients {
 			return append(reasons, "They fetch what they lack as the clients of this site do.")
 		}
@@ -300,11 +300,11 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 		if l := narrowest(w, p.way.roads); l >= 0 {
 			where = fmt.Sprintf("over the %s (%s, of which %s may be used)", w.roads[l].name, figure.Rate(w.roads[l].full), figure.Rate(w.roads[l].usable))
 			if others := w.sharers(p, l); len(others) > 0 {
-				where += " together with " + listed(others, 4)
+				where += " together with " + figure.List(others, 4)
 			}
 		}
 		say("When all clients fetch for themselves %s, %s%s %s the image %s after %s (%s allowed) and an update after %s (%s allowed).",
-			where, counted(worst.Clients, "client", "clients"), w.amongOthers(p, worst), be(worst.Clients, "has", "have"), worst.Image, figure.Duration(worst.First), figure.Duration(first),
+			where, figure.Counted(worst.Clients, "client", "clients"), w.amongOthers(p, worst), be(worst.Clients, "has", "have"), worst.Image, figure.Duration(worst.First), figure.Duration(first),
 			figure.Duration(worst.Update), figure.Duration(update))
 	}
 	asked := at.Delivery != organization.DeliveryAuto
@@ -353,7 +353,7 @@ func (w *work) amongOthers(p *place, t *Transfer) string {
 	if all == t.Clients {
 		return ""
 	}
-	return " of " + figure.Number(float64(all)) + " at this site"
+	return " of " + figure.Number(all) + " at this site"
 }
 
 // packed is what clients of a row fetch for the first time, all images.
@@ -364,7 +364,7 @@ func (w *work) packed(r *row) string {
 			names = append(names, w.Images[i].Name)
 		}
 	}
-	return listed(names, 4) + " (" + figure.Bytes(w.packedBytes(r)) + ")"
+	return figure.List(names, 4) + " (" + figure.Bytes(w.packedBytes(r)) + ")"
 }
 
 func (w *work) packedBytes(r *row) float64 {

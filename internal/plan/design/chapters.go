@@ -37,35 +37,12 @@ func planned(p *plan.Plan, brief bool) *document {
 	return d
 }
 
-func number(n int) string { return figure.Number(float64(n)) }
-
-// count writes a number with its noun.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return number(n) + " " + many
-}
-
 // list writes names as people say them, the first ones of many.
-func list(names []string) string { return listed(names, 6) }
+func list(names []string) string { return figure.List(names, 6) }
 
 // few is list for cells of tables whose other rows say the same from the other
 // side.
-func few(names []string) string { return listed(names, 3) }
-
-func listed(names []string, most int) string {
-	switch n := len(names); {
-	case n == 0:
-		return ""
-	case n == 1:
-		return names[0]
-	case n <= most+1:
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
-	default:
-		return strings.Join(names[:most], ", ") + " and " + number(n-most) + " more"
-	}
-}
+func few(names []string) string { return figure.List(names, 3) }
 
 func yesNo(b bool) string {
 	if b {
@@ -104,14 +81,14 @@ func (a *author) summary() chapter {
 	c := chapter{ID: "summary", Title: "Summary"}
 	users, active := a.people()
 	first := fmt.Sprintf("%s for %s people at %s; up to %s computers are on at the same time.",
-		count(len(a.Instances), "instance", "instances"), number(users), count(len(a.Scope.Sites), "site", "sites"), number(active))
+		figure.Counted(len(a.Instances), "instance", "instances"), figure.Number(users), figure.Counted(len(a.Scope.Sites), "site", "sites"), figure.Number(active))
 	switch {
 	case len(a.Difference) == 0:
 		first += " The classic guide's procedure comes to the same number."
 	case a.Classic.Count == len(a.Instances):
 		first += " The classic guide's procedure comes to the same number, for other reasons."
 	default:
-		first += fmt.Sprintf(" The classic guide's procedure counts %s; why they differ stands under Instances.", number(a.Classic.Count))
+		first += fmt.Sprintf(" The classic guide's procedure counts %s; why they differ stands under Instances.", figure.Number(a.Classic.Count))
 	}
 	out := points{first}
 	if why := a.why(); why != "" {
@@ -135,25 +112,18 @@ func (a *author) summary() chapter {
 		}
 	}
 	if open > 0 {
-		out = append(out, fmt.Sprintf("%s to the business %s open.", count(open, "question", "questions"), areOrIs(open)))
+		out = append(out, figure.Counted(open, "question to the business is", "questions to the business are")+" open.")
 	}
 	if n := len(a.Years); n > 1 {
 		last := a.Years[n-1]
 		out = append(out, fmt.Sprintf("%s, with %s %% more people a year: %s for %s people, %s of events.",
-			upper(yearText(last.Year)), figure.Number(a.Growth*100), count(last.Instances, "instance", "instances"), number(last.Users), figure.Bytes(float64(last.Events))))
+			upper(yearText(last.Year)), figure.Number(a.Growth*100), figure.Counted(last.Instances, "instance", "instances"), figure.Number(last.Users), figure.Bytes(float64(last.Events))))
 	}
 	if n := len(a.Warnings); n > 0 {
-		out = append(out, fmt.Sprintf("%s to look at.", count(n, "warning", "warnings")))
+		out = append(out, fmt.Sprintf("%s to look at.", figure.Counted(n, "warning", "warnings")))
 	}
 	c.add(out)
 	return c
-}
-
-func areOrIs(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
@@ -189,7 +159,7 @@ func (a *author) why() string {
 		}
 		names = slices.DeleteFunc(names, func(s string) bool { return s == "" })
 		text := map[placement.Condition]string{
-			placement.Capacity: fmt.Sprintf("capacity (an instance holds %s clients)", number(a.Capacity.Clients)),
+			placement.Capacity: fmt.Sprintf("capacity (an instance holds %s clients)", figure.Number(a.Capacity.Clients)),
 			placement.Domain:   "domains without trust", placement.Network: "isolated networks",
 			placement.Organization: "demands of the organization", placement.Law: "law",
 		}[c]
@@ -242,7 +212,7 @@ func (a *author) servers() points {
 		if m.virtual {
 			kind = "virtual or dedicated"
 		}
-		parts = append(parts, fmt.Sprintf("%s with %s and %s (%s)", number(counts[m]), figure.Cores.Text(m.cores), figure.Binary(m.memory), kind))
+		parts = append(parts, fmt.Sprintf("%s with %s and %s (%s)", figure.Number(counts[m]), figure.Cores.Text(m.cores), figure.Binary(m.memory), kind))
 	}
 	out := points{fmt.Sprintf("Servers: %s; %s of disk in all, without images.", strings.Join(parts, ", "), figure.Bytes(disk))}
 	var stand []string
@@ -275,7 +245,7 @@ func (a *author) stores() string {
 	events, disk, postgres := 0.0, 0.0, 0
 	for _, s := range a.Sizing {
 		events += float64(s.Events.Bytes)
-		if s.Events.Kind == "postgresql" {
+		if s.Events.Kind == organization.PostgreSQL {
 			postgres++
 		}
 	}
@@ -287,17 +257,10 @@ func (a *author) stores() string {
 	case postgres == len(a.Sizing):
 		kind = "PostgreSQL"
 	case postgres > 0:
-		kind = fmt.Sprintf("%s on PostgreSQL, the others SQLite on the servers", number(postgres))
+		kind = fmt.Sprintf("%s on PostgreSQL, the others SQLite on the servers", figure.Number(postgres))
 	}
 	return fmt.Sprintf("Events databases: %s in all (%s). %s of images: %s in all.",
-		figure.Bytes(events), kind, upperCount(len(a.Delivery.Repositories), "Repository", "Repositories"), figure.Bytes(disk))
-}
-
-func upperCount(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + strings.ToLower(one)
-	}
-	return number(n) + " " + strings.ToLower(many)
+		figure.Bytes(events), kind, figure.Counted(len(a.Delivery.Repositories), "repository", "repositories"), figure.Bytes(disk))
 }
 
 func (a *author) scope() chapter {
@@ -348,16 +311,16 @@ func (a *author) scope() chapter {
 
 func (a *author) instances() chapter {
 	c := chapter{ID: "instances", Title: "Instances"}
-	holds := fmt.Sprintf("An instance holds %s clients that are on at the same time, by the classic guide.", number(a.Capacity.Clients))
+	holds := fmt.Sprintf("An instance holds %s clients that are on at the same time, by the classic guide.", figure.Number(a.Capacity.Clients))
 	if a.Capacity.Measured {
-		holds = fmt.Sprintf("An instance holds %s clients that are on at the same time; that was measured", number(a.Capacity.Clients))
+		holds = fmt.Sprintf("An instance holds %s clients that are on at the same time; that was measured", figure.Number(a.Capacity.Clients))
 		if a.Capacity.Hardware != "" {
 			holds += " on " + a.Capacity.Hardware
 		}
-		holds += " and takes the place of the 5,000 of the classic guide."
+		holds += " and takes the place of the " + figure.Number(organization.ClassicCapacity) + " of the classic guide."
 	}
 	c.add(paragraph(fmt.Sprintf("Two answers stand side by side: the classic guide's procedure counts %s, and %s the smallest number that satisfies all conditions. ",
-		number(a.Classic.Count), isSmallest(len(a.Instances), a.Smallest)) + holds))
+		figure.Number(a.Classic.Count), isSmallest(len(a.Instances), a.Smallest)) + holds))
 	c.head("By the procedure of the classic guide")
 	steps := table{Columns: []column{left("Condition"), left("About"), right("Adds"), left("Counted as"), left("Reason")}}
 	for _, s := range a.Classic.Steps {
@@ -453,9 +416,9 @@ func (a *author) splits() table {
 
 func isSmallest(n int, proven bool) string {
 	if proven {
-		return number(n) + " is"
+		return figure.Number(n) + " is"
 	}
-	return number(n) + ", which was found by search and not proven, is about"
+	return figure.Number(n) + ", which was found by search and not proven, is about"
 }
 
 // each is for every instance, or the first ones of many where the document is
@@ -463,7 +426,7 @@ func isSmallest(n int, proven bool) string {
 func (a *author) each(c *chapter, write func(i int)) {
 	for i := range a.Instances {
 		if a.brief && i == mostDetails && len(a.Instances) > mostDetails+1 {
-			c.add(paragraph(fmt.Sprintf("The other %s instances are described by --wide, Markdown, HTML and JSON.", number(len(a.Instances)-i))))
+			c.add(paragraph(fmt.Sprintf("The other %s instances are described by --wide, Markdown, HTML and JSON.", figure.Number(len(a.Instances)-i))))
 			return
 		}
 		write(i)

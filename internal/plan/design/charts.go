@@ -35,15 +35,15 @@ func peopleBars(p *plan.Plan, id string) drawing {
 		y := top + row*px(i)
 		class, fill := d.fill(id, i)
 		d.text("label", "end", begin-8, y+row/2+1, fmt.Sprintf("%d  %s", i+1, short(in.Name, 32)))
-		title := fmt.Sprintf("%s: %s people, %s clients at the busiest time", in.Name, number(in.Users), number(in.Active))
+		title := fmt.Sprintf("%s: %s people, %s clients at the busiest time", in.Name, figure.Number(in.Users), figure.Number(in.Active))
 		d.Shapes = append(d.Shapes,
 			shape{Kind: "rect", Class: "outline", X: begin, Y: y + 3, W: max(at(float64(in.Users))-begin, 1), H: row - 9, Title: title},
 			shape{Kind: "rect", Class: class, Fill: fill, X: begin, Y: y + 3, W: max(at(float64(in.Active))-begin, 1), H: row - 9, Title: title})
-		d.text("small", "start", at(float64(max(in.Users, in.Active)))+5, y+row/2+1, number(in.Active))
+		d.text("small", "start", at(float64(max(in.Users, in.Active)))+5, y+row/2+1, figure.Number(in.Active))
 	}
 	limit := at(float64(p.Capacity.Clients))
 	d.line("limit", limit, top-8, limit, bottom)
-	d.text("small", "middle", limit, top-13, "holds "+number(p.Capacity.Clients))
+	d.text("small", "middle", limit, top-13, "holds "+figure.Number(p.Capacity.Clients))
 	return d
 }
 
@@ -57,7 +57,7 @@ func growthBars(p *plan.Plan, _ string) drawing {
 	}{
 		{"Events databases", "hue0", func(y plan.Year) float64 { return float64(y.Events) }, figure.Bytes},
 		{"Repositories", "hue1", func(y plan.Year) float64 { return float64(y.Disk) }, figure.Bytes},
-		{"Instances", "hue2", func(y plan.Year) float64 { return float64(y.Instances) }, figure.Number},
+		{"Instances", "hue2", func(y plan.Year) float64 { return float64(y.Instances) }, figure.Number[float64]},
 	}
 	const height, gapBetween, top, bottom = px(240), px(30), px(34), px(26)
 	width := (chartWidth - 2*gapBetween) / 3
@@ -85,7 +85,7 @@ func growthBars(p *plan.Plan, _ string) drawing {
 				d.text("small", "middle", x+each*0.35, base-h-4, panel.text(v))
 			}
 			if len(p.Years) <= 12 || j%2 == 0 {
-				d.text("small", "middle", x+each*0.35, base+15, number(year.Year))
+				d.text("small", "middle", x+each*0.35, base+15, figure.Number(year.Year))
 			}
 		}
 		if len(p.Years) > 6 {

@@ -27,10 +27,10 @@ func compared(c *plan.Comparison) *document {
 	instances := chapter{ID: "instances", Title: "Instances"}
 	var out points
 	for _, i := range c.Added {
-		out = append(out, fmt.Sprintf("New: %s at %s, for %s people (%s on at peak).", i.Name, i.Site, number(i.Users), number(i.Active)))
+		out = append(out, fmt.Sprintf("New: %s at %s, for %s people (%s on at peak).", i.Name, i.Site, figure.Number(i.Users), figure.Number(i.Active)))
 	}
 	for _, i := range c.Removed {
-		out = append(out, fmt.Sprintf("Gone: %s at %s, which served %s people.", i.Name, i.Site, number(i.Users)))
+		out = append(out, fmt.Sprintf("Gone: %s at %s, which served %s people.", i.Name, i.Site, figure.Number(i.Users)))
 	}
 	for _, i := range c.Renamed {
 		out = append(out, fmt.Sprintf("%s is now called %s: it serves mostly the same people.", i.From, i.To))

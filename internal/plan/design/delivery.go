@@ -33,7 +33,7 @@ func (a *author) delivery() chapter {
 		c.add(append(points(slices.Clone(r.Reasons)), r.Faults))
 	}
 	if more := len(a.Delivery.Repositories) - shown; more > 0 {
-		c.add(paragraph(fmt.Sprintf("The other %s repositories are described by --wide, Markdown, HTML and JSON.", number(more))))
+		c.add(paragraph(fmt.Sprintf("The other %s repositories are described by --wide, Markdown, HTML and JSON.", figure.Number(more))))
 	}
 	c.head("How images reach each site")
 	sites := table{Columns: []column{
@@ -73,7 +73,7 @@ func (a *author) delivery() chapter {
 	if len(missed) > 0 {
 		c.head("Service levels that are not met")
 		if a.brief && len(missed) > mostRows {
-			missed = append(missed[:mostRows:mostRows], fmt.Sprintf("and %s more (--wide, Markdown, HTML and JSON have all of them)", number(len(missed)-mostRows)))
+			missed = append(missed[:mostRows:mostRows], fmt.Sprintf("and %s more (--wide, Markdown, HTML and JSON have all of them)", figure.Number(len(missed)-mostRows)))
 		}
 		c.add(missed)
 	}
@@ -91,7 +91,7 @@ func (a *author) whys(c *chapter) {
 	var out points
 	for i, s := range a.Delivery.Sites {
 		if a.brief && i == mostDetails && len(a.Delivery.Sites) > mostDetails+1 {
-			out = append(out, fmt.Sprintf("The other %s sites are described by --wide, Markdown, HTML and JSON.", number(len(a.Delivery.Sites)-i)))
+			out = append(out, fmt.Sprintf("The other %s sites are described by --wide, Markdown, HTML and JSON.", figure.Number(len(a.Delivery.Sites)-i)))
 			break
 		}
 		if len(s.Reasons) > 0 {

@@ -160,7 +160,7 @@ func (t *table) add(cells ...any) {
 		case string:
 			row[i] = c
 		case int:
-			row[i] = number(c)
+			row[i] = figure.Number(c)
 		}
 	}
 	t.Rows = append(t.Rows, row)

@@ -270,9 +270,9 @@ func (a *atlas) lines(d *drawing) {
 func (a *atlas) sites(d *drawing, id string) {
 	for i, s := range a.plan.Scope.Sites {
 		n := a.nodes[i]
-		title := fmt.Sprintf("%s: %s people", s.Site, number(s.Users))
+		title := fmt.Sprintf("%s: %s people", s.Site, figure.Number(s.Users))
 		for _, one := range n.shares {
-			title += fmt.Sprintf("; %s of %s", number(one.users), a.plan.Instances[one.instance].Name)
+			title += fmt.Sprintf("; %s of %s", figure.Number(one.users), a.plan.Instances[one.instance].Name)
 		}
 		if s.Users == 0 {
 			d.Shapes = append(d.Shapes, shape{Kind: "circle", Class: "empty", X: n.x, Y: n.y, R: n.r, Title: title})

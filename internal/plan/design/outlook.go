@@ -112,7 +112,7 @@ func (a *author) simulation() chapter {
 		return c
 	}
 	c.add(paragraph(fmt.Sprintf("%s of %s clients were played for %s from %s on, with seed %d. The closed formulas of this plan stand beside what came out.",
-		number(s.Sample.Played), number(s.Sample.Clients), figure.Duration(s.Length), clock(s.From), s.Seed)))
+		figure.Number(s.Sample.Played), figure.Number(s.Sample.Clients), figure.Duration(s.Length), clock(s.From), s.Seed)))
 	checks := table{Caption: "Formulas and what came out", Columns: []column{left("About"), left("What"), right("Formula"), right("Simulated"), right("Off by"), left("As expected")}}
 	for _, k := range s.Checks {
 		formula := k.Text()
@@ -128,7 +128,7 @@ func (a *author) simulation() chapter {
 		for _, o := range in.Outages {
 			var stopped []string
 			for _, w := range o.Stopped {
-				stopped = append(stopped, fmt.Sprintf("%s with %s", count(w.Users, "person", "people"), w.Workspace))
+				stopped = append(stopped, fmt.Sprintf("%s with %s", figure.Counted(w.Users, "person", "people"), w.Workspace))
 			}
 			outages.add(in.Name, clock(s.From+o.Start), figure.Duration(o.Length), back(o.LastBack), back(o.Drained), cmp.Or(strings.Join(stopped, ", "), "nobody"))
 		}
@@ -162,10 +162,10 @@ func (a *author) sources() chapter {
 	c := chapter{ID: "sources", Title: "Where the figures come from"}
 	if o := a.Observed; o != nil {
 		c.add(paragraph(fmt.Sprintf("Events, their size and how many clients are on were observed at %s on %s: %s over %s, %s of them on at the same time.",
-			o.Server, o.At, count(o.Clients, "client", "clients"), count(o.Days, "day", "days"), number(o.Peak))))
+			o.Server, o.At, figure.Counted(o.Clients, "client", "clients"), figure.Counted(o.Days, "day", "days"), figure.Number(o.Peak))))
 	}
 	if a.Capacity.Measured {
-		text := fmt.Sprintf("That an instance holds %s clients was measured", number(a.Capacity.Clients))
+		text := fmt.Sprintf("That an instance holds %s clients was measured", figure.Number(a.Capacity.Clients))
 		if a.Capacity.Hardware != "" {
 			text += " on " + a.Capacity.Hardware
 		}

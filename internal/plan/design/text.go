@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/width"
+
+	"github.com/dormer-project/dormer/internal/plan/figure"
 )
 
 const (
@@ -165,7 +167,7 @@ func (p *page) table(t table) {
 		p.row(t, r, shown, widths)
 	}
 	if more > 0 {
-		p.wrapped("and "+number(more)+" more (--wide, Markdown, HTML and JSON have all of them)", "  ", "  ")
+		p.wrapped("and "+figure.Number(more)+" more (--wide, Markdown, HTML and JSON have all of them)", "  ", "  ")
 	}
 	if len(gone) > 0 {
 		p.wrapped("left out for want of room: "+strings.Join(gone, ", ")+" (--wide has all columns)", "  ", "  ")

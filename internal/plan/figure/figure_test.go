@@ -8,6 +8,13 @@ import (
 func TestNumbersAreWrittenForPeople(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{Number(0), "0"},
+		{Counted(1, "person", "people"), "1 person"},
+		{Counted(12_400, "person", "people"), "12,400 people"},
+		{Counted(0.5, "core", "cores"), "0.5 cores"},
+		{List(nil, 2), ""},
+		{List([]string{"A"}, 2), "A"},
+		{List([]string{"A", "B", "C"}, 2), "A, B and C"}, // one more is named: saying so is as long
+		{List([]string{"A", "B", "C", "D"}, 2), "A, B and 2 more"},
 		{Number(999), "999"},
 		{Number(1000), "1,000"},
 		{Number(12400), "12,400"},
@@ -27,8 +34,6 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 		{Bytes(999.9e6), "1 GB"},
 		{Bytes(999.4e6), "999 MB"},
 		{Bytes(1.5e13), "15 TB"},
-		{ExactBytes(7.3e9), "7,300,000,000 bytes (7.3 GB)"},
-		{ExactBytes(200), "200 bytes"},
 		{Binary(4 << 30), "4 GiB"},
 		{Binary(1536 << 20), "1.5 GiB"},
 		{Binary(1000 << 20), "1,000 MiB"},

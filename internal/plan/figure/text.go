@@ -8,7 +8,30 @@ import (
 
 // Number writes a number for people: 12,400, and with four digits that count
 // where it is no whole one, as 1.157.
-func Number(n float64) string { return digits(n, 4) }
+func Number[T number](n T) string { return digits(float64(n), 4) }
+
+// Counted writes a number with its noun: 1 client, 12,400 clients.
+func Counted[T number](n T, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Number(n) + " " + many
+}
+
+// List writes names as people say them, A, B and C; of many the first: A, B
+// and 12 more.
+func List(names []string, most int) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return names[0]
+	case n <= most+1:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	default:
+		return strings.Join(names[:most], ", ") + " and " + Number(n-most) + " more"
+	}
+}
 
 // digits writes n with so many digits that count, and never fewer than its
 // whole part has.
@@ -69,15 +92,6 @@ func scaled(n, step float64, units ...string) string {
 // Bytes writes a size in decimal units, as the classic guide counts: 7.3 GB
 // are 7,300,000,000 bytes.
 func Bytes(n float64) string { return scaled(n, 1000, "B", "kB", "MB", "GB", "TB", "PB") }
-
-// ExactBytes writes a size to the byte with the rounded one beside it, as
-// 7,300,000,000 bytes (7.3 GB).
-func ExactBytes(n float64) string {
-	if n < 1000 {
-		return digits(math.Round(n), 3) + " bytes"
-	}
-	return digits(math.Round(n), 3) + " bytes (" + Bytes(n) + ")"
-}
 
 // Binary writes a size in binary units, as people write them in files: 4 GiB.
 func Binary(n float64) string { return scaled(n, 1024, "B", "KiB", "MiB", "GiB", "TiB", "PiB") }
@@ -142,19 +156,12 @@ func (u Unit) Text(value float64) string {
 	case Share:
 		return Percent(value)
 	case Clients:
-		return counted(value, "client")
+		return Counted(value, "client", "clients")
 	case Cores:
-		return counted(value, "core")
+		return Counted(value, "core", "cores")
 	default:
 		return Number(value)
 	}
-}
-
-func counted(n float64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return Number(n) + " " + what + "s"
 }
 
 // Text writes the value of a figure for people.

@@ -262,7 +262,7 @@ func (o *Observer) events(ctx context.Context, seen *Observation) error {
 	}
 	seen.Events.Received = stored.Events
 	if stored.Events == 0 {
-		seen.miss("No event was received in the last %s days, so nothing is known of events.", figure.Number(float64(seen.Days)))
+		seen.miss("No event was received in the last %s days, so nothing is known of events.", figure.Number(seen.Days))
 		return nil
 	}
 	const day = 24 * time.Hour
@@ -273,7 +273,7 @@ func (o *Observer) events(ctx context.Context, seen *Observation) error {
 		if young < day {
 			seen.miss("The first event came less than a day ago: events a day are those of the time since.")
 		} else {
-			seen.miss("The first event came %s days ago: older ones are not stored, and fewer days than asked for were looked at.", figure.Number(float64(seen.Days)))
+			seen.miss("The first event came %s days ago: older ones are not stored, and fewer days than asked for were looked at.", figure.Number(seen.Days))
 		}
 	}
 	if seen.Peak > 0 {
@@ -282,7 +282,7 @@ func (o *Observer) events(ctx context.Context, seen *Observation) error {
 	if stored.Rows >= enoughEvents {
 		seen.Events.Stored = float64(stored.Bytes) / float64(stored.Rows)
 	} else {
-		seen.miss("The database holds %s events; what one takes can be said from %s on.", figure.Number(float64(stored.Rows)), figure.Number(enoughEvents))
+		seen.miss("The database holds %s events; what one takes can be said from %s on.", figure.Number(stored.Rows), figure.Number(enoughEvents))
 	}
 	for i, e := range stored.Newest {
 		e.Received = time.Time{} // the server's

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -20,7 +21,7 @@ func (t *terms) classic() Classic {
 	for n, network := range t.Networks {
 		if users := t.users(func(g int) bool { return t.Groups[g].Network == n }); users >= 0 {
 			steps = append(steps, Step{Condition: Network, About: network.Name, Adds: 1, Numbers: "1", Reason: fmt.Sprintf(
-				"Nothing from outside reaches network %s: one more for its %s.", network.Name, persons(users))})
+				"Nothing from outside reaches network %s: one more for its %s.", network.Name, figure.Counted(users, "person", "people"))})
 		}
 	}
 	for _, c := range []Condition{Organization, Law} {
@@ -30,7 +31,7 @@ func (t *terms) classic() Classic {
 			}
 			users := t.usersOf(d.Groups)
 			steps = append(steps, Step{Condition: c, About: d.Name, Adds: 1, Numbers: "1", Reason: fmt.Sprintf(
-				"%s (%s): one more for its %s%s.", d.Name, d.Kind, persons(users), because(d))})
+				"%s (%s): one more for its %s%s.", d.Name, d.Kind, figure.Counted(users, "person", "people"), because(d))})
 		}
 	}
 	out := Classic{Steps: steps}
@@ -76,25 +77,18 @@ func (t *terms) usersOf(groups []int) int {
 	return n
 }
 
-func persons(n int) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return number(n) + " people"
-}
-
 func (t *terms) classicCapacity() Step {
 	n, holds := t.active(), t.Capacity.Clients
 	s := Step{Condition: Capacity, Adds: max(0, begun(n-holds, holds))}
-	s.Numbers = fmt.Sprintf("ceil((%s - %s) / %s)", number(n), number(holds), number(holds))
+	s.Numbers = fmt.Sprintf("ceil((%s - %s) / %s)", figure.Number(n), figure.Number(holds), figure.Number(holds))
 	if n < holds {
 		s.Numbers = "max(0, " + s.Numbers + ")"
 	}
 	switch {
 	case n <= holds:
-		s.Reason = fmt.Sprintf("%s are no more than the %s that one instance holds", plural(n, "concurrently active client"), number(holds))
+		s.Reason = fmt.Sprintf("%s are no more than the %s that one instance holds", figure.Counted(n, "concurrently active client", "concurrently active clients"), figure.Number(holds))
 	default:
-		s.Reason = fmt.Sprintf("%s: beyond the first %s, one more for every %s begun", plural(n, "concurrently active client"), number(holds), number(holds))
+		s.Reason = fmt.Sprintf("%s: beyond the first %s, one more for every %s begun", figure.Counted(n, "concurrently active client", "concurrently active clients"), figure.Number(holds), figure.Number(holds))
 	}
 	s.Reason += t.measured() + "."
 	return s
@@ -106,10 +100,10 @@ func (t *terms) measured() string {
 	case !t.Capacity.Measured:
 		return ""
 	case t.Capacity.Hardware == "":
-		return fmt.Sprintf(" (%s is a capacity that was measured, in place of the guide's %s)", number(t.Capacity.Clients), number(organization.ClassicCapacity))
+		return fmt.Sprintf(" (%s is a capacity that was measured, in place of the guide's %s)", figure.Number(t.Capacity.Clients), figure.Number(organization.ClassicCapacity))
 	default:
 		return fmt.Sprintf(" (%s is the capacity that was measured on %s, in place of the guide's %s)",
-			number(t.Capacity.Clients), t.Capacity.Hardware, number(organization.ClassicCapacity))
+			figure.Number(t.Capacity.Clients), t.Capacity.Hardware, figure.Number(organization.ClassicCapacity))
 	}
 }
 
@@ -178,7 +172,7 @@ func (t *terms) classicDomains() []Step {
 		users := t.users(func(at int) bool { return slices.Contains(g.domains, t.Groups[at].Domain) })
 		out = append(out, Step{Condition: Domain, About: t.Domains[about(g)], Adds: 1, Numbers: "1", Reason: fmt.Sprintf(
 			"%s, where the first instance stands, does not accept the %s of %s: one more for them.",
-			t.Domains[groups[0].home], persons(users), list(names))})
+			t.Domains[groups[0].home], figure.Counted(users, "person", "people"), list(names))})
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -66,17 +67,17 @@ func (t *terms) difference(classic Classic, instances int) []string {
 	capacity := classic.Steps[1].Adds
 	add(next, capacity, func(adds int) string {
 		return fmt.Sprintf("Capacity: the guide divides all %s by %s and counts %s, here it is %s: %s.",
-			plural(t.active(), "client"), number(t.Capacity.Clients), more(capacity), more(adds), t.byParts())
+			figure.Counted(t.active(), "client", "clients"), figure.Number(t.Capacity.Clients), more(capacity), more(adds), t.byParts())
 	})
 	switch {
 	case len(out) == 0:
 		return nil
 	case classic.Count == instances:
-		return append([]string{fmt.Sprintf("Both answers are %s, but not for the same reasons.", number(instances))}, out...)
+		return append([]string{fmt.Sprintf("Both answers are %s, but not for the same reasons.", figure.Number(instances))}, out...)
 	case classic.Count < instances:
-		return append([]string{fmt.Sprintf("The guide counts %s, and %s needed.", number(classic.Count), are(instances))}, out...)
+		return append([]string{fmt.Sprintf("The guide counts %s, and %s needed.", figure.Number(classic.Count), figure.Counted(instances, "is", "are"))}, out...)
 	default:
-		return append([]string{fmt.Sprintf("The guide counts %s, and %s enough.", number(classic.Count), are(instances))}, out...)
+		return append([]string{fmt.Sprintf("The guide counts %s, and %s enough.", figure.Number(classic.Count), figure.Counted(instances, "is", "are"))}, out...)
 	}
 }
 
@@ -87,15 +88,8 @@ func more(n int) string {
 	case 1:
 		return "one"
 	default:
-		return number(n)
+		return figure.Number(n)
 	}
-}
-
-func are(n int) string {
-	if n == 1 {
-		return "1 is"
-	}
-	return number(n) + " are"
 }
 
 // merged says why a condition about some people adds not one instance, but
@@ -216,7 +210,7 @@ func (t *terms) byParts() string {
 		parts := q.parts()
 		for _, p := range parts {
 			n := p.cover.solve(t.work).total()
-			text := fmt.Sprintf("%s with %s needs %s", t.partName(&c, q, p, len(parts)), plural(p.active(), "client"), number(n))
+			text := fmt.Sprintf("%s with %s needs %s", t.partName(&c, q, p, len(parts)), figure.Counted(p.active(), "client", "clients"), figure.Number(n))
 			if n > 1 {
 				large = append(large, text)
 			} else {

@@ -11,6 +11,7 @@ import (
 
 	dormer "github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -48,13 +49,13 @@ func (t *terms) change(what string, was, classic int) Change {
 	out := Change{What: what, Instances: is, Classic: t.classic().Count}
 	switch {
 	case is == was && out.Classic == classic:
-		out.Text = fmt.Sprintf("Nothing changes: %s, and %s by the guide.", plural(is, "instance"), number(classic))
+		out.Text = fmt.Sprintf("Nothing changes: %s, and %s by the guide.", figure.Counted(is, "instance", "instances"), figure.Number(classic))
 	case is == was:
-		out.Text = fmt.Sprintf("%s as before; the guide counts %s instead of %s.", plural(is, "instance"), number(out.Classic), number(classic))
+		out.Text = fmt.Sprintf("%s as before; the guide counts %s instead of %s.", figure.Counted(is, "instance", "instances"), figure.Number(out.Classic), figure.Number(classic))
 	case out.Classic == classic:
-		out.Text = fmt.Sprintf("%s instead of %s; the guide counts %s as before.", plural(is, "instance"), number(was), number(classic))
+		out.Text = fmt.Sprintf("%s instead of %s; the guide counts %s as before.", figure.Counted(is, "instance", "instances"), figure.Number(was), figure.Number(classic))
 	default:
-		out.Text = fmt.Sprintf("%s instead of %s; the guide counts %s instead of %s.", plural(is, "instance"), number(was), number(out.Classic), number(classic))
+		out.Text = fmt.Sprintf("%s instead of %s; the guide counts %s instead of %s.", figure.Counted(is, "instance", "instances"), figure.Number(was), figure.Number(out.Classic), figure.Number(classic))
 	}
 	if !proven {
 		out.Text += " Whether fewer would do was not found out."
@@ -116,7 +117,7 @@ type explanation struct {
 // some adds the first of several suppositions and takes note of the others.
 func (e *explanation) some(what string, with []Supposition) {
 	if n := len(with); n > mostOfKind {
-		e.left = append(e.left, fmt.Sprintf("%s %s", number(n-mostOfKind), what))
+		e.left = append(e.left, fmt.Sprintf("%s %s", figure.Number(n-mostOfKind), what))
 		with = with[:mostOfKind]
 	}
 	e.with = append(e.with, with...)
@@ -266,10 +267,10 @@ func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, err
 			then := add(g, n)
 			is, _ := then.count()
 			change := Change{
-				What:      fmt.Sprintf("if %s were active in %s", plural(n, "more client"), e.partName(&c, q, part, len(parts))),
+				What:      fmt.Sprintf("if %s were active in %s", figure.Counted(n, "more client", "more clients"), e.partName(&c, q, part, len(parts))),
 				Instances: is, Classic: then.classic().Count,
 			}
-			change.Text = fmt.Sprintf("%s more and instance number %s is needed; the guide counts %s", plural(n, "active client"), number(is), number(change.Classic))
+			change.Text = fmt.Sprintf("%s more and instance number %s is needed; the guide counts %s", figure.Counted(n, "active client", "active clients"), figure.Number(is), figure.Number(change.Classic))
 			if change.Classic == classic {
 				change.Text += " as before"
 			}
@@ -278,14 +279,14 @@ func (e *explanation) room(ctx context.Context, now, classic int) ([]Change, err
 		}
 	}
 	if left > 0 {
-		e.left = append(e.left, fmt.Sprintf("%s groups of people that might grow", number(left)))
+		e.left = append(e.left, fmt.Sprintf("%s groups of people that might grow", figure.Number(left)))
 	}
 	// N + n is more than the next full number of instances.
 	holds := e.Capacity.Clients
 	n := max(begun(total, holds), 1)*holds - total + 1
 	out = append(out, Change{
-		What: fmt.Sprintf("if %s were active anywhere", plural(n, "more client")), Instances: now, Classic: classic + 1,
-		Text: fmt.Sprintf("The guide counts %s: %s clients begin another %s. Where they are decides whether an instance more is needed.", number(classic+1), number(total+n), number(holds)),
+		What: fmt.Sprintf("if %s were active anywhere", figure.Counted(n, "more client", "more clients")), Instances: now, Classic: classic + 1,
+		Text: fmt.Sprintf("The guide counts %s: %s clients begin another %s. Where they are decides whether an instance more is needed.", figure.Number(classic+1), figure.Number(total+n), figure.Number(holds)),
 	})
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -21,7 +22,7 @@ func (t *terms) reasons(all []placed, i int) []Reason {
 	if p.Network != organization.Connected {
 		n := t.Networks[p.Network]
 		out = append(out, Reason{Condition: Network, About: n.Name, Text: fmt.Sprintf(
-			"Nothing from outside reaches network %s%s: its %s served from within.", n.Name, given(n.Reason), theyAre(p.Users))})
+			"Nothing from outside reaches network %s%s: its %s served from within.", n.Name, given(n.Reason), figure.Counted(p.Users, "person is", "people are"))})
 	}
 	for _, at := range p.circle.alone {
 		d := t.Demands[at]
@@ -90,17 +91,10 @@ func (t *terms) guests(p *placed, instances int) string {
 		return ""
 	}
 	return fmt.Sprintf(" It serves %s from elsewhere as well: to serve everybody else apart takes %s instead of %s.",
-		plural(others, "client"), plural(more, "instance"), number(instances))
+		figure.Counted(others, "client", "clients"), figure.Counted(more, "instance", "instances"), figure.Number(instances))
 }
 
 func given(reason string) string { return because(organization.Demand{Reason: reason}) }
-
-func theyAre(n int) string {
-	if n == 1 {
-		return "1 person is"
-	}
-	return number(n) + " people are"
-}
 
 // divided says how capacity makes several instances of what could be one.
 func (t *terms) divided(p *placed, others []*placed) string {
@@ -109,13 +103,13 @@ func (t *terms) divided(p *placed, others []*placed) string {
 		sum += o.Active
 	}
 	n := len(others) + 1
-	text := fmt.Sprintf("%s who could be served together are more than the %s that one instance holds%s: ", plural(sum, "active client"), number(holds), t.measured())
+	text := fmt.Sprintf("%s who could be served together are more than the %s that one instance holds%s: ", figure.Counted(sum, "active client", "active clients"), figure.Number(holds), t.measured())
 	if begun(sum, holds) == n {
-		text += fmt.Sprintf("ceil(%s / %s) = %s instances", number(sum), number(holds), number(n))
+		text += fmt.Sprintf("ceil(%s / %s) = %s instances", figure.Number(sum), figure.Number(holds), figure.Number(n))
 	} else {
-		text += number(n) + " instances share them"
+		text += figure.Number(n) + " instances share them"
 	}
-	return text + fmt.Sprintf(", of which this one holds %s.", number(p.Active))
+	return text + fmt.Sprintf(", of which this one holds %s.", figure.Number(p.Active))
 }
 
 // apart says which condition keeps two instances from being one.
@@ -153,7 +147,7 @@ func (t *terms) apart(a, b *placed) (Condition, string) {
 		return Domain, fmt.Sprintf("No domain accepts people of all of %s.", list(names))
 	}
 	return Capacity, fmt.Sprintf("%s + %s = %s active clients, and one instance holds %s.",
-		number(a.Active), number(b.Active), number(a.Active+b.Active), number(t.Capacity.Clients))
+		figure.Number(a.Active), figure.Number(b.Active), figure.Number(a.Active+b.Active), figure.Number(t.Capacity.Clients))
 }
 
 // difference is what is in one of two but not in both, ascending.
@@ -221,5 +215,5 @@ func (t *terms) splits(all []placed) []Split {
 func (t *terms) unproven(p *Placement) []string {
 	return []string{fmt.Sprintf(
 		"The guide counts %s, and these %s satisfy all conditions. Whether fewer would was not found out in the time that a plan takes: the trusts between the domains allow too many ways.",
-		number(p.Classic.Count), number(len(p.Instances)))}
+		figure.Number(p.Classic.Count), figure.Number(len(p.Instances)))}
 }

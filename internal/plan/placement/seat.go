@@ -108,7 +108,7 @@ func (t *terms) seat(near *distances, allowed []int, parts []Part) seat {
 		out.text = fmt.Sprintf("The only site that the conditions allow. %s", t.reach(chosen, average[best], sites, weights))
 	default:
 		out.text = fmt.Sprintf("Nearest to its clients of the %s sites that the conditions allow. %s From %s, the next best, %s.",
-			number(len(allowed)), t.reach(chosen, average[best], sites, weights), t.Sites[allowed[second]].Name, takes(average[second]))
+			figure.Number(len(allowed)), t.reach(chosen, average[best], sites, weights), t.Sites[allowed[second]].Name, takes(average[second]))
 	}
 	return out
 }
@@ -124,29 +124,29 @@ func takes(seconds float64) string {
 // serve most.
 func (t *terms) reach(seat int, average float64, sites []int, weights map[int]int) string {
 	if len(sites) == 1 && sites[0] == seat {
-		return fmt.Sprintf("All %s are here.", plural(weights[seat], "client"))
+		return fmt.Sprintf("All %s are here.", figure.Counted(weights[seat], "client", "clients"))
 	}
 	text := fmt.Sprintf("From here a megabyte takes %s on average (8 Mbit / usable bandwidth + round trip, over all clients)", figure.Duration(average))
 	if average >= unreachable/1e6 {
 		text = "From here no link leads to some of them"
 	}
 	if here := weights[seat]; here > 0 {
-		text += fmt.Sprintf("; %s here", plural(here, "client"))
+		text += fmt.Sprintf("; %s here", figure.Counted(here, "client", "clients"))
 	}
 	far := slices.DeleteFunc(slices.Clone(sites), func(s int) bool { return s == seat })
 	slices.SortStableFunc(far, func(a, b int) int { return weights[b] - weights[a] })
 	const most = 3
 	for i, s := range far {
 		if i == most {
-			text += "; " + plural(len(far)-most, "more site")
+			text += "; " + figure.Counted(len(far)-most, "more site", "more sites")
 			break
 		}
 		r := t.Route(seat, s)
 		if !r.OK {
-			text += fmt.Sprintf("; %s in %s without a link", number(weights[s]), t.Sites[s].Name)
+			text += fmt.Sprintf("; %s in %s without a link", figure.Number(weights[s]), t.Sites[s].Name)
 			continue
 		}
-		text += fmt.Sprintf("; %s in %s over %s usable, %s", number(weights[s]), t.Sites[s].Name, rate(r.Usable), figure.Duration(r.Latency.Seconds()))
+		text += fmt.Sprintf("; %s in %s over %s usable, %s", figure.Number(weights[s]), t.Sites[s].Name, rate(r.Usable), figure.Duration(r.Latency.Seconds()))
 	}
 	return text + "."
 }

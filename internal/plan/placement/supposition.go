@@ -8,6 +8,7 @@ import (
 
 	dormer "github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -137,7 +138,7 @@ func (t *terms) suppose(s Supposition) (*terms, string, error) {
 		return t.supposeUsers(s)
 	case "capacity":
 		out.Capacity = organization.Holds{Clients: s.number, Measured: s.number != organization.ClassicCapacity}
-		return &out, fmt.Sprintf("if one instance held %s", plural(s.number, "client")), nil
+		return &out, fmt.Sprintf("if one instance held %s", figure.Counted(s.number, "client", "clients")), nil
 	case "trust", "distrust":
 		a, err := t.find("domain", s.name, s)
 		if err != nil {
@@ -199,7 +200,7 @@ func (t *terms) supposeUsers(s Supposition) (*terms, string, error) {
 	}
 	switch {
 	case s.number < 0 && users < -s.number:
-		return nil, "", dormer.Invalidf("", "%s: only %s there", s, theyAre(users))
+		return nil, "", dormer.Invalidf("", "%s: only %s there", s, figure.Counted(users, "person is", "people are"))
 	case len(groups) == 0:
 		groups = []int{len(out.Groups)}
 		out.Groups = append(out.Groups, organization.Group{Site: site, Network: organization.Connected})
@@ -219,9 +220,9 @@ func (t *terms) supposeUsers(s Supposition) (*terms, string, error) {
 		group.Active = min(max(group.Active+n, 0), group.Users)
 	}
 	if s.number < 0 {
-		return &out, fmt.Sprintf("if %s fewer worked in %s", persons(-s.number), t.Sites[site].Name), nil
+		return &out, fmt.Sprintf("if %s fewer worked in %s", figure.Counted(-s.number, "person", "people"), t.Sites[site].Name), nil
 	}
-	return &out, fmt.Sprintf("if %s more worked in %s", persons(s.number), t.Sites[site].Name), nil
+	return &out, fmt.Sprintf("if %s more worked in %s", figure.Counted(s.number, "person", "people"), t.Sites[site].Name), nil
 }
 
 func (t *terms) supposeWithout(s Supposition) (*terms, string, error) {

@@ -198,7 +198,7 @@ func (t *terms) check() error {
 		bad.Fields = append(bad.Fields, dormer.FieldError{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 	if n, holds := t.active(), t.Capacity.Clients; (n-1)/max(holds, 1) >= mostInstances {
-		add("spec.capacity.clients", "%s active clients would need more than %s instances of %s each", number(n), number(mostInstances), number(holds))
+		add("spec.capacity.clients", "%s active clients would need more than %s instances of %s each", figure.Number(n), figure.Number(mostInstances), figure.Number(holds))
 	}
 	for i := range t.Demands {
 		if t.Demands[i].Country != "" {
@@ -282,16 +282,6 @@ func (t *terms) active() int {
 		n += g.Active
 	}
 	return n
-}
-
-func number(n int) string { return figure.Number(float64(n)) }
-
-// plural is a number of things.
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return number(n) + " " + one + "s"
 }
 
 // list is names as people write them one after the other; of many the first.

@@ -94,7 +94,7 @@ func (w *work) desk(c organization.Desk, why string) {
 	if why != "" {
 		reasons = append(reasons, why)
 	}
-	reasons = append(reasons, fmt.Sprintf("%s with %s an hour each.", counted(c.Operators, "operator"), counted(c.Reports, "report")))
+	reasons = append(reasons, fmt.Sprintf("%s with %s an hour each.", figure.Counted(c.Operators, "operator", "operators"), figure.Counted(c.Reports, "report", "reports")))
 	if c.Images {
 		room, image := w.imageRoom()
 		form = fmt.Sprintf("%s For images it needs %s of free disk and %s of free memory.", form, figure.Binary(room), figure.Binary(float64(w.m.Clients.Guest)))

@@ -222,7 +222,7 @@ func (w *work) locate(d *Database, kind organization.Database) {
 		if replicated {
 			where = "computers of its own, primary and replica,"
 		}
-		d.Reasons = append(d.Reasons, fmt.Sprintf("It is on %s and shared with %s, for reports over all of them. Each instance has a role that reaches its own rows alone.", where, listed(d.Shared)))
+		d.Reasons = append(d.Reasons, fmt.Sprintf("It is on %s and shared with %s, for reports over all of them. Each instance has a role that reaches its own rows alone.", where, figure.List(d.Shared, 6)))
 	case e.Place == organization.PlaceRemote:
 		d.Reasons = append(d.Reasons, "It is on another computer: so it was asked for.")
 	case replicated:

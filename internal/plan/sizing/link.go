@@ -53,7 +53,7 @@ func (w *work) link(d *Database) {
 		against = append(against, fmt.Sprintf("a status report takes %s, and %s were expected", figure.Duration(report.Value), figure.Duration(limit)))
 	}
 	if len(against) > 0 {
-		w.advise(fmt.Sprintf("The events database at %s is too far from the server at %s: %s. Put it at the server's site.", d.Site, w.in.SiteName, listed(against)))
+		w.advise(fmt.Sprintf("The events database at %s is too far from the server at %s: %s. Put it at the server's site.", d.Site, w.in.SiteName, figure.List(against, 6)))
 		return
 	}
 	way := "The link"

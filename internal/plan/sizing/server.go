@@ -24,7 +24,7 @@ func (w *work) server() {
 	w.memory(s)
 	extra, memory := w.onServer()
 	s.Classic = fmt.Sprintf("%d cores at %s, %s of memory, %s of disk for %s", classicCores+extra, classicClock,
-		figure.Binary(classicMemory+float64(memory)), figure.Bytes(disk.Value), counted(w.workspaces(), "workspace"))
+		figure.Binary(classicMemory+float64(memory)), figure.Bytes(disk.Value), figure.Counted(w.workspaces(), "workspace", "workspaces"))
 	w.machine(s)
 }
 
@@ -80,7 +80,7 @@ func (w *work) cores(s *Server) {
 	}
 	if need := math.Ceil(load.Value); w.m.Capacity.Measured && need > all.Value {
 		w.advise(fmt.Sprintf("%s clients keep %s busy at peak by what Dormer was measured to cost, and the hardware of the file has %s: look whether it was measured with such polls and events.",
-			figure.Number(float64(w.in.Active)), figure.Cores.Text(need), figure.Cores.Text(all.Value)))
+			figure.Number(w.in.Active), figure.Cores.Text(need), figure.Cores.Text(all.Value)))
 	}
 	s.Cores = int(all.Value)
 	s.Figures = append(s.Figures, all)
@@ -89,7 +89,7 @@ func (w *work) cores(s *Server) {
 // hardware says where a measured capacity comes from.
 func (w *work) hardware() string {
 	c := &w.m.Capacity
-	text := fmt.Sprintf("the computer on which %s were measured", counted(c.Clients, "client"))
+	text := fmt.Sprintf("the computer on which %s were measured", figure.Counted(c.Clients, "client", "clients"))
 	if c.Hardware != "" {
 		text += ": " + c.Hardware
 	}
@@ -147,11 +147,4 @@ func (w *work) machine(s *Server) {
 // binary is an amount of memory, as people buy it.
 func binary(n int) figure.Amount {
 	return figure.Amount{Value: float64(n), Text: figure.Binary(float64(n))}
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return figure.Number(math.Round(float64(n))) + " " + what + "s"
 }

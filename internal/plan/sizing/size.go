@@ -3,7 +3,6 @@ package sizing
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
@@ -123,12 +122,4 @@ func named(list []figure.Figure, name string) figure.Figure {
 		}
 	}
 	return figure.Figure{}
-}
-
-// listed writes names as people do: a, b and c.
-func listed(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
