@@ -2,6 +2,7 @@ package organization
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +16,14 @@ import (
 const (
 	maxPeople    = 10_000_000
 	maxCrowds    = 10_000 // of all sites
-	maxInstances = 10_000 // that capacity alone asks for, after growth
+	maxInstances = 2_000  // that capacity alone asks for, after growth; package placement has no more
 	maxGets      = 50_000 // entries of people that get a workspace, of all workspaces
+	// What all events take, and all kept versions of all images, in bytes: sums
+	// over all instances and repositories are counted in 64 bits.
+	maxEvents   = 1e17
+	maxVersions = 1e15
+	// deletedStay is how long objects of a deleted version stay in a repository.
+	deletedStay = 72 * time.Hour
 )
 
 // Validate checks an organization completely and returns an
@@ -407,12 +414,25 @@ func (c *checker) size(m *Model) {
 		return
 	}
 	_, active := m.Grown(m.Growth.Years).Users()
-	if active/m.Capacity.Clients >= maxInstances {
+	if active > maxInstances*m.Capacity.Clients {
 		where := "spec.capacity.clients"
 		if !m.Capacity.Measured {
 			where = "spec.growth"
 		}
-		c.add(where, "more than 10,000 instances would be needed for so many people in the last year of the plan")
+		c.add(where, "more than 2,000 instances would be needed for so many people in the last year of the plan")
+		return
+	}
+	e := &m.Events
+	if float64(active)*float64(e.PerDay)*float64(e.Bytes)*e.Keep.Hours()/24*(1+e.Bursts)*(1+e.Overhead) > maxEvents {
+		c.add("spec.events", "all events that are kept would take more than 100 PB in the last year of the plan; keep them for a shorter time")
+	}
+	kept := 0.0
+	for _, i := range m.Images {
+		versions := float64(i.Versions) + math.Ceil(deletedStay.Hours()/i.Every.Hours())
+		kept += float64(i.Packed) + versions*float64(i.Update)
+	}
+	if kept > maxVersions {
+		c.add("spec.images", "all versions that are kept of all images would take more than 1 PB; keep fewer, or make them less often")
 	}
 }
 

@@ -122,11 +122,21 @@ func TestBadInput(t *testing.T) {
 		"nobody travels":    {two, "  images:", "  travel: [{from: Berlin, to: Basel, users: 0}]\n  images:", []string{"spec.travel[0].users: must be between 1 and 10000000"}},
 		"too many people":   {two, "users: 100", "users: 10000000", []string{"spec.sites: more than 10,000,000 people work here altogether"}},
 		"too many after growth": {
-			small, "users: 100", "users: 10000000\n  growth: {yearly: 100%, years: 20}", []string{"spec.growth: more than 10,000 instances"},
+			small, "users: 100", "users: 10000000\n  growth: {yearly: 100%, years: 20}", []string{"spec.growth: more than 2,000 instances"},
 		},
 		"too many instances": {
 			small, "users: 100", "users: 100000\n  capacity: {clients: 1}",
-			[]string{"spec.capacity.clients: more than 10,000 instances"},
+			[]string{"spec.capacity.clients: more than 2,000 instances"},
+		},
+		// 10,000,000 clients x 10,000 x 10,000 bytes x 365 days x 1.5 x 1.3 = 712 PB.
+		"too many events": {
+			small, "users: 100", "users: 10000000\n  events: {perDay: 10000, bytes: 10000}",
+			[]string{"spec.events: all events that are kept would take more than 100 PB"},
+		},
+		// A first version and 365 + 72 updates of 4 TiB = 4,398,046,511,104 bytes each: 1.9 PB.
+		"too many versions": {
+			small, "packed: 4GiB", "packed: 4TiB\n      update: 4TiB\n      every: 1h\n      versions: 365",
+			[]string{"spec.images: all versions that are kept of all images would take more than 1 PB"},
 		},
 		// the fields by themselves
 		"empty":          {small, small, "{}", []string{"apiVersion: is required", "kind: is required", "metadata: is required", "spec: is required"}},
