@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	dormer "github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -200,6 +201,24 @@ func TestEvenSharesOfRooms(t *testing.T) {
 	} {
 		if got := level(c.rooms, c.take); !slices.Equal(got, c.want) {
 			t.Errorf("%d of %v: %v, want %v", c.take, c.rooms, got, c.want)
+		}
+	}
+}
+
+// TestSlowWaysAreWays: over 1 Mbit/s, of which half may be used, a megabyte
+// takes 8,000,000 / 500,000 = 16 s and the round trip; that is slow, but nobody
+// is out of reach. Over 2 bit/s it takes 8,000,000 s = 92 days 14 h.
+func TestSlowWaysAreWays(t *testing.T) {
+	for bandwidth, want := range map[document.Rate]string{1_000_000: "a megabyte takes 16 s", 2: "a megabyte takes 92 days 14 h"} {
+		o := &organization.Organization{}
+		o.Spec.Sites = []organization.Site{{Name: "A", People: []organization.Crowd{{Users: 100}}}, {Name: "B"}}
+		o.Spec.Links = []organization.Link{{From: "A", To: "B", Bandwidth: bandwidth}}
+		p, err := Place(t.Context(), organization.Resolve(o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Instances[0].Seat; !strings.Contains(got, "From B, the next best, "+want) {
+			t.Errorf("%v: %s", bandwidth, got)
 		}
 	}
 }

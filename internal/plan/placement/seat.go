@@ -13,8 +13,11 @@ import (
 const (
 	// megabyte in bits: ways are compared by how long one takes.
 	megabyte = 8_000_000
-	// unreachable is longer than any way takes.
-	unreachable = 1e7
+	// unreachable is longer than any way takes, and an average over all clients of
+	// which one has no way is noWay at least, which is longer than any way as well:
+	// a megabyte at one bit a second takes 8e6 seconds.
+	unreachable = noWay * 1e7
+	noWay       = 1e7
 )
 
 // distances are how long a megabyte takes from site to site, in seconds:
@@ -107,14 +110,18 @@ func (t *terms) seat(near *distances, allowed []int, parts []Part) seat {
 	case len(allowed) == 1:
 		out.text = fmt.Sprintf("The only site that the conditions allow. %s", t.reach(chosen, average[best], sites, weights))
 	default:
+		than := takes(average[second])
+		if than == takes(average[best]) {
+			than = "it takes hardly longer"
+		}
 		out.text = fmt.Sprintf("Nearest to its clients of the %s sites that the conditions allow. %s From %s, the next best, %s.",
-			figure.Number(len(allowed)), t.reach(chosen, average[best], sites, weights), t.Sites[allowed[second]].Name, takes(average[second]))
+			figure.Number(len(allowed)), t.reach(chosen, average[best], sites, weights), t.Sites[allowed[second]].Name, than)
 	}
 	return out
 }
 
 func takes(seconds float64) string {
-	if seconds >= unreachable/1e6 {
+	if seconds >= noWay {
 		return "some of them cannot be reached"
 	}
 	return "a megabyte takes " + figure.Duration(seconds)
@@ -127,7 +134,7 @@ func (t *terms) reach(seat int, average float64, sites []int, weights map[int]in
 		return fmt.Sprintf("All %s are here.", figure.Counted(weights[seat], "client", "clients"))
 	}
 	text := fmt.Sprintf("From here a megabyte takes %s on average (8 Mbit / usable bandwidth + round trip, over all clients)", figure.Duration(average))
-	if average >= unreachable/1e6 {
+	if average >= noWay {
 		text = "From here no link leads to some of them"
 	}
 	if here := weights[seat]; here > 0 {
