@@ -66,7 +66,7 @@ func newNetwork(m *organization.Model) *network {
 func (n *network) way(m *organization.Model, from, to int) (roads []int, latency float64, ok bool) {
 	r := m.Route(from, to)
 	at := from
-	for _, l := range r.Lines {
+	for _, l := range r.Lines() {
 		next := 2 * l
 		if n.roads[next].from != at {
 			next++
