@@ -1,21 +1,6 @@
 package agent
 
-import (
-	"time"
-
-	"github.com/dormer-project/dormer/internal/event"
-)
-
-// What a machine writes into the journal while the server cannot be reached;
-// see docs/limits.md.
-const (
-	eventsADay = 20
-	eventBytes = 500 // of the file, with what a record has around it
-	// burstFactor is for days on which more happens.
-	burstFactor = 10
-	// unlimitedJournal is for machines that may be off-line without end.
-	unlimitedJournal = event.MaxJournalBytes
-)
+import "github.com/dormer-project/dormer/internal/event"
 
 // growJournal makes the journal large enough for what happens until the
 // off-line limits of all machines are reached. It never shrinks: what is in it
@@ -39,13 +24,12 @@ func (a *Agent) growJournal(all []*machine) {
 // journalBytes is how large the journal of machines with these off-line
 // budgets, in seconds, must be; nil is one without a limit.
 func journalBytes(budgets []*int64) int64 {
-	const perSecond = float64(eventsADay*eventBytes*burstFactor) / float64(24*time.Hour/time.Second)
 	n := 0.0
 	for _, b := range budgets {
 		if b == nil {
-			return unlimitedJournal
+			return event.MaxJournalBytes
 		}
-		n += float64(max(*b, 0)) * perSecond
+		n += float64(max(*b, 0))
 	}
-	return int64(min(max(n, event.DefaultJournalBytes), event.MaxJournalBytes))
+	return event.JournalFor(n)
 }

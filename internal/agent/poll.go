@@ -48,13 +48,10 @@ type pollState struct {
 	notices map[dormer.MachineID]string
 }
 
-// The pace of polling.
+// Bounds of what a server asks for, beside those of package wire.
 const (
-	firstRetry  = 5 * time.Second
-	maxRetry    = 5 * time.Minute
 	minDelay    = 50 * time.Millisecond
 	maxDelay    = time.Hour
-	moreDelay   = time.Second // when there are more events than one poll takes
 	nonceLength = 16
 	// maxEventBytes leaves room for the rest of a request.
 	maxEventBytes = wire.MaxBody * 3 / 4
@@ -239,7 +236,7 @@ func (a *Agent) failed(err error) time.Duration {
 	tell := a.poll.told != a.poll.problem
 	if errors.Is(err, dormer.ErrInvalid) || fromServer && errors.Is(err, dormer.ErrTooLarge) {
 		if a.poll.take > 1 {
-			delay = firstRetry // fewer events may do
+			delay = wire.FirstRetry // fewer events may do
 		}
 		a.poll.take = fewer(a.poll.take)
 	}
@@ -266,12 +263,12 @@ func pause(failures int, err error) time.Duration {
 	if said, ok := errors.AsType[*problem.Error](err); ok {
 		switch {
 		case said.Kind == kindDenied:
-			return maxRetry
+			return wire.LongestRetry
 		case said.RetryAfter() > 0:
 			return min(said.RetryAfter(), maxDelay)
 		}
 	}
-	return min(firstRetry<<min(failures-1, 10), maxRetry)
+	return min(wire.FirstRetry<<min(failures-1, 10), wire.LongestRetry)
 }
 
 // problemEvent is the event that tells of a poll's failure; 0 for those that
@@ -291,10 +288,10 @@ func problemEvent(err error) event.Code {
 	return 0
 }
 
-// jitter keeps clients that failed together from coming back together: up to a
-// quarter is added.
+// jitter keeps clients that failed together from coming back together: up to
+// one part in wire.RetrySpread is added.
 func (a *Agent) jitter(d time.Duration) time.Duration {
-	n, err := rand.Int(a.random, big.NewInt(int64(d/4)+1))
+	n, err := rand.Int(a.random, big.NewInt(int64(d/wire.RetrySpread)+1))
 	if err != nil {
 		return d
 	}
@@ -316,7 +313,7 @@ func (a *Agent) succeeded(answer wire.PollAnswer, sent int) time.Duration {
 	p.zone = answer.TimeZone
 	delay := min(max(time.Duration(answer.NextPollMillis)*time.Millisecond, minDelay), maxDelay)
 	if full && answer.Journal != "" {
-		delay = min(delay, moreDelay)
+		delay = min(delay, wire.MoreDelay)
 	}
 	return delay
 }

@@ -22,10 +22,6 @@ import (
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
-// jitterPart is how far the delay of the next poll may be off the interval,
-// either way.
-const jitterPart = 10 // 1/10
-
 // poll answers what changed since the client's last poll.
 func (a *API) poll(w http.ResponseWriter, r *http.Request, client dormer.ClientID) error {
 	q, malformed, err := a.readPoll(w, r)
@@ -233,7 +229,7 @@ func (a *API) fault(ctx context.Context, client dormer.ClientID, what string, er
 // that came at once do not stay together. The jitter is drawn from the nonce,
 // which is random; a client that picks it only moves itself.
 func (a *API) next(nonce []byte) time.Duration {
-	spread := a.cfg.Interval / jitterPart
+	spread := a.cfg.Interval / wire.PollSpread
 	f := float64(binary.BigEndian.Uint32(nonce)) / (1 << 32)
 	return a.cfg.Interval - spread + time.Duration(f*float64(2*spread))
 }

@@ -24,14 +24,15 @@ func Nearest(s string, known []string) string {
 		if len(s) > 2 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(s)) {
 			best, distance = k, 0
 		}
-		if d := editDistance(strings.ToLower(s), strings.ToLower(k)); d < distance && d < len(k) {
+		if d := Distance(strings.ToLower(s), strings.ToLower(k)); d < distance && d < len(k) {
 			best, distance = k, d
 		}
 	}
 	return best
 }
 
-func editDistance(a, b string) int {
+// Distance is the number of bytes to add, drop or change to make b of a.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -38,6 +38,12 @@ const (
 	// largest.
 	MinJournalBytes = 256 << 10
 	MaxJournalBytes = 64 << 20
+	// journalADay is what a journal has for each day that a machine may work
+	// off-line: 20 events of 200 bytes with what is around them, ten times for days
+	// on which more happens.
+	journalADay = 10 * 20 * (200 + RecordBytes)
+	// RecordBytes is what a record of the file has around an event, about.
+	RecordBytes = 300
 	// maxJournalFile is the largest file that is taken for a journal.
 	maxJournalFile = 256 << 20
 	// maxGroup is how many bytes are gathered for one write.
@@ -216,6 +222,13 @@ func (j *Journal) Last() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.last
+}
+
+// JournalFor is how large the journal of a client must be whose machines may work
+// off-line for so many seconds, all together; MaxJournalBytes where one may do so
+// without end.
+func JournalFor(offline float64) int64 {
+	return int64(min(max(offline/86_400*journalADay, DefaultJournalBytes), MaxJournalBytes))
 }
 
 // Grow raises the bound of the file to n bytes, at most MaxJournalBytes. A lower

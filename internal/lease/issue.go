@@ -121,12 +121,12 @@ type IssuerConfig struct {
 	Random io.Reader
 }
 
-// noOfflineIntervals is how many poll intervals a machine may miss that is not
+// NoOfflineIntervals is how many poll intervals a machine may miss that is not
 // allowed to work off-line. No limit is shorter.
-const noOfflineIntervals = 3
+const NoOfflineIntervals = 3
 
-// renewAt is the part of the off-line budget after whose use a lease is renewed.
-const renewAt = 20 // 1/20 = 5 %
+// RenewAt is the part of the off-line budget after whose use a lease is renewed.
+const RenewAt = 20 // 1/20 = 5 %
 
 // Issuer decides for each machine whether its lease is issued, renewed or
 // withdrawn, and signs. What it needs for a poll in which nothing changed is
@@ -359,8 +359,8 @@ func (i *Issuer) due(m *machineRecord, said wire.MachineState, user dormer.Princ
 	if budget == nil || (e.ValidUntil != nil && !now.Before(*e.ValidUntil)) {
 		return false
 	}
-	// *budget / renewAt first: what a client says may be any number.
-	return said.BudgetUsed >= max(*budget/renewAt, 1)
+	// *budget / RenewAt first: what a client says may be any number.
+	return said.BudgetUsed >= max(*budget/RenewAt, 1)
 }
 
 func (i *Issuer) budget(e *Entitlement) *int64 {
@@ -369,7 +369,7 @@ func (i *Issuer) budget(e *Entitlement) *int64 {
 	}
 	// A shorter limit would run out between two polls that are answered, and be
 	// less than none allowed is.
-	d := max(*e.Offline, noOfflineIntervals*i.cfg.Interval)
+	d := max(*e.Offline, NoOfflineIntervals*i.cfg.Interval)
 	seconds := int64((d + time.Second - 1) / time.Second)
 	return &seconds
 }

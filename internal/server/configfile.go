@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/document"
 )
 
 // maxConfig is the largest configuration file, in bytes.
@@ -228,32 +229,12 @@ func nearest(key string) string {
 			candidates = append(candidates, s.path[i+1:])
 		}
 		for _, c := range candidates {
-			if d := distance(key, c); d < least {
+			if d := document.Distance(key, c); d < least {
 				best, least = s.path, d
 			}
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to add, drop or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // Explain writes a configuration file in which every setting is explained and

@@ -49,6 +49,15 @@ const (
 	MaxSignInCode     = 4 << 10 // bytes of a one-time code
 )
 
+// The pace of polls, beside the interval that a server asks for.
+const (
+	PollSpread   = 10              // the interval is off by a tenth of it at most, to both sides
+	FirstRetry   = 5 * time.Second // after a poll that failed; it doubles with each further one
+	LongestRetry = 5 * time.Minute // up to which it doubles
+	RetrySpread  = 4               // a quarter of a pause after a failure is added at most
+	MoreDelay    = time.Second     // when there are more events than one poll takes
+)
+
 // Host describes the computer of a client.
 type Host struct {
 	Name       string `json:"name"`

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/sizing"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -29,16 +30,16 @@ const (
 	patience = 30.0
 )
 
-// How the agent polls; see internal/agent and internal/clientapi.
+// How the agent polls, times in seconds.
 const (
-	pollJitter  = 0.1  // of the interval, to both sides
-	firstRetry  = 5.0  // after a failed poll
-	longRetry   = 300. // it doubles up to that
-	retryJitter = 0.25 // what is added at most
-	moreDelay   = 1.0  // while there are more events than a poll takes
+	pollJitter  = 1.0 / wire.PollSpread // of the interval, to both sides
+	firstRetry  = float64(wire.FirstRetry / time.Second)
+	longRetry   = float64(wire.LongestRetry / time.Second)
+	retryJitter = 1.0 / wire.RetrySpread // of a pause is added at most
+	moreDelay   = float64(wire.MoreDelay / time.Second)
 	pollEvents  = wire.MaxEventsPerPoll
-	noneLimits  = 3    // poll intervals of a workspace that may not be used off-line
-	renewal     = 0.05 // of an off-line limit is used before a lease is renewed
+	noneLimits  = lease.NoOfflineIntervals // poll intervals of a workspace that may not be used off-line
+	renewal     = 1.0 / lease.RenewAt      // of an off-line limit is used before a lease is renewed
 )
 
 // pause is how long a client waits after so many failed polls in a row, without
@@ -57,24 +58,18 @@ func longestPause(outage float64) float64 {
 	return pause(failures)
 }
 
-// What the agent's journal holds; see docs/limits.md. eventBytes is what an
-// event of the usual 200 bytes takes in the file; a longer one takes more.
-const (
-	eventBytes   = 500
-	usualBytes   = 200
-	journalADay  = 100_000 // bytes for each day of the off-line limit
-	smallJournal = event.DefaultJournalBytes
-	largeJournal = event.MaxJournalBytes
-)
+// usualBytes is what an event takes at least in the agent's journal, beside what
+// is around it.
+const usualBytes = 200
 
 // journalHolds is how many events the journal of a client holds whose only
 // workspace has a limit.
 func journalHolds(limit time.Duration, limited bool, bytes int) int {
-	size := float64(largeJournal)
+	size := int64(event.MaxJournalBytes)
 	if limited {
-		size = min(max(limit.Hours()/24*journalADay, smallJournal), largeJournal)
+		size = event.JournalFor(limit.Seconds())
 	}
-	return int(size / float64(eventBytes+max(bytes-usualBytes, 0)))
+	return int(size) / (event.RecordBytes + max(bytes, usualBytes))
 }
 
 // measured marks a figure that rests on these costs.

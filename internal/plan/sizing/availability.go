@@ -184,12 +184,12 @@ func (w *work) journal(a *Availability) {
 	e, room := &w.m.Events, float64(event.MaxJournalBytes)
 	for _, t := range a.Workspaces {
 		if t.Seconds != unlimited {
-			room = min(room, max(float64(event.DefaultJournalBytes), t.Seconds/86_400*journalADay))
+			room = min(room, float64(event.JournalFor(t.Seconds)))
 		}
 	}
 	kept := figure.Work("availability.journal", "Outage for which clients keep all events", figure.Seconds,
 		"{journal of a client} / ({events a day} x ({bytes an event} + {bytes of a record around it}) x (1 + {bursts})) x 86,400",
-		figure.In(figure.Size, room), figure.N(e.PerDay), figure.In(figure.Size, e.Bytes), figure.In(figure.Size, recordBytes), figure.In(figure.Share, e.Bursts)).
+		figure.In(figure.Size, room), figure.N(e.PerDay), figure.In(figure.Size, e.Bytes), figure.In(figure.Size, event.RecordBytes), figure.In(figure.Share, e.Bursts)).
 		From(figure.Derived, limitsSource+": a client's journal has 8 MiB, and 64 MiB where there is no off-line limit")
 	backlog := figure.Work("availability.backlog", "Time to take in what clients kept during it", figure.Seconds,
 		"{clients} x {events a day} x min(1, {outage} / ({busy hours} x 3,600)) x max(1, {outage} / 86,400) / {events a second}",

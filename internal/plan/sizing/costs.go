@@ -1,6 +1,11 @@
 package sizing
 
-import "time"
+import (
+	"time"
+
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/wire"
+)
 
 // The rules of the classic guide.
 const (
@@ -91,14 +96,16 @@ const (
 	revisions      = 100           // revisions kept of a workspace: all of them, for good
 	auditADay      = 200           // records of the audit log a day
 	auditDays      = 5 * 365
-	filled         = 0.9               // dormerd doctor warns of a disk with less than a tenth free
-	onCall         = 30 * time.Minute  // until somebody has promoted a follower
-	renewed        = 0.95              // of an off-line limit is left at least: leases are renewed once a twentieth is used
-	noneAllowed    = 3                 // poll intervals that a lease lasts where no time off-line is allowed
-	findAgain      = 2                 // poll intervals in which every client has found a server that is ready
-	longestPause   = 375 * time.Second // between polls of an agent that fail: 5 minutes and a quarter
-	shipped        = time.Second       // standby.interval by default
-	dedicatedLoad  = 0.1               // of the durable events a second; from there on a computer of its own
-	journalADay    = 100_000           // bytes of a client's journal for each day off-line
-	recordBytes    = 300               // of a record of that journal beside the event
+	filled         = 0.9              // dormerd doctor warns of a disk with less than a tenth free
+	onCall         = 30 * time.Minute // until somebody has promoted a follower
+	findAgain      = 2                // poll intervals in which every client has found a server that is ready
+	dedicatedLoad  = 0.1              // of the durable events a second; from there on a computer of its own
+)
+
+// How Dormer works.
+const (
+	renewed      = 1 - 1.0/lease.RenewAt                                  // of an off-line limit is left at least
+	noneAllowed  = lease.NoOfflineIntervals                               // poll intervals that a lease lasts where no time off-line is allowed
+	longestPause = wire.LongestRetry + wire.LongestRetry/wire.RetrySpread // between polls of an agent that fail
+	shipped      = time.Second                                            // standby.interval by default
 )
