@@ -81,9 +81,17 @@ func (a *app) organization(file string) (*organization.Organization, error) {
 	}
 	o, err := organization.Decode(raw, file)
 	if err != nil {
-		return nil, inFile(file, err)
+		return nil, inFile(named(file), err)
 	}
 	return o, nil
+}
+
+// named is a file as messages call it.
+func named(file string) string {
+	if file == "-" {
+		return "the standard input"
+	}
+	return file
 }
 
 // computed is the plan of a file.
@@ -94,7 +102,7 @@ func (a *app) computed(ctx context.Context, file string) (*organization.Organiza
 	}
 	p, err := plan.Compute(ctx, o)
 	if err != nil {
-		return nil, nil, unplanned(file, err)
+		return nil, nil, unplanned(named(file), err)
 	}
 	return o, p, nil
 }
@@ -123,7 +131,7 @@ func newPlanCheck(a *app) *cobra.Command {
 			if warnings == nil {
 				warnings = []dormer.FieldError{}
 			}
-			return a.say(rest.Validated{Warnings: warnings}, "%s is valid.", args[0])
+			return a.say(rest.Validated{Warnings: warnings}, "%s is valid.", named(args[0]))
 		},
 	}
 }
@@ -155,7 +163,7 @@ func (s *planned) flags(cmd *cobra.Command) {
 	}
 	cmd.Flags().StringVar(&s.format, "format", "", "text, markdown, html or json (default: as --output ends, else text)")
 	cmd.Flags().StringVar(&s.output, "output", "", "write it to this file (.txt, .md, .html, .json)")
-	cmd.Flags().BoolVar(&s.wide, "wide", false, "show all of every table, however wide the terminal is")
+	cmd.Flags().BoolVar(&s.wide, "wide", false, "show all of every table, however wide the terminal is; files have all of it anyway")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 }
 
@@ -212,7 +220,7 @@ func (s *planned) toTerminal() bool { return s.output == "" || s.output == "-" }
 func (a *app) writeFile(file string, b []byte) error {
 	err := durable.Write(file, func(w io.Writer) error { _, err := w.Write(b); return err })
 	if err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
+		return err
 	}
 	return a.say(writtenFile{File: file, Bytes: int64(len(b))}, "Written to %s (%s).", file, size(int64(len(b))))
 }
@@ -220,12 +228,13 @@ func (a *app) writeFile(file string, b []byte) error {
 // textWidth is how wide texts are that no terminal shows.
 const textWidth = 100
 
-// width is how wide a text may be: as the terminal is; 0 is without limit.
+// width is how wide a text may be: as the terminal is; 0 is as wide as its tables
+// need, with all of them. So are files, which people hand on.
 func (a *app) width(s planned) int {
-	if s.wide {
+	if s.wide || !s.toTerminal() {
 		return 0
 	}
-	if f, ok := a.Out.(interface{ Fd() uintptr }); ok && s.toTerminal() && term.IsTerminal(int(f.Fd())) {
+	if f, ok := a.Out.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(f.Fd())) {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			return w
 		}

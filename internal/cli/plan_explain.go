@@ -48,7 +48,7 @@ network.`,
 			case err != nil && len(with) > 0:
 				return err
 			case err != nil:
-				return unplanned(args[0], err)
+				return unplanned(named(args[0]), err)
 			case a.json:
 				return a.printJSON(e)
 			}

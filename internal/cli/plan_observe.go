@@ -77,8 +77,8 @@ func (a *app) tellObserved(seen *observation.Observation, filled *observation.Fi
 	if a.quiet || a.json {
 		return
 	}
-	a.note("Looked at %s of %s: %s clients, %s of them on-line at once%s, %s events.", figure.Counted(seen.Days, "day", "days"), printable(seen.Server), figure.Number(seen.Clients),
-		figure.Number(seen.Peak), peakAt(seen.PeakAt), figure.Number(seen.Events.Received))
+	a.note("Looked at %s of %s: %s, %s of them on-line at once%s, %s.", figure.Counted(seen.Days, "day", "days"), printable(seen.Server), figure.Counted(seen.Clients, "client", "clients"),
+		figure.Number(seen.Peak), peakAt(seen.PeakAt), figure.Counted(int(seen.Events.Received), "event", "events"))
 	for _, m := range seen.Missing {
 		a.note("%s", printable(m))
 	}

@@ -158,7 +158,11 @@ func (a *app) printSimulation(o *organization.Organization, r *simulation.Result
 		if !c.Within {
 			within = "no"
 		}
-		checks[i] = []string{c.Title, c.About, c.Text(), c.Unit.Text(c.Simulated), fmt.Sprintf("%+.1f %%", 100*c.Deviation), figure.Percent(c.Tolerance), within}
+		formula := c.Text()
+		if c.AtMost {
+			formula = "at most " + formula
+		}
+		checks[i] = []string{c.Title, c.About, formula, c.Unit.Text(c.Simulated), fmt.Sprintf("%+.1f %%", 100*c.Deviation), figure.Percent(c.Tolerance), within}
 	}
 	return a.section("Formulas", []string{"FIGURE", "OF", "FORMULA", "SIMULATED", "OFF BY", "ALLOWED", "AGREES"}, checks)
 }

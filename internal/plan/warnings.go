@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/plan/figure"
@@ -23,14 +24,30 @@ func warnings(o *organization.Organization, m *organization.Model, p *Plan) []Wa
 	}
 	for _, c := range p.Delivery.Clients {
 		if !c.Fits {
+			takes := "takes"
+			if len(c.Workspaces) > 1 {
+				takes = "together take"
+			}
 			out = append(out, Warning{Path: "spec.clients", Text: fmt.Sprintf(
-				"What %s take does not fit on the usual client of these %s people.", figure.List(c.Workspaces, 5), figure.Number(c.Users))})
+				"%s %s %s of disk and %s of memory on a client, for %s: %s.", figure.List(c.Workspaces, 5), takes, figure.Bytes(float64(c.Disk)), figure.Binary(float64(c.Memory)), figure.Counted(c.Users, "person", "people"), has(m))})
 		}
 	}
 	for _, w := range p.Delivery.Warnings {
 		out = append(out, Warning{Text: w})
 	}
 	return slices.Concat(out, guests(m, p), ahead(p))
+}
+
+// has says what the usual client has.
+func has(m *organization.Model) string {
+	var parts []string
+	if free := m.Clients.FreeDisk; free > 0 {
+		parts = append(parts, figure.Bytes(float64(free))+" of free disk")
+	}
+	if memory := m.Clients.Memory; memory > 0 {
+		parts = append(parts, figure.Binary(float64(memory))+" of memory")
+	}
+	return "the usual client has " + strings.Join(parts, " and ")
 }
 
 // guests warns of people who are served in a country only because its instance

@@ -20,6 +20,7 @@ const (
 	// are broken only where there is no room else, those of breakable ones even
 	// before columns are left out.
 	leastWidth = 60
+	fullWidth  = 100 // of a complete text, but for its tables
 	longWord   = 26
 	breakable  = 14
 	leastCell  = 8
@@ -29,13 +30,16 @@ const (
 // page writes a document for a terminal.
 type page struct {
 	strings.Builder
-	width int // 0: as wide as it has to be, and complete
+	width int
+	// complete says that no row or column may be left out: tables are wider than
+	// the page where they have to be.
+	complete bool
 }
 
 func writeText(w io.Writer, d *document, columns int) error {
-	p := &page{}
-	if columns > 0 {
-		p.width = max(columns, leastWidth)
+	p := &page{width: max(columns, leastWidth)}
+	if columns <= 0 {
+		p.width, p.complete = fullWidth, true
 	}
 	p.underlined(d.Title, "=")
 	if d.Lead != "" {
@@ -93,10 +97,7 @@ func (p *page) underlined(title, with string) {
 // wrapped writes text in lines, the first after one indent and the others after
 // the other.
 func (p *page) wrapped(text, first, rest string) {
-	room := 0
-	if p.width > 0 {
-		room = p.width - max(cells(first), cells(rest))
-	}
+	room := p.width - max(cells(first), cells(rest))
 	indent := first
 	for _, l := range wrap(text, room) {
 		p.line(indent + l)
@@ -136,10 +137,10 @@ func (p *page) formulas(all formulas) {
 
 // places names where numbers are used; the first ones of many on a terminal.
 func (p *page) places(where []string) string {
-	if p.width > 0 {
-		return few(where)
+	if p.complete {
+		return strings.Join(where, ", ")
 	}
-	return strings.Join(where, ", ")
+	return few(where)
 }
 
 // table writes a table that fits: texts are wrapped, and columns for which
@@ -152,7 +153,7 @@ func (p *page) table(t table) {
 	if t.Bare {
 		most = mostNumbers
 	}
-	if p.width > 0 && len(rows) > most+most/6 {
+	if !p.complete && len(rows) > most+most/6 {
 		rows, more = rows[:most], len(rows)-most
 	}
 	shown, widths, gone := p.fit(t, rows)
@@ -224,10 +225,9 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 		}
 		shown = append(shown, i)
 	}
-	if p.width == 0 {
-		return shown, natural, nil
+	if !p.complete {
+		least = narrowed(t, shown, least, p.width, breakable)
 	}
-	least = narrowed(t, shown, least, p.width, breakable)
 	for {
 		need, last := -gap, -1
 		for at, i := range shown {
@@ -236,7 +236,10 @@ func (p *page) fit(t table, rows [][]string) (shown, widths []int, gone []string
 				last = at
 			}
 		}
-		if last < 0 {
+		switch {
+		case p.complete:
+			need = min(need, p.width)
+		case last < 0:
 			least = narrowed(t, shown, least, p.width, leastCell)
 			need = min(need, p.width)
 		}
@@ -312,7 +315,7 @@ func wrap(s string, room int) []string {
 			lines, line, used = append(lines, line), "", 0
 		}
 		for n > room {
-			head := cut(word, room)
+			head := brokenAt(cut(word, room))
 			lines, word = append(lines, head), word[len(head):]
 			n = cells(word)
 		}
@@ -337,6 +340,16 @@ func cut(s string, room int) string {
 		}
 	}
 	return s
+}
+
+// brokenAt shortens the beginning of a word that must be broken so that it ends
+// with a sign at which names fall apart, as the dots of a domain, unless little
+// were left.
+func brokenAt(head string) string {
+	if at := strings.LastIndexAny(head, ".-/_"); at+1 > len(head)/3 {
+		return head[:at+1]
+	}
+	return head
 }
 
 // cells is how many columns of a terminal a text takes.

@@ -12,6 +12,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
@@ -112,10 +113,18 @@ func (f *filling) events(e *organization.Events, seen *Flow) {
 	}
 }
 
+// enoughClients is how many a share of clients must come from.
+const enoughClients = 20
+
 // people fills in how many are on-line at once: of each crowd the share that
 // was seen.
 func (f *filling) people(sites []organization.Site, seen *Observation) {
 	if seen.Peak == 0 {
+		return
+	}
+	if seen.Clients < enoughClients {
+		f.left = append(f.left, fmt.Sprintf("Only %s seen: people[].active stays as it is until there are %d, of which a share says something.",
+			figure.Counted(seen.Clients, "client was", "clients were"), enoughClients))
 		return
 	}
 	share := float64(seen.Peak) / float64(seen.Clients)
@@ -238,6 +247,6 @@ func (seen *Observation) Fragment() []byte {
 		}
 	}
 	fmt.Fprintf(&b, "  observed:\n    server: %q\n    at: %q\n    days: %d\n    clients: %d\n    peak: %d # %s\n", seen.Server, seen.At.Format(time.DateOnly),
-		seen.Days, seen.Clients, seen.Peak, "of each site's people so many of all are active at once")
+		seen.Days, seen.Clients, seen.Peak, "on-line at once; people[].active is this share of users")
 	return []byte(b.String())
 }

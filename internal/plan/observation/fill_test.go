@@ -203,7 +203,7 @@ func TestFragment(t *testing.T) {
     at: "2026-11-22"
     days: 30
     clients: 1000
-    peak: 800 # of each site's people so many of all are active at once
+    peak: 800 # on-line at once; people[].active is this share of users
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -271,7 +271,7 @@ func (o *Observer) events(ctx context.Context, seen *Observation) error {
 		length = max(young, day)
 		seen.Days = int(math.Ceil(length.Hours() / 24))
 		if young < day {
-			seen.miss("The first event came less than a day ago: events a day are those of the time since.")
+			seen.miss("The first event came less than a day ago: events a day are only those of the time since, and will be more.")
 		} else {
 			seen.miss("The first event came %s days ago: older ones are not stored, and fewer days than asked for were looked at.", figure.Number(seen.Days))
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 	"github.com/dormer-project/dormer/internal/plan/placement"
 )
@@ -42,7 +43,7 @@ func (o Options) checked(m *organization.Model, p *placement.Placement) (Options
 	for i, a := range o.Outages[:min(len(o.Outages), MaxOutages)] {
 		path := document.Index("outages", i)
 		if a.Instance != "" && !slices.ContainsFunc(p.Instances, func(x placement.Instance) bool { return same(x.Name, a.Instance) }) {
-			refuse(path+".instance", "there is no such instance in the plan; its instances are %s", namesOf(p.Instances))
+			refuse(path+".instance", "there is no such instance in the plan; its instances are %s", namesOf(p.Instances, func(x placement.Instance) string { return x.Name }))
 		}
 		if a.Length <= 0 || a.Length.Duration() > MaxLength {
 			refuse(path+".length", "expected a time of more than 0s, at most %s", document.Duration(MaxLength))
@@ -56,7 +57,7 @@ func (o Options) checked(m *organization.Model, p *placement.Placement) (Options
 		}
 	}
 	if r := o.Rollout; r != nil && r.Image != "" && !slices.ContainsFunc(m.Images, func(d organization.Disk) bool { return same(d.Name, r.Image) }) {
-		refuse("rollout.image", "there is no such image in the organization")
+		refuse("rollout.image", "there is no such image in the organization; its images are %s", namesOf(m.Images, func(d organization.Disk) string { return d.Name }))
 	}
 	if o.Cores != nil && len(o.Cores) != len(p.Instances) {
 		return o, fmt.Errorf("cores of %d servers were given for %d instances: %w", len(o.Cores), len(p.Instances), dormer.ErrInvalid)
@@ -70,19 +71,12 @@ func (o Options) checked(m *organization.Model, p *placement.Placement) (Options
 func same(a, b string) bool { return name.Fold(a) == name.Fold(b) }
 
 // namesOf lists the first names.
-func namesOf(list []placement.Instance) string {
-	const most = 10
-	var out string
+func namesOf[T any](list []T, name func(T) string) string {
+	names := make([]string, len(list))
 	for i, x := range list {
-		if i == most {
-			return fmt.Sprintf("%s and %d more", out, len(list)-most)
-		}
-		if i > 0 {
-			out += ", "
-		}
-		out += x.Name
+		names[i] = name(x)
 	}
-	return out
+	return figure.List(names, 10)
 }
 
 // sampled says how many clients of each instance are played.

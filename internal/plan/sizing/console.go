@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
@@ -94,7 +95,11 @@ func (w *work) desk(c organization.Desk, why string) {
 	if why != "" {
 		reasons = append(reasons, why)
 	}
-	reasons = append(reasons, fmt.Sprintf("%s with %s an hour each.", figure.Counted(c.Operators, "operator", "operators"), figure.Counted(c.Reports, "report", "reports")))
+	each := ""
+	if c.Operators > 1 {
+		each = " each"
+	}
+	reasons = append(reasons, fmt.Sprintf("%s with %s an hour%s.", figure.Counted(c.Operators, "operator", "operators"), figure.Counted(c.Reports, "report", "reports"), each))
 	if c.Images {
 		room, image := w.imageRoom()
 		form = fmt.Sprintf("%s For images it needs %s of free disk and %s of free memory.", form, figure.Binary(room), figure.Binary(float64(w.m.Clients.Guest)))
@@ -108,13 +113,22 @@ func (w *work) desk(c organization.Desk, why string) {
 }
 
 // imageRoom is the disk that making the largest image needs, and that image's
-// name.
+// name. In an isolated network it is one of those that people there get.
 func (w *work) imageRoom() (bytes float64, name string) {
 	largest := int64(-1)
-	for _, i := range w.m.Images {
-		if i.Used > largest {
+	for at, i := range w.m.Images {
+		if i.Used > largest && (w.in.Network == organization.Connected || w.usedWithin(at)) {
 			largest, name = i.Used, i.Name
 		}
 	}
 	return imageCopies * float64(max(largest, 0)), name
+}
+
+// usedWithin reports whether people of this instance's network get an image.
+func (w *work) usedWithin(image int) bool {
+	return slices.ContainsFunc(w.m.Workspaces, func(o organization.Offer) bool {
+		return o.Image == image && slices.ContainsFunc(o.Gets, func(p organization.Part) bool {
+			return w.m.Groups[p.Group].Network == w.in.Network
+		})
+	})
 }
