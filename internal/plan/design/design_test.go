@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,5 +105,25 @@ func TestExample(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, file, b.Bytes())
+	}
+}
+
+// TestReadmeShowsTheExample holds what the tour quotes against what is written.
+func TestReadmeShowsTheExample(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, quoted, ok := strings.Cut(string(readme), "\n```\n* ")
+	quoted, _, closed := strings.Cut(quoted, "\n```")
+	if !ok || !closed {
+		t.Fatal("README.md quotes no summary of a plan")
+	}
+	text, err := os.ReadFile("testdata/example.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\n* "+quoted+"\n") {
+		t.Errorf("README.md quotes what testdata/example.txt does not say:\n* %s", quoted)
 	}
 }
