@@ -90,7 +90,8 @@ func (a *API) organizationSchema(c *call) error {
 	return c.bytes(http.StatusOK, "application/schema+json", organization.Schema())
 }
 
-// atMost lets few work out plans at once.
+// atMost lets few work out plans at once. What decodes an organization belongs
+// into work: the largest takes a second as well.
 func (a *API) atMost(c *call, work func(context.Context) error) error {
 	select {
 	case a.plans <- struct{}{}:
@@ -140,22 +141,17 @@ func affordable(o *organization.Organization) error {
 	return nil
 }
 
-// organization reads the body.
-func (c *call) organization() (*organization.Organization, error) {
-	b, err := c.readBody()
-	if err != nil {
-		return nil, err
-	}
-	return organizationOf(b, "")
-}
-
 // planOf works out the plan of the body, and hands it to then.
 func (a *API) planOf(c *call, then func(context.Context, *organization.Organization, *plan.Plan) error) error {
-	o, err := c.organization()
+	body, err := c.readBody()
 	if err != nil {
 		return err
 	}
 	return a.atMost(c, func(ctx context.Context) error {
+		o, err := organizationOf(body, "")
+		if err != nil {
+			return err
+		}
 		p, err := plan.Compute(ctx, o)
 		if err != nil {
 			return err
@@ -212,11 +208,15 @@ func (a *API) explainPlan(c *call) error {
 			return err
 		}
 	}
-	o, err := c.organization()
+	body, err := c.readBody()
 	if err != nil {
 		return err
 	}
 	return a.atMost(c, func(ctx context.Context) error {
+		o, err := organizationOf(body, "")
+		if err != nil {
+			return err
+		}
 		answer, err := plan.Explain(ctx, o, suppositions...)
 		if err != nil {
 			return err
@@ -226,16 +226,16 @@ func (a *API) explainPlan(c *call) error {
 }
 
 func (a *API) comparePlans(c *call, in ComparePlans) (*plan.Comparison, error) {
-	before, err := organizationOf(in.Before, "before")
-	if err != nil {
-		return nil, err
-	}
-	after, err := organizationOf(in.After, "after")
-	if err != nil {
-		return nil, err
-	}
 	var answer *plan.Comparison
-	err = a.atMost(c, func(ctx context.Context) error {
+	err := a.atMost(c, func(ctx context.Context) error {
+		before, err := organizationOf(in.Before, "before")
+		if err != nil {
+			return err
+		}
+		after, err := organizationOf(in.After, "after")
+		if err != nil {
+			return err
+		}
 		was, err := plan.Compute(ctx, before)
 		if err != nil {
 			return fmt.Errorf("before: %w", err)
@@ -251,10 +251,6 @@ func (a *API) comparePlans(c *call, in ComparePlans) (*plan.Comparison, error) {
 }
 
 func (a *API) simulatePlan(c *call, in SimulatePlan) (*simulation.Result, error) {
-	o, err := organizationOf(in.Organization, "organization")
-	if err != nil {
-		return nil, err
-	}
 	options := in.Options
 	if options.MaxClients > maxPlayed {
 		return nil, dormer.Invalidf("options.max_clients", "must be at most %d on the server", maxPlayed)
@@ -263,7 +259,11 @@ func (a *API) simulatePlan(c *call, in SimulatePlan) (*simulation.Result, error)
 		options.MaxClients = maxPlayed
 	}
 	var answer *simulation.Result
-	err = a.atMost(c, func(ctx context.Context) error {
+	err := a.atMost(c, func(ctx context.Context) error {
+		o, err := organizationOf(in.Organization, "organization")
+		if err != nil {
+			return err
+		}
 		p, err := plan.Compute(ctx, o)
 		if err != nil {
 			return err
