@@ -4,14 +4,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
+	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
-
-// sweepAfter is how long objects of a deleted version stay.
-const sweepAfter = 72 * time.Hour
 
 // outlet is a repository or a mirror as its clients see it: who takes from it
 // directly, and which mirrors are filled from it.
@@ -137,7 +134,7 @@ func (w *work) disk(out *Repository, held []int) {
 		plain, plainTerms = plain+versions*packed, append(plainTerms, figure.Number(versions)+" x "+figure.Bytes(packed))
 		first, term := stored(w.Model, i, held)
 		once, onceTerms = once+first+(versions-1)*update, append(onceTerms, fmt.Sprintf("%s + %s x %s", term, figure.Number(versions-1), figure.Bytes(update)))
-		waiting := math.Ceil(sweepAfter.Hours() / d.Every.Hours())
+		waiting := math.Ceil(imagerepo.DefaultSweepAfter.Hours() / d.Every.Hours())
 		deleted, deletedTerms = deleted+waiting*update, append(deletedTerms, figure.Number(waiting)+" x "+figure.Bytes(update))
 		news := 365 * 24 / d.Every.Hours()
 		year, yearTerms = year+news*update, append(yearTerms, figure.Number(news)+" x "+figure.Bytes(update))
@@ -281,12 +278,15 @@ func (w *work) takers(places []int) []int {
 // mirrorReason says which service levels are missed without a mirror.
 func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 	at := &s.mirrors[o.mirror]
+	l := &w.roads[narrowest(w, at.way.roads)]
+	text := fmt.Sprintf("A mirror is filled with one copy of each version over the %s, of which %s may be used.", l.name, figure.Rate(l.usable))
+	if w.spent > 2*mostSpent {
+		return text
+	}
 	without := *s
 	without.source, without.start = nil, nil
 	without.mirrors = slices.Delete(slices.Clone(s.mirrors), o.mirror, o.mirror+1)
 	w.connect(&without)
-	l := &w.roads[narrowest(w, at.way.roads)]
-	text := fmt.Sprintf("A mirror is filled with one copy of each version over the %s, of which %s may be used.", l.name, figure.Rate(l.usable))
 	all := slices.Clone(served) // those whose way is freed by it come after those who take from it
 	for i := range w.places {
 		all = append(all, i)
@@ -297,7 +297,7 @@ func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 				return text
 			}
 			j := job{image, first}
-			with, loads := w.loads(s, j, nil), w.loads(&without, j, nil)
+			with, loads := w.planned(s, j), w.loads(&without, j, nil)
 			for _, i := range all {
 				p := &w.places[i]
 				now := w.miss(&without, j, i, loads) &^ w.miss(s, j, i, with)
@@ -393,7 +393,7 @@ func (w *work) faults(served []int, s *scenario) string {
 	late := false // somewhere it takes too long anyway
 	for image := range w.Images {
 		j := job{image, false}
-		loads := w.loads(s, j, nil)
+		loads := w.planned(s, j)
 		for _, i := range served {
 			p := &w.places[i]
 			if s.takes(i, p, j) == 0 || !p.critical[image] {

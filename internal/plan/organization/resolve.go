@@ -11,20 +11,22 @@ import (
 
 // What holds where a file says nothing. The doc tags of the fields say the same.
 const (
-	defaultLAN       = 1_000_000_000
-	defaultLatency   = 10 * time.Millisecond
-	defaultUsable    = 0.5
-	defaultOperators = 2
-	defaultReports   = 6
-	defaultVersions  = 3
-	defaultShared    = 0.6
-	defaultEvery     = 30 * day
-	packedToUsed     = 3
-	packedToUpdate   = 0.15
-	persistentLayer  = int64(10 * document.GiB)
-	revertibleLayer  = int64(2 * document.GiB)
-	defaultCores     = 2
-	defaultMemory    = int64(2 * document.GiB)
+	defaultLAN      = 1_000_000_000
+	defaultLatency  = 10 * time.Millisecond
+	defaultUsable   = 0.5
+	defaultVersions = 3
+	defaultShared   = 0.6
+	defaultEvery    = 30 * day
+	packedToUsed    = 3
+	packedToUpdate  = 0.15
+	persistentLayer = int64(10 * document.GiB)
+	revertibleLayer = int64(2 * document.GiB)
+	defaultCores    = 2
+	defaultMemory   = int64(2 * document.GiB)
+	// DefaultOperators and the reports that each makes an hour are those of a
+	// console that the file says nothing of.
+	DefaultOperators = 2
+	DefaultReports   = 6
 	// ClassicCapacity is how many concurrently active clients one instance holds
 	// by the guide of the classic suite.
 	ClassicCapacity = 5000
@@ -289,7 +291,7 @@ func (r *resolver) flow(e *Events) {
 func (r *resolver) desks(consoles []Console) {
 	for _, c := range consoles {
 		r.Consoles = append(r.Consoles, Desk{
-			Site: r.sites.of(c.Site, 0), Operators: cmp.Or(c.Operators, 1), Reports: value(c.Reports, defaultReports), Images: value(c.Images, false),
+			Site: r.sites.of(c.Site, 0), Operators: cmp.Or(c.Operators, 1), Reports: value(c.Reports, DefaultReports), Images: value(c.Images, false),
 		})
 	}
 	if len(consoles) > 0 || len(r.Sites) == 0 {
@@ -301,7 +303,7 @@ func (r *resolver) desks(consoles []Console) {
 			most = i
 		}
 	}
-	r.Consoles = []Desk{{Site: most, Operators: defaultOperators, Reports: defaultReports}}
+	r.Consoles = []Desk{{Site: most, Operators: DefaultOperators, Reports: DefaultReports}}
 }
 
 func (r *resolver) holds(c *Capacity) {

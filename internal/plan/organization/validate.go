@@ -9,21 +9,22 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/document"
+	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/name"
 )
 
 // Bounds of a plan as a whole, listed in docs/limits.md.
 const (
-	maxPeople    = 10_000_000
+	// MaxPeople is how many people a file has at most.
+	MaxPeople = 10_000_000
+	// MaxInstances is how many instances a plan has at most.
+	MaxInstances = 2_000
 	maxCrowds    = 10_000 // of all sites
-	maxInstances = 2_000  // that capacity alone asks for, after growth; package placement has no more
 	maxGets      = 50_000 // entries of people that get a workspace, of all workspaces
 	// What all events take, and all kept versions of all images, in bytes: sums
 	// over all instances and repositories are counted in 64 bits.
 	maxEvents   = 1e17
 	maxVersions = 1e15
-	// deletedStay is how long objects of a deleted version stay in a repository.
-	deletedStay = 72 * time.Hour
 )
 
 // Validate checks an organization completely and returns an
@@ -401,7 +402,7 @@ func (c *checker) travel(s *Spec) {
 // size bounds what a plan can come to.
 func (c *checker) size(m *Model) {
 	users, _ := m.Users()
-	if users > maxPeople {
+	if users > MaxPeople {
 		c.add("spec.sites", "more than 10,000,000 people work here altogether")
 		return
 	}
@@ -414,7 +415,7 @@ func (c *checker) size(m *Model) {
 		return
 	}
 	_, active := m.Grown(m.Growth.Years).Users()
-	if active > maxInstances*m.Capacity.Clients {
+	if active > MaxInstances*m.Capacity.Clients {
 		where := "spec.capacity.clients"
 		if !m.Capacity.Measured {
 			where = "spec.growth"
@@ -428,7 +429,7 @@ func (c *checker) size(m *Model) {
 	}
 	kept := 0.0
 	for _, i := range m.Images {
-		versions := float64(i.Versions) + math.Ceil(deletedStay.Hours()/i.Every.Hours())
+		versions := float64(i.Versions) + math.Ceil(imagerepo.DefaultSweepAfter.Hours()/i.Every.Hours())
 		kept += float64(i.Packed) + versions*float64(i.Update)
 	}
 	if kept > maxVersions {

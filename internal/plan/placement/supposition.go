@@ -34,9 +34,6 @@ type Supposition struct {
 	number int
 }
 
-// mostUsers is what the file admits as well.
-const mostUsers = 10_000_000
-
 // verbs are how suppositions begin, with examples for people.
 var verbs = []struct{ verb, example string }{
 	{"users", "users=+2000@Berlin"},
@@ -112,7 +109,7 @@ func (s Supposition) read(rest, example string) (Supposition, error) {
 // amount reads a number of people: digits only.
 func amount(digits string) (int, bool) {
 	n, err := strconv.ParseUint(digits, 10, 32)
-	return int(n), err == nil && n > 0 && n <= mostUsers
+	return int(n), err == nil && n > 0 && n <= organization.MaxPeople
 }
 
 // String is the form in which it is written.

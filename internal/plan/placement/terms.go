@@ -12,14 +12,10 @@ import (
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
-const (
-	// mostWork is how far one placement searches for a smaller answer, in parties
-	// times kinds of instances looked at: some tenths of a second. An organization
-	// whose domains trust each other as people set trusts up needs some thousands.
-	mostWork = 50_000_000
-	// mostInstances is how many instances a plan holds.
-	mostInstances = 2_000
-)
+// mostWork is how far one placement searches for a smaller answer, in parties
+// times kinds of instances looked at: some tenths of a second. An organization
+// whose domains trust each other as people set trusts up needs some thousands.
+const mostWork = 50_000_000
 
 // terms is what decides who may be served together: a model of which single
 // things can be replaced.
@@ -197,8 +193,8 @@ func (t *terms) check() error {
 	add := func(path, format string, args ...any) {
 		bad.Fields = append(bad.Fields, dormer.FieldError{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
-	if n, holds := t.active(), t.Capacity.Clients; (n-1)/max(holds, 1) >= mostInstances {
-		add("spec.capacity.clients", "%s active clients would need more than %s instances of %s each", figure.Number(n), figure.Number(mostInstances), figure.Number(holds))
+	if n, holds := t.active(), t.Capacity.Clients; (n-1)/max(holds, 1) >= organization.MaxInstances {
+		add("spec.capacity.clients", "%s active clients would need more than %s instances of %s each", figure.Number(n), figure.Number(organization.MaxInstances), figure.Number(holds))
 	}
 	for i := range t.Demands {
 		if t.Demands[i].Country != "" {

@@ -8,13 +8,9 @@ import (
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
-const (
-	ownOperators = 2 // of a console that no line of the file is about
-	ownReports   = 6
-	// Room for making an image: the disk of the machine, and what is packed of
-	// it before it is pushed.
-	imageCopies = 2
-)
+// imageCopies is the room for making an image: the disk of the machine, and what
+// is packed of it before it is pushed.
+const imageCopies = 2
 
 // consoles are the places of the file from which this instance is
 // administered: those that reach it and may see its data. Where there is none
@@ -81,7 +77,7 @@ func (w *work) ownDesk() organization.Desk {
 			return c
 		}
 	}
-	return organization.Desk{Site: most, Operators: ownOperators, Reports: ownReports}
+	return organization.Desk{Site: most, Operators: organization.DefaultOperators, Reports: organization.DefaultReports}
 }
 
 // desk adds a console with what it needs.
