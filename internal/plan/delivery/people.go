@@ -22,8 +22,11 @@ type work struct {
 	places    []place
 	roads     []road
 	filled    map[job][]bool // by mirror, in the scenario that was chosen
-	parts     []leg          // for reuse
-	spent     int            // places and images that were looked at
+	planLoads map[job][]float64
+	over      [][]int // by road the sites whose ways lead over it
+	mirrors   []int32 // by repository and site, for reuse: from 1, 0 none
+	parts     []leg   // for reuse
+	spent     int     // places and images that were looked at
 	warnings  []string
 }
 

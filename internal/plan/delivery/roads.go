@@ -143,11 +143,18 @@ func (w *work) everywhere(neighbours bool) *scenario {
 // connect finds for all places and mirrors of a scenario where they take from:
 // the last mirror on their way.
 func (w *work) connect(s *scenario) {
-	at := map[[2]int]int{}
-	for i, m := range s.mirrors {
-		at[[2]int{m.store, m.site}] = i
+	if w.mirrors == nil {
+		w.mirrors = make([]int32, len(w.stores)*len(w.Sites))
 	}
-	n := len(w.places) + len(s.mirrors)
+	for i, m := range s.mirrors {
+		w.mirrors[m.store*len(w.Sites)+m.site] = int32(i) + 1
+	}
+	defer func() {
+		for _, m := range s.mirrors {
+			w.mirrors[m.store*len(w.Sites)+m.site] = 0
+		}
+	}()
+	n, steps := len(w.places)+len(s.mirrors), 0
 	s.source, s.start = slices.Grow(s.source[:0], n)[:n], slices.Grow(s.start[:0], n)[:n]
 	for i := range n {
 		store, to, last, country := 0, way{}, 0, ""
@@ -162,12 +169,14 @@ func (w *work) connect(s *scenario) {
 		}
 		s.source[i], s.start[i] = -1, 0
 		for j := last - 1; j >= 0 && len(s.mirrors) > 0; j-- {
-			if m, ok := at[[2]int{store, to.stops[j]}]; ok && (country == "" || w.Sites[to.stops[j]].Country == country) {
-				s.source[i], s.start[i] = m, j+1
+			steps++
+			if m := w.mirrors[store*len(w.Sites)+to.stops[j]]; m > 0 && (country == "" || w.Sites[to.stops[j]].Country == country) {
+				s.source[i], s.start[i] = int(m)-1, j+1
 				break
 			}
 		}
 	}
+	w.spent += steps / stepsOfPlace
 }
 
 // job is one image that is brought to everybody.
@@ -198,11 +207,25 @@ func (s *scenario) takes(p int, to *place, j job) int {
 	return to.images[j.image]
 }
 
+// planned are the loads of the scenario that was chosen, which many ask about.
+func (w *work) planned(s *scenario, j job) []float64 {
+	if w.planLoads == nil {
+		w.planLoads = map[job][]float64{}
+	}
+	loads, ok := w.planLoads[j]
+	if !ok {
+		loads = w.loads(s, j, nil)
+		w.planLoads[j] = loads
+	}
+	return loads
+}
+
 // loads counts the copies that each road carries. loads is reused.
 func (w *work) loads(s *scenario, j job, loads []float64) []float64 {
 	loads = slices.Grow(loads[:0], len(w.roads))[:len(w.roads)]
 	clear(loads)
 	filled := make([]bool, len(s.mirrors))
+	steps := 0
 	for i := range w.places {
 		p := &w.places[i]
 		n := s.takes(i, p, j)
@@ -217,6 +240,7 @@ func (w *work) loads(s *scenario, j job, loads []float64) []float64 {
 		for _, r := range over {
 			loads[r] += copies
 		}
+		steps += len(over)
 		loads[p.lan] += within
 		for m := s.source[i]; m >= 0 && !filled[m]; m = s.source[len(w.places)+m] {
 			filled[m] = true
@@ -225,6 +249,7 @@ func (w *work) loads(s *scenario, j job, loads []float64) []float64 {
 			}
 		}
 	}
+	w.spent += steps / stepsOfPlace
 	return loads
 }
 

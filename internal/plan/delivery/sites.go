@@ -49,13 +49,13 @@ func (w *work) times(plain, neighbours, planned *scenario) [][]timed {
 					var figures [3]figure.Figure
 					figures[0] = w.figure("site."+name, title+" without neighbours", j, plain, i, loads[0])
 					figures[1] = w.figure("site."+name+".neighbours", title+" with neighbours", j, neighbours, i, loads[1])
-					figures[2] = w.planned("site."+name+".planned", title, j, planned, i, loads[2])
+					figures[2] = w.chosen("site."+name+".planned", title, j, planned, i, loads[2])
 					for k, f := range figures {
 						values[k] = f.Value
 					}
 					t.figures = append(t.figures, figures[:]...)
 				} else {
-					f := w.planned("site."+name+".planned", title, j, planned, i, loads[2])
+					f := w.chosen("site."+name+".planned", title, j, planned, i, loads[2])
 					values[2], t.figures = f.Value, append(t.figures, f)
 				}
 				if first {
@@ -111,8 +111,8 @@ func (w *work) figure(name, title string, j job, s *scenario, i int, loads []flo
 	return f
 }
 
-// planned is the same by the way that the plan chose.
-func (w *work) planned(name, title string, j job, s *scenario, i int, loads []float64) figure.Figure {
+// chosen is the same by the way that the plan chose.
+func (w *work) chosen(name, title string, j job, s *scenario, i int, loads []float64) figure.Figure {
 	p := &w.places[i]
 	switch {
 	case s.media[i] && j.first:
@@ -400,11 +400,30 @@ func narrowest(w *work, over []int) int {
 
 // sharers lists the other sites whose way leads over a road.
 func (w *work) sharers(p *place, over int) []string {
-	var out []string
-	for i := range w.places {
-		q := &w.places[i]
-		if q.site != p.site && q.clients > 0 && slices.Contains(q.way.roads, over) && !slices.Contains(out, w.Sites[q.site].Name) {
-			out = append(out, w.Sites[q.site].Name)
+	if w.over == nil {
+		w.over = make([][]int, len(w.roads))
+		for i := range w.places {
+			q := &w.places[i]
+			if q.clients == 0 {
+				continue
+			}
+			for _, r := range q.way.roads {
+				w.over[r] = append(w.over[r], q.site)
+			}
+		}
+		seen := make([]int, len(w.Sites)) // the last road that a site was seen at, from 1
+		for r, sites := range w.over {
+			w.over[r] = slices.DeleteFunc(sites, func(site int) bool {
+				again := seen[site] == r+1
+				seen[site] = r + 1
+				return again
+			})
+		}
+	}
+	out := make([]string, 0, len(w.over[over]))
+	for _, site := range w.over[over] {
+		if site != p.site {
+			out = append(out, w.Sites[site].Name)
 		}
 	}
 	return out

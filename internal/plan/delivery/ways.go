@@ -184,6 +184,9 @@ func (w *work) addMirror(s *scenario, p *place, sites []int) {
 // each mirror is for may take as much again.
 const mostSpent = 10_000_000
 
+// stepsOfPlace is how many links of ways take as long to look at as a place.
+const stepsOfPlace = 8
+
 // takeBack undoes what nothing is gained by, the dearest first.
 func (w *work) takeBack(s *scenario, missed []uint8) {
 	enough := func() bool { return w.spent > mostSpent }

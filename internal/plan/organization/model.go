@@ -74,7 +74,17 @@ type Route struct {
 	Bandwidth document.Rate // of the narrowest link; within a site its LAN
 	Usable    document.Rate // the narrowest usable share; within a site its LAN
 	Latency   time.Duration // of a round trip
-	Lines     []int         // links in order; none within a site; not to be changed
+	last      *leg
+}
+
+// Lines are the links of the way in order; none within a site.
+func (r Route) Lines() []int {
+	var out []int
+	for l := r.last; l != nil; l = l.before {
+		out = append(out, l.line)
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // Trip is people of one site at another one.

@@ -77,7 +77,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		m := network(t, c.sites, c.links...)
 		r := m.Route(c.from, c.to)
-		got := fmt.Sprint(r.Usable, " ", r.Bandwidth, " ", r.Latency, " ", r.Lines)
+		got := fmt.Sprint(r.Usable, " ", r.Bandwidth, " ", r.Latency, " ", r.Lines())
 		if !r.OK || got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
@@ -86,7 +86,7 @@ func TestRoutes(t *testing.T) {
 
 func TestNoRoute(t *testing.T) {
 	m := Resolve(decoded(t, country)) // Bern is isolated
-	if r := m.Route(0, 2); r.OK || r.Lines != nil {
+	if r := m.Route(0, 2); r.OK || r.Lines() != nil {
 		t.Errorf("%+v", r)
 	}
 }
@@ -100,7 +100,7 @@ func TestRoutesAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for from := range m.Sites {
 				a, b := m.Route(from, (from+i)%30), grown.Route(from, (from+i)%30)
-				if a.Usable != b.Usable || !slices.Equal(a.Lines, b.Lines) {
+				if a.Usable != b.Usable || !slices.Equal(a.Lines(), b.Lines()) {
 					t.Errorf("%+v and %+v", a, b)
 				}
 			}
