@@ -28,9 +28,9 @@ var rateUnits = []struct {
 
 var rateForm = regexp.MustCompile(`^([0-9]{1,9})(\.([0-9]{1,3}))?([kMG]bit/s)$`)
 
-// ParseRate reads a number of at most three decimal places with kbit/s, Mbit/s
+// parseRate reads a number of at most three decimal places with kbit/s, Mbit/s
 // or Gbit/s.
-func ParseRate(s string) (Rate, error) {
+func parseRate(s string) (Rate, error) {
 	m := rateForm.FindStringSubmatch(s)
 	if m == nil {
 		return 0, errForm
@@ -88,9 +88,9 @@ func trimZeros(s string) string {
 // MarshalText writes the canonical form.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what ParseRate reads.
+// UnmarshalText reads what parseRate reads.
 func (r *Rate) UnmarshalText(b []byte) (err error) {
-	*r, err = ParseRate(string(b))
+	*r, err = parseRate(string(b))
 	return err
 }
 
@@ -113,8 +113,8 @@ var latencyUnits = []struct {
 
 var latencyForm = regexp.MustCompile(`^([0-9]{1,10})(us|ms|s)$`)
 
-// ParseLatency reads a whole number with us, ms or s.
-func ParseLatency(s string) (Latency, error) {
+// parseLatency reads a whole number with us, ms or s.
+func parseLatency(s string) (Latency, error) {
 	m := latencyForm.FindStringSubmatch(s)
 	if m == nil {
 		return 0, errForm
@@ -147,9 +147,9 @@ func (l Latency) Duration() time.Duration { return time.Duration(l) }
 // MarshalText writes the canonical form.
 func (l Latency) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what ParseLatency reads.
+// UnmarshalText reads what parseLatency reads.
 func (l *Latency) UnmarshalText(b []byte) (err error) {
-	*l, err = ParseLatency(string(b))
+	*l, err = parseLatency(string(b))
 	return err
 }
 
@@ -167,8 +167,8 @@ const maxPercent = 1000
 
 var percentForm = regexp.MustCompile(`^([0-9]{1,4})%$`)
 
-// ParsePercent reads a whole number followed by %.
-func ParsePercent(s string) (Percent, error) {
+// parsePercent reads a whole number followed by %.
+func parsePercent(s string) (Percent, error) {
 	m := percentForm.FindStringSubmatch(s)
 	if m == nil {
 		return 0, errForm
@@ -180,15 +180,15 @@ func ParsePercent(s string) (Percent, error) {
 	return Percent(n), nil
 }
 
-// String returns the form that ParsePercent reads.
+// String returns the form that parsePercent reads.
 func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
 
-// MarshalText writes the form that ParsePercent reads.
+// MarshalText writes the form that parsePercent reads.
 func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText reads what ParsePercent reads.
+// UnmarshalText reads what parsePercent reads.
 func (p *Percent) UnmarshalText(b []byte) (err error) {
-	*p, err = ParsePercent(string(b))
+	*p, err = parsePercent(string(b))
 	return err
 }
 

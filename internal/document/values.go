@@ -101,8 +101,8 @@ var sizeUnits = []struct {
 
 var sizeForm = regexp.MustCompile(`^([0-9]{1,9})(MiB|GiB|TiB)$`)
 
-// ParseSize reads a whole number with MiB, GiB or TiB.
-func ParseSize(s string) (Size, error) {
+// parseSize reads a whole number with MiB, GiB or TiB.
+func parseSize(s string) (Size, error) {
 	m := sizeForm.FindStringSubmatch(s)
 	if m == nil {
 		return 0, errForm
@@ -138,9 +138,9 @@ func (s Size) MiB() int { return int(s / MiB) }
 // MarshalText writes the canonical form.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what ParseSize reads.
+// UnmarshalText reads what parseSize reads.
 func (s *Size) UnmarshalText(b []byte) (err error) {
-	*s, err = ParseSize(string(b))
+	*s, err = parseSize(string(b))
 	return err
 }
 

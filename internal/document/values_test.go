@@ -22,7 +22,7 @@ func TestDurationAndSize(t *testing.T) {
 		if want == "1PiB?" {
 			want = "1024TiB"
 		}
-		s, err := ParseSize(in)
+		s, err := parseSize(in)
 		if (err == nil) != (want != "") || err == nil && s.String() != want {
 			t.Errorf("size %q: %v, %v; want %q", in, s, err, want)
 		}

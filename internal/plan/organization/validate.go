@@ -11,6 +11,7 @@ import (
 	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/imagerepo"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 )
 
 // Bounds of a plan as a whole, listed in docs/limits.md.
@@ -464,6 +465,6 @@ func (c *checker) nobody(path string, w *Who) {
 	case 1:
 		c.add(path+"."+lists[0], "selects nobody: no people are there")
 	default:
-		c.add(path, "selects nobody: no people are in all of %s; a selection is of those whom every list names", strings.Join(lists[:len(lists)-1], ", ")+" and "+lists[len(lists)-1])
+		c.add(path, "selects nobody: no people are in all of %s; a selection is of those whom every list names", figure.List(lists, len(lists)))
 	}
 }

@@ -2,9 +2,9 @@ package organization
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/dormer-project/dormer/internal/document"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 )
 
 // connections checks that people can be served at all: that links reach every
@@ -133,16 +133,9 @@ func people(m *Model, sites []int) int {
 
 // siteNames lists sites, a few of them.
 func siteNames(m *Model, sites []int) string {
-	const shown = 4
 	names := make([]string, len(sites))
 	for i, s := range sites {
 		names[i] = m.Sites[s].Name
 	}
-	if len(names) > shown {
-		return strings.Join(names[:shown], ", ") + " and others"
-	}
-	if len(names) == 1 {
-		return names[0]
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	return figure.List(names, 4)
 }

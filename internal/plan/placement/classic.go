@@ -9,9 +9,7 @@ import (
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
-// ClassicCount counts instances by the procedure of the classic guide.
-func ClassicCount(m *organization.Model) Classic { return termsOf(m).classic() }
-
+// classic counts instances by the procedure of the classic guide.
 func (t *terms) classic() Classic {
 	steps := []Step{
 		{Condition: Assumed, Adds: 1, Numbers: "1", Reason: "The count begins with one instance."},

@@ -283,7 +283,7 @@ func TestMoreNeverNeedsFewer(t *testing.T) {
 		o := e.random(r)
 		before := organization.Resolve(o)
 		was, _ := termsOf(before).count()
-		classic := ClassicCount(before).Count
+		classic := termsOf(before).classic().Count
 		more := termsOf(before)
 		site := &o.Spec.Sites[r.IntN(len(o.Spec.Sites))]
 		var what string
