@@ -131,7 +131,11 @@ func newPlanCheck(a *app) *cobra.Command {
 			if warnings == nil {
 				warnings = []dormer.FieldError{}
 			}
-			return a.say(rest.Validated{Warnings: warnings}, "%s is valid.", named(args[0]))
+			subject := args[0]
+			if subject == "-" {
+				subject = capital(named(subject))
+			}
+			return a.say(rest.Validated{Warnings: warnings}, "%s is valid.", subject)
 		},
 	}
 }

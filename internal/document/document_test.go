@@ -129,6 +129,8 @@ func TestReadRefuses(t *testing.T) {
 		"a control character":          {least + "note: \"a\\u0001\"", "line 4: note: must not contain control characters other than line breaks and tabs"},
 		"no set of fields":             {"- a", "line 1: a sample is a set of fields"},
 		"no set of fields in a part":   {least + "inner: 5", "line 4: inner: expected a set of fields, found a number"},
+		"a tab":                        {"inner:\n\tsize: 1MiB", "line 2: begins with a tab, which YAML does not allow; indent with spaces"},
+		"a fraction":                   {"name: a\nusers: 1.5\nspeed: 1Mbit/s", "line 2: users: expected a whole number, written in digits alone"},
 		"too deep":                     {"a: [[[[[[[[[[", "line 1: is nested too deeply"},
 		"too deep, JSON":               {"{\"a\":" + strings.Repeat("[", 10) + strings.Repeat("]", 10) + "}", "line 1: is nested too deeply"},
 		"too many fields":              {"words:\n" + strings.Repeat("- a\n", 1001), "line 1001: has more than 1,000 fields"},

@@ -63,6 +63,8 @@ func (d *Reading) expect(n *node, want nodeKind, path, what string) bool {
 		d.add(path, line, "has no value; expected "+what+", or leave the field out")
 	case want == textNode && (n.kind == intNode || n.kind == otherNode || n.kind == boolNode):
 		d.add(path, line, "expected "+what+"; put it in quotes")
+	case want == intNode && n.kind == otherNode:
+		d.add(path, line, "expected "+what+", written in digits alone")
 	default:
 		d.add(path, line, "expected "+what+", found "+n.what())
 	}

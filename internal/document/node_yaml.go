@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"strings"
@@ -12,7 +13,25 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-const notYAML = "cannot be read as YAML from here on; look for a wrong indentation, a missing quote or a missing colon"
+const (
+	notYAML = "cannot be read as YAML from here on; look for a wrong indentation, a missing quote or a missing colon"
+	tabbed  = "begins with a tab, which YAML does not allow; indent with spaces"
+)
+
+// unreadable says why a line is no YAML, as far as that can be seen.
+func unreadable(raw []byte, line int) error {
+	n := 0
+	for text := range bytes.Lines(raw) {
+		if n++; n == line {
+			blank := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+			if bytes.IndexByte(blank, '\t') >= 0 {
+				return syntax(line, tabbed)
+			}
+			break
+		}
+	}
+	return syntax(line, notYAML)
+}
 
 // yamlTree reads one YAML document. Anchors, aliases, merge keys, tags,
 // directives and complex keys are refused: no document needs any of them, and
@@ -27,7 +46,7 @@ func (r *Reader) yamlTree(raw []byte) (root *node, err error) {
 		}
 	}()
 	tokens := lexer.Tokenize(string(raw))
-	if err := r.checkTokens(tokens); err != nil {
+	if err := r.checkTokens(raw, tokens); err != nil {
 		return nil, err
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -36,7 +55,7 @@ func (r *Reader) yamlTree(raw []byte) (root *node, err error) {
 		if errors.As(err, &e) && e.GetToken() != nil {
 			line = e.GetToken().Position.Line
 		}
-		return nil, syntax(line, notYAML)
+		return nil, unreadable(raw, line)
 	}
 	var docs []*ast.DocumentNode
 	for _, d := range file.Docs {
@@ -55,7 +74,7 @@ func (r *Reader) yamlTree(raw []byte) (root *node, err error) {
 
 // checkTokens refuses what is not for documents and bounds nesting before the
 // parser recurses into it.
-func (r *Reader) checkTokens(tokens token.Tokens) error {
+func (r *Reader) checkTokens(raw []byte, tokens token.Tokens) error {
 	flow, fields := 0, 0
 	dashLine, dashes := 0, 0
 	var siblings columns
@@ -69,7 +88,7 @@ func (r *Reader) checkTokens(tokens token.Tokens) error {
 		case token.MappingKeyType:
 			return syntax(line, "a field name must be plain text; '?' is not allowed")
 		case token.InvalidType:
-			return syntax(line, notYAML)
+			return unreadable(raw, line)
 		case token.MappingStartType, token.SequenceStartType:
 			flow++
 		case token.MappingEndType, token.SequenceEndType:

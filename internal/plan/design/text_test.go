@@ -87,6 +87,8 @@ func TestWrap(t *testing.T) {
 		{"ab unbreakable", 4, []string{"ab", "unbr", "eaka", "ble"}},
 		{"日本語", 4, []string{"日本", "語"}}, // two columns each
 		{"", 4, []string{""}},
+		{"corp.example.test", 15, []string{"corp.example.", "test"}}, // at a dot where there is one
+		{"a.unbreakable", 6, []string{"a.unbr", "eakabl", "e"}},      // unless little were left
 	} {
 		got := wrap(c.text, c.room)
 		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {

@@ -3,6 +3,7 @@ package observation_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +117,25 @@ func TestFill(t *testing.T) {
 	again, err := observation.Fill(f.Text, "corp.yaml", seenOfCorp())
 	if err != nil || len(again.Changes) != 0 || string(again.Text) != after {
 		t.Errorf("again: %v, %v", again, err)
+	}
+}
+
+// TestFewClientsSayNothingOfAShare: a pilot of some computers, all of which are on,
+// leaves how many are on at once as it is in the file.
+func TestFewClientsSayNothingOfAShare(t *testing.T) {
+	seen := seenOfCorp()
+	seen.Clients, seen.Peak = 19, 19
+	f, err := observation.Fill([]byte(before), "corp.yaml", seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range f.Changes {
+		if strings.HasSuffix(c.Path, ".active") {
+			t.Errorf("changed: %+v", c)
+		}
+	}
+	if want := "Only 19 clients were seen: people[].active stays as it is until there are 20, of which a share says something."; !slices.Contains(f.Left, want) {
+		t.Errorf("left: %q", f.Left)
 	}
 }
 
