@@ -261,6 +261,12 @@ func audited() map[string]string {
 		"nobody":       "  sites: [{name: Office, people: [{users: 0}]}]" + images,
 		"one person":   "  sites: [{name: Office, people: [{users: 1}]}]" + images,
 		"one too many": "  sites: [{name: Office, people: [{users: 5001}]}]" + images,
+		"a limit and a rare poll": `
+  sites: [{name: Office, people: [{users: 5000}]}]
+  images: [{name: office, packed: 4GiB}]
+  workspaces: [{name: Office, image: office, offline: 4h}]
+  events: {perDay: 17, keep: 90d}
+  service: {poll: 90s}`,
 		"slow links": `
   sites: [{name: Berlin, people: [{users: 9999, active: 7777}]}, {name: Bern, servers: false, people: [{users: 113}]}, {name: Oslo, people: [{users: 71}]}]
   links: [{from: Berlin, to: Bern, bandwidth: 3Mbit/s, back: 700kbit/s, latency: 133ms, usable: 17%}, {from: Bern, to: Oslo, bandwidth: 64kbit/s}]
