@@ -51,7 +51,15 @@ func work(ctx context.Context, m *organization.Model) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("place instances: %w", err)
 	}
-	return &answer{model: m, placement: p, sizing: sizing.Size(m, p), delivery: delivery.Deliver(m, p)}, nil
+	sizes, err := sizing.Size(ctx, m, p)
+	if err != nil {
+		return nil, fmt.Errorf("size instances: %w", err)
+	}
+	d, err := delivery.Deliver(ctx, m, p)
+	if err != nil {
+		return nil, fmt.Errorf("plan delivery: %w", err)
+	}
+	return &answer{model: m, placement: p, sizing: sizes, delivery: d}, nil
 }
 
 // years are what holds now and after each year of growth, which are worked out

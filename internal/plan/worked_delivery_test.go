@@ -39,7 +39,11 @@ func delivered(t *testing.T, spec string) *delivery.Delivery {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return delivery.Deliver(m, p)
+	d, err := delivery.Deliver(t.Context(), m, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // siteOf is the delivery at a site, of which there is one.

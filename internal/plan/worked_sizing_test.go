@@ -2,9 +2,6 @@ package plan_test
 
 import (
 	"math"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -36,7 +33,10 @@ func sizesOf(t *testing.T, spec string) ([]placement.Instance, []sizing.Instance
 	if err != nil {
 		t.Fatal(err)
 	}
-	sizes := sizing.Size(m, p)
+	sizes, err := sizing.Size(t.Context(), m, p)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range sizes {
 		if sizes[i].Name != p.Instances[i].Name {
 			t.Fatalf("size %d is of %s, want %s", i, sizes[i].Name, p.Instances[i].Name)
@@ -130,7 +130,7 @@ func TestWritesASecond(t *testing.T) {
 	f := onlySize(t, fiveThousand+"\n  consoles: [{site: Berlin, operators: 3, reports: 12}]").Events.Figures
 	// 5,000 x 20 / 86,400 = 1.157 events a second.
 	is(t, f, "events.writes.average", 5000*20/86400.0, "5,000 x 20 / 86,400")
-	if v := findFigure(f, "events.writes.average"); v.Text() != "1.157 a second" {
+	if v := figure.Find(f, "events.writes.average"); v.Text() != "1.157 a second" {
 		t.Errorf("the average is written %q", v.Text())
 	}
 	// All of them in 8 hours, with half as much again: 150,000 / 28,800 = 5.2083.
@@ -141,15 +141,6 @@ func TestWritesASecond(t *testing.T) {
 	is(t, f, "events.reports.rows", 50, "0.01 x 5,000")
 	// 5.2083 + 50.
 	is(t, f, "events.operations", 150_000/28_800.0+50, "")
-}
-
-func findFigure(list []figure.Figure, name string) figure.Figure {
-	for _, f := range list {
-		if f.Name == name {
-			return f
-		}
-	}
-	return figure.Figure{}
 }
 
 func TestPollsWriteInBulk(t *testing.T) {
@@ -230,7 +221,7 @@ func TestMeasuredHardwareCounts(t *testing.T) {
 	if s.Cores != 6 || s.Memory != 12<<30 {
 		t.Errorf("%d cores, %d bytes of memory", s.Cores, s.Memory)
 	}
-	if f := findFigure(s.Figures, "server.cores"); f.Basis != figure.Measured || !strings.Contains(f.Source, "6 cores, 12 GB") {
+	if f := figure.Find(s.Figures, "server.cores"); f.Basis != figure.Measured || !strings.Contains(f.Source, "6 cores, 12 GB") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -509,6 +500,28 @@ func TestConsolesOfThoseApart(t *testing.T) {
 	}
 }
 
+// Of 60 and 20 GiB on the disk people of the laboratory get the second: where
+// its images are made 2 x 20 = 40 GiB are needed, and 2 x 60 = 120 GiB outside.
+func TestImagesOfAnIsolatedNetwork(t *testing.T) {
+	instances, sizes := sizesOf(t, `  sites: [{name: Berlin, people: [{users: 900, department: Sales}, {users: 50, network: Laboratory}]}]
+  networks: [{name: Laboratory}]
+  images: [{name: office, packed: 20GiB, disk: 60GiB}, {name: instruments, packed: 5GiB, disk: 20GiB}]
+  workspaces: [{name: Office, image: office, who: {departments: [Sales]}}, {name: Instruments, image: instruments, who: {networks: [Laboratory]}}]
+  consoles: [{site: Berlin, images: true}]`)
+	for i, s := range sizes {
+		want := "120 GiB"
+		if instances[i].NetworkName == "Laboratory" {
+			want = "40 GiB"
+		}
+		if len(s.Consoles) != 1 || !strings.Contains(s.Consoles[0].FormFactor, want+" of free disk") {
+			t.Errorf("%s: %+v, want %s", s.Name, s.Consoles, want)
+		}
+	}
+	if len(sizes) != 2 {
+		t.Errorf("%d instances, want two", len(sizes))
+	}
+}
+
 func TestNothingMayBeLost(t *testing.T) {
 	// Synchronous replication loses nothing; a follower on SQLite loses the last
 	// second, more than none.
@@ -551,61 +564,4 @@ func TestAConsoleStaysInItsCountry(t *testing.T) {
 	if instances[0].Country != "CH" && len(instances) == 1 {
 		t.Errorf("no instance stays in CH: %+v", instances)
 	}
-}
-
-// TestEveryNumberCanBeWorkedOutByHand works out what people read, with the
-// units that stand there, and holds it against the figure's value.
-func TestEveryNumberCanBeWorkedOutByHand(t *testing.T) {
-	checked := 0
-	for _, spec := range []string{
-		fiveThousand,
-		fiveThousand + "\n  workspaces: [{name: Office, image: office, offline: none}]\n  events: {perDay: 17, keep: 90d}",
-		fiveThousand + "\n  workspaces: [{name: Office, image: office, offline: 4h}]\n  service: {poll: 90s}",
-		berlinAndLima + "\n  links: [{from: Berlin, to: Lima, bandwidth: 10Mbit/s, latency: 100ms}]\n  events: {site: Lima}",
-	} {
-		s := onlySize(t, spec)
-		for _, f := range slices.Concat(s.Server.Figures, s.State.Figures, s.Events.Figures, s.Availability.Figures) {
-			if f.Formula == "" || strings.HasPrefix(f.Numbers, "no ") {
-				continue
-			}
-			hand := figure.Work("by.hand", f.Title, f.Unit, plainNumbers(t, f.Numbers))
-			// Numbers are shown with three digits and more.
-			if math.Abs(hand.Value-f.Value) > 0.015*math.Abs(f.Value) {
-				t.Errorf("%s is %v, and %q by hand is %v", f.Name, f.Value, f.Numbers, hand.Value)
-			}
-			checked++
-		}
-	}
-	if checked < 100 {
-		t.Errorf("only %d figures were worked out", checked)
-	}
-}
-
-// units are what stands after numbers.
-var units = map[string]float64{
-	"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
-	"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9,
-	"ms": 0.001, "s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "%": 0.01, "core": 1, "cores": 1,
-}
-
-// number is a number with its unit, and with a second pair as in 2 h 10 min.
-var number = regexp.MustCompile(`([0-9][0-9,.]*) ([kMGT]i?B|B|[kMG]?bit/s|ms|s|min|h|days?|%|cores?)(?: ([0-9][0-9,.]*) (h|min|s)\b)?`)
-
-// plainNumbers puts numbers without units in the place of those with them.
-func plainNumbers(t *testing.T, text string) string {
-	return number.ReplaceAllStringFunc(text, func(s string) string {
-		m := number.FindStringSubmatch(s)
-		value := 0.0
-		for i := 1; i < len(m); i += 2 {
-			if m[i] == "" {
-				continue
-			}
-			n, err := strconv.ParseFloat(strings.ReplaceAll(m[i], ",", ""), 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			value += n * units[m[i+1]]
-		}
-		return strconv.FormatFloat(value, 'f', -1, 64)
-	})
 }

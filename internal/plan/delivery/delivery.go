@@ -34,6 +34,8 @@
 package delivery
 
 import (
+	"context"
+
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 	"github.com/dormer-project/dormer/internal/plan/placement"
@@ -130,9 +132,11 @@ type Client struct {
 	Figures    []figure.Figure `json:"figures"`
 }
 
-// Deliver works out how images reach the people of a placement.
-func Deliver(m *organization.Model, p *placement.Placement) *Delivery {
-	w := &work{Model: m, instances: p.Instances, filled: map[job][]bool{}}
+// Deliver works out how images reach the people of a placement. It returns an
+// error when ctx ends before it has.
+func Deliver(ctx context.Context, m *organization.Model, p *placement.Placement) (*Delivery, error) {
+	w := &work{Model: m, instances: p.Instances, filled: map[job][]bool{}, planLoads: map[job][]float64{}}
+	w.stopped = func() bool { return ctx.Err() != nil }
 	w.people()
 	w.open()
 	w.assign()
@@ -143,6 +147,9 @@ func Deliver(m *organization.Model, p *placement.Placement) *Delivery {
 	all := w.outlets(plan)
 	from := make([]string, len(w.places))
 	for i := range all {
+		if w.stopped() {
+			break
+		}
 		out.Repositories = append(out.Repositories, w.repository(&all[i], all, plan))
 		for _, p := range all[i].places {
 			if w.places[p].way.ok {
@@ -151,8 +158,11 @@ func Deliver(m *organization.Model, p *placement.Placement) *Delivery {
 		}
 	}
 	for i := range w.rows {
+		if w.stopped() {
+			return nil, ctx.Err()
+		}
 		r := &w.rows[i]
 		out.Sites = append(out.Sites, w.site(r, plan, times[r.place], from[r.place]))
 	}
-	return out
+	return out, ctx.Err()
 }

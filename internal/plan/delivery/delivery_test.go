@@ -82,7 +82,16 @@ func randomTree(r *rand.Rand) *tree {
 func deliver(t testing.TB, tr *tree) *delivery.Delivery {
 	t.Helper()
 	m := model(t, tr.yaml())
-	return delivery.Deliver(m, everybody(m))
+	return delivers(t, m, everybody(m))
+}
+
+func delivers(t testing.TB, m *organization.Model, p *placement.Placement) *delivery.Delivery {
+	t.Helper()
+	d, err := delivery.Deliver(t.Context(), m, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func model(t testing.TB, yaml string) *organization.Model {
@@ -211,7 +220,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := delivery.Deliver(m, p)
+	d := delivers(t, m, p)
 	served := map[string]bool{}
 	for _, s := range d.Sites {
 		served[s.Site] = true
@@ -252,7 +261,7 @@ func BenchmarkDeliver(b *testing.B) {
 	m := model(b, large().yaml())
 	p := everybody(m)
 	for b.Loop() {
-		delivery.Deliver(m, p)
+		delivers(b, m, p)
 	}
 }
 
@@ -315,7 +324,7 @@ func TestAnywhere(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		placed++
-		d := delivery.Deliver(m, p)
+		d := delivers(t, m, p)
 		site := map[string]organization.Place{}
 		for _, s := range m.Sites {
 			site[s.Name] = s

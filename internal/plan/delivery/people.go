@@ -28,6 +28,9 @@ type work struct {
 	parts     []leg   // for reuse
 	spent     int     // places and images that were looked at
 	warnings  []string
+	// stopped reports whether nobody waits any more: then all that takes long ends
+	// early, with anything.
+	stopped func() bool
 }
 
 // need is an image that some people of a group get.

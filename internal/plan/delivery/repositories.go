@@ -293,7 +293,7 @@ func (w *work) mirrorReason(o *outlet, served []int, s *scenario) string {
 	}
 	for image := range w.Images {
 		for _, first := range []bool{true, false} {
-			if w.spent += 2 * len(w.places); w.spent > 2*mostSpent {
+			if w.spent += 2 * len(w.places); w.spent > 2*mostSpent || w.stopped() {
 				return text
 			}
 			j := job{image, first}

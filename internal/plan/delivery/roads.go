@@ -209,9 +209,6 @@ func (s *scenario) takes(p int, to *place, j job) int {
 
 // planned are the loads of the scenario that was chosen, which many ask about.
 func (w *work) planned(s *scenario, j job) []float64 {
-	if w.planLoads == nil {
-		w.planLoads = map[job][]float64{}
-	}
 	loads, ok := w.planLoads[j]
 	if !ok {
 		loads = w.loads(s, j, nil)

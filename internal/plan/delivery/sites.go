@@ -31,6 +31,9 @@ func (w *work) times(plain, neighbours, planned *scenario) [][]timed {
 		out[i] = make([]timed, len(w.Images))
 	}
 	for image := range w.Images {
+		if w.stopped() {
+			return out
+		}
 		for _, first := range []bool{true, false} {
 			j := job{image, first}
 			name, title := "first", "First delivery"

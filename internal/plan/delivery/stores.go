@@ -108,6 +108,9 @@ func (w *work) seat(instances []int, country string) store {
 	}
 	best := store{site: -1, cost: math.Inf(1), second: math.Inf(1), secondSite: -1}
 	for _, site := range seats {
+		if w.stopped() && best.site >= 0 {
+			break
+		}
 		switch cost := w.cost(site, clients); {
 		case best.site < 0 || cost < best.cost:
 			best.second, best.secondSite = best.cost, best.site

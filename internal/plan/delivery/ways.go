@@ -23,6 +23,9 @@ func (w *work) misses(s *scenario) []uint8 {
 	out := make([]uint8, len(w.places)*len(w.Images))
 	var loads []float64
 	for image := range w.Images {
+		if w.stopped() {
+			break
+		}
 		for _, first := range []bool{true, false} {
 			j := job{image, first}
 			loads = w.loads(s, j, loads)
@@ -69,6 +72,9 @@ func (w *work) miss(s *scenario, j job, i int, loads []float64) uint8 {
 func (w *work) worse(s *scenario, before []uint8, likely int) bool {
 	var loads []float64
 	for image := range w.Images {
+		if w.stopped() {
+			break
+		}
 		for _, first := range []bool{true, false} {
 			j := job{image, first}
 			loads = w.loads(s, j, loads)
@@ -133,6 +139,9 @@ func (w *work) addMirrors(s *scenario, missed []uint8) bool {
 	before := len(s.mirrors)
 	var loads []float64
 	for image := range w.Images {
+		if w.stopped() {
+			return false
+		}
 		for level := uint8(missesFirst); level <= missesUpdate; level <<= 1 {
 			loads = w.loads(s, job{image, level != missesUpdate}, loads)
 			for i := range w.places {
@@ -189,7 +198,7 @@ const stepsOfPlace = 8
 
 // takeBack undoes what nothing is gained by, the dearest first.
 func (w *work) takeBack(s *scenario, missed []uint8) {
-	enough := func() bool { return w.spent > mostSpent }
+	enough := func() bool { return w.spent > mostSpent || w.stopped() }
 	for i := range w.places {
 		if !s.media[i] || !w.auto(i) || !w.places[i].way.ok || enough() {
 			continue
@@ -220,7 +229,7 @@ func (w *work) takeBack(s *scenario, missed []uint8) {
 func (w *work) dropMirror(s *scenario, missed []uint8) bool {
 	dropped := false
 	for m := range slices.Backward(s.mirrors) {
-		if w.spent > mostSpent {
+		if w.spent > mostSpent || w.stopped() {
 			return true
 		}
 		kept, likely := s.mirrors, max(slices.Index(s.source[:len(w.places)], m), 0)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer/internal/document"
-	"github.com/dormer-project/dormer/internal/plan/delivery"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 	"github.com/dormer-project/dormer/internal/plan/placement"
 	"github.com/dormer-project/dormer/internal/plan/simulation"
@@ -38,7 +37,7 @@ func TestAnyDayAddsUp(t *testing.T) {
 			at += length + document.Duration(1+r.IntN(200))*hour/60
 		}
 		if r.IntN(2) == 0 {
-			o.Delivery = delivery.Deliver(m, p)
+			o.Delivery = delivers(t, m, p)
 		}
 		got := run(t, m, p, o)
 		said := fmt.Sprintf("seed %d, options %+v, poll %s, events %+v\n%s", seed, o, m.Service.Poll, m.Events, spec)

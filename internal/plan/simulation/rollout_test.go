@@ -8,6 +8,7 @@ import (
 
 	"github.com/dormer-project/dormer/internal/plan/delivery"
 	"github.com/dormer-project/dormer/internal/plan/organization"
+	"github.com/dormer-project/dormer/internal/plan/placement"
 	"github.com/dormer-project/dormer/internal/plan/simulation"
 )
 
@@ -156,11 +157,20 @@ func TestImagesOfTwoWorkspacesAreFetchedOnceByWhoHasBoth(t *testing.T) {
 	near(t, "windows", r.Rollout.Sites[0].All, 140*updateBits/2/5e6+100*updateBits/2/5e6, 0.01)
 }
 
+func delivers(t *testing.T, m *organization.Model, p *placement.Placement) *delivery.Delivery {
+	t.Helper()
+	d, err := delivery.Deliver(t.Context(), m, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func TestTheSimulationAgreesWithTheDelivery(t *testing.T) {
 	for seed := range uint64(8) {
 		m, spec := anyone(t, seed)
 		p := alone(m, 0)
-		d := delivery.Deliver(m, p)
+		d := delivers(t, m, p)
 		for _, first := range []bool{false, true} {
 			r := run(t, m, p, simulation.Options{
 				Seed: seed, From: 12 * hour, Length: hour / 30, Rollout: &simulation.Rollout{Image: "windows", First: first}, Delivery: d,

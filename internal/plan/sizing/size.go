@@ -1,26 +1,32 @@
 package sizing
 
 import (
+	"context"
 	"maps"
 	"slices"
 
-	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
 	"github.com/dormer-project/dormer/internal/plan/placement"
 )
 
 // Size works out what each instance of a placement needs, in the order of the
-// placement.
-func Size(m *organization.Model, p *placement.Placement) []Instance {
+// placement. It returns an error when ctx ends before it has.
+func Size(ctx context.Context, m *organization.Model, p *placement.Placement) ([]Instance, error) {
 	works := make([]*work, len(p.Instances))
 	offered := offered(m)
 	for i := range p.Instances {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		works[i] = newWork(m, &p.Instances[i], offered)
 		works[i].availability()
 	}
 	shareDatabase(m, works)
 	out := make([]Instance, len(works))
 	for _, w := range works {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		w.events()
 		w.state()
 		w.eventsStandby()
@@ -30,7 +36,7 @@ func Size(m *organization.Model, p *placement.Placement) []Instance {
 	for i, w := range works {
 		out[i] = w.out
 	}
-	return out
+	return out, ctx.Err()
 }
 
 // work is an instance while it is worked out.
@@ -113,13 +119,3 @@ func (w *work) workspaces() int {
 func (w *work) advise(text string) { w.out.Advice = append(w.out.Advice, text) }
 
 func (w *work) site(i int) string { return w.m.Sites[i].Name }
-
-// named finds a figure; there is one of that name.
-func named(list []figure.Figure, name string) figure.Figure {
-	for _, f := range list {
-		if f.Name == name {
-			return f
-		}
-	}
-	return figure.Figure{}
-}

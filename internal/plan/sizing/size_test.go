@@ -35,9 +35,18 @@ func together(m *organization.Model, site int) *placement.Placement {
 	return &placement.Placement{Instances: []placement.Instance{in}}
 }
 
+func sizes(t *testing.T, m *organization.Model, p *placement.Placement) []Instance {
+	t.Helper()
+	out, err := Size(t.Context(), m, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 func TestAServerOfOneSite(t *testing.T) {
 	m := organization.Resolve(office(5000))
-	got := Size(m, together(m, 0))
+	got := sizes(t, m, together(m, 0))
 	if len(got) != 1 || got[0].Name != "A" {
 		t.Fatalf("%+v", got)
 	}
@@ -81,10 +90,10 @@ func TestMoreUsersNeverNeedLess(t *testing.T) {
 	for n := range 1000 {
 		o := random(rnd)
 		m := organization.Resolve(o)
-		before := Size(m, together(m, 0))[0]
+		before := sizes(t, m, together(m, 0))[0]
 		o.Spec.Sites[rnd.IntN(2)].People[0].Users += 1 + rnd.IntN(20_000)
 		m = organization.Resolve(o)
-		after := Size(m, together(m, 0))[0]
+		after := sizes(t, m, together(m, 0))[0]
 		need := func(i Instance) map[string]float64 {
 			out := map[string]float64{
 				"cores": float64(i.Server.Cores), "memory": float64(i.Server.Memory), "disk": float64(i.Server.Disk),
@@ -121,11 +130,11 @@ func TestSizesAreFinite(t *testing.T) {
 			o.Spec.Sites[0].People[0].Users, o.Spec.Sites[1].People[0].Users = 0, n%8/4
 		}
 		m := organization.Resolve(o)
-		first, err := json.Marshal(Size(m, together(m, 0))) // refuses what is no number
+		first, err := json.Marshal(sizes(t, m, together(m, 0))) // refuses what is no number
 		if err != nil {
 			t.Fatalf("case %d: %v", n, err)
 		}
-		again, err := json.Marshal(Size(m, together(m, 0)))
+		again, err := json.Marshal(sizes(t, m, together(m, 0)))
 		if err != nil || !bytes.Equal(first, again) {
 			t.Fatalf("case %d: sized again it is different, %v", n, err)
 		}
