@@ -72,7 +72,21 @@ the same result.`,
 	flags.StringVar(&length, "length", "", "how long it lasts, as 12h or 3d (default: a day)")
 	flags.Uint64Var(&o.Seed, "seed", 0, "of the random numbers")
 	flags.IntVar(&o.MaxClients, "max-clients", 0, fmt.Sprintf("play a sample of so many clients where there are more (default %d)", simulation.DefaultClients))
+	_ = cmd.RegisterFlagCompletionFunc("rollout", a.completeImages) // the flag is there
 	return cmd
+}
+
+// completeImages offers the images of the file that is on the command line already.
+func (a *app) completeImages(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	names := []cobra.Completion{everything}
+	if len(args) > 0 && args[0] != "-" {
+		if o, err := a.organization(args[0]); err == nil {
+			for _, i := range o.Spec.Images {
+				names = append(names, i.Name)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func unlessAll(name string) string {
@@ -127,7 +141,7 @@ func (a *app) printSimulation(o *organization.Organization, r *simulation.Result
 	if r.Sample.Played < r.Sample.Clients {
 		sample = fmt.Sprintf("%s of %s as a sample", figure.Number(r.Sample.Played), sample)
 	}
-	a.tell("%s: %s from %s on, %s, seed %d", printable(o.Metadata.Name), figure.Duration(r.Length), clockOf(r.From), sample, r.Seed)
+	a.tell("%s: %s from %s on, %s, seed %d", printable(o.Metadata.Name), figure.Duration(r.Length), figure.Clock(r.From), sample, r.Seed)
 	rows := make([][]string, len(r.Instances))
 	var outages [][]string
 	for i, x := range r.Instances {
@@ -137,7 +151,7 @@ func (a *app) printSimulation(o *organization.Organization, r *simulation.Result
 		}
 		for _, out := range x.Outages {
 			outages = append(outages, []string{
-				x.Name, fmt.Sprintf("%s at %s", figure.Duration(out.Length), clockOf(r.From+out.Start)), figure.Number(out.Backlog), seconds(out.LastBack), seconds(out.Drained), stoppedPeople(out.Stopped),
+				x.Name, fmt.Sprintf("%s at %s", figure.Duration(out.Length), figure.Clock(r.From+out.Start)), figure.Number(out.Backlog), seconds(out.LastBack), seconds(out.Drained), stoppedPeople(out.Stopped),
 			})
 		}
 	}
@@ -174,16 +188,6 @@ func (a *app) section(title string, headers []string, rows [][]string) error {
 	}
 	a.tell("\n%s", title)
 	return a.print(nil, headers, rows)
-}
-
-// clockOf is a time of day, or of a later one, from seconds after midnight.
-func clockOf(s float64) string {
-	minutes := int(s / 60)
-	clock := fmt.Sprintf("%02d:%02d", minutes/60%24, minutes%60)
-	if days := minutes / (24 * 60); days > 0 {
-		return fmt.Sprintf("%s on day %d", clock, days+1)
-	}
-	return clock
 }
 
 func stoppedPeople(list []simulation.Stopped) string {

@@ -216,9 +216,9 @@ func reports(m *organization.Model, a *answer) ServiceLevel {
 	out := ServiceLevel{Name: "report", Title: "A report is on the screen", Seconds: m.Service.Report.Seconds(), Met: true}
 	worst, where := 0.0, ""
 	for i, s := range a.sizing {
-		for _, f := range s.Events.Figures {
-			// The second is that of a database elsewhere.
-			if (f.Name == "events.reports.time" || f.Name == "events.link.report") && f.Value > worst {
+		// The second is that of a database elsewhere.
+		for _, name := range []string{"events.reports.time", "events.link.report"} {
+			if f := figure.Find(s.Events.Figures, name); f.Value > worst {
 				worst, where = f.Value, a.placement.Instances[i].Name
 			}
 		}
@@ -270,12 +270,7 @@ func outage(a *answer) ServiceLevel {
 			out.Seconds = v.Tolerable
 		}
 		longest = max(longest, v.Outage)
-		stops := v.Tolerable
-		for _, f := range v.Figures {
-			if f.Name == "availability.tolerable" {
-				stops = f.Value
-			}
-		}
+		stops := figure.Find(v.Figures, "availability.tolerable").Value
 		if stops >= 0 && v.Outage > stops {
 			missed = append(missed, fmt.Sprintf("%s lasts %s and people stop after %s", a.placement.Instances[i].Name, figure.Duration(v.Outage), figure.Duration(stops)))
 		}

@@ -35,7 +35,7 @@ func (a *author) needs() chapter {
 	for i, s := range a.Sizing {
 		servers.add(s.Name, a.Instances[i].SiteName, s.Server.Cores, figure.Binary(float64(s.Server.Memory)), figure.Bytes(float64(s.Server.Disk)), yesNo(s.Server.Virtual), s.Server.Classic)
 		stores.add(s.Name, databaseText(s.State), figure.Bytes(float64(s.State.Bytes)), databaseText(s.Events), figure.Bytes(float64(s.Events.Bytes)),
-			valueOf(s.Events.Figures, "events.writes.average"), valueOf(s.Events.Figures, "events.writes.peak"))
+			figure.Number(figure.Find(s.Events.Figures, "events.writes.average").Value), figure.Number(figure.Find(s.Events.Figures, "events.writes.peak").Value))
 	}
 	c.add(servers, stores, a.consoles())
 	a.together(&c, func(i int) points {
@@ -174,16 +174,6 @@ func (g *grouped) add(title, text string) {
 	if !slices.Contains(g.points[at], text) {
 		g.points[at] = append(g.points[at], text)
 	}
-}
-
-// valueOf is the value of a figure by its name, as people read it.
-func valueOf(figures []figure.Figure, name string) string {
-	for _, f := range figures {
-		if f.Name == name {
-			return figure.Number(f.Value)
-		}
-	}
-	return ""
 }
 
 var standbys = map[sizing.StandbyKind]string{

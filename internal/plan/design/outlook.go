@@ -112,7 +112,7 @@ func (a *author) simulation() chapter {
 		return c
 	}
 	c.add(paragraph(fmt.Sprintf("%s of %s clients were played for %s from %s on, with seed %d. The closed formulas of this plan stand beside what came out.",
-		figure.Number(s.Sample.Played), figure.Number(s.Sample.Clients), figure.Duration(s.Length), clock(s.From), s.Seed)))
+		figure.Number(s.Sample.Played), figure.Number(s.Sample.Clients), figure.Duration(s.Length), figure.Clock(s.From), s.Seed)))
 	checks := table{Caption: "Formulas and what came out", Columns: []column{left("About"), left("What"), right("Formula"), right("Simulated"), right("Off by"), left("As expected")}}
 	for _, k := range s.Checks {
 		formula := k.Text()
@@ -130,7 +130,7 @@ func (a *author) simulation() chapter {
 			for _, w := range o.Stopped {
 				stopped = append(stopped, fmt.Sprintf("%s with %s", figure.Counted(w.Users, "person", "people"), w.Workspace))
 			}
-			outages.add(in.Name, clock(s.From+o.Start), figure.Duration(o.Length), back(o.LastBack), back(o.Drained), cmp.Or(strings.Join(stopped, ", "), "nobody"))
+			outages.add(in.Name, figure.Clock(s.From+o.Start), figure.Duration(o.Length), back(o.LastBack), back(o.Drained), cmp.Or(strings.Join(stopped, ", "), "nobody"))
 		}
 	}
 	c.add(checks, instances, outages)
@@ -142,12 +142,6 @@ func (a *author) simulation() chapter {
 		c.add(paragraph("The simulated roll-out was complete after "+back(r.All)+"."), left)
 	}
 	return c
-}
-
-// clock writes seconds after midnight as a time of day.
-func clock(seconds float64) string {
-	minutes := int(seconds / 60)
-	return fmt.Sprintf("%02d:%02d", minutes/60%24, minutes%60)
 }
 
 func back(seconds float64) string {

@@ -46,3 +46,13 @@ type Figure struct {
 	// Source says where a constant of the formula comes from.
 	Source string `json:"source,omitzero"`
 }
+
+// Find returns the figure of that name, and none where there is no such figure.
+func Find(list []Figure, name string) Figure {
+	for _, f := range list {
+		if f.Name == name {
+			return f
+		}
+	}
+	return Figure{}
+}

@@ -57,6 +57,8 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 		{Duration(86400 + 3600*4), "1 day 4 h"},
 		{Duration(86400 * 365), "365 days"},
 		{Duration(math.Inf(1)), "never"},
+		{Clock(36_000), "10:00"},
+		{Clock(86_400 + 59*60), "00:59 on day 2"},
 		{Clients.Text(1), "1 client"},
 		{Clients.Text(5001), "5,001 clients"},
 		{Cores.Text(2), "2 cores"},

@@ -1,6 +1,7 @@
 package figure
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -129,6 +130,17 @@ func Duration(seconds float64) string {
 		}
 		return s
 	}
+}
+
+// Clock writes seconds after midnight as a time of day; those of a later day as
+// 10:00 on day 2.
+func Clock(seconds float64) string {
+	minutes := int(seconds / 60)
+	clock := fmt.Sprintf("%02d:%02d", minutes/60%24, minutes%60)
+	if days := minutes / (24 * 60); days > 0 {
+		clock += " on day " + Number(days+1)
+	}
+	return clock
 }
 
 // two writes seconds in a large and a small unit, rounded to the small one.

@@ -96,8 +96,7 @@ func (w *work) desk(c organization.Desk, why string) {
 		each = " each"
 	}
 	reasons = append(reasons, fmt.Sprintf("%s with %s an hour%s.", figure.Counted(c.Operators, "operator", "operators"), figure.Counted(c.Reports, "report", "reports"), each))
-	if c.Images {
-		room, image := w.imageRoom()
+	if room, image := w.imageRoom(); c.Images && image != "" {
 		form = fmt.Sprintf("%s For images it needs %s of free disk and %s of free memory.", form, figure.Binary(room), figure.Binary(float64(w.m.Clients.Guest)))
 		reasons = append(reasons, fmt.Sprintf("Images are made and tested here; the largest, %s, has %s on its disk: %s x %d, for the machine and for what is packed of it.",
 			image, figure.Binary(room/imageCopies), figure.Binary(room/imageCopies), imageCopies))
@@ -109,7 +108,7 @@ func (w *work) desk(c organization.Desk, why string) {
 }
 
 // imageRoom is the disk that making the largest image needs, and that image's
-// name. In an isolated network it is one of those that people there get.
+// name. In an isolated network it is one of those that people there get, if any.
 func (w *work) imageRoom() (bytes float64, name string) {
 	largest := int64(-1)
 	for at, i := range w.m.Images {

@@ -184,7 +184,7 @@ func (w *work) events() {
 		clients, perDay, figure.In(figure.Size, row), days, figure.In(figure.Share, e.Bursts)).From(figure.Measured, eventsSource+": "+source)
 	d.Figures = append(d.Figures, rows, bursts, overhead, all, stored, measured)
 	d.Figures = append(d.Figures, w.writes()...)
-	d.Figures = append(d.Figures, w.reports(named(d.Figures, "events.writes.peak"))...)
+	d.Figures = append(d.Figures, w.reports(figure.Find(d.Figures, "events.writes.peak"))...)
 	w.locate(d, kind)
 	if d.Place == organization.PlaceRemote {
 		w.link(d)

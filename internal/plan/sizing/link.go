@@ -18,8 +18,8 @@ func (w *work) link(d *Database) {
 		latency, basis, source = withinSite, figure.Assumption, "half a millisecond within a site is assumed"
 	}
 	e := &w.m.Events
-	peak := named(d.Figures, "events.writes.peak").Value
-	rate := named(d.Figures, "events.reports").Value
+	peak := figure.Find(d.Figures, "events.writes.peak").Value
+	rate := figure.Find(d.Figures, "events.reports").Value
 	trip := figure.In(figure.Seconds, latency)
 	commit := figure.Work("events.link.commit", "A transaction with events over the link", figure.Seconds, "{round trips} x {latency} + {time until it is durable}",
 		figure.N(commitTrips), trip, figure.In(figure.Seconds, commitDisk)).From(basis, "round trips: "+planSource+", 4.2 and one for a connection that was idle; 5 ms until it is durable are assumed; latency: "+source)
@@ -32,7 +32,7 @@ func (w *work) link(d *Database) {
 		figure.N(rate), figure.N(w.in.Active), figure.In(figure.Size, reportRow)).From(figure.Assumption, "a row of 200 bytes for each client")
 	usable := float64(back.Usable)
 	report := figure.Work("events.link.report", "Time of a status report over the link", figure.Seconds, "{time of the report} + {round trips} x {latency} + {clients} x {bytes of a row} x 8 / {usable bandwidth}",
-		figure.In(figure.Seconds, named(d.Figures, "events.reports.time").Value), figure.N(reportTrips), trip, figure.N(w.in.Active), figure.In(figure.Size, reportRow), figure.In(figure.BitsASec, usable))
+		figure.In(figure.Seconds, figure.Find(d.Figures, "events.reports.time").Value), figure.N(reportTrips), trip, figure.N(w.in.Active), figure.In(figure.Size, reportRow), figure.In(figure.BitsASec, usable))
 	d.Figures = append(d.Figures, commit, commits, possible, there, reports, report)
 
 	var against []string
@@ -49,7 +49,7 @@ func (w *work) link(d *Database) {
 	if reports.Value > usable {
 		against = append(against, fmt.Sprintf("reports need %s and %s may be used", figure.Rate(reports.Value), figure.Rate(usable)))
 	}
-	if limit := w.m.Service.Report.Seconds(); report.Value > limit && named(d.Figures, "events.reports.time").Value <= limit {
+	if limit := w.m.Service.Report.Seconds(); report.Value > limit && figure.Find(d.Figures, "events.reports.time").Value <= limit {
 		against = append(against, fmt.Sprintf("a status report takes %s, and %s were expected", figure.Duration(report.Value), figure.Duration(limit)))
 	}
 	if len(against) > 0 {
@@ -79,7 +79,7 @@ func computer(works []*work) {
 		peak := 0.0
 		for _, o := range all {
 			bytes += o.out.Events.Bytes
-			peak += named(o.out.Events.Figures, "events.writes.peak").Value
+			peak += figure.Find(o.out.Events.Figures, "events.writes.peak").Value
 			if o.out.State.Place == organization.PlaceRemote {
 				state += o.out.State.Bytes
 			}

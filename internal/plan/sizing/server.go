@@ -68,8 +68,8 @@ func (w *work) cores(s *Server) {
 	list := w.out.Events.Figures
 	load := figure.Work("server.load", "Cores that are busy at peak", figure.Cores,
 		"{clients} / {poll interval} / {polls a second of a core} + {events at peak} x {processor time of one} + {reports a second} x {processor time of one over 5,000 clients} x max(1, {clients} / 5,000)",
-		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds()), figure.N(PollsACore), figure.N(named(list, "events.writes.peak").Value),
-		figure.In(figure.Seconds, cost), figure.N(named(list, "events.reports").Value), figure.In(figure.Seconds, reportCPU)).
+		figure.N(w.in.Active), figure.N(w.m.Service.Poll.Seconds()), figure.N(PollsACore), figure.N(figure.Find(list, "events.writes.peak").Value),
+		figure.In(figure.Seconds, cost), figure.N(figure.Find(list, "events.reports").Value), figure.In(figure.Seconds, reportCPU)).
 		From(figure.Measured, eventsSource+"; polls, each on a connection of its own: "+planSource)
 	measured := figure.Work("server.cores.measured", "Cores by what Dormer costs", figure.Cores, "max(1, ceil({busy at peak} / {share that is planned for}))",
 		figure.N(load.Value), figure.In(figure.Share, busy)).From(figure.Measured, "half of a core is left for what nobody foresees")
@@ -129,7 +129,7 @@ func (w *work) machine(s *Server) {
 	if w.out.Events.Kind == organization.PostgreSQL {
 		durable = eventsPostgres
 	}
-	peak := named(w.out.Events.Figures, "events.writes.peak").Value
+	peak := figure.Find(w.out.Events.Figures, "events.writes.peak").Value
 	if limit := durable * dedicatedLoad; w.out.Events.Place == organization.PlaceServer && peak > limit {
 		s.Kind = fmt.Sprintf("A dedicated computer: %s events a second are written at peak, more than a tenth of the %s that a disk of its own was measured to take, and a disk that is shared with other virtual machines is not that even.",
 			figure.Number(peak), figure.Number(durable))
@@ -138,7 +138,7 @@ func (w *work) machine(s *Server) {
 	s.Virtual = true
 	s.Kind = fmt.Sprintf("A virtual machine of the same resources will do, with %s and %s of memory reserved for it. Do not go back to a snapshot of it: restore a backup, which tells clients that it is one.",
 		figure.Cores.Text(float64(s.Cores)), figure.Binary(float64(s.Memory)))
-	cores, memory := named(s.Figures, "server.cores.measured").Value, named(s.Figures, "server.memory.measured").Value
+	cores, memory := figure.Find(s.Figures, "server.cores.measured").Value, figure.Find(s.Figures, "server.memory.measured").Value
 	if cores < float64(s.Cores) && memory < float64(s.Memory) {
 		s.Kind += fmt.Sprintf(" By what Dormer was measured to cost %s and %s would do.", figure.Cores.Text(cores), figure.Binary(memory))
 	}
