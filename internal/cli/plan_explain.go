@@ -61,6 +61,8 @@ network.`,
 		},
 	}
 	cmd.Flags().StringArrayVar(&with, "with", nil, "a condition that is tried; may be repeated")
+	begins := []cobra.Completion{"users=", "separate=", "isolate=", "trust=", "distrust=", "capacity=", "without=separation:", "without=network:"}
+	_ = cmd.RegisterFlagCompletionFunc("with", cobra.FixedCompletions(begins, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)) // the flag is there
 	return cmd
 }
 
