@@ -177,7 +177,7 @@ func TestTheNumberIsTheSmallest(t *testing.T) {
 		if _, active := m.Users(); active > 10 {
 			continue
 		}
-		got, proven := termsOf(m).count()
+		got, proven := termsOf(t.Context(), m).count()
 		if want := fewest(m); got != want || !proven {
 			t.Fatalf("seed %d: %d instances (proven: %v), want %d", seed, got, proven, want)
 		}
@@ -260,7 +260,7 @@ func TestPlacementsHoldTheirConditions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		n, _ := termsOf(m).count()
+		n, _ := termsOf(t.Context(), m).count()
 		if len(p.Instances) != n || !p.Smallest {
 			t.Errorf("seed %d: %d instances, counted %d (smallest: %v)", seed, len(p.Instances), n, p.Smallest)
 		}
@@ -282,9 +282,9 @@ func TestMoreNeverNeedsFewer(t *testing.T) {
 		}
 		o := e.random(r)
 		before := organization.Resolve(o)
-		was, _ := termsOf(before).count()
-		classic := termsOf(before).classic().Count
-		more := termsOf(before)
+		was, _ := termsOf(t.Context(), before).count()
+		classic := termsOf(t.Context(), before).classic().Count
+		more := termsOf(t.Context(), before)
 		site := &o.Spec.Sites[r.IntN(len(o.Spec.Sites))]
 		var what string
 		switch r.IntN(5) {
@@ -293,16 +293,16 @@ func TestMoreNeverNeedsFewer(t *testing.T) {
 			c := &site.People[r.IntN(len(site.People))]
 			c.Users += r.IntN(2000)
 			c.Active = nil // all of them
-			more = termsOf(organization.Resolve(o))
+			more = termsOf(t.Context(), organization.Resolve(o))
 		case 1:
 			what = "a new crowd"
 			c := e.crowd(r)
 			site.People = append(site.People, c)
-			more = termsOf(organization.Resolve(o))
+			more = termsOf(t.Context(), organization.Resolve(o))
 		case 2:
 			what = "a separation"
 			o.Spec.Separations = append(o.Spec.Separations, e.demand(r, 99))
-			more = termsOf(organization.Resolve(o))
+			more = termsOf(t.Context(), organization.Resolve(o))
 		case 3:
 			what = "an isolated network"
 			o.Spec.Networks = append(o.Spec.Networks, organization.Network{Name: "new"})
@@ -311,7 +311,7 @@ func TestMoreNeverNeedsFewer(t *testing.T) {
 					site.People[i].Network = "new"
 				}
 			}
-			more = termsOf(organization.Resolve(o))
+			more = termsOf(t.Context(), organization.Resolve(o))
 		default:
 			what = "one trust less"
 			if a, b := r.IntN(e.domains), r.IntN(e.domains); a != b {
@@ -385,4 +385,40 @@ func TestBothAgreeWhereNothingOverlaps(t *testing.T) {
 		}
 		hold(t, m, p)
 	}
+}
+
+// TestTheOrderOfTheFileDoesNotMatter: neither number changes when sites, the
+// people of a site, domains, networks, links and separations change places.
+func TestTheOrderOfTheFileDoesNotMatter(t *testing.T) {
+	for seed := range uint64(800) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		e := extent{
+			sites: 1 + r.IntN(6), domains: 1 + r.IntN(6), networks: r.IntN(3), demands: r.IntN(4), crowds: 3,
+			people: 1 + r.IntN(900), capacity: 50 + r.IntN(1000),
+		}
+		o := e.random(r)
+		was := termsOf(t.Context(), organization.Resolve(o))
+		before, _ := was.count()
+		classic := was.classic().Count
+		s := &o.Spec
+		shuffle(r, s.Sites)
+		for i := range s.Sites {
+			shuffle(r, s.Sites[i].People)
+		}
+		shuffle(r, s.Domains)
+		shuffle(r, s.Networks)
+		shuffle(r, s.Links)
+		shuffle(r, s.Separations)
+		is := termsOf(t.Context(), organization.Resolve(o))
+		if now, _ := is.count(); now != before {
+			t.Fatalf("seed %d: %d instances, %d in another order", seed, before, now)
+		}
+		if now := is.classic().Count; now != classic {
+			t.Fatalf("seed %d: the guide counts %d, %d in another order", seed, classic, now)
+		}
+	}
+}
+
+func shuffle[T any](r *rand.Rand, list []T) {
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
