@@ -10,44 +10,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/dormer-project/dormer/internal/document"
+	"github.com/dormer-project/dormer/internal/document/documenttest"
 )
 
 var update = flag.Bool("update", false, "write the generated files anew")
-
-func upToDate(t *testing.T, file string, want []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not up to date; run go test ./internal/policy -update", file)
-	}
-}
 
 func TestSchemaIsUpToDate(t *testing.T) {
 	want, err := generateSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
-	upToDate(t, "schema/workspace.schema.json", want)
+	documenttest.UpToDate(t, *update, "schema/workspace.schema.json", want)
 	if !*update && !bytes.Equal(Schema(), want) {
 		t.Error("Schema is not what is generated")
 	}
 }
 
 func TestReferenceIsUpToDate(t *testing.T) {
-	upToDate(t, "../../docs/policy.md", Reference())
+	documenttest.UpToDate(t, *update, "../../docs/policy.md", Reference())
 }
 
 func TestCombiningIsUpToDate(t *testing.T) {
@@ -55,7 +36,7 @@ func TestCombiningIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	upToDate(t, "../../docs/combining.md", text)
+	documenttest.UpToDate(t, *update, "../../docs/combining.md", text)
 }
 
 // TestEveryFieldOfAGrantCombines: each has a rule and an example, and each
@@ -84,43 +65,8 @@ func TestEveryFieldOfAGrantCombines(t *testing.T) {
 	}
 }
 
-func compiledSchema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	raw, err := generateSchema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource(SchemaID, parsed); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(SchemaID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func againstSchema(t *testing.T, s *jsonschema.Schema, document []byte) error {
-	t.Helper()
-	asJSON, err := yaml.YAMLToJSON(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
-
 func TestSchemaAcceptsExamples(t *testing.T) {
-	s := compiledSchema(t)
+	s := documenttest.Compiled(t, Schema(), SchemaID)
 	files, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
 	if err != nil || len(files) < 3 {
 		t.Fatalf("examples: %v, %v", files, err)
@@ -130,14 +76,14 @@ func TestSchemaAcceptsExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := againstSchema(t, s, raw); err != nil {
+		if err := s.Check(t, raw); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
 }
 
 func TestSchemaRefusesWhatDecodeRefuses(t *testing.T) {
-	s := compiledSchema(t)
+	s := documenttest.Compiled(t, Schema(), SchemaID)
 	for name, change := range map[string][2]string{
 		"unknown field":      {"  name: Demo", "  name: Demo\n  nmae: x"},
 		"letter case":        {"revertible: false", "Revertible: false"},
@@ -159,7 +105,7 @@ func TestSchemaRefusesWhatDecodeRefuses(t *testing.T) {
 		if bad == string(raw) {
 			t.Fatalf("%s: the example does not contain %q", name, change[0])
 		}
-		if err := againstSchema(t, s, []byte(bad)); err == nil {
+		if err := s.Check(t, []byte(bad)); err == nil {
 			t.Errorf("%s: the schema accepts it", name)
 		}
 		if _, err := Decode([]byte(bad), ""); err == nil {
@@ -168,23 +114,9 @@ func TestSchemaRefusesWhatDecodeRefuses(t *testing.T) {
 	}
 }
 
-// everyField calls visit for every field of every struct of a document.
-func everyField(t reflect.Type, path string, visit func(path string, f document.Field)) {
-	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if _, ok := reflect.New(t).Elem().Interface().(document.Written); ok || t.Kind() != reflect.Struct {
-		return
-	}
-	for _, f := range document.Fields(t) {
-		visit(document.Join(path, f.Name), f)
-		everyField(f.Type, document.Join(path, f.Name), visit)
-	}
-}
-
 func TestEveryFieldIsDocumented(t *testing.T) {
 	n := 0
-	everyField(reflect.TypeFor[Document](), "", func(path string, f document.Field) {
+	documenttest.EveryField(reflect.TypeFor[Document](), "", func(path string, f document.Field) {
 		n++
 		if f.Tag.Get("doc") == "" {
 			t.Errorf("%s has no doc", path)
@@ -243,8 +175,8 @@ func TestDefaultsAgree(t *testing.T) {
 			}
 		}
 	}
-	everyField(reflect.TypeFor[Spec](), "", check(""))
-	everyField(reflect.TypeFor[Grant](), "", check("deployment."))
+	documenttest.EveryField(reflect.TypeFor[Spec](), "", check(""))
+	documenttest.EveryField(reflect.TypeFor[Grant](), "", check("deployment."))
 	if compared < 45 {
 		t.Errorf("only %d defaults were compared", compared)
 	}

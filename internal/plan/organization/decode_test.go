@@ -3,53 +3,34 @@ package organization
 import (
 	"bytes"
 	"flag"
-	"os"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/document"
+	"github.com/dormer-project/dormer/internal/document/documenttest"
 )
 
 var update = flag.Bool("update", false, "write the generated files anew")
-
-func upToDate(t *testing.T, file string, want []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not up to date; run go test ./internal/plan/organization -update", file)
-	}
-}
 
 func TestSchemaIsUpToDate(t *testing.T) {
 	want, err := generateSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
-	upToDate(t, "schema/organization.schema.json", want)
+	documenttest.UpToDate(t, *update, "schema/organization.schema.json", want)
 	if !*update && !bytes.Equal(Schema(), want) {
 		t.Error("Schema is not what is generated")
 	}
 }
 
 func TestReferenceIsUpToDate(t *testing.T) {
-	upToDate(t, "../../../docs/planning-file.md", Reference())
+	documenttest.UpToDate(t, *update, "../../../docs/planning-file.md", Reference())
 }
 
 // decoded reads an organization that must be right.
@@ -80,17 +61,6 @@ func TestExampleIsValid(t *testing.T) {
 	}
 }
 
-// everyField calls visit for every field of an organization.
-func everyField(of reflect.Type, path string, visit func(path string, f document.Field)) {
-	for _, f := range document.Fields(of) {
-		at := document.Join(path, f.Name)
-		visit(at, f)
-		if inner := f.Inner(); inner != nil {
-			everyField(inner, at, visit)
-		}
-	}
-}
-
 // TestExampleNamesEveryField: also what is left out stands there, in a comment
 // of the section that it belongs to.
 func TestExampleNamesEveryField(t *testing.T) {
@@ -104,7 +74,7 @@ func TestExampleNamesEveryField(t *testing.T) {
 		sections[section] += line
 	}
 	n := 0
-	everyField(reflect.TypeFor[Organization](), "", func(path string, _ document.Field) {
+	documenttest.EveryField(reflect.TypeFor[Organization](), "", func(path string, _ document.Field) {
 		n++
 		parts := strings.Split(strings.TrimPrefix(path, "spec."), ".")
 		text, name := sections[parts[0]], parts[len(parts)-1]
@@ -146,7 +116,7 @@ func TestExampleComments(t *testing.T) {
 }
 
 func TestEveryFieldIsDocumented(t *testing.T) {
-	everyField(reflect.TypeFor[Organization](), "", func(path string, f document.Field) {
+	documenttest.EveryField(reflect.TypeFor[Organization](), "", func(path string, f document.Field) {
 		if f.Tag.Get("doc") == "" {
 			t.Errorf("%s has no doc", path)
 		}
@@ -163,42 +133,11 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	})
 }
 
-func compiledSchema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource(SchemaID, parsed); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(SchemaID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func againstSchema(t *testing.T, s *jsonschema.Schema, raw string) error {
-	t.Helper()
-	asJSON, err := yaml.YAMLToJSON([]byte(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
-
 func TestSchemaAgreesWithDecode(t *testing.T) {
-	s := compiledSchema(t)
+	s := documenttest.Compiled(t, Schema(), SchemaID)
 	// An empty section is one without fields; schemas do not know that.
 	good := strings.ReplaceAll(string(Example()), "\n  capacity:\n", "\n  capacity: {}\n")
-	if err := againstSchema(t, s, good); err != nil {
+	if err := s.Check(t, []byte(good)); err != nil {
 		t.Errorf("the example: %v", err)
 	}
 	for name, change := range map[string][2]string{
@@ -223,7 +162,7 @@ func TestSchemaAgreesWithDecode(t *testing.T) {
 		if bad == good {
 			t.Fatalf("%s: the example does not contain %q", name, change[0])
 		}
-		if err := againstSchema(t, s, bad); err == nil {
+		if err := s.Check(t, []byte(bad)); err == nil {
 			t.Errorf("%s: the schema accepts it", name)
 		}
 		if _, err := Decode([]byte(bad), ""); err == nil {
