@@ -93,7 +93,7 @@ func BenchmarkExplain(b *testing.B) {
 }
 
 func BenchmarkCount(b *testing.B) {
-	t := termsOf(large(200))
+	t := termsOf(b.Context(), large(200))
 	for b.Loop() {
 		t.count()
 	}

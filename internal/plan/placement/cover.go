@@ -37,7 +37,7 @@ func begun(n, capacity int) int {
 
 // smallest answers with as few instances as possible, or where the work ran
 // out with few. Each party must be served by some kind.
-func (c cover) smallest(work *int) answer {
+func (c cover) smallest(work *budget) answer {
 	a := answer{counts: make([]int, len(c.kinds)), proven: true}
 	for _, part := range c.parts() {
 		p := part.cover.solve(work)
@@ -169,7 +169,7 @@ func includes(a, b []bool) bool {
 
 // solve looks for the smallest answer by trying one instance more at a time,
 // from a number that is surely needed.
-func (c cover) solve(work *int) answer {
+func (c cover) solve(work *budget) answer {
 	s := search{cover: c, counts: make([]int, len(c.kinds)), frozen: make([]bool, len(c.kinds)), work: work}
 	for k := range c.kinds {
 		own, some := 0, false
@@ -190,7 +190,7 @@ func (c cover) solve(work *int) answer {
 		if s.complete(more) {
 			return answer{s.counts, true}
 		}
-		if *s.work <= 0 {
+		if s.work.spent() {
 			return answer{s.greedy(), false}
 		}
 	}
@@ -212,16 +212,16 @@ type search struct {
 	cover
 	counts []int
 	frozen []bool
-	work   *int
+	work   *budget
 }
 
 // complete adds at most so many instances until all is held. Where that cannot
 // be, counts are as they were.
 func (s *search) complete(more int) bool {
-	if *s.work <= 0 {
+	if s.work.spent() {
 		return false
 	}
-	*s.work -= len(s.needs) * len(s.kinds)
+	s.work.left -= len(s.needs) * len(s.kinds)
 	lacking, missing := s.lacking()
 	if missing == 0 {
 		return true

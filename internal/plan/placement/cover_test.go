@@ -72,8 +72,7 @@ func TestCoversAreTheSmallest(t *testing.T) {
 		for p := range c.needs {
 			c.kinds[r.IntN(len(c.kinds))][p] = true
 		}
-		work := mostWork
-		got := c.smallest(&work)
+		got := c.smallest(&budget{left: mostWork, ctx: t.Context()})
 		if want := c.fewest(); got.total() != want || !got.proven || !c.enough(got.counts) {
 			t.Fatalf("seed %d: %+v (enough: %v) for %+v, want %d", seed, got, c.enough(got.counts), c, want)
 		}
@@ -88,18 +87,18 @@ func TestCoversAreTheSmallest(t *testing.T) {
 
 // TestFillFindsRoom: where people must move on to make place for others.
 func TestFillFindsRoom(t *testing.T) {
-	work := 1000
+	work := &budget{left: 1000, ctx: t.Context()}
 	// Party 0 may go everywhere, 1 to the first room only, 2 to the first two.
 	may := [][]bool{{true, true, true}, {true, false, true}, {true, false, false}}
-	flow, lacking := fill([]int{5, 5, 5}, []int{5, 5, 5}, may, &work)
+	flow, lacking := fill([]int{5, 5, 5}, []int{5, 5, 5}, may, work)
 	if want := [][]int{{0, 0, 5}, {5, 0, 0}, {0, 5, 0}}; lacking != nil || !slices.EqualFunc(flow, want, slices.Equal) {
 		t.Errorf("%v, %v, want %v", flow, lacking, want)
 	}
 	// One more of the second party has nowhere to go, and moves nobody.
-	if _, lacking := fill([]int{4, 6, 5}, []int{5, 5, 5}, may, &work); !slices.Equal(lacking, []bool{false, true, false}) {
+	if _, lacking := fill([]int{4, 6, 5}, []int{5, 5, 5}, may, work); !slices.Equal(lacking, []bool{false, true, false}) {
 		t.Errorf("lacking are %v", lacking)
 	}
-	if work >= 1000-9 {
+	if work.left >= 1000-9 {
 		t.Error("nothing was taken off the work")
 	}
 }

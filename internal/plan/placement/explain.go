@@ -23,7 +23,7 @@ const mostOfKind = 20
 // that name what is not there, and those that cannot be met, are a
 // *dormer.InvalidError.
 func ExplainWith(ctx context.Context, m *organization.Model, with ...Supposition) (Change, error) {
-	now := termsOf(m)
+	now := termsOf(ctx, m)
 	then, what := now, ""
 	for _, s := range with {
 		var words string
@@ -40,7 +40,7 @@ func ExplainWith(ctx context.Context, m *organization.Model, with ...Supposition
 		return Change{}, err
 	}
 	was, _ := now.count()
-	return then.change(cmp.Or(what, "as it is"), was, now.classic().Count), nil
+	return then.change(cmp.Or(what, "as it is"), was, now.classic().Count), ctx.Err()
 }
 
 // change holds the numbers of these terms against those that were.
@@ -67,7 +67,7 @@ func (t *terms) change(what string, was, classic int) Change {
 // change. Of large organizations not everything is worked out; the last change
 // then says what was left out.
 func Explain(ctx context.Context, m *organization.Model, p *Placement) ([]Change, error) {
-	t := termsOf(m)
+	t := termsOf(ctx, m)
 	e := explanation{terms: t}
 	e.costs()
 	e.trusts()
@@ -77,7 +77,7 @@ func Explain(ctx context.Context, m *organization.Model, p *Placement) ([]Change
 	}
 	var out []Change
 	was, _ := t.count()
-	*t.work = 4 * mostWork // for all of them
+	t.work.left = 4 * mostWork // for all of them
 	for _, s := range e.with {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -104,7 +104,7 @@ func Explain(ctx context.Context, m *organization.Model, p *Placement) ([]Change
 			Text: "Only the largest were worked out: left out are " + list(e.left) + ". Ask about one of them by itself.",
 		})
 	}
-	return out, nil
+	return out, ctx.Err()
 }
 
 // explanation gathers what is worth asking about.

@@ -6,7 +6,7 @@ package placement
 // parties that have too little of it together (by Hall's theorem: the rooms
 // that take any of them are full, of nobody else); nil where all did. What it
 // looks at is taken off work.
-func fill(needs, rooms []int, may [][]bool, work *int) (flow [][]int, lacking []bool) {
+func fill(needs, rooms []int, may [][]bool, work *budget) (flow [][]int, lacking []bool) {
 	f := filling{may: may, unmet: make([]int, len(needs)), room: make([]int, len(rooms)), flow: make([][]int, len(needs))}
 	copy(f.unmet, needs)
 	copy(f.room, rooms)
@@ -18,8 +18,8 @@ func fill(needs, rooms []int, may [][]bool, work *int) (flow [][]int, lacking []
 			}
 		}
 	}
-	for more := true; more; more = f.augment() {
-		*work -= len(needs) * len(rooms)
+	for more := true; more && !work.stopped(); more = f.augment() {
+		work.left -= len(needs) * len(rooms)
 	}
 	for p := range needs {
 		if f.unmet[p] > 0 {

@@ -12,12 +12,13 @@ import (
 // Where there is none it returns a *dormer.InvalidError that names the
 // conditions which cannot be met together.
 func Place(ctx context.Context, m *organization.Model) (*Placement, error) {
-	t := termsOf(m)
+	t := termsOf(ctx, m)
 	if err := t.check(); err != nil {
 		return nil, err
 	}
 	out := &Placement{Classic: t.classic(), Smallest: true}
 	near := newDistances(t)
+	t.bound = t.binding()
 	var placed []placed
 	for _, c := range t.circles() {
 		if err := ctx.Err(); err != nil {
@@ -32,17 +33,20 @@ func Place(ctx context.Context, m *organization.Model) (*Placement, error) {
 	slices.SortStableFunc(placed, before)
 	t.call(placed)
 	for i := range placed {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		placed[i].Reasons = t.reasons(placed, i)
 		out.Instances = append(out.Instances, placed[i].Instance)
 	}
 	out.Splits = t.splits(placed)
 	if out.Smallest {
-		*t.work = mostWork
+		t.work.left = mostWork
 		out.Difference = t.difference(out.Classic, len(out.Instances))
 	} else {
 		out.Difference = t.unproven(out)
 	}
-	return out, nil
+	return out, ctx.Err()
 }
 
 // placed is an instance with what is known of it while the others are placed.
@@ -59,11 +63,11 @@ type placed struct {
 func (t *terms) place(near *distances, c *circle) (out []placed, proven bool) {
 	proven = true
 	q := t.cover(c)
-	dealing := mostWork
+	dealing := &budget{left: mostWork, ctx: t.work.ctx}
 	for number, p := range q.parts() {
 		a := p.cover.solve(t.work)
 		proven = proven && a.proven
-		s := spread{near: near, capacity: t.Capacity.Clients, work: &dealing, party: make([]int, len(t.Groups)), rest: make([]int, len(c.parties))}
+		s := spread{near: near, capacity: t.Capacity.Clients, work: dealing, party: make([]int, len(t.Groups)), rest: make([]int, len(c.parties))}
 		in := make([]bool, len(c.parties))
 		for i, n := range a.counts {
 			for range n {
@@ -86,6 +90,9 @@ func (t *terms) place(near *distances, c *circle) (out []placed, proven bool) {
 		slices.SortFunc(groups, func(a, b load) int { return a.group - b.group })
 		var instances []placed
 		for _, b := range s.deal(groups, func(g int) int { return t.Groups[g].Site }) {
+			if t.work.stopped() {
+				return nil, false
+			}
 			if i := t.instance(near, c, b.blocks); len(i.Parts) > 0 {
 				i.part = number
 				instances = append(instances, i)
@@ -102,7 +109,7 @@ func (t *terms) place(near *distances, c *circle) (out []placed, proven bool) {
 // join makes one of two instances as long as nothing keeps them apart: where
 // the search ended early there may be such.
 func (t *terms) join(near *distances, all []placed) []placed {
-	for j := 1; j < len(all); j++ {
+	for j := 1; j < len(all) && !t.work.stopped(); j++ {
 		for i := range j {
 			a, b := &all[i], &all[j]
 			if why, _ := t.apart(a, b); why != Capacity || a.Active+b.Active > t.Capacity.Clients {
@@ -157,10 +164,8 @@ func (t *terms) instance(near *distances, c *circle, blocks []block) placed {
 		}
 		own[group.Domain].users += l.users
 		own[group.Domain].active += l.active
-		for i, d := range t.Demands {
-			if out.demand < 0 && d.Country != "" && slices.Contains(d.Groups, g) {
-				out.demand, out.Country = i, d.Country
-			}
+		if d := t.bound[g]; d >= 0 && out.demand < 0 {
+			out.demand, out.Country = d, t.Demands[d].Country
 		}
 	}
 	slices.Sort(out.domains)

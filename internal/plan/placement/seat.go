@@ -92,6 +92,9 @@ func (t *terms) seat(near *distances, allowed []int, parts []Part) seat {
 	best, second := -1, -1
 	average := make([]float64, len(allowed))
 	for i, from := range allowed {
+		if best >= 0 && t.work.stopped() {
+			break
+		}
 		for _, to := range sites {
 			average[i] += float64(weights[to]) * near.seconds(from, to) / float64(total)
 		}

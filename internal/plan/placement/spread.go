@@ -37,9 +37,9 @@ type spread struct {
 	party    []int    // of each group
 	country  []string // of each party
 	bins     []bin
-	rest     []int // clients of each party that are not placed
-	mixed    bool  // bins do not all serve the same
-	work     *int  // that is left for asking whether the rest finds room
+	rest     []int   // clients of each party that are not placed
+	mixed    bool    // bins do not all serve the same
+	work     *budget // for asking whether the rest finds room
 }
 
 // outcome is how good a way of dealing out is: less is better, the first first.
@@ -230,7 +230,7 @@ func (s *spread) put(b *block, i int) bool {
 // holds reports whether what is not placed finds room. When that was asked often
 // enough, nothing more is placed whole.
 func (s *spread) holds() bool {
-	if *s.work < 0 {
+	if s.work.spent() {
 		return false
 	}
 	_, lacking := fill(s.rest, s.rooms(), s.may(), s.work)
@@ -266,25 +266,32 @@ func (s *spread) far(i, site int) float64 {
 // began others, and puts each other block where it is nearest.
 func (s *spread) byPlace(blocks []block) (left []block) {
 	free := slices.Clone(blocks)
+	least := make([]float64, len(free)) // how far each is from the nearest of those that began others
+	for j := range least {
+		least[j] = math.Inf(1)
+	}
 	for i := range s.bins {
+		if s.work.stopped() {
+			break
+		}
 		best, most := -1, -1.0
 		for j := range free {
 			worth := float64(free[j].active) + 1
 			if 2*free[j].active > s.capacity {
 				worth *= 1e12 // two such blocks never share a bin
 			} else {
-				for k := range i {
-					if len(s.bins[k].blocks) > 0 {
-						worth = min(worth, float64(free[j].active+1)*s.far(k, free[j].site))
-					}
-				}
+				worth = min(worth, worth*least[j])
 			}
 			if worth > most && s.served(s.bins[i].serves, &free[j]) {
 				best, most = j, worth
 			}
 		}
 		if best >= 0 && s.put(&free[best], i) {
-			free = slices.Delete(free, best, best+1)
+			began := free[best].site
+			free, least = slices.Delete(free, best, best+1), slices.Delete(least, best, best+1)
+			for j := range free {
+				least[j] = min(least[j], s.near.between(began, free[j].site))
+			}
 		}
 	}
 	return s.nearest(free)
@@ -293,11 +300,15 @@ func (s *spread) byPlace(blocks []block) (left []block) {
 // nearest puts each block where it fits and is nearest; it returns those that
 // fit nowhere.
 func (s *spread) nearest(blocks []block) (left []block) {
-	order := make([]int, len(s.bins))
+	var order []int
 	far := make([]float64, len(s.bins))
 	for _, b := range blocks {
-		for i := range order {
-			order[i], far[i] = i, s.far(i, b.site)
+		if s.work.stopped() {
+			break
+		}
+		order = s.fitting(&b, order)
+		for _, i := range order {
+			far[i] = s.far(i, b.site)
 		}
 		slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(far[x], far[y]) })
 		if !slices.ContainsFunc(order, func(i int) bool { return s.put(&b, i) }) {
@@ -307,13 +318,26 @@ func (s *spread) nearest(blocks []block) (left []block) {
 	return left
 }
 
+// fitting lists the bins with room for a block that serve its people. list is
+// reused.
+func (s *spread) fitting(b *block, list []int) []int {
+	list = list[:0]
+	for i := range s.bins {
+		if n := &s.bins[i]; b.active <= n.room && s.served(n.serves, b) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // bySize puts each block where the least room is left beside it.
 func (s *spread) bySize(blocks []block) (left []block) {
-	order := make([]int, len(s.bins))
+	var order []int
 	for _, b := range blocks {
-		for i := range order {
-			order[i] = i
+		if s.work.stopped() {
+			break
 		}
+		order = s.fitting(&b, order)
 		slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(s.bins[x].room, s.bins[y].room) })
 		if !slices.ContainsFunc(order, func(i int) bool { return s.put(&b, i) }) {
 			left = append(left, b)

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,15 +23,27 @@ const mostWork = 50_000_000
 type terms struct {
 	organization.Model
 	accepts [][]bool // as Model.Accepts, which is not to be asked
-	work    *int     // that is left for searching
+	work    *budget
+	bound   []int // the demand that names the country of each group, -1 none, while instances are placed
 	// alone is how many instances there were if nobody else were on those of a
 	// demand, once that was asked.
 	alone map[int]int
 }
 
-func termsOf(m *organization.Model) *terms {
-	work := mostWork
-	t := &terms{Model: *m, accepts: make([][]bool, len(m.Domains)), work: &work, alone: map[int]int{}}
+// budget is what is left for searching. It is used up when nobody waits any
+// more; what was found then is of no use.
+type budget struct {
+	left int
+	ctx  context.Context //nolint:containedctx // a budget is that of one call
+}
+
+func (b *budget) stopped() bool { return b.ctx.Err() != nil }
+
+func (b *budget) spent() bool { return b.left <= 0 || b.stopped() }
+
+func termsOf(ctx context.Context, m *organization.Model) *terms {
+	work := &budget{left: mostWork, ctx: ctx}
+	t := &terms{Model: *m, accepts: make([][]bool, len(m.Domains)), work: work, alone: map[int]int{}}
 	for d := range m.Domains {
 		t.accepts[d] = make([]bool, len(m.Domains))
 		for of := range m.Domains {
@@ -71,6 +84,25 @@ func (t *terms) countries() []string {
 		}
 		for _, g := range d.Groups {
 			out[g] = cmp.Or(out[g], d.Country)
+		}
+	}
+	return out
+}
+
+// binding is for each group the first demand that names a country; -1: none.
+func (t *terms) binding() []int {
+	out := make([]int, len(t.Groups))
+	for g := range out {
+		out[g] = -1
+	}
+	for i, d := range t.Demands {
+		if d.Country == "" {
+			continue
+		}
+		for _, g := range d.Groups {
+			if out[g] < 0 {
+				out[g] = i
+			}
 		}
 	}
 	return out
