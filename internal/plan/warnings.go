@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -35,7 +36,7 @@ func warnings(o *organization.Organization, m *organization.Model, p *Plan) []Wa
 	for _, w := range p.Delivery.Warnings {
 		out = append(out, Warning{Text: w})
 	}
-	return slices.Concat(out, guests(m, p), ahead(p))
+	return slices.Concat(out, guests(m, p), filling(m, p), ahead(p))
 }
 
 // has says what the usual client has.
@@ -48,6 +49,27 @@ func has(m *organization.Model) string {
 		parts = append(parts, figure.Binary(float64(memory))+" of memory")
 	}
 	return "the usual client has " + strings.Join(parts, " and ")
+}
+
+// filling warns of instances that growth fills within the years of the plan. The
+// plan of a later year deals people out anew; whoever builds this one must move
+// them.
+func filling(m *organization.Model, p *Plan) []Warning {
+	var full []string
+	for _, i := range p.Instances {
+		clients := float64(i.Active)
+		for year := range m.Growth.Years {
+			if clients *= 1 + m.Growth.Yearly; math.Floor(clients+0.5) > float64(m.Capacity.Clients) {
+				full = append(full, fmt.Sprintf("%s (%s clients of %s) after %s", i.Name, figure.Number(i.Active), figure.Number(m.Capacity.Clients), figure.Counted(year+1, "year", "years")))
+				break
+			}
+		}
+	}
+	if full == nil {
+		return nil
+	}
+	return []Warning{{Path: "spec.growth.yearly", Text: fmt.Sprintf("With %s more people a year instances are full before the plan ends: %s. Some of their people must move to another instance then.",
+		figure.Percent(m.Growth.Yearly), figure.List(full, 5))}}
 }
 
 // guests warns of people who are served in a country only because its instance

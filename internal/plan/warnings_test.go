@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,5 +66,25 @@ func TestWhatThisReleaseLacksIsTold(t *testing.T) {
 	p := computed(t, organized(t, strings.Replace(abroad, "40Mbit/s, back: 10Mbit/s", "10Gbit/s", 1)))
 	if got := texts(p, "Not in this release"); len(got) != 1 || !strings.Contains(got[0], "before their image is complete") {
 		t.Errorf("%q", got)
+	}
+}
+
+// Of 4,900 clients there are 4,900 x 1.02 = 4,998 after one year, and 5,098 after
+// two: more than the 5,000 of an instance. Of 4,000 there are 4,245 after three.
+func TestInstancesThatFillUpAreTold(t *testing.T) {
+	const filling = `
+  sites: [{name: Berlin, lan: 40Gbit/s, people: [{users: 4900}, {users: 4000, department: Payroll}]}]
+  separations: [{name: Payroll, kind: security, who: {departments: [Payroll]}}]
+  images: [{name: office, packed: 1GiB}]
+  workspaces: [{name: Office, image: office}]
+  growth: {yearly: 2%, years: 3}
+`
+	want := []string{"spec.growth.yearly: With 2 % more people a year instances are full before the plan ends: Berlin (4,900 clients of 5,000) after 2 years. " +
+		"Some of their people must move to another instance then."}
+	if got := texts(computed(t, organized(t, filling)), "are full"); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if got := texts(computed(t, organized(t, strings.Replace(filling, "years: 3", "years: 1", 1))), "are full"); got != nil {
+		t.Errorf("within a year: %q", got)
 	}
 }

@@ -26,8 +26,9 @@ func peopleBars(p *plan.Plan, id string) drawing {
 	axis := ceiling(float64(most))
 	at := func(n float64) px { return begin + (end-begin)*px(n/axis) }
 	bottom := d.Height - 26
-	for i := range 6 {
-		v := axis * float64(i) / 5
+	parts := divisions(axis)
+	for i := range parts + 1 {
+		v := axis * float64(i) / float64(parts)
 		d.line("grid", at(v), top-6, at(v), bottom)
 		d.text("small", "middle", at(v), bottom+14, figure.Number(v))
 	}

@@ -117,3 +117,19 @@ func ceiling(v float64) float64 {
 	}
 	return 10 * power
 }
+
+// divisions is into how many equal parts such an axis is divided so that their
+// ends are round, too.
+func divisions(end float64) int {
+	power := math.Pow(10, math.Floor(math.Log10(end)+1e-9))
+	switch math.Round(10 * end / power) {
+	case 15, 30:
+		return 3
+	case 20, 40, 80:
+		return 4
+	case 60:
+		return 6
+	default:
+		return 5
+	}
+}

@@ -113,3 +113,11 @@ func TestCeiling(t *testing.T) {
 		}
 	}
 }
+
+func TestDivisions(t *testing.T) {
+	for end, want := range map[float64]int{10: 5, 15_000: 3, 2000: 4, 300: 3, 4: 4, 50_000: 5, 600: 6, 8000: 4, 1: 5, 1e9: 5} {
+		if got := divisions(end); got != want {
+			t.Errorf("divisions(%v) = %d, want %d", end, got, want)
+		}
+	}
+}
