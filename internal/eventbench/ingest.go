@@ -19,7 +19,6 @@ import (
 const (
 	pollEvents  = 20  // of one poll of a client that is on-line
 	pollsAtOnce = 256 // by so many clients at a time; all take turns
-	enrolAtOnce = 16
 	// Clients of the backlog: few, so that each brings many batches.
 	backlogClients = 200
 	backlogAtOnce  = 48
@@ -29,42 +28,7 @@ const (
 // sessions to resume.
 func (s *site) enrol(ctx context.Context, n int) ([]*load.Client, error) {
 	s.bench.say("enrolling %d clients", n)
-	token, err := s.server.JoinToken(ctx, n)
-	if err != nil {
-		return nil, err
-	}
-	clients := make([]*load.Client, n)
-	return clients, each(n, enrolAtOnce, func(i int) error {
-		c, err := load.Enrol(ctx, token, i)
-		if err != nil {
-			return err
-		}
-		clients[i] = c
-		_, err = c.Poll(ctx, 0)
-		return err
-	})
-}
-
-// each calls f with every number below n, so many at once, until one fails.
-func each(n, atOnce int, f func(int) error) error {
-	var (
-		next   atomic.Int64
-		failed atomic.Bool
-		errs   = make([]error, atOnce)
-		wg     sync.WaitGroup
-	)
-	for w := range atOnce {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && !failed.Load(); i = int(next.Add(1)) - 1 {
-				if errs[w] = f(i); errs[w] != nil {
-					failed.Store(true)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return s.server.Clients(ctx, n)
 }
 
 // sent is what became of polls that were sent for a while.
@@ -250,7 +214,7 @@ func (s *site) storeAlone(ctx context.Context, writers int) (rate float64, err e
 	defer func() { err = errors.Join(err, events.Close()) }()
 	var stored atomic.Int64
 	began := time.Now()
-	err = each(writers, writers, func(w int) error {
+	err = load.Each(writers, writers, func(w int) error {
 		for n := 0; time.Since(began) < lasts; n++ {
 			group := make([]event.Batch, batches)
 			for i := range group {

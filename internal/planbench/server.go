@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -84,20 +82,7 @@ func (b *bench) measure(ctx context.Context, s *load.Server) error {
 // enrol enrols all clients, each of which polls once.
 func (b *bench) enrol(ctx context.Context, s *load.Server) ([]*load.Client, error) {
 	b.say("enrolling %d clients", b.clients)
-	token, err := s.JoinToken(ctx, b.clients)
-	if err != nil {
-		return nil, err
-	}
-	clients := make([]*load.Client, b.clients)
-	return clients, each(b.clients, func(i int) error {
-		c, err := load.Enrol(ctx, token, i)
-		if err != nil {
-			return err
-		}
-		clients[i] = c
-		_, err = c.Poll(ctx, 0)
-		return err
-	})
+	return s.Clients(ctx, b.clients)
 }
 
 // polls measures the processor time of a poll without events, each on a
@@ -108,7 +93,7 @@ func (b *bench) polls(ctx context.Context, s *load.Server, clients []*load.Clien
 	if err != nil {
 		return err
 	}
-	err = each(polls*len(clients), func(i int) error {
+	err = load.Each(polls*len(clients), atOnce, func(i int) error {
 		_, err := clients[i%len(clients)].Poll(ctx, 0)
 		return err
 	})
@@ -234,26 +219,4 @@ func folderBytes(dir string) (int64, error) {
 		return 0, fmt.Errorf("measure %s: %w", dir, err)
 	}
 	return n, nil
-}
-
-// each calls f with every number below n, some at once, until one fails.
-func each(n int, f func(int) error) error {
-	var (
-		next   atomic.Int64
-		failed atomic.Bool
-		errs   = make([]error, atOnce)
-		wg     sync.WaitGroup
-	)
-	for w := range atOnce {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && !failed.Load(); i = int(next.Add(1)) - 1 {
-				if errs[w] = f(i); errs[w] != nil {
-					failed.Store(true)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }
