@@ -229,9 +229,6 @@ func (a *app) writeFile(file string, b []byte) error {
 	return a.say(writtenFile{File: file, Bytes: int64(len(b))}, "Written to %s (%s).", file, size(int64(len(b))))
 }
 
-// textWidth is how wide texts are that no terminal shows.
-const textWidth = 100
-
 // width is how wide a text may be: as the terminal is; 0 is as wide as its tables
 // need, with all of them. So are files, which people hand on.
 func (a *app) width(s planned) int {
@@ -243,7 +240,7 @@ func (a *app) width(s planned) int {
 			return w
 		}
 	}
-	return textWidth
+	return design.Width
 }
 
 func newPlanCompute(a *app) *cobra.Command {

@@ -60,8 +60,15 @@ type SimulatePlan struct {
 	Options      simulation.Options `json:"options,omitzero"`
 }
 
-// planFormats are the forms of documents.
-var planFormats = []string{"text", "markdown", "html"}
+// planFormats are the forms of documents, by what they are asked for as.
+var planFormats = map[string]struct {
+	media string
+	write func(io.Writer, *plan.Plan) error
+}{
+	"text":     {"text/plain", func(w io.Writer, p *plan.Plan) error { return design.Text(w, p, design.Width) }},
+	"markdown": {"text/markdown", design.Markdown},
+	"html":     {"text/html", design.HTML},
+}
 
 // planRoutes are the rows of the table of routes for plans.
 func planRoutes() []route {
@@ -83,7 +90,12 @@ func planRoutes() []route {
 func planned(r *route) { r.unaudited, r.limit = true, organization.MaxDocument+1 }
 
 func planMedia() media {
-	return media{typ: octets.typ, types: []string{"text/plain", "text/markdown", "text/html"}}
+	out := media{typ: octets.typ}
+	for _, f := range planFormats {
+		out.types = append(out.types, f.media)
+	}
+	slices.Sort(out.types)
+	return out
 }
 
 func (a *API) organizationSchema(c *call) error {
@@ -129,7 +141,7 @@ func organizationOf(raw []byte, field string) (*organization.Organization, error
 }
 
 // affordable refuses an organization whose plan would take the server's
-// processors for too long: not all of the work can be broken off.
+// memory and one of its processors for too long.
 func affordable(o *organization.Organization) error {
 	n := 0
 	for _, s := range o.Spec.Sites {
@@ -167,33 +179,19 @@ func (a *API) plan(c *call) error {
 }
 
 func (a *API) planDocument(c *call) error {
-	format := c.r.URL.Query().Get(formatParameter.name)
-	if !slices.Contains(planFormats, format) {
+	format, ok := planFormats[c.r.URL.Query().Get(formatParameter.name)]
+	if !ok {
 		return dormer.Invalidf(formatParameter.name, "must be text, markdown or html")
 	}
 	return a.planOf(c, func(_ context.Context, _ *organization.Organization, p *plan.Plan) error {
 		var b bytes.Buffer
-		if err := writeDesign(&b, p, format); err != nil {
+		if err := format.write(&b, p); err != nil {
 			return err
 		}
 		// Names in it are other people's: it may not do anything where it is opened.
 		c.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
-		return c.bytes(http.StatusOK, map[string]string{"text": "text/plain", "markdown": "text/markdown", "html": "text/html"}[format]+"; charset=utf-8", b.Bytes())
+		return c.bytes(http.StatusOK, format.media+"; charset=utf-8", b.Bytes())
 	})
-}
-
-// designWidth is how wide a text is that no terminal shows.
-const designWidth = 100
-
-func writeDesign(w io.Writer, p *plan.Plan, format string) error {
-	switch format {
-	case "text":
-		return design.Text(w, p, designWidth)
-	case "markdown":
-		return design.Markdown(w, p)
-	default:
-		return design.HTML(w, p)
-	}
 }
 
 func (a *API) explainPlan(c *call) error {
@@ -258,6 +256,7 @@ func (a *API) simulatePlan(c *call, in SimulatePlan) (*simulation.Result, error)
 	if options.MaxClients == 0 {
 		options.MaxClients = maxPlayed
 	}
+	options.Processors = 1 // the others are for clients
 	var answer *simulation.Result
 	err := a.atMost(c, func(ctx context.Context) error {
 		o, err := organizationOf(in.Organization, "organization")

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dormer-project/dormer/internal/plan/delivery"
 	"github.com/dormer-project/dormer/internal/plan/organization"
-	"github.com/dormer-project/dormer/internal/plan/placement"
 )
 
 // The numbers of these cases are worked out by hand. What they have in common:
@@ -24,22 +23,8 @@ const bitsFirst = 34_359_738_368.0
 // text has images of its own.
 func delivered(t *testing.T, spec string) *delivery.Delivery {
 	t.Helper()
-	if !strings.Contains(spec, "\n  images:") {
-		spec += "\n  images: [{name: Desktop, packed: 4GiB}]"
-	}
-	if !strings.Contains(spec, "\n  workspaces:") {
-		spec += "\n  workspaces: [{name: Office, image: Desktop}]"
-	}
-	o, err := organization.Decode([]byte("apiVersion: dormer/v1\nkind: Organization\nmetadata: {name: Delivery}\nspec:"+spec+"\n"), "organization.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := organization.Resolve(o)
-	p, err := placement.Place(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := delivery.Deliver(t.Context(), m, p)
+	m := modelOf(t, spec, "[{name: Desktop, packed: 4GiB}]", "[{name: Office, image: Desktop}]")
+	d, err := delivery.Deliver(t.Context(), m, placed(t, m))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -302,12 +302,7 @@ var placedCases = []placedCase{
 // placedOrganization is that of a case, with one image and one workspace.
 func placedOrganization(t *testing.T, spec string) *organization.Model {
 	t.Helper()
-	spec += "\n  images: [{name: office, packed: 4GiB}]\n  workspaces: [{name: Office, image: office}]\n"
-	o, err := organization.Decode([]byte("apiVersion: dormer/v1\nkind: Organization\nmetadata: {name: case}\nspec:"+spec), "case.yaml")
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, spec)
-	}
-	return organization.Resolve(o)
+	return modelOf(t, spec, "[{name: office, packed: 4GiB}]", "[{name: Office, image: office}]")
 }
 
 func placedCaseOf(t *testing.T, name string) (*organization.Model, *placement.Placement) {
@@ -317,11 +312,7 @@ func placedCaseOf(t *testing.T, name string) (*organization.Model, *placement.Pl
 		t.Fatalf("no case %s", name)
 	}
 	m := placedOrganization(t, placedCases[at].spec)
-	p, err := placement.Place(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, p
+	return m, placed(t, m)
 }
 
 func TestInstancesAreCountedAsByHand(t *testing.T) {

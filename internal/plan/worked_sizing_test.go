@@ -18,21 +18,8 @@ import (
 // the one workspace of each case that names none, and sizes its instances.
 func sizesOf(t *testing.T, spec string) ([]placement.Instance, []sizing.Instance) {
 	t.Helper()
-	if !strings.Contains(spec, "images:") {
-		spec += "\n  images: [{name: office, packed: 4GiB}]"
-	}
-	if !strings.Contains(spec, "workspaces:") {
-		spec += "\n  workspaces: [{name: Office, image: office, offline: 3d}]"
-	}
-	o, err := organization.Decode([]byte("apiVersion: dormer/v1\nkind: Organization\nmetadata: {name: case}\nspec:\n"+spec+"\n"), "case.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := organization.Resolve(o)
-	p, err := placement.Place(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := modelOf(t, spec, "[{name: office, packed: 4GiB}]", "[{name: Office, image: office, offline: 3d}]")
+	p := placed(t, m)
 	sizes, err := sizing.Size(t.Context(), m, p)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,9 @@ import (
 	"github.com/dormer-project/dormer/internal/plan"
 )
 
+// Width is how many columns a text has that no terminal shows.
+const Width = 100
+
 // Text writes the design document for a terminal of so many columns; tables
 // are cut to a length that people read, and say so. With width 0 it is as wide
 // as it has to be and complete.
