@@ -192,7 +192,7 @@ func figuresOf(p *Plan, called func(string) string) []placed {
 				figure.Given("instance.active", "Clients at the busiest time", figure.Clients, float64(p.Instances[i].Active)))
 		}
 		add(where, figure.Given("server.cores", "Processor cores of the server", figure.Cores, float64(s.Server.Cores)),
-			figure.Given("server.memory", "Memory of the server", figure.Size, float64(s.Server.Memory)),
+			figure.Given("server.memory", "Memory of the server", figure.Memory, float64(s.Server.Memory)),
 			figure.Given("server.disk", "Disk of the server", figure.Size, float64(s.Server.Disk)),
 			figure.Given("state.bytes", "State database", figure.Size, float64(s.State.Bytes)),
 			figure.Given("events.bytes", "Events database", figure.Size, float64(s.Events.Bytes)),

@@ -98,18 +98,18 @@ func client(m *organization.Model, set []int) Client {
 			From(figure.Derived, "a persistent machine gets a fresh layer with an update, and the old one stays for the way back"),
 		summary("client.data", "Data disks", data, "sum over workspaces of data disk", dataTerms),
 		figure.Work("client.saved", "Saved memory of machines that keep their changes", figure.Size, "{machines} x {memory of a virtual machine}",
-			figure.N(saved), figure.In(figure.Size, guest)).From(figure.Derived, "a persistent machine that is saved writes its whole memory to the disk"),
+			figure.N(saved), figure.In(figure.Memory, guest)).From(figure.Derived, "a persistent machine that is saved writes its whole memory to the disk"),
 	}
 	disk := figure.Work("client.disk", "Disk of the client", figure.Size, "{images} + {updates} + {machines} + {layers} + {data} + {saved memory}",
 		figure.In(figure.Size, packed), figure.In(figure.Size, update), figure.In(figure.Size, machines),
 		figure.In(figure.Size, old), figure.In(figure.Size, data), figure.In(figure.Size, saved*guest))
-	keeps := figure.In(figure.Size, hostKeeps)
-	formula, amounts := "{memory of a virtual machine} + {what the host keeps}", []figure.Amount{figure.In(figure.Size, guest), keeps}
+	keeps := figure.In(figure.Memory, hostKeeps)
+	formula, amounts := "{memory of a virtual machine} + {what the host keeps}", []figure.Amount{figure.In(figure.Memory, guest), keeps}
 	if memory > 0 {
 		formula = "{memory of a virtual machine} + min({what the host keeps at most}, {memory of the client} / 4)"
-		amounts = append(amounts, figure.In(figure.Size, memory))
+		amounts = append(amounts, figure.In(figure.Memory, memory))
 	}
-	needs := figure.Work("client.memory", "Memory of the client with one workspace running", figure.Size, formula, amounts...).
+	needs := figure.Work("client.memory", "Memory of the client with one workspace running", figure.Memory, formula, amounts...).
 		From(figure.Derived, "the agent leaves the host a quarter of its memory, at most 1 GiB; each further workspace that runs at the same time needs that of its virtual machine")
 	out.Figures = append(out.Figures, disk, needs)
 	out.Disk, out.Memory = int64(disk.Value), int64(needs.Value)

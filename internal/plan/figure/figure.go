@@ -12,6 +12,7 @@ const (
 	Count    Unit = ""
 	Clients  Unit = "clients"
 	Size     Unit = "bytes"
+	Memory   Unit = "bytes of memory" // written in binary units, as it is sold
 	Seconds  Unit = "seconds"
 	PerSec   Unit = "1/s"
 	BitsASec Unit = "bit/s"

@@ -159,6 +159,8 @@ func (u Unit) Text(value float64) string {
 	switch u {
 	case Size:
 		return Bytes(value)
+	case Memory:
+		return Binary(value)
 	case Seconds:
 		return Duration(value)
 	case PerSec:

@@ -86,7 +86,7 @@ func computer(works []*work) {
 		}
 		cores := figure.Work("events.computer.cores", "Cores of the database's computer", figure.Cores, "max({cores}, ceil({events at peak} x {processor time of one} / {share that is planned for}))",
 			figure.N(databaseCores), figure.N(peak), figure.In(figure.Seconds, eventDatabase), figure.In(figure.Share, busy)).From(figure.Measured, eventsSource+"; at least two cores are assumed")
-		memory := figure.Given("events.computer.memory", "Memory of the database's computer", figure.Size, remoteMemory).From(figure.Assumption, "half a gigabyte of buffers, as measured with 30 million events, connections, and files that are read again")
+		memory := figure.Given("events.computer.memory", "Memory of the database's computer", figure.Memory, remoteMemory).From(figure.Assumption, "half a gigabyte of buffers, as measured with 30 million events, connections, and files that are read again")
 		disk := figure.Work("events.computer.disk", "Disk of the database's computer", figure.Size, "({operating system} + {events databases} + {state databases}) / {share that may be full}",
 			figure.In(figure.Size, systemDisk), figure.In(figure.Size, bytes), figure.In(figure.Size, state), figure.In(figure.Share, filled)).From(figure.Derived, "events.bytes and state.bytes of all instances that use it")
 		for _, o := range all {

@@ -98,7 +98,7 @@ func (w *work) hardware() string {
 
 func (w *work) memory(s *Server) {
 	_, extra := w.onServer()
-	classic := figure.Work("server.memory.classic", "Memory by the guide", figure.Size, "{memory with database and consoles elsewhere} + {for a database on the server}",
+	classic := figure.Work("server.memory.classic", "Memory by the guide", figure.Memory, "{memory with database and consoles elsewhere} + {for a database on the server}",
 		binary(classicMemory), binary(extra)).From(figure.Classic, classicSource+"; "+databaseSource)
 	cache := sqliteMemory
 	if w.out.Events.Kind == organization.PostgreSQL {
@@ -112,12 +112,12 @@ func (w *work) memory(s *Server) {
 		binary(systemMemory), figure.In(figure.Size, idleMemory), figure.N(w.clients()), figure.In(figure.Size, clientMemory),
 		figure.N(event.DefaultIngestLimits().QueueEvents), figure.In(figure.Size, queuedMemory), binary(cache)).
 		From(figure.Measured, planSource+" for the server; operating system, clients, waiting events and database are assumed")
-	measured := figure.Work("server.memory.measured", "Memory by what Dormer uses", figure.Size, "ceil({used} / {share that is planned for} / {a GiB}) x {a GiB}",
+	measured := figure.Work("server.memory.measured", "Memory by what Dormer uses", figure.Memory, "ceil({used} / {share that is planned for} / {a GiB}) x {a GiB}",
 		figure.In(figure.Size, need.Value), figure.In(figure.Share, memoryUsed), binary(1<<30)).From(figure.Measured, "the rest is for files that are read again")
 	s.Figures = append(s.Figures, classic, need, measured)
-	all := figure.Work("server.memory", "Memory of the server", figure.Size, "max({by the guide}, {by what Dormer uses})", binary(int(classic.Value)), binary(int(measured.Value)))
+	all := figure.Work("server.memory", "Memory of the server", figure.Memory, "max({by the guide}, {by what Dormer uses})", binary(int(classic.Value)), binary(int(measured.Value)))
 	if w.m.Capacity.Measured {
-		all = figure.Given("server.memory", "Memory of the server", figure.Size, float64(w.m.Capacity.Memory)).From(figure.Measured, w.hardware())
+		all = figure.Given("server.memory", "Memory of the server", figure.Memory, float64(w.m.Capacity.Memory)).From(figure.Measured, w.hardware())
 	}
 	s.Memory = int64(all.Value)
 	s.Figures = append(s.Figures, all)
