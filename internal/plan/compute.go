@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"runtime"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dormer-project/dormer/internal/plan/delivery"
 	"github.com/dormer-project/dormer/internal/plan/organization"
@@ -62,27 +59,23 @@ func work(ctx context.Context, m *organization.Model) (*answer, error) {
 	return &answer{model: m, placement: p, sizing: sizes, delivery: d}, nil
 }
 
-// years are what holds now and after each year of growth, which are worked out
-// side by side.
+// years are what holds now and after each year of growth. They are worked out
+// one after another: a server goes on answering clients meanwhile, and of a year
+// little is kept.
 func years(ctx context.Context, m *organization.Model, now *answer) ([]Year, error) {
 	out := make([]Year, m.Growth.Years+1)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
 	for y := range out {
 		if y == 0 || m.Growth.Yearly == 0 {
 			out[y] = now.year(y)
 			continue
 		}
-		group.Go(func() error {
-			a, err := work(ctx, m.Grown(y))
-			if err != nil {
-				return fmt.Errorf("after %d years of growth: %w", y, err)
-			}
-			out[y] = a.year(y)
-			return nil
-		})
+		a, err := work(ctx, m.Grown(y))
+		if err != nil {
+			return nil, fmt.Errorf("after %d years of growth: %w", y, err)
+		}
+		out[y] = a.year(y)
 	}
-	return out, group.Wait()
+	return out, nil
 }
 
 func (a *answer) year(y int) Year {

@@ -51,10 +51,10 @@ func (t *terms) reasons(all []placed, i int) []Reason {
 	}
 	if domain >= 0 {
 		_, text := t.apart(p, &all[domain])
-		out = append(out, Reason{Condition: Domain, About: p.Domain, Text: text})
+		out = append(out, Reason{Condition: Domain, About: p.Domain, Text: text()})
 	} else if country >= 0 && len(out) == 0 {
 		_, text := t.apart(p, &all[country])
-		out = append(out, Reason{Condition: condition(t.Demands[all[country].demand]), About: t.Demands[all[country].demand].Name, Text: text})
+		out = append(out, Reason{Condition: condition(t.Demands[all[country].demand]), About: t.Demands[all[country].demand].Name, Text: text()})
 	}
 	if len(together) > 0 {
 		out = append(out, Reason{Condition: Capacity, Text: t.divided(p, together)})
@@ -112,31 +112,40 @@ func (t *terms) divided(p *placed, others []*placed) string {
 	return text + fmt.Sprintf(", of which this one holds %s.", figure.Number(p.Active))
 }
 
-// apart says which condition keeps two instances from being one.
-func (t *terms) apart(a, b *placed) (Condition, string) {
+// apart says which condition keeps two instances from being one, and the words
+// for that, of which most pairs need none.
+func (t *terms) apart(a, b *placed) (Condition, func() string) {
 	if a.Network != b.Network {
 		n := a.Network
 		if b.Network != organization.Connected {
 			n = b.Network
 		}
-		return Network, fmt.Sprintf("Nothing from outside reaches network %s.", t.Networks[n].Name)
+		return Network, func() string {
+			return fmt.Sprintf("Nothing from outside reaches network %s.", t.Networks[n].Name)
+		}
 	}
 	if only := difference(a.circle.alone, b.circle.alone); len(only) > 0 {
 		names := make([]string, len(only))
 		for i, d := range only {
 			names[i] = t.Demands[d].Name
 		}
-		return condition(t.Demands[only[0]]), fmt.Sprintf("%s: nobody else may be on the instance of these people.", list(names))
+		return condition(t.Demands[only[0]]), func() string {
+			return fmt.Sprintf("%s: nobody else may be on the instance of these people.", list(names))
+		}
 	}
 	if a.demand >= 0 && b.demand >= 0 && a.Country != b.Country {
-		return condition(t.Demands[b.demand]), fmt.Sprintf("%s: data of one may not leave %s, data of the other one may not leave %s.",
-			list([]string{t.Demands[a.demand].Name, t.Demands[b.demand].Name}), a.Country, b.Country)
+		return condition(t.Demands[b.demand]), func() string {
+			return fmt.Sprintf("%s: data of one may not leave %s, data of the other one may not leave %s.",
+				list([]string{t.Demands[a.demand].Name, t.Demands[b.demand].Name}), a.Country, b.Country)
+		}
 	}
 	if both := union(a.domains, b.domains); !t.common(both) {
 		for _, x := range a.domains {
 			for _, y := range b.domains {
 				if !t.common([]int{x, y}) {
-					return Domain, fmt.Sprintf("No domain accepts people of both %s and %s.", t.Domains[x], t.Domains[y])
+					return Domain, func() string {
+						return fmt.Sprintf("No domain accepts people of both %s and %s.", t.Domains[x], t.Domains[y])
+					}
 				}
 			}
 		}
@@ -144,10 +153,14 @@ func (t *terms) apart(a, b *placed) (Condition, string) {
 		for i, d := range both {
 			names[i] = t.Domains[d]
 		}
-		return Domain, fmt.Sprintf("No domain accepts people of all of %s.", list(names))
+		return Domain, func() string {
+			return fmt.Sprintf("No domain accepts people of all of %s.", list(names))
+		}
 	}
-	return Capacity, fmt.Sprintf("%s + %s = %s active clients, and one instance holds %s.",
-		figure.Number(a.Active), figure.Number(b.Active), figure.Number(a.Active+b.Active), figure.Number(t.Capacity.Clients))
+	return Capacity, func() string {
+		return fmt.Sprintf("%s + %s = %s active clients, and one instance holds %s.",
+			figure.Number(a.Active), figure.Number(b.Active), figure.Number(a.Active+b.Active), figure.Number(t.Capacity.Clients))
+	}
 }
 
 // difference is what is in one of two but not in both, ascending.
@@ -171,7 +184,7 @@ func (t *terms) splits(all []placed) []Split {
 	out := []Split{}
 	add := func(i, j int) Condition {
 		why, text := t.apart(&all[i], &all[j])
-		s := Split{Between: [2]string{all[i].Name, all[j].Name}, Condition: why, Text: text}
+		s := Split{Between: [2]string{all[i].Name, all[j].Name}, Condition: why, Text: text()}
 		switch a, b := &all[i], &all[j]; why {
 		case Network:
 			s.About = b.NetworkName

@@ -63,6 +63,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -111,6 +112,8 @@ type Options struct {
 	// Delivery says where images come from; nil: from the seats of the
 	// instances, with neighbours where the sites have them.
 	Delivery *delivery.Delivery `json:"-"`
+	// Processors is how many are used at most; zero is all.
+	Processors int `json:"-"`
 }
 
 // Outage is a time in which an instance does not answer.
@@ -144,7 +147,7 @@ func Run(ctx context.Context, m *organization.Model, p *placement.Placement, opt
 		return nil, err
 	}
 	days := make([]*day, len(p.Instances))
-	if err := each(ctx, len(days), func(i int) error {
+	if err := each(ctx, opts.Processors, len(days), func(i int) error {
 		days[i] = newDay(m, &p.Instances[i], i, samples[i], opts)
 		return days[i].play(ctx)
 	}); err != nil {
@@ -172,12 +175,13 @@ func Run(ctx context.Context, m *organization.Model, p *placement.Placement, opt
 	return out, nil
 }
 
-// each calls f with every number below n on all processors, until one fails.
-func each(ctx context.Context, n int, f func(int) error) error {
+// each calls f with every number below n on so many processors, 0 is all of
+// them, until one fails.
+func each(ctx context.Context, processors, n int, f func(int) error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, n)
 	work := make(chan int)
-	for range min(runtime.GOMAXPROCS(0), n) {
+	for range min(cmp.Or(processors, runtime.GOMAXPROCS(0)), n) {
 		wg.Go(func() {
 			for i := range work {
 				errs[i] = f(i)
