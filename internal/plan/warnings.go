@@ -9,6 +9,7 @@ import (
 	"github.com/dormer-project/dormer/internal/document"
 	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/plan/organization"
+	"github.com/dormer-project/dormer/internal/plan/sizing"
 )
 
 // warnings are those about the file, and what came out that an architect would
@@ -36,7 +37,7 @@ func warnings(o *organization.Organization, m *organization.Model, p *Plan) []Wa
 	for _, w := range p.Delivery.Warnings {
 		out = append(out, Warning{Text: w})
 	}
-	return slices.Concat(out, guests(m, p), filling(m, p), ahead(p))
+	return slices.Concat(out, guests(m, p), polling(m, p), filling(m, p), ahead(p))
 }
 
 // has says what the usual client has.
@@ -49,6 +50,32 @@ func has(m *organization.Model) string {
 		parts = append(parts, figure.Binary(float64(memory))+" of memory")
 	}
 	return "the usual client has " + strings.Join(parts, " and ")
+}
+
+// polling warns of links that the polls of clients fill: half of their bytes go
+// each way.
+func polling(m *organization.Model, p *Plan) []Warning {
+	clients := make([]int, len(m.Lines))
+	for _, i := range p.Instances {
+		for _, part := range i.Parts {
+			for _, l := range m.Route(m.Groups[part.Group].Site, i.Site).Lines() {
+				clients[l] += part.Active
+			}
+		}
+	}
+	var out []Warning
+	poll := m.Service.Poll.Seconds()
+	for i, l := range m.Lines {
+		need, usable := float64(clients[i])/poll*sizing.PollBytes/2*8, float64(min(l.UsableThere, l.UsableBack))
+		if need <= usable {
+			continue
+		}
+		out = append(out, Warning{Path: document.Index("spec.links", i) + ".bandwidth", Text: fmt.Sprintf(
+			"Polls of %s alone take %s each way between %s and %s (%s / %s s x %s bytes / 2 x 8), and %s may be used there. Let clients poll less often (service.poll), or have a wider link.",
+			figure.Counted(clients[i], "client", "clients"), figure.Rate(need), m.Sites[l.From].Name, m.Sites[l.To].Name,
+			figure.Number(clients[i]), figure.Number(poll), figure.Number(sizing.PollBytes), figure.Rate(usable))})
+	}
+	return out
 }
 
 // filling warns of instances that growth fills within the years of the plan. The

@@ -88,3 +88,22 @@ func TestInstancesThatFillUpAreTold(t *testing.T) {
 		t.Errorf("within a year: %q", got)
 	}
 }
+
+func TestPollsThatFillALinkAreTold(t *testing.T) {
+	const slow = `
+  sites: [{name: Berlin, people: [{users: 900}]}, {name: Bern, servers: false, people: [{users: 100}]}, {name: Chur, servers: false, people: [{users: 40, active: 20}]}]
+  links: [{from: Berlin, to: Bern, bandwidth: 1Mbit/s, back: 90kbit/s}, {from: Bern, to: Chur, bandwidth: 90kbit/s}]
+  images: [{name: office, packed: 1GiB}]
+  workspaces: [{name: Office, image: office}]
+`
+	// 120 clients behind the first link: 120 / 60 x 5,693 / 2 x 8 = 45,544 bit/s, and the
+	// half of 90 kbit/s may be used. Behind the second one 20 / 60 x 5,693 / 2 x 8 = 7,591.
+	want := "spec.links[0].bandwidth: Polls of 120 clients alone take 45.5 kbit/s each way between Berlin and Bern (120 / 60 s x 5,693 bytes / 2 x 8), and 45 kbit/s may be used there."
+	if got := texts(computed(t, organized(t, slow)), "Polls"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	// Every two minutes they take the half.
+	if got := texts(computed(t, organized(t, slow+"  service: {poll: 2m}\n")), "Polls"); got != nil {
+		t.Errorf("%q", got)
+	}
+}

@@ -93,6 +93,10 @@ func (b *bench) polls(ctx context.Context, s *load.Server, clients []*load.Clien
 	if err != nil {
 		return err
 	}
+	carried, err := loopbackBytes()
+	if err != nil {
+		return err
+	}
 	err = load.Each(polls*len(clients), atOnce, func(i int) error {
 		_, err := clients[i%len(clients)].Poll(ctx, 0)
 		return err
@@ -104,8 +108,32 @@ func (b *bench) polls(ctx context.Context, s *load.Server, clients []*load.Clien
 	if err != nil {
 		return err
 	}
+	all, err := loopbackBytes()
+	if err != nil {
+		return err
+	}
+	b.row("polls.bytes", float64(all-carried)/float64(polls*len(clients)), "bytes")
 	b.row("polls", float64(polls*len(clients))/(after-before).Seconds(), "1/CPU-s")
 	return nil
+}
+
+// loopbackBytes is what the loopback device has carried, both ways, with the
+// headers of packets. What else uses it meanwhile is counted, too.
+func loopbackBytes() (int64, error) {
+	raw, err := os.ReadFile("/proc/net/dev")
+	if err != nil {
+		return 0, fmt.Errorf("read what networks have carried: %w", err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if name, counts, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "lo" {
+			n, err := strconv.ParseInt(strings.Fields(counts)[0], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("bytes of the loopback device %q: %w", counts, dormer.ErrCorrupt)
+			}
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("the loopback device: %w", dormer.ErrNotFound)
 }
 
 // commit makes a workspace with many revisions. Grants are left out: they

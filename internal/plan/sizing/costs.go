@@ -30,6 +30,9 @@ const (
 	// PollsACore is how many polls a second one core answers, each on a
 	// connection of its own.
 	PollsACore = 1_290
+	// PollBytes is what a poll takes on the wire, both ways together, with its
+	// connection and the headers of its packets.
+	PollBytes = 5_693
 
 	// Events a second that are durable through HTTPS, on two cores that the
 	// clients that send share with the server.
