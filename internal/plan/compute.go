@@ -85,7 +85,7 @@ func (a *answer) year(y int) Year {
 		out.Events += s.Events.Bytes
 	}
 	for _, r := range a.delivery.Repositories {
-		out.Disk += r.Disk
+		out.Repository += r.Disk
 	}
 	return out
 }

@@ -67,10 +67,10 @@ func TestYearsOfGrowth(t *testing.T) {
 	p := computed(t, organized(t, office+"  growth: {yearly: 10%, years: 2}\n"))
 	for i, want := range []Year{{0, 4990, 4960, 1, 1, 0, 0}, {1, 5489, 5456, 2, 2, 0, 0}, {2, 6038, 6002, 2, 2, 0, 0}} {
 		got := p.Years[i]
-		if got.Events <= 0 || got.Disk <= 0 || i > 0 && got.Events <= p.Years[i-1].Events {
-			t.Errorf("year %d: %d bytes of events, %d of images", i, got.Events, got.Disk)
+		if got.Events <= 0 || got.Repository <= 0 || i > 0 && got.Events <= p.Years[i-1].Events {
+			t.Errorf("year %d: %d bytes of events, %d of images", i, got.Events, got.Repository)
 		}
-		if got.Events, got.Disk = 0, 0; got != want {
+		if got.Events, got.Repository = 0, 0; got != want {
 			t.Errorf("year %d: %+v, want %+v", i, got, want)
 		}
 	}

@@ -106,13 +106,13 @@ type ScopeOffer struct {
 
 // Year is what holds after some years of growth.
 type Year struct {
-	Year      int   `json:"year"` // 0 is now
-	Users     int   `json:"users"`
-	Active    int   `json:"active"`
-	Instances int   `json:"instances"`
-	Classic   int   `json:"classic"`
-	Events    int64 `json:"events"`     // bytes of all events databases
-	Disk      int64 `json:"repository"` // bytes of all repositories
+	Year       int   `json:"year"` // 0 is now
+	Users      int   `json:"users"`
+	Active     int   `json:"active"`
+	Instances  int   `json:"instances"`
+	Classic    int   `json:"classic"`
+	Events     int64 `json:"events"`     // bytes of all events databases
+	Repository int64 `json:"repository"` // bytes of all repositories
 }
 
 // Warning is something that an architect should look at.

@@ -35,7 +35,7 @@ var coming = []struct {
 	},
 	{
 		"neighbours that serve each other",
-		func(p *Plan) []string { return sites(p, func(s delivery.Site) bool { return s.Peers }) },
+		func(p *Plan) []string { return sites(p, func(s delivery.Site) bool { return s.Neighbours }) },
 		"each client fetches for itself",
 	},
 	{

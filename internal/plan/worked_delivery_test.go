@@ -92,8 +92,8 @@ func TestSlowBranch(t *testing.T) {
 	seconds(t, "first", i.First, 687_195.767_360)
 	seconds(t, "update", i.Update, 103_079.415_040)
 	seconds(t, "one", i.One, 345.597_384)
-	if s.Way != organization.DeliveryPreStaged || s.Peers || s.Clients != 100 || s.Link != 5e6 || s.Latency != 0.02 {
-		t.Errorf("way %s, neighbours %v, %d clients, link %v, latency %v", s.Way, s.Peers, s.Clients, s.Link, s.Latency)
+	if s.Way != organization.DeliveryPreStaged || s.Neighbours || s.Clients != 100 || s.Link != 5e6 || s.Latency != 0.02 {
+		t.Errorf("way %s, neighbours %v, %d clients, link %v, latency %v", s.Way, s.Neighbours, s.Clients, s.Link, s.Latency)
 	}
 	if got := missedLevels(i); got != "criticalUpdate" || i.Met {
 		t.Fatalf("missed %q, met %v", got, i.Met)
@@ -116,11 +116,11 @@ func TestSlowBranchWithNeighbours(t *testing.T) {
 	s := siteOf(t, d, "Branch")
 	i := &s.Images[0]
 	seconds(t, "first", i.FirstNeighbours, 6_871.947_674+6_803.228_197+1)
-	seconds(t, "update", i.UpdateNeighbour, 1_030.792_150+1_020.484_229+0.2)
+	seconds(t, "update", i.UpdateNeighbours, 1_030.792_150+1_020.484_229+0.2)
 	seconds(t, "planned", i.FirstPlanned, i.FirstNeighbours)
-	seconds(t, "planned update", i.UpdatePlanned, i.UpdateNeighbour)
-	if s.Way != organization.DeliveryNetwork || !s.Peers || !i.Met || len(d.Repositories) != 1 {
-		t.Errorf("way %s, neighbours %v, met %v, %d repositories", s.Way, s.Peers, i.Met, len(d.Repositories))
+	seconds(t, "planned update", i.UpdatePlanned, i.UpdateNeighbours)
+	if s.Way != organization.DeliveryNetwork || !s.Neighbours || !i.Met || len(d.Repositories) != 1 {
+		t.Errorf("way %s, neighbours %v, met %v, %d repositories", s.Way, s.Neighbours, i.Met, len(d.Repositories))
 	}
 }
 
@@ -356,9 +356,9 @@ func TestTravellers(t *testing.T) {
 			" They need one that may be used off-line for 3 days, or cannot work with it there.",
 		"2 people of Head visit Lab for 3 days and cannot reach their server from there: the workspace Till may not be used off-line at all." +
 			" They need one that may be used off-line for 3 days, or cannot work with it there.",
-		"1 person of Lab visits Head for 4 days and cannot reach their server from there: the workspace Office may be used off-line for 2 days only." +
+		"1 person of Lab in network Lab visits Head for 4 days and cannot reach their server from there: the workspace Office may be used off-line for 2 days only." +
 			" They need one that may be used off-line for 4 days, or cannot work with it there.",
-		"1 person of Lab visits Head for 4 days and cannot reach their server from there: the workspace Laptop may be used off-line for 3 days only." +
+		"1 person of Lab in network Lab visits Head for 4 days and cannot reach their server from there: the workspace Laptop may be used off-line for 3 days only." +
 			" They need one that may be used off-line for 4 days, or cannot work with it there.",
 	}
 	if !slices.Equal(d.Warnings, want) {

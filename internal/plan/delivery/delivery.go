@@ -83,12 +83,12 @@ type Site struct {
 	Downloads int `json:"downloads"`
 	// Link is the narrowest usable bandwidth from the repository of the instance (not from a mirror of it) in bits a
 	// second, Latency of a round trip in seconds.
-	Link    float64                     `json:"link"`
-	Latency float64                     `json:"latency"`
-	Way     organization.DeliveryChoice `json:"way"` // network, media or preStaged
-	Peers   bool                        `json:"neighbours"`
-	Images  []Transfer                  `json:"images"`
-	Reasons []string                    `json:"reasons"`
+	Link       float64                     `json:"link"`
+	Latency    float64                     `json:"latency"`
+	Way        organization.DeliveryChoice `json:"way"` // network, media or preStaged
+	Neighbours bool                        `json:"neighbours"`
+	Images     []Transfer                  `json:"images"`
+	Reasons    []string                    `json:"reasons"`
 }
 
 // Transfer is one image at one site. Times are in seconds until everybody there
@@ -97,10 +97,10 @@ type Transfer struct {
 	Image   string `json:"image"`
 	Clients int    `json:"clients"`
 	// First and Update are over the network when nobody has neighbours or a mirror, the next two when every site has neighbours.
-	First           float64 `json:"first"`
-	FirstNeighbours float64 `json:"first_neighbours"`
-	Update          float64 `json:"update"`
-	UpdateNeighbour float64 `json:"update_neighbours"`
+	First            float64 `json:"first"`
+	FirstNeighbours  float64 `json:"first_neighbours"`
+	Update           float64 `json:"update"`
+	UpdateNeighbours float64 `json:"update_neighbours"`
 	// FirstPlanned and UpdatePlanned are by the ways that the plan chose for this site and all others; 0: the image is
 	// there beforehand, pre-staged or from a medium.
 	FirstPlanned  float64 `json:"first_planned"`

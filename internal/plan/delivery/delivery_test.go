@@ -136,8 +136,8 @@ func TestNeighboursAreNeverSlower(t *testing.T) {
 		tr := randomTree(r)
 		before := times(deliver(t, tr))
 		for key, i := range before {
-			if slower(i.FirstNeighbours, i.First) || slower(i.UpdateNeighbour, i.Update) {
-				t.Errorf("seed %d, %s: neighbours take %v and %v, without them it is %v and %v", seed, key, i.FirstNeighbours, i.UpdateNeighbour, i.First, i.Update)
+			if slower(i.FirstNeighbours, i.First) || slower(i.UpdateNeighbours, i.Update) {
+				t.Errorf("seed %d, %s: neighbours take %v and %v, without them it is %v and %v", seed, key, i.FirstNeighbours, i.UpdateNeighbours, i.First, i.Update)
 			}
 		}
 		site := r.IntN(len(tr.above))
@@ -157,7 +157,7 @@ func TestNeighboursAreNeverSlower(t *testing.T) {
 			for key, was := range before {
 				now := after[key]
 				for _, pair := range [][2]float64{
-					{now.First, was.First}, {now.FirstNeighbours, was.FirstNeighbours}, {now.Update, was.Update}, {now.UpdateNeighbour, was.UpdateNeighbour},
+					{now.First, was.First}, {now.FirstNeighbours, was.FirstNeighbours}, {now.Update, was.Update}, {now.UpdateNeighbours, was.UpdateNeighbours},
 				} {
 					if !change.more && slower(pair[0], pair[1]) || change.more && slower(pair[1], pair[0]) {
 						t.Errorf("seed %d, %s at %d: %s takes %v, before it was %v", seed, change.what, site, key, pair[0], pair[1])

@@ -234,11 +234,11 @@ func (w *work) site(r *row, s *scenario, times []timed, from string) Site {
 	in := &w.instances[r.instance]
 	out := Site{
 		Place: r.site, Site: w.Sites[r.site].Name, Network: in.NetworkName, Instance: in.Name, Clients: r.clients,
-		Repository: from, Peers: s.peers[r.place] && w.Sites[r.site].Neighbours, Way: organization.DeliveryNetwork,
+		Repository: from, Neighbours: s.peers[r.place] && w.Sites[r.site].Neighbours, Way: organization.DeliveryNetwork,
 	}
 	switch {
 	case s.media[r.place]:
-		out.Way, out.Peers = organization.DeliveryMedia, false
+		out.Way, out.Neighbours = organization.DeliveryMedia, false
 	case s.staged[r.place]:
 		out.Way = organization.DeliveryPreStaged
 	}
@@ -251,7 +251,7 @@ func (w *work) site(r *row, s *scenario, times []timed, from string) Site {
 		}
 		t := &times[image]
 		transfer := Transfer{
-			Image: w.Images[image].Name, Clients: n, First: t.first, FirstNeighbours: t.firstNeighbours, Update: t.update, UpdateNeighbour: t.updateNeighbours,
+			Image: w.Images[image].Name, Clients: n, First: t.first, FirstNeighbours: t.firstNeighbours, Update: t.update, UpdateNeighbours: t.updateNeighbours,
 			FirstPlanned: t.firstPlanned, UpdatePlanned: t.updatePlanned, One: t.one, Figures: t.figures,
 		}
 		for _, m := range t.missed {
@@ -311,9 +311,9 @@ func (w *work) siteReasons(r *row, out *Site, s *scenario) []string {
 			figure.Duration(worst.Update), figure.Duration(update))
 	}
 	asked := at.Delivery != organization.DeliveryAuto
-	if out.Peers && out.Way != organization.DeliveryMedia {
+	if out.Neighbours && out.Way != organization.DeliveryMedia {
 		say("Neighbours are on: one copy comes over the way and the others from clients beside; it takes %s and %s.",
-			figure.Duration(worst.FirstNeighbours), figure.Duration(worst.UpdateNeighbour))
+			figure.Duration(worst.FirstNeighbours), figure.Duration(worst.UpdateNeighbours))
 	}
 	if m := s.source[r.place]; m >= 0 && out.Way != organization.DeliveryMedia {
 		mirror := &s.mirrors[m]

@@ -57,7 +57,7 @@ func growthBars(p *plan.Plan, _ string) drawing {
 		text         func(float64) string
 	}{
 		{"Events databases", "hue0", func(y plan.Year) float64 { return float64(y.Events) }, figure.Bytes},
-		{"Repositories", "hue1", func(y plan.Year) float64 { return float64(y.Disk) }, figure.Bytes},
+		{"Repositories", "hue1", func(y plan.Year) float64 { return float64(y.Repository) }, figure.Bytes},
 		{"Instances", "hue2", func(y plan.Year) float64 { return float64(y.Instances) }, figure.Number[float64]},
 	}
 	const height, gapBetween, top, bottom = px(240), px(30), px(34), px(26)

@@ -44,7 +44,7 @@ func (a *author) delivery() chapter {
 		if s.Link == 0 {
 			link, trip = "none", ""
 		}
-		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, link, trip, ways[s.Way], yesNo(s.Peers))
+		sites.add(s.Site, s.Network, s.Instance, s.Repository, s.Clients, link, trip, ways[s.Way], yesNo(s.Neighbours))
 	}
 	c.add(sites)
 	a.whys(&c)
@@ -58,7 +58,7 @@ func (a *author) delivery() chapter {
 	for _, s := range a.Delivery.Sites {
 		for _, t := range s.Images {
 			times.add(placeText(s), t.Image, t.Clients, took(t.FirstPlanned), took(t.First), took(t.FirstNeighbours),
-				took(t.UpdatePlanned), took(t.Update), took(t.UpdateNeighbour), took(t.One), yesNo(t.Met))
+				took(t.UpdatePlanned), took(t.Update), took(t.UpdateNeighbours), took(t.One), yesNo(t.Met))
 			for _, m := range t.Missed {
 				if !slices.Contains(missed, m.Text) {
 					missed = append(missed, m.Text)

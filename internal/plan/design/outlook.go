@@ -20,7 +20,7 @@ func (a *author) growth() chapter {
 	}
 	t := table{Columns: []column{left("When"), right("People"), right("On at peak").rank(2), right("Instances"), right("By the classic guide").rank(1), right("Events databases"), right("Repositories")}}
 	for _, y := range a.Years {
-		t.add(yearText(y.Year), y.Users, y.Active, y.Instances, y.Classic, figure.Bytes(float64(y.Events)), figure.Bytes(float64(y.Disk)))
+		t.add(yearText(y.Year), y.Users, y.Active, y.Instances, y.Classic, figure.Bytes(float64(y.Events)), figure.Bytes(float64(y.Repository)))
 	}
 	if len(a.Years) < 2 || a.Growth == 0 {
 		c.add(t)

@@ -91,7 +91,7 @@ func (r *rollout) asPlanned(d *delivery.Delivery) {
 		if r.leaves(s.Place, s.Instance, s.Way, !ok) {
 			continue
 		}
-		next := row{site: s.Place, network: networkOf(r.m, s.Network), store: from, instance: s.Instance, peers: s.Peers, images: make([]int, len(r.m.Images))}
+		next := row{site: s.Place, network: networkOf(r.m, s.Network), store: from, instance: s.Instance, peers: s.Neighbours, images: make([]int, len(r.m.Images))}
 		for _, t := range s.Images {
 			for i := range r.m.Images {
 				if same(r.m.Images[i].Name, t.Image) {
