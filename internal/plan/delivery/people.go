@@ -207,6 +207,10 @@ func (w *work) strand(t *organization.Trip, people map[int]int) {
 		return
 	}
 	visit := time.Duration(t.Days) * 24 * time.Hour
+	home := w.Sites[t.From].Name
+	if within := w.networkOf(people); within != organization.Connected {
+		home += " in network " + w.Networks[within].Name
+	}
 	for i := range w.Workspaces {
 		o := &w.Workspaces[i]
 		limit, limited := o.Offline.Limit()
@@ -225,6 +229,20 @@ func (w *work) strand(t *organization.Trip, people map[int]int) {
 			may = "may be used off-line for " + figure.Duration(limit.Seconds()) + " only"
 		}
 		w.warnings = append(w.warnings, fmt.Sprintf("%s of %s %s %s for %s and cannot reach their server from there: the workspace %s %s. They need one that may be used off-line for %s, or cannot work with it there.",
-			figure.Counted(n, "person", "people"), w.Sites[t.From].Name, be(n, "visits", "visit"), w.Sites[t.To].Name, figure.Counted(t.Days, "day", "days"), o.Name, may, figure.Counted(t.Days, "day", "days")))
+			figure.Counted(n, "person", "people"), home, be(n, "visits", "visit"), w.Sites[t.To].Name, figure.Counted(t.Days, "day", "days"), o.Name, may, figure.Counted(t.Days, "day", "days")))
 	}
+}
+
+// networkOf is the isolated network that all of the people are in, Connected where
+// there is none.
+func (w *work) networkOf(people map[int]int) int {
+	within, known := organization.Connected, false
+	for group := range people {
+		n := w.Groups[group].Network
+		if known && n != within {
+			return organization.Connected
+		}
+		within, known = n, true
+	}
+	return within
 }

@@ -99,7 +99,7 @@ func (a *author) summary() chapter {
 	met := true
 	for _, l := range a.Scope.Levels {
 		if !l.Met {
-			out, met = append(out, "Not met: "+lower(l.Title)+": "+l.Text), false
+			out, met = append(out, "A service level is not met. "+l.Title+": "+l.Text), false
 		}
 	}
 	if met {
@@ -125,8 +125,6 @@ func (a *author) summary() chapter {
 	c.add(out)
 	return c
 }
-
-func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
