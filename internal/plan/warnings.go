@@ -63,17 +63,25 @@ func polling(m *organization.Model, p *Plan) []Warning {
 			}
 		}
 	}
+	const most = 5
 	var out []Warning
-	poll := m.Service.Poll.Seconds()
+	poll, more := m.Service.Poll.Seconds(), 0
 	for i, l := range m.Lines {
 		need, usable := float64(clients[i])/poll*sizing.PollBytes/2*8, float64(min(l.UsableThere, l.UsableBack))
-		if need <= usable {
+		switch {
+		case need <= usable:
+			continue
+		case len(out) == most:
+			more++
 			continue
 		}
 		out = append(out, Warning{Path: document.Index("spec.links", i) + ".bandwidth", Text: fmt.Sprintf(
 			"Polls of %s alone take %s each way between %s and %s (%s / %s s x %s bytes / 2 x 8), and %s may be used there. Let clients poll less often (service.poll), or have a wider link.",
 			figure.Counted(clients[i], "client", "clients"), figure.Rate(need), m.Sites[l.From].Name, m.Sites[l.To].Name,
 			figure.Number(clients[i]), figure.Number(poll), figure.Number(sizing.PollBytes), figure.Rate(usable))})
+	}
+	if more > 0 {
+		out = append(out, Warning{Path: "spec.links", Text: fmt.Sprintf("Polls alone take more than may be used of %s, too.", figure.Counted(more, "other link", "other links"))})
 	}
 	return out
 }

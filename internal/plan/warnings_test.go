@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,15 @@ func TestPollsThatFillALinkAreTold(t *testing.T) {
 	want := "spec.links[0].bandwidth: Polls of 120 clients alone take 45.5 kbit/s each way between Berlin and Bern (120 / 60 s x 5,693 bytes / 2 x 8), and 45 kbit/s may be used there."
 	if got := texts(computed(t, organized(t, slow)), "Polls"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	// Every second twenty clients take 20 x 5,693 / 2 x 8 = 455 kbit/s: of ten links five are named.
+	many := strings.Replace(slow, "{name: Berlin, people: [{users: 900}]}", "{name: Berlin}", 1) + "  service: {poll: 1s}\n"
+	for i := range 8 {
+		site := fmt.Sprintf("Site %d", i)
+		many = strings.Replace(many, "]\n  links: [", ", {name: "+site+", servers: false, people: [{users: 20}]}]\n  links: [{from: Berlin, to: "+site+", bandwidth: 90kbit/s}, ", 1)
+	}
+	if got := texts(computed(t, organized(t, many)), "Polls"); len(got) != 6 || got[5] != "spec.links: Polls alone take more than may be used of 5 other links, too." {
+		t.Errorf("%q", got)
 	}
 	// Every two minutes they take the half.
 	if got := texts(computed(t, organized(t, slow+"  service: {poll: 2m}\n")), "Polls"); got != nil {
