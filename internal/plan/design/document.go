@@ -131,7 +131,7 @@ func (f formulas) settled() formulas {
 
 // basisText says where a figure comes from.
 func basisText(f figure.Figure) (basis, source string) {
-	source = strings.TrimLeft(strings.TrimPrefix(f.Source, "the guide of the classic suite"), ",;: ")
+	source = strings.TrimLeft(strings.TrimPrefix(f.Source, figure.Guide), ",;: ")
 	return map[figure.Basis]string{figure.Classic: "classic guide", figure.Measured: "measured", figure.Assumption: "assumption"}[f.Basis], source
 }
 

@@ -31,6 +31,9 @@ const (
 	Derived    Basis = "derived"    // follows from others
 )
 
+// Guide begins the source of what comes from the classic guide itself.
+const Guide = "the guide of the classic suite"
+
 // Figure is one number of a plan.
 type Figure struct {
 	// Name tells figures apart in JSON and comparisons, as events.bytes. It never changes.

@@ -4,12 +4,13 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/plan/figure"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
 // The rules of the classic guide.
 const (
-	classicSource    = "the guide of the classic suite"
+	classicSource    = figure.Guide
 	classicWorkspace = 30_000    // bytes of the server's disk a workspace
 	classicClock     = "2.8 GHz" // of its processors
 	classicCores     = 2         // with database and consoles elsewhere
