@@ -223,7 +223,10 @@ func (s *planned) toTerminal() bool { return s.output == "" || s.output == "-" }
 // writeFile writes a file, whole or not at all, and says so.
 func (a *app) writeFile(file string, b []byte) error {
 	err := durable.Write(file, func(w io.Writer) error { _, err := w.Write(b); return err })
-	if err != nil {
+	switch {
+	case errors.Is(err, dormer.ErrNotFound):
+		return usageError{fmt.Errorf("write %s: there is no folder %s", file, filepath.Dir(file))}
+	case err != nil:
 		return err
 	}
 	return a.say(writtenFile{File: file, Bytes: int64(len(b))}, "Written to %s (%s).", file, size(int64(len(b))))

@@ -12,6 +12,9 @@ import (
 // compared is what differs between two plans.
 func compared(c *plan.Comparison) *document {
 	d := &document{Title: "Comparison of " + c.A + " and " + c.B}
+	if c.A == c.B {
+		d.Title = "Comparison of two plans: " + c.A
+	}
 	overview := chapter{ID: "overview", Title: "Overview"}
 	t := table{Columns: []column{left("What"), right("Before"), right("After"), right("Change")}}
 	for _, n := range []struct {
