@@ -194,7 +194,7 @@ func (w *work) addMirror(s *scenario, p *place, sites []int) {
 const mostSpent = 10_000_000
 
 // stepsOfPlace is how many links of ways take as long to look at as a place.
-const stepsOfPlace = 8
+const stepsOfPlace = 2
 
 // takeBack undoes what nothing is gained by, the dearest first.
 func (w *work) takeBack(s *scenario, missed []uint8) {

@@ -135,11 +135,13 @@ func (c cover) parts() []part {
 // all the same people and is earlier or serves more.
 func (c cover) undominated() []int {
 	var order []int
-	size := make([]int, len(c.kinds))
+	size, sets := make([]int, len(c.kinds)), make([][]uint64, len(c.kinds))
 	for k, serves := range c.kinds {
-		for _, s := range serves {
+		sets[k] = make([]uint64, (len(serves)+63)/64)
+		for p, s := range serves {
 			if s {
 				size[k]++
+				sets[k][p/64] |= 1 << (p % 64)
 			}
 		}
 		if size[k] > 0 {
@@ -149,7 +151,7 @@ func (c cover) undominated() []int {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size[b], size[a]) })
 	var kept []int
 	for _, k := range order {
-		if !slices.ContainsFunc(kept, func(other int) bool { return includes(c.kinds[other], c.kinds[k]) }) {
+		if !slices.ContainsFunc(kept, func(other int) bool { return includes(sets[other], sets[k]) }) {
 			kept = append(kept, k)
 		}
 	}
@@ -158,9 +160,9 @@ func (c cover) undominated() []int {
 }
 
 // includes reports whether all of b is in a.
-func includes(a, b []bool) bool {
-	for i, in := range b {
-		if in && !a[i] {
+func includes(a, b []uint64) bool {
+	for i := range b {
+		if b[i]&^a[i] != 0 {
 			return false
 		}
 	}
