@@ -8,6 +8,7 @@
 #   directories  on real directory servers: Samba domain controllers and OpenLDAP
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
+#   planner      the planner's searches and simulations
 #   faults       server and databases killed, stopped and starved under load
 #   unit         all others, the whole product in one process among them
 # The race detector watches unit, stores and directories; it would only slow down
@@ -49,6 +50,7 @@ directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
 faults='/internal/faulttest(/|$)'
+planner='/internal/plan/(placement|simulation)(/|$)'
 booting='OfARealGuest$'
 
 # Packages that have tests.
@@ -58,7 +60,8 @@ mapfile -t in_directories < <(grep -Ev "$machines" <<<"$packages" | grep -E "$di
 mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | grep -E "$scripts")
 mapfile -t in_stores < <(grep -Ev "$machines|$directories|$scripts" <<<"$packages" | grep -E "$stores")
 mapfile -t in_faults < <(grep -E "$faults" <<<"$packages")
-mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults" <<<"$packages")
+mapfile -t in_planner < <(grep -E "$planner" <<<"$packages")
+mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$planner" <<<"$packages")
 
 suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices
@@ -67,6 +70,8 @@ suite 'S3 server' 5m -plain -- scripts/versitygw.sh
 # Three packages at a time: those that start processes mostly wait.
 [[ ${#in_unit[@]} -eq 0 ]] ||
   suite unit 9m -- scripts/with-postgres.sh go test -json "${race[@]}" -p 3 -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
+# They do one thing after another: the race detector would find nothing.
+[[ ${#in_planner[@]} -eq 0 ]] || suite planner 2m -- go test -json -timeout 10m "${in_planner[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json "${race[@]}" -count=1 -timeout 10m "${in_stores[@]}"
 # With databases of its own, which are durable. The race detector would only slow

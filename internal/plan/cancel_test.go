@@ -52,7 +52,7 @@ func TestComputeEndsWithItsContext(t *testing.T) {
 			t.Errorf("after %s: %v", after, err)
 		}
 		t.Logf("after %s: %s late", after, late)
-		if late > time.Second { // on a machine that does much else
+		if late > 10*time.Second { // it would take longer to the end; other tests may be busy beside it
 			t.Errorf("after %s: %s late", after, late)
 		}
 	}

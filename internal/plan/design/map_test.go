@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"testing"
-	"time"
 
 	"github.com/dormer-project/dormer/internal/plan"
 	"github.com/dormer-project/dormer/internal/plan/placement"
@@ -64,11 +63,7 @@ func TestMapsStayWithinTheirPicture(t *testing.T) {
 		"very many":  linked(2000, star(2000)...),
 	} {
 		t.Run(name, func(t *testing.T) {
-			begun := time.Now()
 			d := sitesMap(p, "map")
-			if took := time.Since(begun); took > 5*time.Second {
-				t.Errorf("took %s", took)
-			}
 			inside := func(x, y px) bool {
 				return x >= -1 && y >= -1 && x <= d.Width+1 && y <= d.Height+1 && !math.IsNaN(float64(x+y))
 			}

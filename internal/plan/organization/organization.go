@@ -44,7 +44,7 @@ type Spec struct {
 	Sites       []Site       `json:"sites" required:"yes" most:"2000" doc:"Places where people work."`
 	Domains     []Domain     `json:"domains,omitzero" default:"one that everybody is in" most:"500" doc:"Directory domains and which of them trusts which."`
 	Networks    []Network    `json:"networks,omitzero" default:"none" most:"500" doc:"Networks that nothing reaches from outside: each needs what serves it within. What is in none of them is one connected network."`
-	Links       []Link       `json:"links,omitzero" most:"10000" doc:"Links between sites. Sites of the connected network must hang together by them."`
+	Links       []Link       `json:"links,omitzero" most:"4000" doc:"Links between sites. Sites of the connected network must hang together by them."`
 	Travel      []Travel     `json:"travel,omitzero" default:"none" most:"10000" doc:"People who work at another site for a time."`
 	Separations []Separation `json:"separations,omitzero" default:"none" most:"200" doc:"Who must be served apart from others, and whose data may not leave a country."`
 	Images      []Image      `json:"images" required:"yes" most:"500" doc:"Images that people get."`
