@@ -9,6 +9,9 @@ import (
 	"github.com/dormer-project/dormer/internal/plan/organization"
 )
 
+// startsEarly is what the time until one person can work builds on.
+const startsEarly = "machines start before their image is complete"
+
 // coming is what plans build on and this release does not do yet: a plan looks
 // years ahead, and must not promise what cannot be installed today. A row goes
 // when its part of the product comes.
@@ -46,7 +49,7 @@ var coming = []struct {
 		"prepare computers by enrolling them beside the server and letting them fetch there",
 	},
 	{
-		"machines that start before their image is complete",
+		startsEarly,
 		func(p *Plan) []string {
 			return sites(p, func(s delivery.Site) bool { return s.Way == organization.DeliveryNetwork })
 		},

@@ -205,6 +205,8 @@ func delivered(d *delivery.Delivery, level, title string, allowed float64) Servi
 		out.Text = fmt.Sprintf("%s, not met at %s (%s clients).", asked, figure.List(sites, 4), figure.Number(clients))
 	case len(carried) > 0 && level == "firstDelivery":
 		out.Text = fmt.Sprintf("%s and met; images come to %s on media or on prepared computers.", asked, figure.List(carried, 4))
+	case level == "loadImage" && len(carried) < len(d.Sites):
+		out.Text = asked + " and met everywhere, once " + startsEarly + " (see the warnings)."
 	default:
 		out.Text = asked + " and met everywhere."
 	}
