@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -170,5 +171,25 @@ func TestListsOfAPlanAreNeverNull(t *testing.T) {
 		if strings.Contains(line, ": null") {
 			t.Errorf("%s", line)
 		}
+	}
+}
+
+// TestExamples: what stands in examples/plans comes to the numbers that
+// docs/planning.md tells.
+func TestExamples(t *testing.T) {
+	raw, err := os.ReadFile("../../examples/plans/twelve-thousand.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := organization.Decode(raw, "twelve-thousand.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := computed(t, o)
+	// Classic: 1 + ceil((12,700 - 5,000) / 5,000) = 2, and one each for the partner's
+	// domain, the laboratory and payroll. Placed: 12,400 - 200 - 400 = 11,800 in
+	// ceil(11,800 / 5,000) = 3, and the same three.
+	if p.Classic.Count != 6 || len(p.Instances) != 6 || !p.Smallest {
+		t.Errorf("%d by the classic guide, %d placed, smallest: %v", p.Classic.Count, len(p.Instances), p.Smallest)
 	}
 }
