@@ -35,12 +35,12 @@ func TestPlanFromLife(t *testing.T) {
 		}
 	}
 	var seen *observation.Observation
-	eventually(t, "all events are stored", func() bool {
+	eventually(t, "all events are stored and all clients counted", func() bool {
 		var err error
 		if seen, err = i.admin.Observed(ctx, 7); err != nil {
 			t.Fatal(err)
 		}
-		return seen.Events.Received >= clients*each
+		return seen.Events.Received >= clients*each && seen.Peak == clients // those on-line are written now and then
 	})
 	if seen.Clients != clients || seen.Peak != clients || seen.Days != 1 || seen.Server != i.cfg.PublicURLs[0] {
 		t.Errorf("seen: %+v", seen)
