@@ -52,6 +52,7 @@ stores='/internal/store(/|$)'
 faults='/internal/faulttest(/|$)'
 planner='/internal/plan/(placement|simulation)(/|$)'
 booting='OfARealGuest$'
+long='/internal/(server|producttest|httpapi|standby)$'
 
 # Packages that have tests.
 packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit 1
@@ -61,7 +62,9 @@ mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | gre
 mapfile -t in_stores < <(grep -Ev "$machines|$directories|$scripts" <<<"$packages" | grep -E "$stores")
 mapfile -t in_faults < <(grep -E "$faults" <<<"$packages")
 mapfile -t in_planner < <(grep -E "$planner" <<<"$packages")
-mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$planner" <<<"$packages")
+# Those that take longest begin first, so that none is left alone in the end.
+mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$planner" <<<"$packages" |
+  awk -v long="$long" '$0 ~ long {print; next} {rest = rest $0 "\n"} END {printf "%s", rest}')
 
 suite check 4m -plain -- scripts/check.sh
 suite tools 1m -- go test -C tools -json ./testrun ./notices

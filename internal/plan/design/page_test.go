@@ -221,12 +221,12 @@ func checkMarkdown(t *testing.T, s string) {
 }
 
 func FuzzNames(f *testing.F) {
-	for _, s := range []string{"", "a", poison, "日本語", "é\u0301", strings.Repeat("long", 100), "1. a", "- b", "www.example.com", "|", "\\"} {
+	for _, s := range []string{"", "a", poison, "日本語", "é\u0301", strings.Repeat("long", 75), "1. a", "- b", "www.example.com", "|", "\\"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if len(s) > 300 {
-			t.Skip()
+			return // no name is that long
 		}
 		p := computed(t, small(t))
 		poisoned(reflect.ValueOf(p).Elem(), s)
