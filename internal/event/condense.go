@@ -49,6 +49,24 @@ type bucket struct {
 	rows, journals float64
 }
 
+// spending is what a batch took out of a bucket. It is given back when the
+// batch was not stored: a client that sends again what a broken store did not
+// take is in no loop.
+type spending struct {
+	from                   *bucket // nil: nothing
+	events, rows, journals float64
+}
+
+func (s *spending) giveBack() {
+	if s.from == nil {
+		return
+	}
+	s.from.events += s.events
+	s.from.rows += s.rows
+	s.from.journals += s.journals
+	*s = spending{}
+}
+
 func (t *throttle) of(k clientKey) *bucket {
 	if b, ok := t.recent[k]; ok {
 		return b
@@ -99,7 +117,10 @@ func (g *Ingester) prepare(ctx context.Context, group []*waiting) error {
 		}
 		bucket := g.throttle.of(clientOf(w.batch))
 		g.throttle.fill(bucket, w.batch)
-		if !bucket.spend(len(w.batch.Events)) {
+		w.took.from = bucket
+		if bucket.spend(len(w.batch.Events)) {
+			w.took.events = float64(len(w.batch.Events))
+		} else {
 			// The count is exact only above the watermark that counts, and another
 			// server of the instance may have raised it.
 			mark, err := g.watermark(ctx, w)
@@ -147,10 +168,11 @@ func (g *Ingester) allow(ctx context.Context, w *waiting, known uint64, b *bucke
 			}
 		} else {
 			b.journals--
-			w.began = b
+			w.took.journals = 1
 		}
 	}
-	b.rows -= float64(len(w.batch.Events))
+	w.took.rows = float64(len(w.batch.Events))
+	b.rows -= w.took.rows
 	return nil
 }
 
@@ -185,7 +207,8 @@ func (b *bucket) spend(events int) bool {
 func (g *Ingester) condense(w *waiting, above uint64, b *bucket) {
 	before := len(w.batch.Events)
 	rows := condensed(w.batch.Events)
-	b.events = max(0, b.events-float64(len(rows)))
+	w.took.events = min(b.events, float64(len(rows)))
+	b.events -= w.took.events
 	if len(rows) == before {
 		return
 	}

@@ -293,3 +293,35 @@ func TestCondensedForAnotherWatermark(t *testing.T) {
 		t.Errorf("%d rows that stand for %d events, want 1 for the 60 that the other server has not", rows, count)
 	}
 }
+
+// TestFailedAttemptsCostNothing: what a broken store did not take is sent again
+// and again, and is stored row by row when the store works.
+func TestFailedAttemptsCostNothing(t *testing.T) {
+	const events, attempts = 20, 200
+	broken := true
+	s := &memStore{fail: func([]event.Batch) error {
+		if broken {
+			return dormer.ErrFull
+		}
+		return nil
+	}}
+	ingesting(t, s, event.IngestLimits{}, func(t *testing.T, g *event.Ingester) {
+		var sequences []uint64
+		for n := range uint64(events) {
+			sequences = append(sequences, n+1)
+		}
+		for range attempts {
+			if _, err := g.Submit(t.Context(), batchOf(1, sequences...)); !errors.Is(err, dormer.ErrFull) {
+				t.Fatalf("%v, want dormer.ErrFull", err)
+			}
+		}
+		broken = false
+		marks, err := g.Submit(t.Context(), batchOf(1, sequences...))
+		if err != nil || marks.Received != events {
+			t.Fatalf("%+v, %v", marks, err)
+		}
+		if rows, count := s.countOf("c1", 501); rows != events || count != events {
+			t.Errorf("%d events in %d rows, want each in its own", count, rows)
+		}
+	})
+}

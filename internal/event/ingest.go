@@ -196,8 +196,8 @@ type waiting struct {
 	// stored says that what batch still holds is stored, or that nothing of it is
 	// left to be.
 	stored bool
-	// began is the bucket that a new journal was taken out of; nil: it is none.
-	began *bucket
+	// took is what it took out of the bucket of its client.
+	took spending
 }
 
 // NewIngester returns an ingester that stores in store. Nothing is stored
@@ -514,8 +514,8 @@ func (g *Ingester) finish(group []*waiting) {
 			busy.RetryAfter = g.limits.RetryAfter
 			g.stats.Busy++
 		}
-		if w.began != nil && w.err != nil {
-			w.began.journals++
+		if w.err != nil {
+			w.took.giveBack()
 		}
 		if w.err == nil {
 			g.stats.Refused += int64(len(w.marks.Refused))
