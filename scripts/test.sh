@@ -33,7 +33,10 @@ failed=0
 suite() {
   local name=$1 budget=$2
   shift 2
-  "$tools/testrun" -record "$record" -suite "$name" -budget "$budget" "$@" </dev/null || failed=1
+  if ! "$tools/testrun" -record "$record" -suite "$name" -budget "$budget" "$@" </dev/null; then
+    failed=1
+    return 1
+  fi
 }
 
 # Tests with several users of the system, full disks, domain controllers and
@@ -77,14 +80,24 @@ suite 'S3 server' 5m -plain -- scripts/versitygw.sh
 [[ ${#in_planner[@]} -eq 0 ]] || suite planner 2m -- go test -json -timeout 10m "${in_planner[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json "${race[@]}" -count=1 -timeout 10m "${in_stores[@]}"
+# These two side by side, for they wait as long as they compute: for disks, and for
+# domain controllers to come up. What the directories print follows in one piece.
+# One package of them at a time: each has domain controllers of its own.
+beside=
+if [[ ${#in_directories[@]} -gt 0 ]]; then
+  suite 'OpenID provider' 5m -plain -- scripts/dex.sh
+  suite directories 5m -- go test -json "${race[@]}" -count=1 -p 1 -timeout 15m "${as_root[@]}" "${in_directories[@]}" \
+    >build/directories.txt 2>&1 &
+  beside=$!
+fi
 # With databases of its own, which are durable. The race detector would only slow
 # down what is to be killed in the middle of its work.
 [[ ${#in_faults[@]} -eq 0 ]] ||
   suite faults 6m -- go test -json -count=1 -timeout 15m "${as_root[@]}" "${in_faults[@]}"
-# One package at a time: each has domain controllers of its own.
-[[ ${#in_directories[@]} -eq 0 ]] || suite 'OpenID provider' 5m -plain -- scripts/dex.sh
-[[ ${#in_directories[@]} -eq 0 ]] ||
-  suite directories 5m -- go test -json "${race[@]}" -count=1 -p 1 -timeout 15m "${as_root[@]}" "${in_directories[@]}"
+if [[ -n $beside ]]; then
+  wait "$beside" || failed=1
+  cat build/directories.txt
+fi
 [[ ${#in_scripts[@]} -eq 0 ]] ||
   suite scripts 2m -- go test -json -timeout 10m -skip "$booting" "${as_root[@]}" "${in_scripts[@]}"
 if [[ ${#in_machines[@]} -gt 0 ]]; then
