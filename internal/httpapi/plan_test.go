@@ -182,24 +182,3 @@ func TestPlansThatAreRefused(t *testing.T) {
 		}
 	}
 }
-
-// TestPlansAtOnce: a plan does not take the processors that another has.
-func TestPlansAtOnce(t *testing.T) {
-	h := newHarness(t)
-	large, err := json.Marshal(httpapi.SimulatePlan{Organization: corpJSON(t, 200_000), Options: simulation.Options{MaxClients: 20_000}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	statuses := make(chan int)
-	for range 4 {
-		go func() { statuses <- h.ask("POST", rest.Prefix+"/plan/simulate", h.reader, large).status }()
-	}
-	got := map[int]int{}
-	for range 4 {
-		got[<-statuses]++
-	}
-	if got[http.StatusOK] < 1 || got[http.StatusServiceUnavailable] < 1 || got[http.StatusOK]+got[http.StatusServiceUnavailable] != 4 {
-		t.Errorf("statuses: %v", got)
-	}
-	h.must("POST", "/plan", h.reader, corp, nil)
-}
