@@ -45,11 +45,10 @@ func (c *call) who() string {
 // authenticate fills caller. ErrUnauthenticated, or ErrDenied when its role is
 // not enough or its API token is confined to other areas.
 func (c *call) authenticate() error {
-	token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return dormer.ErrUnauthenticated
+	token, err := c.token()
+	if err != nil {
+		return err
 	}
-	var err error
 	if c.caller, err = c.api.Access.Operator(c.ctx(), token); err != nil {
 		return err
 	}

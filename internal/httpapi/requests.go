@@ -34,11 +34,16 @@ func proxied(r *http.Request, trusted []netip.Prefix) string {
 			return ""
 		}
 	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) }) {
+	if !fromProxy(r, trusted) {
 		return ""
 	}
 	return id
+}
+
+// fromProxy reports whether a request came from a proxy that is trusted.
+func fromProxy(r *http.Request, trusted []netip.Prefix) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
 }
 
 // LogRequests adds to what is logged on behalf of a request the identity of

@@ -66,6 +66,7 @@ var (
 	ifMatch = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
 	force   = parameter{name: "force", doc: "delete what workspaces use, too; without it that is a conflict that names them", flag: true}
 	message = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
+	keeping = parameter{name: rest.HeaderSession, doc: "cookie: the session is kept in a cookie that scripts cannot read, and the answer has no token"}
 )
 
 // routes is the whole API, by area. An API token may be confined to areas; what
@@ -73,12 +74,12 @@ var (
 func routes() []route {
 	return slices.Concat(
 		outside("whoever signs in has no role yet",
-			act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated), proves(access.MethodPassword), limited(maxSignIn)),
+			act("POST", "/sessions", public, "Sign in", (*API).signIn).with(status(http.StatusCreated), proves(access.MethodPassword), headers(keeping), limited(maxSignIn)),
 			act("GET", "/sign-in-methods", public, "How people may sign in", (*API).signInMethods),
 			raw("POST", "/sessions/kerberos", public, "Sign in with a Kerberos ticket (RFC 4559); the body may be left out", (*API).signInKerberos, of[rest.For](), of[rest.ProofAnswer]()).
-				with(proves(access.MethodKerberos), limited(maxSignIn)),
+				with(proves(access.MethodKerberos), headers(keeping), limited(maxSignIn)),
 			act("POST", "/sessions/openid/begin", public, "Begin to sign in at an OpenID provider in a browser", (*API).beginOpenID).with(proves(access.MethodOpenID), limited(maxSignIn), unaudited),
-			act("POST", "/sessions/openid", public, "Sign in with what the browser brought back", (*API).signInOpenID).with(proves(access.MethodOpenID), limited(maxSignIn)),
+			act("POST", "/sessions/openid", public, "Sign in with what the browser brought back", (*API).signInOpenID).with(proves(access.MethodOpenID), headers(keeping), limited(maxSignIn)),
 			act("POST", "/sessions/device/begin", public, "Begin to sign in at an OpenID provider on another device", (*API).beginDevice).with(proves(access.MethodOpenID), limited(maxSignIn), unaudited),
 			act("POST", "/sessions/device", public, "Sign in once the other device is done; 503 until then", (*API).signInDevice).with(proves(access.MethodOpenID), limited(maxSignIn)),
 		),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ func (a *API) signIn(c *call, in rest.SignIn) (rest.SignedIn, error) {
 
 // openSession opens a session for p, who must be an operator.
 func (a *API) openSession(c *call, p dormer.Principal) (rest.SignedIn, error) {
+	if how := c.r.Header.Get(rest.HeaderSession); how != "" && how != rest.SessionCookie {
+		return rest.SignedIn{}, dormer.Invalidf(rest.HeaderSession, "must be %s, or absent", rest.SessionCookie)
+	}
 	role, err := a.Access.Role(c.ctx(), p)
 	if err != nil {
 		return rest.SignedIn{}, a.refused(c, p, err)
@@ -76,7 +80,13 @@ func (a *API) openSession(c *call, p dormer.Principal) (rest.SignedIn, error) {
 	if err := c.audit("session.open", s.ID, fmt.Sprintf("%s: %s", c.route.proof, role)); err != nil {
 		return rest.SignedIn{}, errors.Join(err, a.Access.EndSession(c.ctx(), s.ID))
 	}
-	return rest.SignedIn{Token: access.Token(s, secret), Expires: s.Expires, Principal: p, Role: role}, nil
+	in := rest.SignedIn{Expires: s.Expires, Principal: p, Role: role}
+	if c.r.Header.Get(rest.HeaderSession) == rest.SessionCookie {
+		http.SetCookie(c.w, c.cookie(access.Token(s, secret), s.Expires))
+	} else {
+		in.Token = access.Token(s, secret)
+	}
+	return in, nil
 }
 
 // refused records a refused attempt to sign in, with its method and cause. Who
@@ -170,6 +180,9 @@ func (a *API) signOut(c *call, _ rest.None) (rest.None, error) {
 	}
 	if err := a.Access.EndSession(c.ctx(), c.caller.Session.ID); err != nil {
 		return rest.None{}, err
+	}
+	if _, err := c.r.Cookie(c.cookieName()); err == nil {
+		http.SetCookie(c.w, c.cookie("", time.Unix(0, 0)))
 	}
 	return rest.None{}, c.audit("session.end", c.caller.Session.ID, "")
 }

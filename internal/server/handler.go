@@ -10,6 +10,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/console"
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/problem"
@@ -45,6 +46,10 @@ func (s *Server) makeHandler(context.Context) error {
 	if err != nil {
 		return err
 	}
+	pages, err := console.New(console.Options{Random: s.deps.Random})
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	mux.Handle(rest.Prefix+"/", s.unlessFenced(api))
 	clients := s.unlessFenced(s.clients) // the target tells it too, before any client does
@@ -53,6 +58,8 @@ func (s *Server) makeHandler(context.Context) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, "ok\n") })
 	mux.Handle("GET /readyz", problem.Handler(s.deps.Logger, s.ready))
 	mux.Handle("GET /metrics", api.Reading(access.AreaReports, s.metrics.Handler()))
+	mux.Handle(console.Path, pages)
+	mux.Handle("GET /{$}", http.RedirectHandler(strings.TrimPrefix(console.Path, "/"), http.StatusFound)) // relative: below any path
 	mux.Handle("/", problem.Handler(s.deps.Logger, func(http.ResponseWriter, *http.Request) error { return dormer.ErrNotFound }))
 	s.handler = httpapi.Front(s.metrics.Measure(mux), s.deps.Logger, s.deps.Now, s.deps.Random, s.trustedProxies(), func(r *http.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/api/") // polls and probes are too many

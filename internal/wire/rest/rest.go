@@ -21,6 +21,12 @@ const (
 	HeaderMessage = "Dormer-Message"
 	// HeaderRevision carries the number of the revision that is answered.
 	HeaderRevision = "Dormer-Revision"
+	// HeaderSession says how a new session is kept: SessionCookie, or by whoever
+	// signs in when it is absent.
+	HeaderSession = "Dormer-Session"
+	// SessionCookie asks for a cookie that scripts cannot read, in place of the
+	// token in the answer.
+	SessionCookie = "cookie"
 )
 
 // None is the body of requests and answers that have none.
@@ -51,7 +57,7 @@ type SignIn struct {
 
 // SignedIn is a new session.
 type SignedIn struct {
-	Token     string           `json:"token" doc:"for the header Authorization: Bearer TOKEN"`
+	Token     string           `json:"token,omitempty" doc:"for the header Authorization: Bearer TOKEN; absent where a cookie holds it"`
 	Expires   time.Time        `json:"expires"`
 	Principal dormer.Principal `json:"principal"`
 	Role      dormer.Role      `json:"role"`

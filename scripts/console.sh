@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Builds the web application and lays it where the programs embed it,
+# internal/console/dist. What it needs from npm is kept in the cache, keyed by the
+# lock file, and so is the result, keyed by the sources; nothing is done when it is
+# there already.
+#
+#   scripts/console.sh            build
+#   scripts/console.sh --modules  only fetch what web/ needs from npm
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+modules=$(scripts/cache.sh console-modules web/package-lock.json web/package.json)
+if [[ ! -e $modules/complete ]]; then
+  echo 'console: fetching packages with npm (once)' >&2
+  rm -rf "$modules/node_modules"
+  cp web/package.json web/package-lock.json "$modules/"
+  # Not npm ci: that refuses a lock file without the packages of other systems,
+  # which not every registry has. The versions are those of the lock file all the same.
+  npm install --prefix "$modules" --no-audit --no-fund --ignore-scripts --loglevel=error >&2
+  touch "$modules/complete"
+fi
+if [[ ! -e web/node_modules || -L web/node_modules ]]; then
+  ln -sfn "$modules/node_modules" web/node_modules
+fi
+[[ ${1:-} != --modules ]] || exit 0
+
+mapfile -t sources < <(git ls-files --cached --others --exclude-standard -- web ':!web/tests' | LC_ALL=C sort)
+built=$(scripts/cache.sh console "${sources[@]}")
+if [[ ! -e $built/complete ]]; then
+  echo 'console: building' >&2
+  (cd web && npx --no-install vite build --outDir "$built/dist" --emptyOutDir --logLevel warn) >&2
+  touch "$built/complete"
+fi
+into=internal/console/dist
+if ! diff -qr --exclude=placeholder.html "$built/dist" "$into" >/dev/null; then
+  find "$into" -mindepth 1 ! -name placeholder.html -delete
+  cp -r "$built/dist/." "$into/"
+fi

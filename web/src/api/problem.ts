@@ -1,0 +1,78 @@
+/** One wrong field: its path as the server writes it, spec.machine.image.name or grants[2].principal. */
+export interface FieldError {
+  path: string;
+  line?: number;
+  message: string;
+}
+
+/** Somebody whom an ambiguous name may mean. */
+export interface Candidate {
+  principal: { kind: string; directory: string; key: string; name: string };
+  display_name?: string;
+  detail?: string;
+}
+
+/** What a problem document says (RFC 9457, and what the server adds to it). */
+export interface ProblemDocument {
+  title: string;
+  status: number;
+  detail?: string;
+  kind?: string;
+  fields?: FieldError[];
+  retry_after?: number;
+  request?: string;
+  by?: string;
+  at?: string;
+  current?: string;
+  candidates?: Candidate[];
+}
+
+/** Why the server refused, or could not be asked. */
+export class Problem extends Error {
+  readonly document: ProblemDocument;
+
+  constructor(document: ProblemDocument, options?: ErrorOptions) {
+    super(document.detail ?? document.title, options);
+    this.name = 'Problem';
+    this.document = document;
+  }
+
+  /** The kind of the error in one word: invalid, conflict, not-found, ...; unreachable without an answer. */
+  get kind(): string {
+    return this.document.kind ?? '';
+  }
+
+  get fields(): FieldError[] {
+    return this.document.fields ?? [];
+  }
+}
+
+/** Reads why the server refused. */
+export async function problemOf(answer: Response): Promise<Problem> {
+  try {
+    return new Problem((await answer.json()) as ProblemDocument);
+  } catch {
+    return new Problem({ title: `The server answered ${answer.status}`, status: answer.status, kind: 'internal' });
+  }
+}
+
+/** What is said when the server could not be asked at all. */
+export const unreachable = (cause: unknown): Problem =>
+  new Problem(
+    {
+      title: 'The server does not answer',
+      detail: 'The server does not answer. Look at the network; what you entered is kept.',
+      status: 0,
+      kind: 'unreachable',
+    },
+    { cause },
+  );
+
+/** Whatever was thrown, as a problem that can be shown. */
+export const asProblem = (thrown: unknown): Problem =>
+  thrown instanceof Problem
+    ? thrown
+    : new Problem(
+        { title: 'The console failed', detail: String(thrown), status: 0, kind: 'console' },
+        { cause: thrown },
+      );

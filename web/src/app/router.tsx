@@ -1,0 +1,31 @@
+import { createBrowserRouter, type RouteObject } from 'react-router';
+import { alerts } from '../modules/alerts';
+import { audit } from '../modules/audit';
+import { clients } from '../modules/clients';
+import { images } from '../modules/images';
+import { overview } from '../modules/overview';
+import { plan } from '../modules/plan';
+import { reports } from '../modules/reports';
+import { settings } from '../modules/settings';
+import { workspaces } from '../modules/workspaces';
+import { basePath } from './base';
+import type { Module } from './modules';
+import { NotFound } from './NotFound';
+import { PageFault } from './PageFault';
+import { Shell } from './Shell';
+
+/** The modules, in the order of the navigation. */
+export const modules: Module[] = [overview, workspaces, images, clients, reports, alerts, plan, audit, settings];
+
+const pages: RouteObject[] = modules.map((m) => ({ path: m.path, children: m.routes, errorElement: <PageFault /> }));
+
+export const router = createBrowserRouter(
+  [
+    {
+      element: <Shell modules={modules} />,
+      errorElement: <PageFault />,
+      children: [...pages, { path: '*', element: <NotFound /> }],
+    },
+  ],
+  { basename: basePath() },
+);

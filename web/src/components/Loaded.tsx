@@ -1,0 +1,38 @@
+import { Skeleton } from '@patternfly/react-core';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { ProblemAlert } from './ProblemAlert';
+
+interface Props<T> {
+  query: UseQueryResult<T>;
+  /** What is loaded, as "images"; said when it cannot be. */
+  what: string;
+  children: (data: T) => ReactNode;
+}
+
+/**
+ * Shows what a query brought, a skeleton before, and why nothing came. What
+ * was there stays while it cannot be asked for again, with a word about that.
+ */
+export function Loaded<T>({ query, what, children }: Props<T>) {
+  const again = () => void query.refetch();
+  if (query.data === undefined) {
+    return query.isError ? (
+      <ProblemAlert problem={query.error} title={`The ${what} could not be loaded`} retry={again} />
+    ) : (
+      <Skeleton height="12rem" screenreaderText={`The ${what} are loading`} />
+    );
+  }
+  return (
+    <>
+      {query.isError && (
+        <ProblemAlert
+          problem={query.error}
+          title={`The ${what} may be old: they could not be loaded again`}
+          retry={again}
+        />
+      )}
+      {children(query.data)}
+    </>
+  );
+}

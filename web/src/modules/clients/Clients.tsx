@@ -1,0 +1,5 @@
+import { ModulePage } from '../../components/ModulePage';
+
+export function Clients() {
+  return <ModulePage title="Clients">{null}</ModulePage>;
+}

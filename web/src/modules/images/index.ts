@@ -1,0 +1,7 @@
+import type { Module } from '../../app/modules';
+
+export const images: Module = {
+  path: 'images',
+  name: 'Images',
+  routes: [{ index: true, lazy: async () => ({ Component: (await import('./Images')).Images }) }],
+};

@@ -1,0 +1,5 @@
+import { ModulePage } from '../../components/ModulePage';
+
+export function Overview() {
+  return <ModulePage title="Overview">{null}</ModulePage>;
+}

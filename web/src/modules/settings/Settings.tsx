@@ -1,0 +1,5 @@
+import { ModulePage } from '../../components/ModulePage';
+
+export function Settings() {
+  return <ModulePage title="Settings">{null}</ModulePage>;
+}

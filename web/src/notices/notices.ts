@@ -1,0 +1,67 @@
+import { createContext, useContext, useEffect } from 'react';
+
+/** A change that somebody made, as the server tells it. */
+export interface Notice {
+  id: number;
+  time: string;
+  who: string;
+  principal?: string;
+  /** OBJECT.VERB, as workspace.commit. */
+  action: string;
+  /** Kind of what was changed: the part of action before the dot. */
+  kind: string;
+  /** Identity of what was changed, where it has one, and its name. */
+  object?: string;
+  name?: string;
+  detail?: string;
+  request?: string;
+}
+
+/** Somebody whose console shows a page now. */
+export interface Present {
+  who: string;
+  principal: string;
+  /** The page, as a path of the console: workspaces/ID. */
+  where: string;
+  /** Whether they have entered something there that is not committed. */
+  editing: boolean;
+  since: string;
+  /** This console itself. */
+  own: boolean;
+}
+
+export interface Notices {
+  /** Calls listen with each change that another console or program made; returns how to stop. */
+  subscribe: (listen: (n: Notice) => void) => () => void;
+  /** Who is where now, this console among them. */
+  present: Present[];
+  /** Says that this console shows a page, and whether something is being edited there. */
+  be: (where: string, editing: boolean) => void;
+  /** Whether the server tells at the moment; false: what is shown may be old. */
+  connected: boolean;
+}
+
+export const NoticesContext = createContext<Notices>({
+  subscribe: () => () => undefined,
+  present: [],
+  be: () => undefined,
+  connected: false,
+});
+
+export const useNotices = (): Notices => useContext(NoticesContext);
+
+/** Calls listen with each change that others made while the component is shown. */
+export function useNotice(listen: (n: Notice) => void): void {
+  const { subscribe } = useNotices();
+  useEffect(() => subscribe(listen), [subscribe, listen]);
+}
+
+/** Says that this page is shown, and returns the others who have it on the screen. */
+export function usePresence(where: string, editing: boolean): Present[] {
+  const { be, present } = useNotices();
+  useEffect(() => {
+    be(where, editing);
+    return () => be('', false);
+  }, [be, where, editing]);
+  return present.filter((p) => !p.own && p.where === where);
+}

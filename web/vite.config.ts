@@ -1,0 +1,41 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import react from '@vitejs/plugin-react';
+import { defineConfig, type Plugin } from 'vite';
+
+/**
+ * Where `npm run dev` finds a server: its API and, for what it serves beside
+ * that, everything below /local.
+ */
+const server = process.env['DORMER_SERVER'] ?? 'https://127.0.0.1:8443';
+
+/**
+ * Keeps texts compressed only: the programs embed what the build makes, and
+ * nearly every browser takes them so.
+ */
+function compressed(): Plugin {
+  return {
+    name: 'compressed',
+    apply: 'build',
+    async writeBundle({ dir }) {
+      if (dir === undefined) return;
+      for (const name of await readdir(dir, { recursive: true })) {
+        if (!/\.(js|css|svg)$/.test(name)) continue;
+        const path = join(dir, name);
+        await writeFile(`${path}.gz`, gzipSync(await readFile(path), { level: 9 }));
+        await rm(path);
+      }
+    },
+  };
+}
+
+const proxied = { target: server, secure: false, changeOrigin: false, ws: true };
+
+export default defineConfig({
+  // The console works below any path: index.html has a base that the server writes.
+  base: './',
+  plugins: [react(), compressed()],
+  build: { target: 'es2023', modulePreload: { polyfill: false }, assetsInlineLimit: 0, chunkSizeWarningLimit: 1500 },
+  server: { host: 'localhost', proxy: { '/api': proxied, '/local': proxied } },
+});
