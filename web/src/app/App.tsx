@@ -1,6 +1,6 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from 'react-router/dom';
-import { Messages } from '../components/Messages';
+import { Messages } from '../components/MessageList';
 import { NoticesProvider } from '../notices/NoticesProvider';
 import { SessionProvider } from '../session/SessionProvider';
 import { queries } from './queries';
