@@ -1,0 +1,16 @@
+import type { FieldError } from '../../../api/problem';
+import type { Json } from '../../../document/json';
+
+/** A workspace that is being edited, as all tabs of its page see it. */
+export interface Draft {
+  /** The document as it stands on the screen. */
+  document: Json;
+  /** The document as it was committed last. */
+  base: Json;
+  /** Takes the changed document. */
+  set: (document: Json) => void;
+  errors: FieldError[];
+  warnings: FieldError[];
+  /** Why nothing may be changed; undefined: everything may. */
+  readOnly?: string | undefined;
+}
