@@ -1,5 +1,6 @@
 import { Alert, AlertActionCloseButton, AlertActionLink, AlertGroup } from '@patternfly/react-core';
 import { useCallback, useMemo, useRef, useState, type ReactNode } from 'react';
+import { asProblem } from '../api/problem';
 import { MessagesContext, type Say } from './messages';
 
 interface Message {
@@ -26,12 +27,14 @@ export function Messages({ children }: { children: ReactNode }) {
   const say = useMemo<Say>(
     () => ({
       done: (title) => add({ variant: 'success', title }),
-      failed: (title, p) =>
+      failed: (title, thrown) => {
+        const p = asProblem(thrown);
         add({
           variant: 'danger',
           title,
           text: [p.message, ...p.fields.map((f) => `${f.path}: ${f.message}`)].join('\n'),
-        }),
+        });
+      },
       undoable: (title, undo) => add({ variant: 'success', title, undo }),
     }),
     [add],

@@ -1,11 +1,10 @@
 import { createContext, useContext } from 'react';
-import type { Problem } from '../api/problem';
 
 export interface Say {
   /** Something was done. */
   done: (title: string) => void;
-  /** Something was refused or failed, and no field is there to say so. */
-  failed: (title: string, problem: Problem) => void;
+  /** Something was refused or failed, and no field is there to say so; thrown is what was thrown. */
+  failed: (title: string, thrown: unknown) => void;
   /** Something was done that can be undone. */
   undoable: (title: string, undo: () => void) => void;
 }
