@@ -73,7 +73,7 @@ func (c *call) readBody() ([]byte, error) {
 
 // json answers with v.
 func (c *call) json(status int, v any) error {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(emptyLists(v))
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}

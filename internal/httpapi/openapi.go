@@ -39,6 +39,9 @@ func Document() ([]byte, error) {
 	for _, r := range routes() {
 		doc.AddOperation(r.operation(registry))
 	}
+	for _, schema := range registry.Map() {
+		neverNull(schema)
+	}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return nil, fmt.Errorf("make OpenAPI document: %w", err)
@@ -49,6 +52,24 @@ func Document() ([]byte, error) {
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
+}
+
+// neverNull says of the lists in a schema that they are lists also when nothing
+// is in them; see emptyLists.
+func neverNull(s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == huma.TypeArray {
+		s.Nullable = false
+	}
+	neverNull(s.Items)
+	for _, p := range s.Properties {
+		neverNull(p)
+	}
+	if more, ok := s.AdditionalProperties.(*huma.Schema); ok {
+		neverNull(more)
+	}
 }
 
 // documented are types of documents that answers hold: their tags are for
