@@ -1,0 +1,103 @@
+import { createContext, useContext, useEffect, useMemo } from 'react';
+import type { FieldError } from '../api/problem';
+import type { Json } from '../document/json';
+import { isBelow, valueAt } from '../document/paths';
+import { isRequired, schemaAt, type Schema } from './schema';
+
+/** A document that is being edited, as its fields see it. */
+export interface FormState {
+  schema: Schema;
+  document: Json;
+  /** Sets the value at a path; undefined takes it away. */
+  change: (path: string, value: Json | undefined) => void;
+  errors: FieldError[];
+  warnings: FieldError[];
+  /** Why nothing may be changed; undefined: everything may. */
+  readOnly?: string | undefined;
+  /** Paths whose faults are shown where they are, and how one says that it does. */
+  shown: ReadonlySet<string>;
+  show: (paths: string[], shown: boolean) => void;
+}
+
+export const FormContext = createContext<FormState | null>(null);
+
+/** The document that is being edited. */
+export function useForm(): FormState {
+  const form = useContext(FormContext);
+  if (!form) throw new Error('a field stands outside of a DocumentForm');
+  return form;
+}
+
+/** How many faults there are somewhere. */
+export interface Faults {
+  errors: number;
+  warnings: number;
+}
+
+/** Counts the faults at and below some paths, for marks on tabs. */
+export const countFaults = (errors: FieldError[], warnings: FieldError[], prefixes: string[]): Faults => {
+  const within = (f: FieldError) => prefixes.some((p) => isBelow(f.path, p));
+  return { errors: errors.filter(within).length, warnings: warnings.filter(within).length };
+};
+
+/** Counts the faults at and below a path of the form. */
+export function useFaults(prefix: string): Faults {
+  const { errors, warnings } = useForm();
+  return useMemo(() => countFaults(errors, warnings, [prefix]), [errors, warnings, prefix]);
+}
+
+/** Says that the faults of some paths are shown there, so that nobody else lists them. */
+export function useShown(paths: string[]): void {
+  const { show } = useForm();
+  const key = paths.join('\n');
+  useEffect(() => {
+    const all = key.split('\n');
+    show(all, true);
+    return () => show(all, false);
+  }, [show, key]);
+}
+
+/** The identity in the page of the input for a path, to which links to a fault lead. */
+export const inputId = (path: string): string => `field:${path}`;
+
+/** Brings somebody to the input of a path; false: it is not on the screen. */
+export function goTo(path: string): boolean {
+  const input = document.querySelector<HTMLElement>(`#${CSS.escape(inputId(path))}`);
+  input?.scrollIntoView({ block: 'center' });
+  input?.focus({ preventScroll: true });
+  return input !== null;
+}
+
+/** One value of the document that is being edited. */
+export interface FieldState {
+  path: string;
+  schema: Schema;
+  value: Json | undefined;
+  set: (value: Json | undefined) => void;
+  isRequired: boolean;
+  errors: string[];
+  warnings: string[];
+  readOnly: string | undefined;
+}
+
+/**
+ * The value at a path, how it is set, and what is wrong with it. A value that
+ * is the default again is taken away, as if nobody had ever set it.
+ */
+export function useField(path: string): FieldState {
+  const { schema: root, document: whole, change, errors, warnings, readOnly } = useForm();
+  const schema = schemaAt(root, path);
+  if (!schema) throw new Error(`the schema has no ${path}`);
+  const required = isRequired(root, path);
+  const messages = (faults: FieldError[]) => faults.filter((f) => f.path === path).map((f) => f.message);
+  return {
+    path,
+    schema,
+    value: valueAt(whole, path),
+    set: (value) => change(path, !required && value === schema.default ? undefined : value),
+    isRequired: required,
+    errors: messages(errors),
+    warnings: messages(warnings),
+    readOnly,
+  };
+}
