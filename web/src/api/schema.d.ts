@@ -724,6 +724,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/images/{name}/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What deleting versions of an image would free, and who uses them
+         * @description Needs the role read-only, and of an API token that it is for the area images.
+         */
+        get: operations["getImagesNameDeletion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instance": {
         parameters: {
             query?: never;
@@ -1715,7 +1735,7 @@ export interface components {
             /** @description only events of that category */
             category?: string;
             /** @description only these events; empty: all */
-            codes?: number[] | null;
+            codes?: number[];
             /** @description what the threshold counts: events (also when absent) or clients */
             counts?: string;
             /** @description only events that are at least that severe */
@@ -1751,7 +1771,7 @@ export interface components {
         };
         APIToken: {
             /** @description parts of the API; none: all */
-            areas: string[] | null;
+            areas: string[];
             /** Format: date-time */
             created: string;
             /** Format: date-time */
@@ -1767,7 +1787,7 @@ export interface components {
         };
         APITokenCreated: {
             /** @description parts of the API; none: all */
-            areas: string[] | null;
+            areas: string[];
             /** Format: date-time */
             created: string;
             /** Format: date-time */
@@ -1785,16 +1805,16 @@ export interface components {
         };
         AskWhy: {
             /** @description groups that the user is taken to be in, by directory, kind, and key or else name */
-            as_if_in?: components["schemas"]["Principal"][] | null;
+            as_if_in?: components["schemas"]["Principal"][];
             client?: string;
             /** @description name, DIRECTORY\name or name@domain */
             user: string;
             /** @description grants as in the workspace document, taken as if the user had them */
             with?: {
                 [key: string]: unknown;
-            }[] | null;
+            }[];
             /** @description principals whose grants are left out; directory, kind and name count */
-            without?: components["schemas"]["Principal"][] | null;
+            without?: components["schemas"]["Principal"][];
         };
         AuditRecord: {
             action: string;
@@ -1840,6 +1860,8 @@ export interface components {
         };
         Client: {
             agent_version: string;
+            /** @description it is off-line for longer than that */
+            beyond_limit?: boolean;
             /**
              * Format: int64
              * @description by how much its clock was ahead of the server's at its last poll; negative: behind; absent: not known
@@ -1861,11 +1883,25 @@ export interface components {
             key_fingerprint?: string;
             /** Format: date-time */
             last_seen?: string;
+            /** Format: int64 */
+            machines: number;
             managed: boolean;
+            /**
+             * Format: int64
+             * @description for how long it may be off-line before one of its machines may not run; absent: without a limit, or not known
+             */
+            offline_limit_seconds?: number;
+            /** @description seen within a few poll intervals */
+            online: boolean;
             /** Format: date-time */
             revoked?: string;
+            /**
+             * Format: int64
+             * @description how many of its machines run, as it last said
+             */
+            running: number;
             /** @description starts of its agents that this server has seen, the newest last; not in lists */
-            runs?: components["schemas"]["ClientRun"][] | null;
+            runs?: components["schemas"]["ClientRun"][];
         };
         ClientRun: {
             address?: string;
@@ -1898,7 +1934,7 @@ export interface components {
             /** Format: date-time */
             time: string;
             /** @description what is valid and perhaps not meant */
-            warnings?: components["schemas"]["FieldError"][] | null;
+            warnings?: components["schemas"]["FieldError"][];
         };
         ComparePlans: {
             /** @description an organization as JSON */
@@ -1931,21 +1967,21 @@ export interface components {
             workspace: string;
         };
         Delivery: {
-            clients: components["schemas"]["DeliveryClient"][] | null;
-            repositories: components["schemas"]["DeliveryRepository"][] | null;
-            sites: components["schemas"]["DeliverySite"][] | null;
-            warnings?: string[] | null;
+            clients: components["schemas"]["DeliveryClient"][];
+            repositories: components["schemas"]["DeliveryRepository"][];
+            sites: components["schemas"]["DeliverySite"][];
+            warnings?: string[];
         };
         DeliveryClient: {
             /** Format: int64 */
             disk: number;
-            figures: components["schemas"]["Figure"][] | null;
+            figures: components["schemas"]["Figure"][];
             fits: boolean;
             /** Format: int64 */
             memory: number;
             /** Format: int64 */
             users: number;
-            workspaces: string[] | null;
+            workspaces: string[];
         };
         DeliveryMiss: {
             /** Format: double */
@@ -1963,13 +1999,13 @@ export interface components {
             /** Format: int64 */
             downloads: number;
             faults: string;
-            figures: components["schemas"]["Figure"][] | null;
-            images: string[] | null;
-            instances: string[] | null;
+            figures: components["schemas"]["Figure"][];
+            images: string[];
+            instances: string[];
             name: string;
             of?: string;
-            reasons: string[] | null;
-            serves: string[] | null;
+            reasons: string[];
+            serves: string[];
             site: string;
         };
         DeliverySite: {
@@ -1977,7 +2013,7 @@ export interface components {
             clients: number;
             /** Format: int64 */
             downloads: number;
-            images: components["schemas"]["DeliveryTransfer"][] | null;
+            images: components["schemas"]["DeliveryTransfer"][];
             instance: string;
             /** Format: double */
             latency: number;
@@ -1985,7 +2021,7 @@ export interface components {
             link: number;
             neighbours: boolean;
             network?: string;
-            reasons: string[] | null;
+            reasons: string[];
             repository: string;
             site: string;
             way: string;
@@ -1993,7 +2029,7 @@ export interface components {
         DeliveryTransfer: {
             /** Format: int64 */
             clients: number;
-            figures: components["schemas"]["Figure"][] | null;
+            figures: components["schemas"]["Figure"][];
             /** Format: double */
             first: number;
             /** Format: double */
@@ -2002,7 +2038,7 @@ export interface components {
             first_planned: number;
             image: string;
             met: boolean;
-            missed?: components["schemas"]["DeliveryMiss"][] | null;
+            missed?: components["schemas"]["DeliveryMiss"][];
             /** Format: double */
             one: number;
             /** Format: double */
@@ -2025,7 +2061,7 @@ export interface components {
         };
         DirectoryTest: {
             directory: string;
-            findings: components["schemas"]["Finding"][] | null;
+            findings: components["schemas"]["Finding"][];
         };
         EndSessions: {
             /** @description name, DIRECTORY\name or name@domain */
@@ -2137,13 +2173,13 @@ export interface components {
             client?: string;
         };
         Found: {
-            items: components["schemas"]["Entry"][] | null;
+            items: components["schemas"]["Entry"][];
             /** @description directories that did not answer: whom they have is not among the items */
-            unanswered?: string[] | null;
+            unanswered?: string[];
         };
         Group: {
             id: string;
-            members: components["schemas"]["Member"][] | null;
+            members: components["schemas"]["Member"][];
             name: string;
         };
         Health: {
@@ -2152,7 +2188,7 @@ export interface components {
              * @description when it was looked at
              */
             at: string;
-            parts: components["schemas"]["HealthPart"][] | null;
+            parts: components["schemas"]["HealthPart"][];
             /** @description ok, warning or error: that of the worst part */
             status: string;
         };
@@ -2173,6 +2209,12 @@ export interface components {
         Host: {
             arch: string;
             /** Format: int64 */
+            disk_free?: number;
+            /** Format: int64 */
+            disk_total?: number;
+            /** Format: int64 */
+            images_bytes?: number;
+            /** Format: int64 */
             memory_mib: number;
             name: string;
             os: string;
@@ -2181,7 +2223,44 @@ export interface components {
         };
         Image: {
             name: string;
-            versions: components["schemas"]["ImageVersion"][] | null;
+            /**
+             * Format: int64
+             * @description what the versions would take more if they shared nothing
+             */
+            saved: number;
+            /**
+             * Format: int64
+             * @description objects of all versions, each counted once
+             */
+            stored: number;
+            /**
+             * Format: int64
+             * @description what deleting all versions would free
+             */
+            unique: number;
+            used_by: components["schemas"]["ImageUse"][];
+            versions: components["schemas"]["ImageVersion"][];
+        };
+        ImageDeletion: {
+            /**
+             * Format: int64
+             * @description with such machines
+             */
+            clients: number;
+            /**
+             * Format: int64
+             * @description bytes that no other version needs; what only these share is in it
+             */
+            frees: number;
+            /**
+             * Format: int64
+             * @description that run one of them, as clients reported last
+             */
+            machines: number;
+            /** @description of the versions */
+            numbers: number[];
+            /** @description workspaces that use one of them: deleting it is a conflict unless it is forced */
+            used_by: components["schemas"]["ImageUse"][];
         };
         ImageKey: {
             id: string;
@@ -2191,16 +2270,40 @@ export interface components {
             /** Format: int64 */
             versions: number;
         };
+        ImageUse: {
+            /** @description of the workspace */
+            name: string;
+            /**
+             * Format: int64
+             * @description of the version that it uses; 0: there is none that fits
+             */
+            number: number;
+            /** @description the workspace names the version; otherwise it uses the newest */
+            pinned: boolean;
+            workspace: string;
+        };
         ImageVersion: {
             by: string;
+            /**
+             * Format: int64
+             * @description with such machines; -1: not asked for
+             */
+            clients: number;
             /** Format: date-time */
             created: string;
             image: string;
             /** @description key that the objects are encrypted under; absent: not encrypted */
             key_id?: string;
+            /**
+             * Format: int64
+             * @description that run it, as clients reported last; -1: not asked for
+             */
+            machines: number;
             name: string;
             /** Format: int64 */
             number: number;
+            /** @description key that the version is signed with */
+            publisher: string;
             sizes: components["schemas"]["Sizes"];
             /**
              * Format: int64
@@ -2264,32 +2367,32 @@ export interface components {
             uses: number;
         };
         ListAlert: {
-            items: components["schemas"]["Alert"][] | null;
+            items: components["schemas"]["Alert"][];
             /** Format: int64 */
             next?: number;
         };
         ListAPIToken: {
-            items: components["schemas"]["APIToken"][] | null;
+            items: components["schemas"]["APIToken"][];
             /** Format: int64 */
             next?: number;
         };
         ListAuditRecord: {
-            items: components["schemas"]["AuditRecord"][] | null;
+            items: components["schemas"]["AuditRecord"][];
             /** Format: int64 */
             next?: number;
         };
         ListClient: {
-            items: components["schemas"]["Client"][] | null;
+            items: components["schemas"]["Client"][];
             /** Format: int64 */
             next?: number;
         };
         ListDeletion: {
-            items: components["schemas"]["Deletion"][] | null;
+            items: components["schemas"]["Deletion"][];
             /** Format: int64 */
             next?: number;
         };
         ListDirectoryTest: {
-            items: components["schemas"]["DirectoryTest"][] | null;
+            items: components["schemas"]["DirectoryTest"][];
             /** Format: int64 */
             next?: number;
         };
@@ -2314,73 +2417,73 @@ export interface components {
             text: string;
         };
         ListGroup: {
-            items: components["schemas"]["Group"][] | null;
+            items: components["schemas"]["Group"][];
             /** Format: int64 */
             next?: number;
         };
         ListImage: {
-            items: components["schemas"]["Image"][] | null;
+            items: components["schemas"]["Image"][];
             /** Format: int64 */
             next?: number;
         };
         ListJoinToken: {
-            items: components["schemas"]["JoinToken"][] | null;
+            items: components["schemas"]["JoinToken"][];
             /** Format: int64 */
             next?: number;
         };
         ListListedAlertRule: {
-            items: components["schemas"]["ListedAlertRule"][] | null;
+            items: components["schemas"]["ListedAlertRule"][];
             /** Format: int64 */
             next?: number;
         };
         ListMachine: {
-            items: components["schemas"]["Machine"][] | null;
+            items: components["schemas"]["Machine"][];
             /** Format: int64 */
             next?: number;
         };
         ListObject: {
-            items: components["schemas"]["Object"][] | null;
+            items: components["schemas"]["Object"][];
             /** Format: int64 */
             next?: number;
         };
         ListOperator: {
-            items: components["schemas"]["Operator"][] | null;
+            items: components["schemas"]["Operator"][];
             /** Format: int64 */
             next?: number;
         };
         ListPrincipalState: {
-            items: components["schemas"]["PrincipalState"][] | null;
+            items: components["schemas"]["PrincipalState"][];
             /** Format: int64 */
             next?: number;
         };
         ListPublisher: {
-            items: components["schemas"]["Publisher"][] | null;
+            items: components["schemas"]["Publisher"][];
             /** Format: int64 */
             next?: number;
         };
         ListSavedReport: {
-            items: components["schemas"]["SavedReport"][] | null;
+            items: components["schemas"]["SavedReport"][];
             /** Format: int64 */
             next?: number;
         };
         ListSecret: {
-            items: components["schemas"]["Secret"][] | null;
+            items: components["schemas"]["Secret"][];
             /** Format: int64 */
             next?: number;
         };
         ListUser: {
-            items: components["schemas"]["User"][] | null;
+            items: components["schemas"]["User"][];
             /** Format: int64 */
             next?: number;
         };
         ListWorkspace: {
-            items: components["schemas"]["Workspace"][] | null;
+            items: components["schemas"]["Workspace"][];
             /** Format: int64 */
             next?: number;
         };
         Machine: {
             /** @description fields of the policy that the machine takes over when it starts next */
-            at_next_start?: string[] | null;
+            at_next_start?: string[];
             client: string;
             computer_name?: string;
             /** Format: date-time */
@@ -2391,7 +2494,7 @@ export interface components {
             image?: string;
             locked?: boolean;
             /** @description fields of the policy that the client does nothing for */
-            not_enforced?: string[] | null;
+            not_enforced?: string[];
             /**
              * Format: int64
              * @description revision of the workspace whose policy the client holds
@@ -2410,7 +2513,7 @@ export interface components {
         };
         NewAPIToken: {
             /** @description workspaces, directory, access, clients, images, reports; none: all */
-            areas?: string[] | null;
+            areas?: string[];
             /**
              * Format: int64
              * @description 90 days when absent; at most a year
@@ -2447,12 +2550,12 @@ export interface components {
             confirm?: boolean;
             /**
              * Format: int64
-             * @description for how many seconds a machine that runs goes on after the warning, for stop and delete; absent: at once for stop, what the policy says for delete
+             * @description for how many seconds a machine that runs goes on after the warning, for stop, reset and delete; absent: at once for stop and reset, what the policy says for delete
              */
             grace_seconds?: number;
-            /** @description lock, stop, delete or refresh */
+            /** @description lock, stop, delete, reset, diagnostics or refresh */
             kind: string;
-            /** @description needed for delete; absent: all of the client's */
+            /** @description needed for delete and reset; absent: all of the client's */
             machine?: string;
             /** @description shown to the user */
             reason: string;
@@ -2493,14 +2596,14 @@ export interface components {
             /** Format: int64 */
             days: number;
             events: components["schemas"]["ObservationFlow"];
-            images: components["schemas"]["ObservationImage"][] | null;
-            missing?: string[] | null;
+            images: components["schemas"]["ObservationImage"][];
+            missing?: string[];
             /** Format: int64 */
             peak: number;
             /** Format: date-time */
             peak_at?: string;
             server: string;
-            workspaces: components["schemas"]["ObservationOffer"][] | null;
+            workspaces: components["schemas"]["ObservationOffer"][];
         };
         ObservationFlow: {
             /** Format: double */
@@ -2545,7 +2648,26 @@ export interface components {
             state?: string;
         };
         Order: {
+            by: string;
+            client: string;
+            /**
+             * Format: date-time
+             * @description when its client reported it, or when it was withdrawn
+             */
+            done?: string;
+            /** @description why the client could not do it, or who withdrew it */
+            error?: string;
+            /** Format: int64 */
+            grace_seconds?: number;
             id: string;
+            /** Format: date-time */
+            issued: string;
+            kind: string;
+            /** @description absent: all of the client's */
+            machine?: string;
+            reason: string;
+            /** @description waiting until its client reports it; then done, failed or withdrawn */
+            state: string;
         };
         OrganizationObserved: {
             /** @description When, as 2026-11-22. */
@@ -2595,18 +2717,18 @@ export interface components {
         PlacementClassic: {
             /** Format: int64 */
             count: number;
-            steps: components["schemas"]["PlacementStep"][] | null;
+            steps: components["schemas"]["PlacementStep"][];
         };
         PlacementInstance: {
-            accepts: string[] | null;
+            accepts: string[];
             /** Format: int64 */
             active: number;
             country?: string;
             domain: string;
             name: string;
             network?: string;
-            parts: components["schemas"]["PlacementPart"][] | null;
-            reasons: components["schemas"]["PlacementReason"][] | null;
+            parts: components["schemas"]["PlacementPart"][];
+            reasons: components["schemas"]["PlacementReason"][];
             seat: string;
             site: string;
             /** Format: int64 */
@@ -2629,7 +2751,7 @@ export interface components {
         };
         PlacementSplit: {
             about?: string;
-            between: string[] | null;
+            between: string[];
             condition: string;
             text: string;
         };
@@ -2646,20 +2768,20 @@ export interface components {
             classic: components["schemas"]["PlacementClassic"];
             delivery: components["schemas"]["Delivery"];
             description?: string;
-            difference?: string[] | null;
+            difference?: string[];
             /** Format: double */
             growth: number;
-            instances: components["schemas"]["PlacementInstance"][] | null;
+            instances: components["schemas"]["PlacementInstance"][];
             name: string;
             observed?: components["schemas"]["OrganizationObserved"];
-            questions: components["schemas"]["OrganizationQuestion"][] | null;
+            questions: components["schemas"]["OrganizationQuestion"][];
             scope: components["schemas"]["PlanScope"];
             simulation?: components["schemas"]["SimulationResult"];
-            sizing: components["schemas"]["SizingInstance"][] | null;
+            sizing: components["schemas"]["SizingInstance"][];
             smallest: boolean;
-            splits: components["schemas"]["PlacementSplit"][] | null;
-            warnings?: components["schemas"]["PlanWarning"][] | null;
-            years: components["schemas"]["PlanYear"][] | null;
+            splits: components["schemas"]["PlacementSplit"][];
+            warnings?: components["schemas"]["PlanWarning"][];
+            years: components["schemas"]["PlanYear"][];
         };
         PlanAnswered: {
             before?: string;
@@ -2674,17 +2796,17 @@ export interface components {
         PlanComparison: {
             a: string;
             active: components["schemas"]["PlanCounted"];
-            added?: components["schemas"]["PlanPeopled"][] | null;
-            answered?: components["schemas"]["PlanAnswered"][] | null;
-            asked?: components["schemas"]["OrganizationQuestion"][] | null;
+            added?: components["schemas"]["PlanPeopled"][];
+            answered?: components["schemas"]["PlanAnswered"][];
+            asked?: components["schemas"]["OrganizationQuestion"][];
             b: string;
             classic: components["schemas"]["PlanCounted"];
-            figures?: components["schemas"]["PlanFigureChange"][] | null;
+            figures?: components["schemas"]["PlanFigureChange"][];
             instances: components["schemas"]["PlanCounted"];
-            moved?: components["schemas"]["PlanMove"][] | null;
-            removed?: components["schemas"]["PlanPeopled"][] | null;
-            renamed?: components["schemas"]["PlanRename"][] | null;
-            texts?: components["schemas"]["PlanTextChange"][] | null;
+            moved?: components["schemas"]["PlanMove"][];
+            removed?: components["schemas"]["PlanPeopled"][];
+            renamed?: components["schemas"]["PlanRename"][];
+            texts?: components["schemas"]["PlanTextChange"][];
             users: components["schemas"]["PlanCounted"];
         };
         PlanCounted: {
@@ -2694,7 +2816,7 @@ export interface components {
             b: number;
         };
         PlanExplained: {
-            changes: components["schemas"]["PlacementChange"][] | null;
+            changes: components["schemas"]["PlacementChange"][];
             /** Format: int64 */
             classic: number;
             /** Format: int64 */
@@ -2733,12 +2855,12 @@ export interface components {
             to: string;
         };
         PlanScope: {
-            figures: components["schemas"]["Figure"][] | null;
-            links?: components["schemas"]["PlanScopeLink"][] | null;
-            service_levels: components["schemas"]["PlanServiceLevel"][] | null;
-            sites: components["schemas"]["PlanScopeSite"][] | null;
-            travel?: components["schemas"]["PlanScopeTravel"][] | null;
-            workspaces: components["schemas"]["PlanScopeOffer"][] | null;
+            figures: components["schemas"]["Figure"][];
+            links?: components["schemas"]["PlanScopeLink"][];
+            service_levels: components["schemas"]["PlanServiceLevel"][];
+            sites: components["schemas"]["PlanScopeSite"][];
+            travel?: components["schemas"]["PlanScopeTravel"][];
+            workspaces: components["schemas"]["PlanScopeOffer"][];
         };
         PlanScopeLink: {
             /** Format: double */
@@ -2766,8 +2888,8 @@ export interface components {
             /** Format: int64 */
             active: number;
             country?: string;
-            domains?: string[] | null;
-            networks?: string[] | null;
+            domains?: string[];
+            networks?: string[];
             site: string;
             /** Format: int64 */
             users: number;
@@ -2841,10 +2963,10 @@ export interface components {
         Problem: {
             at?: string;
             by?: string;
-            candidates?: components["schemas"]["Candidate"][] | null;
+            candidates?: components["schemas"]["Candidate"][];
             current?: string;
             detail?: string;
-            fields?: components["schemas"]["FieldError"][] | null;
+            fields?: components["schemas"]["FieldError"][];
             kind?: string;
             request?: string;
             /** Format: int64 */
@@ -2880,7 +3002,7 @@ export interface components {
             expires: string;
             id: string;
             image: string;
-            missing: components["schemas"]["Object"][] | null;
+            missing: components["schemas"]["Object"][];
             name: string;
         };
         Rename: {
@@ -2901,25 +3023,25 @@ export interface components {
         };
         ReportPageEventRow: {
             /** @description what the rows have, in order */
-            columns: components["schemas"]["ReportColumn"][] | null;
+            columns: components["schemas"]["ReportColumn"][];
             /** @description a member that is absent is empty */
-            items: components["schemas"]["EventRow"][] | null;
+            items: components["schemas"]["EventRow"][];
             /** @description the parameter after that gives the rows after these */
             next?: string;
         };
         ReportPageSetupRow: {
             /** @description what the rows have, in order */
-            columns: components["schemas"]["ReportColumn"][] | null;
+            columns: components["schemas"]["ReportColumn"][];
             /** @description a member that is absent is empty */
-            items: components["schemas"]["SetupRow"][] | null;
+            items: components["schemas"]["SetupRow"][];
             /** @description the parameter after that gives the rows after these */
             next?: string;
         };
         ReportPageStatusRow: {
             /** @description what the rows have, in order */
-            columns: components["schemas"]["ReportColumn"][] | null;
+            columns: components["schemas"]["ReportColumn"][];
             /** @description a member that is absent is empty */
-            items: components["schemas"]["StatusRow"][] | null;
+            items: components["schemas"]["StatusRow"][];
             /** @description the parameter after that gives the rows after these */
             next?: string;
         };
@@ -2927,31 +3049,35 @@ export interface components {
             /** @description next of the page before */
             after?: string;
             /** @description any of these categories of events */
-            category?: string[] | null;
+            category?: string[];
             /** @description identity of a client */
             client?: string;
             /** @description any of these numbers of events */
-            code?: number[] | null;
+            code?: number[];
             /** @description names of the columns wanted; all when nothing is asked */
-            columns?: string[] | null;
+            columns?: string[];
             /**
              * Format: int64
              * @description so many days back, 7 when nothing is asked
              */
             days?: number;
+            /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+            equal?: {
+                [key: string]: string;
+            };
             /** @description names of columns to group by: rows have these, count, first and last */
-            group?: string[] | null;
+            group?: string[];
             /** @description the host's name contains */
             host?: string;
             /** @description all, or identities of instances that share the database of events */
-            instances?: string[] | null;
+            instances?: string[];
             /**
              * Format: int64
              * @description at most so many rows
              */
             limit?: number;
             /** @description any of information, warning and error */
-            severity?: string[] | null;
+            severity?: string[];
             /** @description from this time on: a date, a local time (2026-11-22T08:00) or one of RFC 3339 */
             since?: string;
             /** @description name of a column; with - before it the highest first */
@@ -3076,9 +3202,9 @@ export interface components {
             user: components["schemas"]["Principal"];
         };
         SignInMethods: {
-            directories: string[] | null;
+            directories: string[];
             kerberos: boolean;
-            providers: components["schemas"]["Provider"][] | null;
+            providers: components["schemas"]["Provider"][];
             service?: string;
         };
         SimulatePlan: {
@@ -3147,10 +3273,10 @@ export interface components {
             lost: number;
             most: components["schemas"]["SimulationPoint"];
             name: string;
-            outages?: components["schemas"]["SimulationRecovery"][] | null;
+            outages?: components["schemas"]["SimulationRecovery"][];
             /** Format: int64 */
             played: number;
-            points: components["schemas"]["SimulationPoint"][] | null;
+            points: components["schemas"]["SimulationPoint"][];
             /** Format: int64 */
             polls: number;
             /** Format: double */
@@ -3178,7 +3304,7 @@ export interface components {
             length?: string;
             /** Format: int64 */
             max_clients?: number;
-            outages?: components["schemas"]["SimulationOutage"][] | null;
+            outages?: components["schemas"]["SimulationOutage"][];
             rollout?: components["schemas"]["SimulationRollout"];
             /** Format: int64 */
             seed?: number;
@@ -3207,10 +3333,10 @@ export interface components {
             all: number;
             first: boolean;
             image?: string;
-            left?: components["schemas"]["SimulationLeftOver"][] | null;
-            lines?: components["schemas"]["SimulationLoad"][] | null;
-            points: components["schemas"]["SimulationReached"][] | null;
-            sites: components["schemas"]["SimulationArrival"][] | null;
+            left?: components["schemas"]["SimulationLeftOver"][];
+            lines?: components["schemas"]["SimulationLoad"][];
+            points: components["schemas"]["SimulationReached"][];
+            sites: components["schemas"]["SimulationArrival"][];
         };
         SimulationReached: {
             /** Format: double */
@@ -3229,13 +3355,13 @@ export interface components {
             length: number;
             /** Format: double */
             start: number;
-            stopped?: components["schemas"]["SimulationStopped"][] | null;
+            stopped?: components["schemas"]["SimulationStopped"][];
         };
         SimulationResult: {
-            checks: components["schemas"]["SimulationCheck"][] | null;
+            checks: components["schemas"]["SimulationCheck"][];
             /** Format: double */
             from: number;
-            instances: components["schemas"]["SimulationInstance"][] | null;
+            instances: components["schemas"]["SimulationInstance"][];
             /** Format: double */
             length: number;
             rollout?: components["schemas"]["SimulationProgress"];
@@ -3272,38 +3398,38 @@ export interface components {
         };
         SizingAvailability: {
             database_standby: boolean;
-            figures: components["schemas"]["Figure"][] | null;
+            figures: components["schemas"]["Figure"][];
             /** Format: double */
             loss: number;
             /** Format: double */
             outage: number;
-            reasons: string[] | null;
+            reasons: string[];
             standby: string;
             /** Format: double */
             tolerable: number;
-            workspaces: components["schemas"]["SizingTolerance"][] | null;
+            workspaces: components["schemas"]["SizingTolerance"][];
         };
         SizingConsole: {
             form_factor: string;
             /** Format: int64 */
             operators: number;
-            reasons: string[] | null;
+            reasons: string[];
             site: string;
         };
         SizingDatabase: {
             /** Format: int64 */
             bytes: number;
-            figures: components["schemas"]["Figure"][] | null;
+            figures: components["schemas"]["Figure"][];
             kind: string;
             place: string;
-            reasons: string[] | null;
-            shared?: string[] | null;
+            reasons: string[];
+            shared?: string[];
             site: string;
         };
         SizingInstance: {
-            advice?: string[] | null;
+            advice?: string[];
             availability: components["schemas"]["SizingAvailability"];
-            consoles: components["schemas"]["SizingConsole"][] | null;
+            consoles: components["schemas"]["SizingConsole"][];
             events: components["schemas"]["SizingDatabase"];
             name: string;
             server: components["schemas"]["SizingServer"];
@@ -3315,7 +3441,7 @@ export interface components {
             cores: number;
             /** Format: int64 */
             disk: number;
-            figures: components["schemas"]["Figure"][] | null;
+            figures: components["schemas"]["Figure"][];
             kind: string;
             /** Format: int64 */
             memory: number;
@@ -3331,7 +3457,7 @@ export interface components {
         };
         StatusRow: {
             /** @description fields of the policy that the machine takes over when it starts next */
-            at_next_start?: string[] | null;
+            at_next_start?: string[];
             client?: string;
             client_version?: string;
             connected?: boolean;
@@ -3365,7 +3491,7 @@ export interface components {
             locked?: boolean;
             machine?: string;
             /** @description fields of the policy that the client does nothing for */
-            not_enforced?: string[] | null;
+            not_enforced?: string[];
             /**
              * Format: int64
              * @description of the workspace, that is current on the server
@@ -3403,15 +3529,15 @@ export interface components {
         };
         Trends: {
             /** @description events by the day of their receipt, oldest first, today last */
-            days: components["schemas"]["TrendDay"][] | null;
+            days: components["schemas"]["TrendDay"][];
             /** @description clients on-line, the most of each hour */
-            online: components["schemas"]["TrendOnline"][] | null;
+            online: components["schemas"]["TrendOnline"][];
             tz: string;
-            versions: components["schemas"]["TrendVersion"][] | null;
+            versions: components["schemas"]["TrendVersion"][];
         };
         TrendVersion: {
             /** @description how many had it at most on each of the days */
-            days: number[] | null;
+            days: number[];
             /**
              * Format: int64
              * @description how many clients or machines have it
@@ -3448,12 +3574,12 @@ export interface components {
             password?: string;
         };
         Validated: {
-            warnings: components["schemas"]["FieldError"][] | null;
+            warnings: components["schemas"]["FieldError"][];
         };
         Why: {
-            fields: components["schemas"]["WhyField"][] | null;
+            fields: components["schemas"]["WhyField"][];
             gets: boolean;
-            grants: components["schemas"]["WhyGrant"][] | null;
+            grants: components["schemas"]["WhyGrant"][];
             name: string;
             otherwise?: components["schemas"]["Why"];
             reason: string;
@@ -3463,7 +3589,7 @@ export interface components {
             workspace: string;
         };
         WhyField: {
-            from?: number[] | null;
+            from?: number[];
             origin: string;
             /** @description a list of a deployment has one field of the same path for each entry */
             path: string;
@@ -3472,7 +3598,7 @@ export interface components {
         WhyGrant: {
             added?: boolean;
             /** @description from the user's group, or the one that the user is taken to be in, to that of the grant */
-            chain?: components["schemas"]["Principal"][] | null;
+            chain?: components["schemas"]["Principal"][];
             counts: boolean;
             /**
              * Format: int64
@@ -4924,6 +5050,40 @@ export interface operations {
             };
         };
     };
+    getImagesNameDeletion: {
+        parameters: {
+            query?: {
+                /** @description of the versions, as 1,2,5; all without it */
+                numbers?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageDeletion"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getInstance: {
         parameters: {
             query?: never;
@@ -5492,6 +5652,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
                 group?: string;
                 /** @description the host's name contains */
@@ -5554,6 +5716,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description xlsx, csv, json or ndjson; without it as the header Accept says */
                 format?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
@@ -5623,6 +5787,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
                 group?: string;
                 /** @description the host's name contains */
@@ -5685,6 +5851,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description xlsx, csv, json or ndjson; without it as the header Accept says */
                 format?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
@@ -5878,6 +6046,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
                 group?: string;
                 /** @description the host's name contains */
@@ -5940,6 +6110,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description xlsx, csv, json or ndjson; without it as the header Accept says */
                 format?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
@@ -6009,6 +6181,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */
                 group?: string;
                 /** @description the host's name contains */
@@ -6071,6 +6245,8 @@ export interface operations {
                 columns?: string;
                 /** @description so many days back, 7 when nothing is asked */
                 days?: number;
+                /** @description COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated */
+                equal?: string;
                 /** @description xlsx, csv, json or ndjson; without it as the header Accept says */
                 format?: string;
                 /** @description names of columns to group by: rows have these, count, first and last */

@@ -1,0 +1,114 @@
+import { useState } from 'react';
+import { api, data, type Schemas } from '../../api/client';
+import { FormDialog } from '../../components/FormDialog';
+import { CheckField, TextField } from '../../components/inputs';
+import { useMessages } from '../../components/messages';
+
+type User = Schemas['User'];
+
+/** What the API takes for "never". */
+const never = '0001-01-01T00:00:00Z';
+
+interface Props {
+  /** Told a password that the server made. */
+  onMade: (name: string, password: string) => void;
+  onClose: () => void;
+}
+
+/** Adds a user, or changes one. */
+export function UserDialog({ user, onMade, onClose }: Props & { user: User | undefined }) {
+  const say = useMessages();
+  const [name, setName] = useState(user?.name ?? '');
+  const [shown, setShown] = useState(user?.display_name ?? '');
+  const [password, setPassword] = useState('');
+  const [mustChange, setMustChange] = useState(user?.must_change ?? true);
+  const [expires, setExpires] = useState(user?.expires?.slice(0, 10) ?? '');
+  const act = async () => {
+    const until = expires === '' ? undefined : new Date(expires).toISOString();
+    if (user) {
+      await api.PATCH('/directory/users/{id}', {
+        params: { path: { id: user.id } },
+        body: { name, display_name: shown, must_change: mustChange, expires: until ?? never },
+      });
+      say.done(`${name} is changed`);
+      return;
+    }
+    const made = await data(
+      api.POST('/directory/users', {
+        body: { name, display_name: shown, password, must_change: mustChange, expires: until },
+      }),
+    );
+    say.done(`${name} is added`);
+    if (made.password !== undefined) onMade(name, made.password);
+  };
+  return (
+    <FormDialog
+      title={user ? `Change ${user.name}` : 'Add a user'}
+      verb={user ? 'Change' : 'Add'}
+      act={act}
+      onClose={onClose}
+    >
+      <TextField
+        label="Name"
+        path="name"
+        value={name}
+        onChange={setName}
+        isRequired
+        help="What they sign in with."
+        autoComplete="off"
+      />
+      <TextField label="Full name" path="display_name" value={shown} onChange={setShown} autoComplete="off" />
+      {!user && (
+        <TextField
+          label="Password"
+          path="password"
+          type="password"
+          value={password}
+          onChange={setPassword}
+          autoComplete="new-password"
+          help="At least 12 characters. Leave it empty to have one made, which is shown once."
+        />
+      )}
+      <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
+      <TextField
+        label="Expires"
+        path="expires"
+        type="date"
+        value={expires}
+        onChange={setExpires}
+        help="Empty: never."
+      />
+    </FormDialog>
+  );
+}
+
+/** Gives a user a new password. */
+export function PasswordDialog({ user, onMade, onClose }: Props & { user: User }) {
+  const say = useMessages();
+  const [password, setPassword] = useState('');
+  const [mustChange, setMustChange] = useState(true);
+  const act = async () => {
+    const set = await data(
+      api.POST('/directory/users/{id}/password', {
+        params: { path: { id: user.id } },
+        body: { password, must_change: mustChange },
+      }),
+    );
+    say.done(`${user.name} has a new password`);
+    if (set.password !== undefined) onMade(user.name, set.password);
+  };
+  return (
+    <FormDialog title={`New password of ${user.name}`} verb="Set" act={act} onClose={onClose}>
+      <TextField
+        label="Password"
+        path="password"
+        type="password"
+        value={password}
+        onChange={setPassword}
+        autoComplete="new-password"
+        help="At least 12 characters. Leave it empty to have one made, which is shown once."
+      />
+      <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
+    </FormDialog>
+  );
+}
