@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/wire/rest"
+	"github.com/dormer-project/dormer/internal/workbench"
 )
 
 func newImage(a *app) *cobra.Command {
@@ -62,56 +63,6 @@ func (a *app) packedDir(dir, name string) (string, error) {
 	return filepath.Join(dir, name), nil
 }
 
-// parseVersion splits NAME/NUMBER; NAME alone is number 0.
-func parseVersion(s string) (image string, number int, err error) {
-	image, rest, found := strings.Cut(s, "/")
-	if err := dormer.CheckImageName(image); err != nil {
-		return "", 0, err
-	}
-	if !found {
-		return image, 0, nil
-	}
-	number, err = strconv.Atoi(rest)
-	if err != nil || number < 1 {
-		return "", 0, dormer.Invalidf("version", "expected NAME or NAME/NUMBER, as office/3")
-	}
-	return image, number, nil
-}
-
-// version finds a version of the server; without a number the newest.
-func version(ctx context.Context, c *apiclient.Client, s string) (rest.ImageVersion, error) {
-	called, number, err := parseVersion(s)
-	if err != nil {
-		return rest.ImageVersion{}, err
-	}
-	if number > 0 {
-		v, err := c.ImageVersion(ctx, called, number)
-		return v, noImage(s, err)
-	}
-	i, err := c.Image(ctx, called)
-	if err != nil {
-		return rest.ImageVersion{}, noImage(s, err)
-	}
-	newest := rest.ImageVersion{}
-	for _, v := range i.Versions {
-		if v.Number > newest.Number {
-			newest = v
-		}
-	}
-	if newest.Number == 0 {
-		return newest, noImage(s, dormer.ErrNotFound)
-	}
-	return newest, nil
-}
-
-// noImage says which image is not there.
-func noImage(s string, err error) error {
-	if errors.Is(err, dormer.ErrNotFound) {
-		return fmt.Errorf("image %s: %w; 'dormer image list' shows those that are there", s, dormer.ErrNotFound)
-	}
-	return err
-}
-
 func newImageList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the images of the repository", Args: noArgs,
@@ -123,23 +74,42 @@ func newImageList(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, i := range all {
-				for _, v := range i.Versions {
-					rows = append(rows, versionRow(v))
-				}
+				rows = append(rows, versionRows(i)...)
 			}
 			return a.print(all, versionHeaders, rows)
 		}),
 	}
 }
 
-var versionHeaders = []string{"VERSION", "FULL", "PACKED", "ONLY HERE", "PUSHED", "BY"}
+var versionHeaders = []string{"VERSION", "FULL", "PACKED", "ONLY HERE", "PUSHED", "BY", "USED BY"}
 
-func versionRow(v rest.ImageVersion) []string {
-	unique := "-"
-	if v.Unique >= 0 {
-		unique = size(v.Unique)
+// versionRows are the versions of an image, each with the workspaces that use it.
+func versionRows(i rest.Image) [][]string {
+	rows := make([][]string, len(i.Versions))
+	for n, v := range i.Versions {
+		unique := "-"
+		if v.Unique >= 0 {
+			unique = size(v.Unique)
+		}
+		rows[n] = []string{
+			fmt.Sprintf("%s/%d", v.Name, v.Number), size(v.Sizes.Full), size(v.Sizes.Packed), unique, when(v.Created), v.By, usedBy(i.UsedBy, v.Number),
+		}
 	}
-	return []string{fmt.Sprintf("%s/%d", v.Name, v.Number), size(v.Sizes.Full), size(v.Sizes.Packed), unique, when(v.Created), v.By}
+	return rows
+}
+
+// usedBy names the workspaces that use the version of that number; 0 is any.
+func usedBy(uses []rest.ImageUse, number int) string {
+	var names []string
+	for _, u := range uses {
+		if number == 0 || u.Number == number {
+			names = append(names, u.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, ", ")
 }
 
 func newImageShow(a *app) *cobra.Command {
@@ -147,22 +117,18 @@ func newImageShow(a *app) *cobra.Command {
 		Use: "show NAME[/NUMBER]", Short: "Show an image or one version of it", Args: exactArgs(1),
 		Example: "  dormer image show office\n  dormer image show office/3",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			called, number, err := parseVersion(args[0])
+			called, number, err := workbench.ParseVersion(args[0])
 			if err != nil {
 				return err
 			}
 			if number == 0 {
 				i, err := c.Image(ctx, called)
 				if err != nil {
-					return noImage(args[0], err)
+					return workbench.NoImage(args[0], err)
 				}
-				rows := make([][]string, len(i.Versions))
-				for n, v := range i.Versions {
-					rows[n] = versionRow(v)
-				}
-				return a.print(i, versionHeaders, rows)
+				return a.print(i, versionHeaders, versionRows(i))
 			}
-			v, err := version(ctx, c, args[0])
+			v, err := workbench.FindVersion(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
@@ -173,24 +139,29 @@ func newImageShow(a *app) *cobra.Command {
 				{"Disks", size(v.Sizes.Virtual) + " of virtual size"},
 				{"Full", size(v.Sizes.Full)},
 				{"Packed", size(v.Sizes.Packed)},
+				{"Publisher", string(v.Publisher)},
 			})
 		}),
 	}
 }
 
 func newImageDelete(a *app) *cobra.Command {
-	var yes, force bool
+	var yes, force, preview bool
 	cmd := &cobra.Command{
 		Use: "delete NAME[/NUMBER]", Short: "Delete a version, or an image with all versions", Args: exactArgs(1),
-		Example: "  dormer image delete office/2",
+		Example: "  dormer image delete office/2 --preview\n  dormer image delete office/2",
 		Long: `Deletes a version, or all of them. What no other version uses is freed by the
 sweep that follows after a few days; until then nothing that a client fetches
 disappears under it. What a workspace uses is kept unless --force is given: its
-machines that are there go on, new ones are not made.`,
+machines that are there go on, new ones are not made. --preview says what would
+be freed and who uses it, and deletes nothing.`,
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			called, number, err := parseVersion(args[0])
+			called, number, err := workbench.ParseVersion(args[0])
 			if err != nil {
 				return err
+			}
+			if preview {
+				return a.previewDeletion(ctx, c, args[0], called, number)
 			}
 			if err := a.confirm("Image "+args[0], "deleted", args[0], yes); err != nil {
 				return err
@@ -210,7 +181,26 @@ machines that are there go on, new ones are not made.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&force, "force", false, "even when workspaces use it")
+	cmd.Flags().BoolVar(&preview, "preview", false, "say what would be freed and who uses it, and delete nothing")
 	return cmd
+}
+
+// previewDeletion says what deleting a version, or an image with number 0, would do.
+func (a *app) previewDeletion(ctx context.Context, c *apiclient.Client, s, called string, number int) error {
+	var numbers []int
+	if number > 0 {
+		numbers = []int{number}
+	}
+	d, err := c.ImageDeletion(ctx, called, numbers...)
+	if err != nil {
+		return workbench.NoImage(s, err)
+	}
+	return a.print(d, nil, [][]string{
+		{"Versions", strconv.Itoa(len(d.Numbers))},
+		{"Frees", size(d.Frees)},
+		{"Used by", usedBy(d.UsedBy, 0)},
+		{"Machines", fmt.Sprintf("%d on %d clients", d.Machines, d.Clients)},
+	})
 }
 
 // notDeleted says how to delete what workspaces use.
@@ -218,7 +208,7 @@ func notDeleted(s string, err error) error {
 	if errors.Is(err, dormer.ErrConflict) {
 		return fmt.Errorf("image %s: %w\nRepeat with --force to delete it nevertheless", s, err)
 	}
-	return noImage(s, err)
+	return workbench.NoImage(s, err)
 }
 
 // writeSecret writes a file of its own that only its owner can read.

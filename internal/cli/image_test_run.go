@@ -3,31 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
+	"io"
 	"path/filepath"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/apiclient"
-	"github.com/dormer-project/dormer/internal/durable"
-	"github.com/dormer-project/dormer/internal/guestwire"
-	"github.com/dormer-project/dormer/internal/hypervisor"
-	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/policy"
-)
-
-const (
-	// trialTick is how often a machine that is tried is looked at.
-	trialTick = 200 * time.Millisecond
-	// trialEnd is how long its guest may take to shut down.
-	trialEnd = time.Minute
-	// defaultRecord is how long is recorded of a guest whose agent does not answer.
-	defaultRecord = 10 * time.Minute
+	"github.com/dormer-project/dormer/internal/workbench"
 )
 
 // trialOptions are the options of image test.
@@ -68,288 +51,106 @@ machine shut down; the exit code is the command's.`,
 	f.StringVar(&o.format, "format", "", "raw, qcow2, vmdk, vpc or vhdx (default: what the disk looks like)")
 	f.StringVar(&o.policy, "policy", "", "workspace document whose policy holds, with all its grants")
 	f.StringVar(&o.workspace, "workspace", "", "workspace of the server whose policy holds, with all its grants")
-	f.StringVar(&o.name, "computer-name", "dormer-test", "the guest's computer name; empty keeps the disk's own")
-	f.StringVar(&o.optical, "optical", "/dev/sr0", "drive or disc image that the guest gets if the policy allows it")
+	f.StringVar(&o.name, "computer-name", workbench.DefaultComputerName, "the guest's computer name; empty keeps the disk's own")
+	f.StringVar(&o.optical, "optical", workbench.DefaultOptical, "drive or disc image that the guest gets if the policy allows it")
 	f.StringVar(&o.work, "work", "", "folder for what is thrown away (default: that of temporary files)")
 	f.IntVar(&o.memory, "memory", 0, "memory in MiB (default: the policy's, without one the description's)")
 	f.StringVar(&o.command, "exec", "", "run this command line in the guest's shell, then shut down")
 	f.StringVar(&o.record, "record", "", "file for the start-up profile")
-	f.DurationVar(&o.recordFor, "record-for", defaultRecord, "how long to record when the guest's agent does not answer")
+	f.DurationVar(&o.recordFor, "record-for", workbench.DefaultRecord, "how long to record when the guest's agent does not answer")
 	f.BoolVar(&o.untilReady, "until-ready", false, "shut down when the guest is up and what was asked for is done")
 	cmd.MarkFlagsMutuallyExclusive("policy", "workspace")
 	return cmd
 }
 
-// trialReport is what image test prints with --json.
-type trialReport struct {
-	ComputerName string `json:"computer_name,omitempty"`
-	Display      string `json:"display"`
-	// Missing is what the policy wants and this computer cannot give.
-	Missing []string `json:"missing,omitempty"`
-	// Ready is true when the guest's agent answered, after that time.
-	Ready   bool   `json:"ready"`
-	ReadyMS int64  `json:"ready_ms,omitempty"`
-	System  string `json:"system,omitempty"`
-	// Recorded is the file of the profile.
-	Recorded      string `json:"recorded,omitempty"`
-	RecordedReads int    `json:"recorded_reads,omitempty"`
-	RecordedBytes int64  `json:"recorded_bytes,omitempty"`
-	Exec          *struct {
-		ExitCode int    `json:"exit_code"`
-		Stdout   string `json:"stdout"`
-		Stderr   string `json:"stderr"`
-	} `json:"exec,omitempty"`
+// trialTeller tells on the terminal how a trial goes.
+type trialTeller struct{ *app }
+
+func (t trialTeller) Note(text string) { t.note("%s", text) }
+func (t trialTeller) Warn(text string) { t.warn("%s", text) }
+func (t trialTeller) Waiting()         { t.tell("Ctrl-C ends the machine.") }
+func (t trialTeller) Ready(_ string, after time.Duration) {
+	t.tell("The guest is up after %s.", after.Round(100*time.Millisecond))
 }
 
 func (a *app) imageTest(ctx context.Context, disk string, o trialOptions) (err error) {
-	d, err := readDescription(disk, o.format)
+	d, err := workbench.ReadDescription(disk, o.format)
 	if err != nil {
 		return err
 	}
-	p, err := a.trialPolicy(ctx, o)
+	doc, err := a.trialDocument(ctx, o)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(o.work, "dormer-test-")
+	data, err := a.dataDir("", "--work")
 	if err != nil {
-		return fmt.Errorf("folder for what is thrown away: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	t := &trial{app: a, options: o, dir: dir, description: d, policy: p}
-	defer func() { err = errors.Join(err, t.close()) }()
-	if err := t.start(ctx); err != nil {
 		return err
 	}
-	err = t.run(ctx)
+	t, err := workbench.StartTrial(ctx, workbench.TrialOptions{
+		Description: d, Document: doc, ComputerName: o.name, Optical: o.optical, Work: o.work, Memory: o.memory,
+		Command: o.command, Record: o.record, RecordFor: o.recordFor, UntilReady: o.untilReady,
+		ProbeFile: filepath.Join(data, workbench.ProbeFile), Software: "dormer " + a.Version, Listener: trialTeller{a},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	r := &t.Report
+	a.tell("The machine runs (memory: %d MiB, processors: %d). Its screen is served by VNC on %s.", r.Memory, r.Processors, r.Display)
+	err = t.Run(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil // Ctrl-C is how people end it
 	}
-	err = errors.Join(err, t.end())
+	err = errors.Join(err, a.tellTrial(r, o), t.End())
 	if err != nil {
 		return err
 	}
 	if a.json {
-		if err := a.printJSON(t.report); err != nil {
+		if err := a.printJSON(r); err != nil {
 			return err
 		}
 	}
-	if e := t.report.Exec; e != nil && e.ExitCode != 0 {
-		return statusError(e.ExitCode & 0xff)
+	if r.Exec != nil && r.Exec.ExitCode != 0 {
+		return statusError(r.Exec.ExitCode & 0xff)
 	}
 	return nil
 }
 
-// trialPolicy is the policy that holds: with all grants of the document, since
-// nobody is signed in.
-func (a *app) trialPolicy(ctx context.Context, o trialOptions) (*policy.Effective, error) {
-	var doc policy.Document
+// tellTrial tells people what came of what was asked for.
+func (a *app) tellTrial(r *workbench.TrialReport, o trialOptions) error {
+	if r.Recorded != "" {
+		a.tell("Recorded %d reads of %s in %s.", r.RecordedReads, size(r.RecordedBytes), o.record)
+	}
+	if r.Exec == nil || a.json {
+		return nil
+	}
+	_, err := io.WriteString(a.Out, r.Exec.Stdout)
+	if err == nil {
+		_, err = io.WriteString(a.Err, r.Exec.Stderr)
+	}
+	return err
+}
+
+// trialDocument is the workspace whose policy holds; nil: none was named.
+func (a *app) trialDocument(ctx context.Context, o trialOptions) (*policy.Document, error) {
 	switch {
 	case o.policy != "":
 		raw, err := a.readFile(o.policy)
 		if err != nil {
 			return nil, err
 		}
-		read, err := policy.Decode(raw, o.policy)
+		doc, err := policy.Decode(raw, o.policy)
 		if err != nil {
 			return nil, inFile(o.policy, err)
 		}
-		doc = *read
+		return doc, nil
 	case o.workspace != "":
-		read, err := a.trialWorkspace(ctx, o.workspace)
+		c, _, err := a.server()
 		if err != nil {
 			return nil, err
 		}
-		doc = *read
+		defer c.Close()
+		return workbench.Workspace(ctx, c, o.workspace)
 	}
-	p := policy.Combine(doc.Spec, doc.Grants)
-	return &p, nil
-}
-
-func (a *app) trialWorkspace(ctx context.Context, called string) (*policy.Document, error) {
-	c, _, err := a.server()
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	w, err := c.WorkspaceByName(ctx, called)
-	if err != nil {
-		return nil, err
-	}
-	d, err := c.Workspace(ctx, w.ID, apiclient.JSON)
-	if err != nil {
-		return nil, err
-	}
-	return policy.Decode(d.Body, "workspace.json")
-}
-
-// trial is one run of image test.
-type trial struct {
-	app         *app
-	options     trialOptions
-	dir         string
-	description description
-	policy      *policy.Effective
-
-	machine hypervisor.Machine
-	began   time.Time
-	bases   []*trialBase
-	serving sync.WaitGroup
-	stop    context.CancelFunc // ends serving
-	report  trialReport
-
-	recording sync.Mutex // guards the field below
-	reads     []imageformat.StartupRead
-}
-
-// run waits for the guest, does what was asked for, and returns when the
-// machine has ended or is to be ended.
-func (t *trial) run(ctx context.Context) error {
-	st, err := t.ready(ctx)
-	if err != nil {
-		return err
-	}
-	t.report.Ready, t.report.System = st.Guest.Ready, st.Guest.System
-	if t.report.Ready {
-		t.report.ReadyMS = time.Since(t.began).Milliseconds()
-		t.app.tell("The guest is up after %s.", time.Since(t.began).Round(100*time.Millisecond))
-	}
-	if t.options.record != "" {
-		if err := t.writeProfile(); err != nil {
-			return err
-		}
-	}
-	if t.options.command != "" {
-		return t.exec(ctx, st)
-	}
-	if t.options.untilReady {
-		if !t.report.Ready {
-			return fmt.Errorf("the guest's agent did not answer; has the guest dormer-guest?: %w", dormer.ErrUnavailable)
-		}
-		return nil
-	}
-	t.app.tell("Ctrl-C ends the machine.")
-	select {
-	case <-t.machine.Done():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// ready waits until the guest is up. Where only a profile is wanted, it does not
-// wait longer than for that.
-func (t *trial) ready(ctx context.Context) (hypervisor.Status, error) {
-	tick := time.NewTicker(trialTick)
-	defer tick.Stop()
-	var over <-chan time.Time
-	if t.options.record != "" || t.options.untilReady {
-		timer := time.NewTimer(t.options.recordFor)
-		defer timer.Stop()
-		over = timer.C
-	}
-	for {
-		st, err := t.machine.Status(ctx)
-		if err != nil {
-			return st, err
-		}
-		switch {
-		case st.Guest.Ready:
-			return st, nil
-		case st.State == hypervisor.StateStopped:
-			return st, fmt.Errorf("the machine ended before the guest was up (%s %s): %w", st.Reason, st.Detail, dormer.ErrUnavailable)
-		}
-		select {
-		case <-ctx.Done():
-			return st, ctx.Err()
-		case <-t.machine.Done():
-		case <-over:
-			t.app.warn("The guest's agent has not answered within %s.", t.options.recordFor)
-			return st, nil
-		case <-tick.C:
-		}
-	}
-}
-
-// writeProfile ends recording and writes what was recorded.
-func (t *trial) writeProfile() error {
-	took := time.Since(t.began)
-	p := imageformat.StartupProfile{Complete: t.report.Ready, Took: took}
-	for i, b := range t.bases {
-		b.recorder.Stop()
-		p.Disks = append(p.Disks, imageformat.StartupDisk{Name: t.description.Disks[i].Name, Size: b.Size()})
-	}
-	t.recording.Lock()
-	p.Reads = t.reads
-	t.recording.Unlock()
-	b, err := p.Encode()
-	if err != nil {
-		return err
-	}
-	path, err := filepath.Abs(t.options.record)
-	if err != nil {
-		return fmt.Errorf("file of the profile: %w", err)
-	}
-	if err := durable.WriteFile(path, b); err != nil {
-		return fmt.Errorf("write profile: %w", err)
-	}
-	t.report.Recorded, t.report.RecordedReads, t.report.RecordedBytes = path, len(p.Reads), p.Bytes()
-	t.app.tell("Recorded %d reads of %s in %s.", len(p.Reads), size(p.Bytes()), t.options.record)
-	return nil
-}
-
-// exec runs the command in the guest.
-func (t *trial) exec(ctx context.Context, st hypervisor.Status) error {
-	args := []string{"/bin/sh", "-c", t.options.command}
-	if strings.EqualFold(st.Guest.System, "windows") {
-		args = []string{"cmd.exe", "/d", "/c", t.options.command}
-	}
-	result, err := t.machine.Exec(ctx, guestwire.ExecRequest{Args: args})
-	if err != nil {
-		return err
-	}
-	t.report.Exec = &struct {
-		ExitCode int    `json:"exit_code"`
-		Stdout   string `json:"stdout"`
-		Stderr   string `json:"stderr"`
-	}{result.ExitCode, string(result.Stdout), string(result.Stderr)}
-	if t.app.json {
-		return nil
-	}
-	_, err = t.app.Out.Write(result.Stdout)
-	if err == nil {
-		_, err = t.app.Err.Write(result.Stderr)
-	}
-	return err
-}
-
-// end shuts the machine down, or else turns it off.
-func (t *trial) end() error {
-	ctx, cancel := context.WithTimeout(context.Background(), trialEnd)
-	defer cancel()
-	select {
-	case <-t.machine.Done():
-		return nil
-	default:
-	}
-	t.app.note("shutting the machine down")
-	if !t.report.Ready || t.machine.Shutdown(ctx) != nil {
-		return t.machine.Kill(context.Background())
-	}
-	return nil
-}
-
-// close ends what else is left.
-func (t *trial) close() error {
-	var errs []error
-	if t.machine != nil {
-		errs = append(errs, t.machine.Kill(context.Background()))
-	}
-	if t.stop != nil {
-		t.stop()
-	}
-	t.serving.Wait()
-	for _, b := range t.bases {
-		errs = append(errs, b.Close())
-	}
-	return errors.Join(errs...)
+	return nil, nil //nolint:nilnil // no document is the answer
 }

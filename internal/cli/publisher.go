@@ -172,16 +172,3 @@ func newPublisherRemove(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
-
-// publishers returns what the server trusts, for checking manifests here.
-func publishers(ctx context.Context, c *apiclient.Client) (seal.KeySet, error) {
-	all, err := c.Publishers(ctx)
-	if err != nil {
-		return seal.KeySet{}, err
-	}
-	var s seal.KeySet
-	for _, p := range all {
-		s.Keys = append(s.Keys, seal.PublicKey{ID: p.ID, Name: p.Name, Key: p.Key, Purposes: []seal.Purpose{seal.PurposePublisher}})
-	}
-	return s, nil
-}

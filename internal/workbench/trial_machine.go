@@ -1,4 +1,4 @@
-package cli
+package workbench
 
 import (
 	"context"
@@ -31,8 +31,6 @@ const (
 	trialMemory = 2048
 	// trialLayer names the layer that is thrown away.
 	trialLayer = "test"
-	// probeFile remembers which accelerator works, in the user's data folder.
-	probeFile = "accelerator.json"
 )
 
 // trialBase serves a disk, and notes what is read of it.
@@ -57,11 +55,10 @@ func (b *trialBase) Extents(off, length int64) ([]nbd.Extent, error) {
 }
 
 // start opens the disks and starts the machine.
-func (t *trial) start(ctx context.Context) error {
-	a := t.app
-	for i, disk := range t.description.Disks {
+func (t *Trial) start(ctx context.Context) error {
+	for i, disk := range t.options.Description.Disks {
 		if disk.Format != "" && disk.Format != "raw" || disk.Format == "" && !strings.EqualFold(filepath.Ext(disk.Path), ".raw") {
-			a.note("opening %s", disk.Path)
+			t.options.Listener.Note("opening " + disk.Path)
 		}
 		raw, err := imagepack.OpenRaw(ctx, imagepack.DiskInput{Name: disk.Name, Path: disk.Path, Format: disk.Format}, filepath.Join(t.dir, fmt.Sprintf("source-%d.raw", i)))
 		if err != nil {
@@ -69,17 +66,13 @@ func (t *trial) start(ctx context.Context) error {
 		}
 		t.bases = append(t.bases, &trialBase{RawDisk: raw})
 	}
-	data, err := a.dataDir("", "--work")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(data, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(t.options.ProbeFile), 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	// Who tries a disk here may use this computer's adapters, as an agent's
 	// configuration would have to allow.
 	driver := qemu.New(qemu.Config{
-		ProbeFile: filepath.Join(data, probeFile), Bridges: []string{"*"}, Software: "dormer " + a.Version,
+		ProbeFile: t.options.ProbeFile, Bridges: []string{"*"}, Software: t.options.Software,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	caps, err := driver.Probe(ctx)
@@ -87,7 +80,7 @@ func (t *trial) start(ctx context.Context) error {
 		return err
 	}
 	if !caps.Accelerated {
-		a.warn("Nothing here boots accelerated machines: this one is emulated and slow.")
+		t.options.Listener.Warn("Nothing here boots accelerated machines: this one is emulated and slow.")
 	}
 	spec, err := t.spec(caps)
 	if err != nil {
@@ -108,22 +101,22 @@ func (t *trial) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.report.ComputerName, t.report.Display = spec.ComputerName, filepath.Join(t.dir, hypervisor.FileDisplay)
-	t.report.Missing = st.Missing
+	t.Report.ComputerName, t.Report.Display = spec.ComputerName, filepath.Join(t.dir, hypervisor.FileDisplay)
+	t.Report.Memory, t.Report.Processors = spec.Memory, spec.Processors
+	t.Report.Missing = st.Missing
 	for _, missing := range st.Missing {
-		a.warn("%s", missing)
+		t.options.Listener.Warn(missing)
 	}
-	a.tell("The machine runs (memory: %d MiB, processors: %d). Its screen is served by VNC on %s.", spec.Memory, spec.Processors, t.report.Display)
 	return nil
 }
 
 // serve serves the disks on sockets in the machine's directory.
-func (t *trial) serve(spec *hypervisor.Spec) error {
+func (t *Trial) serve(spec *hypervisor.Spec) error {
 	serving, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	for i, base := range t.bases {
 		base.recorder = nbd.NewRecorder(base, func(r nbd.Run) { t.note(i, r) })
-		if t.options.record == "" {
+		if t.options.Record == "" {
 			base.recorder.Stop()
 		}
 		l, err := control.Listen(t.dir, hypervisor.FileBase(i))
@@ -132,7 +125,7 @@ func (t *trial) serve(spec *hypervisor.Spec) error {
 		}
 		t.serving.Go(func() {
 			if err := nbd.NewServer(base.recorder, slog.New(slog.DiscardHandler)).Serve(serving, l); err != nil {
-				t.app.warn("disk %d is no longer served: %v", i, err)
+				t.options.Listener.Warn(fmt.Sprintf("disk %d is no longer served: %v", i, err))
 			}
 		})
 		spec.Base = append(spec.Base, hypervisor.DiskSource{Socket: filepath.Join(t.dir, hypervisor.FileBase(i))})
@@ -141,7 +134,7 @@ func (t *trial) serve(spec *hypervisor.Spec) error {
 }
 
 // note takes a first read into the profile.
-func (t *trial) note(disk int, r nbd.Run) {
+func (t *Trial) note(disk int, r nbd.Run) {
 	t.recording.Lock()
 	defer t.recording.Unlock()
 	if len(t.reads) < imageformat.MaxStartupReads {
@@ -150,20 +143,20 @@ func (t *trial) note(disk int, r nbd.Run) {
 }
 
 // spec is the machine that the policy wants of the disks.
-func (t *trial) spec(caps hypervisor.Capabilities) (hypervisor.Spec, error) {
+func (t *Trial) spec(caps hypervisor.Capabilities) (hypervisor.Spec, error) {
 	id, err := dormer.NewID(rand.Reader)
 	if err != nil {
 		return hypervisor.Spec{}, fmt.Errorf("name machine: %w", err)
 	}
-	d, p, deployment := t.description, t.policy, &t.policy.Deployment
+	d, p, deployment := t.options.Description, t.policy, &t.policy.Deployment
 	s := hypervisor.Spec{
-		Machine: dormer.MachineID(id), Dir: t.dir, Name: "test", ComputerName: t.options.name,
+		Machine: dormer.MachineID(id), Dir: t.dir, Name: "test", ComputerName: t.options.ComputerName,
 		Firmware: hypervisor.Firmware(d.Firmware), DiskBus: d.DiskBus, TPM: d.TPM,
 		Layer: trialLayer, Overlay: hypervisor.OverlayDiscard, Display: true,
-		Memory: t.options.memory, Processors: p.GuestProcessors(runtime.NumCPU()),
+		Memory: t.options.Memory, Processors: p.GuestProcessors(runtime.NumCPU()),
 		Strict: p.Machine.OnMissing == policy.MissingRefuse,
 	}
-	if s.Memory == 0 && t.options.policy == "" && t.options.workspace == "" {
+	if s.Memory == 0 && t.options.Document == nil {
 		s.Memory = d.Memory
 		if s.Memory == 0 {
 			s.Memory = trialMemory
@@ -200,7 +193,7 @@ func (t *trial) spec(caps hypervisor.Capabilities) (hypervisor.Spec, error) {
 }
 
 // attach gives the machine what the grants allow.
-func (t *trial) attach(s *hypervisor.Spec, d *policy.EffectiveDeployment, caps hypervisor.Capabilities) {
+func (t *Trial) attach(s *hypervisor.Spec, d *policy.EffectiveDeployment, caps hypervisor.Capabilities) {
 	for _, c := range []struct {
 		channel guestwire.Channel
 		open    bool
@@ -226,7 +219,7 @@ func (t *trial) attach(s *hypervisor.Spec, d *policy.EffectiveDeployment, caps h
 		s.USB = append(s.USB, hypervisor.USBClass(class))
 	}
 	if d.OpticalDrive {
-		s.Optical = t.options.optical
+		s.Optical = t.options.Optical
 	}
 	n := &t.policy.Network
 	s.Network = hypervisor.Network(n.Mode)

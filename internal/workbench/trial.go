@@ -1,0 +1,286 @@
+package workbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/durable"
+	"github.com/dormer-project/dormer/internal/guestwire"
+	"github.com/dormer-project/dormer/internal/hypervisor"
+	"github.com/dormer-project/dormer/internal/imageformat"
+	"github.com/dormer-project/dormer/internal/policy"
+)
+
+const (
+	// trialTick is how often a machine that is tried is looked at.
+	trialTick = 200 * time.Millisecond
+	// trialEnd is how long its guest may take to shut down.
+	trialEnd = time.Minute
+)
+
+// Values of TrialOptions that people get who choose none.
+const (
+	DefaultComputerName = "dormer-test"
+	DefaultOptical      = "/dev/sr0"
+	// DefaultRecord is how long is recorded of a guest whose agent does not answer.
+	DefaultRecord = 10 * time.Minute
+	// ProbeFile remembers which accelerator works, in the user's data folder.
+	ProbeFile = "accelerator.json"
+)
+
+// TrialOptions say what is tried and how.
+type TrialOptions struct {
+	Description Description
+	// Document is the workspace whose policy holds, with all its grants since
+	// nobody is signed in. Without one nothing is allowed beside the network.
+	Document *policy.Document
+	// ComputerName of the guest; empty keeps the disk's own.
+	ComputerName string
+	// Optical is the drive or disc image that the guest gets if the policy allows
+	// it.
+	Optical string
+	// Work is the folder for what is thrown away; empty: that of temporary files.
+	Work string
+	// Memory in MiB; 0: the policy's, without one the description's.
+	Memory int
+	// Command is run in the guest's shell when it is up; empty: none.
+	Command string
+	// Record is the file for the start-up profile (empty: none is made), and
+	// RecordFor how long is recorded when the guest's agent does not answer.
+	Record    string
+	RecordFor time.Duration
+	// UntilReady ends the trial when the guest is up.
+	UntilReady bool
+	// ProbeFile remembers which accelerator works.
+	ProbeFile string
+	// Software is the program that tries it, and its version.
+	Software string
+	Listener TrialListener
+}
+
+// TrialListener is told how a trial goes. Calls may come from several
+// goroutines.
+type TrialListener interface {
+	// Note says what is done now, Warn what is not as it should be.
+	Note(text string)
+	Warn(text string)
+	// Ready says that the guest is up, after that time.
+	Ready(system string, after time.Duration)
+	// Waiting says that nothing is left to do but to wait for the end.
+	Waiting()
+}
+
+// TrialReport says what came of a trial.
+type TrialReport struct {
+	ComputerName string `json:"computer_name,omitempty"`
+	Display      string `json:"display"`
+	// Missing is what the policy wants and this computer cannot give.
+	Missing []string `json:"missing,omitempty"`
+	// Ready is true when the guest's agent answered, after that time.
+	Ready   bool   `json:"ready"`
+	ReadyMS int64  `json:"ready_ms,omitempty"`
+	System  string `json:"system,omitempty"`
+	// Recorded is the file of the profile.
+	Recorded      string     `json:"recorded,omitempty"`
+	RecordedReads int        `json:"recorded_reads,omitempty"`
+	RecordedBytes int64      `json:"recorded_bytes,omitempty"`
+	Exec          *TrialExec `json:"exec,omitempty"`
+
+	// Memory (MiB) and Processors of the machine.
+	Memory     int `json:"-"`
+	Processors int `json:"-"`
+}
+
+// TrialExec is what came of the command in the guest.
+type TrialExec struct {
+	ExitCode int    `json:"exit_code"`
+	Stdout   string `json:"stdout"`
+	Stderr   string `json:"stderr"`
+}
+
+// Trial is a machine that runs a disk as a workspace would. What its guest
+// writes is thrown away.
+type Trial struct {
+	// Report is whole when Run has returned; until then it is Run's.
+	Report TrialReport
+
+	options TrialOptions
+	dir     string
+	policy  *policy.Effective
+
+	machine hypervisor.Machine
+	began   time.Time
+	bases   []*trialBase
+	serving sync.WaitGroup
+	stop    context.CancelFunc // ends serving
+
+	recording sync.Mutex // guards the field below
+	reads     []imageformat.StartupRead
+}
+
+// StartTrial starts a machine. The caller ends (End) and closes it; an error
+// leaves nothing behind. The screen is served on the socket Report.Display.
+func StartTrial(ctx context.Context, o TrialOptions) (*Trial, error) {
+	var doc policy.Document
+	if o.Document != nil {
+		doc = *o.Document
+	}
+	p := policy.Combine(doc.Spec, doc.Grants)
+	dir, err := os.MkdirTemp(o.Work, "dormer-test-")
+	if err != nil {
+		return nil, fmt.Errorf("folder for what is thrown away: %w", err)
+	}
+	t := &Trial{options: o, dir: dir, policy: &p}
+	if err := t.start(ctx); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// Run waits for the guest, does what was asked for, and returns when the
+// machine has ended or is to be ended.
+func (t *Trial) Run(ctx context.Context) error {
+	st, err := t.ready(ctx)
+	if err != nil {
+		return err
+	}
+	t.Report.Ready, t.Report.System = st.Guest.Ready, st.Guest.System
+	if t.Report.Ready {
+		t.Report.ReadyMS = time.Since(t.began).Milliseconds()
+		t.options.Listener.Ready(st.Guest.System, time.Since(t.began))
+	}
+	if t.options.Record != "" {
+		if err := t.writeProfile(); err != nil {
+			return err
+		}
+	}
+	if t.options.Command != "" {
+		return t.exec(ctx, st)
+	}
+	if t.options.UntilReady {
+		if !t.Report.Ready {
+			return fmt.Errorf("the guest's agent did not answer; has the guest dormer-guest?: %w", dormer.ErrUnavailable)
+		}
+		return nil
+	}
+	t.options.Listener.Waiting()
+	select {
+	case <-t.machine.Done():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ready waits until the guest is up. Where only a profile is wanted, it does not
+// wait longer than for that.
+func (t *Trial) ready(ctx context.Context) (hypervisor.Status, error) {
+	tick := time.NewTicker(trialTick)
+	defer tick.Stop()
+	var over <-chan time.Time
+	if t.options.Record != "" || t.options.UntilReady {
+		timer := time.NewTimer(t.options.RecordFor)
+		defer timer.Stop()
+		over = timer.C
+	}
+	for {
+		st, err := t.machine.Status(ctx)
+		if err != nil {
+			return st, err
+		}
+		switch {
+		case st.Guest.Ready:
+			return st, nil
+		case st.State == hypervisor.StateStopped:
+			return st, fmt.Errorf("the machine ended before the guest was up (%s %s): %w", st.Reason, st.Detail, dormer.ErrUnavailable)
+		}
+		select {
+		case <-ctx.Done():
+			return st, ctx.Err()
+		case <-t.machine.Done():
+		case <-over:
+			t.options.Listener.Warn(fmt.Sprintf("The guest's agent has not answered within %s.", t.options.RecordFor))
+			return st, nil
+		case <-tick.C:
+		}
+	}
+}
+
+// writeProfile ends recording and writes what was recorded.
+func (t *Trial) writeProfile() error {
+	took := time.Since(t.began)
+	p := imageformat.StartupProfile{Complete: t.Report.Ready, Took: took}
+	for i, b := range t.bases {
+		b.recorder.Stop()
+		p.Disks = append(p.Disks, imageformat.StartupDisk{Name: t.options.Description.Disks[i].Name, Size: b.Size()})
+	}
+	t.recording.Lock()
+	p.Reads = t.reads
+	t.recording.Unlock()
+	b, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(t.options.Record)
+	if err != nil {
+		return fmt.Errorf("file of the profile: %w", err)
+	}
+	if err := durable.WriteFile(path, b); err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	t.Report.Recorded, t.Report.RecordedReads, t.Report.RecordedBytes = path, len(p.Reads), p.Bytes()
+	return nil
+}
+
+// exec runs the command in the guest.
+func (t *Trial) exec(ctx context.Context, st hypervisor.Status) error {
+	args := []string{"/bin/sh", "-c", t.options.Command}
+	if strings.EqualFold(st.Guest.System, "windows") {
+		args = []string{"cmd.exe", "/d", "/c", t.options.Command}
+	}
+	result, err := t.machine.Exec(ctx, guestwire.ExecRequest{Args: args})
+	if err != nil {
+		return err
+	}
+	t.Report.Exec = &TrialExec{result.ExitCode, string(result.Stdout), string(result.Stderr)}
+	return nil
+}
+
+// End shuts the machine down, or else turns it off.
+func (t *Trial) End() error {
+	ctx, cancel := context.WithTimeout(context.Background(), trialEnd)
+	defer cancel()
+	select {
+	case <-t.machine.Done():
+		return nil
+	default:
+	}
+	t.options.Listener.Note("shutting the machine down")
+	if !t.Report.Ready || t.machine.Shutdown(ctx) != nil {
+		return t.machine.Kill(context.Background())
+	}
+	return nil
+}
+
+// Close ends what else is left, and throws away what the guest wrote.
+func (t *Trial) Close() error {
+	var errs []error
+	if t.machine != nil {
+		errs = append(errs, t.machine.Kill(context.Background()))
+	}
+	if t.stop != nil {
+		t.stop()
+	}
+	t.serving.Wait()
+	for _, b := range t.bases {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(t.dir))...)
+}
