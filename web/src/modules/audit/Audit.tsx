@@ -1,5 +1,197 @@
+import {
+  Button,
+  Dropdown,
+  DropdownItem,
+  DropdownList,
+  EmptyState,
+  EmptyStateBody,
+  MenuToggle,
+  TextInput,
+  Toolbar,
+  ToolbarContent,
+  ToolbarItem,
+} from '@patternfly/react-core';
+import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+import { Link, useSearchParams } from 'react-router';
+import { api, data, type Schemas } from '../../api/client';
+import { apiURL } from '../../app/base';
+import { useZone } from '../../app/zone';
 import { ModulePage } from '../../components/ModulePage';
+import { ProblemAlert } from '../../components/ProblemAlert';
+import { Time } from '../../components/format';
+import { exportPath, filtersOf, objectOf, type FilterName } from './filters';
 
+type AuditRecord = Schemas['AuditRecord'];
+
+const pageSize = 100;
+
+const inputs: { name: FilterName; label: string; type: 'text' | 'date' }[] = [
+  { name: 'who', label: 'Who', type: 'text' },
+  { name: 'action', label: 'Action', type: 'text' },
+  { name: 'object', label: 'What was changed', type: 'text' },
+  { name: 'since', label: 'From', type: 'date' },
+  { name: 'until', label: 'Until', type: 'date' },
+];
+
+/** Who changed what, newest first. */
 export function Audit() {
-  return <ModulePage title="Audit">{null}</ModulePage>;
+  const { zone } = useZone();
+  const [search, setSearch] = useSearchParams();
+  const filters = useMemo(() => filtersOf(search), [search]);
+  const query = useInfiniteQuery({
+    queryKey: ['audit', filters, zone],
+    initialPageParam: 0,
+    queryFn: ({ pageParam }) =>
+      data(
+        api.GET('/audit', {
+          params: {
+            query: { ...filters, tz: zone, limit: pageSize, ...(pageParam === 0 ? {} : { before: pageParam }) },
+          },
+        }),
+      ),
+    getNextPageParam: (last) => last.next,
+  });
+  const records = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const change = (name: FilterName, value: string) =>
+    setSearch(
+      (was) => {
+        const next = new URLSearchParams(was);
+        if (value === '') next.delete(name);
+        else next.set(name, value);
+        return next;
+      },
+      { replace: true },
+    );
+  return (
+    <ModulePage
+      title="Audit"
+      says="Every change, who made it and when; and attempts that were refused."
+      actions={<ExportMenu />}
+    >
+      <Toolbar clearAllFilters={() => setSearch({}, { replace: true })}>
+        <ToolbarContent>
+          {inputs.map((i) => (
+            <ToolbarItem key={i.name}>
+              <TextInput
+                type={i.type}
+                aria-label={i.label}
+                placeholder={i.label}
+                value={filters[i.name] ?? ''}
+                onChange={(_, v) => change(i.name, v)}
+              />
+            </ToolbarItem>
+          ))}
+          {Object.keys(filters).length > 0 && (
+            <ToolbarItem>
+              <Button variant="link" onClick={() => setSearch({}, { replace: true })}>
+                Clear filters
+              </Button>
+            </ToolbarItem>
+          )}
+        </ToolbarContent>
+      </Toolbar>
+      {query.isError && (
+        <ProblemAlert
+          problem={query.error}
+          title="The audit log could not be read"
+          retry={() => void query.refetch()}
+        />
+      )}
+      {query.isSuccess && records.length === 0 ? (
+        <EmptyState titleText="Nothing fits" headingLevel="h2">
+          <EmptyStateBody>No change is recorded that has what you ask for.</EmptyStateBody>
+        </EmptyState>
+      ) : (
+        <Records records={records} />
+      )}
+      {query.hasNextPage && (
+        <Button variant="secondary" isLoading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+          Show older ones
+        </Button>
+      )}
+    </ModulePage>
+  );
+}
+
+/** Records of the audit log as a table. */
+export function Records({ records }: { records: AuditRecord[] }) {
+  return (
+    <Table aria-label="Changes" variant="compact">
+      <Thead>
+        <Tr>
+          {['Time', 'Who', 'Action', 'What', 'Detail', 'From'].map((h) => (
+            <Th key={h}>{h}</Th>
+          ))}
+        </Tr>
+      </Thead>
+      <Tbody>
+        {records.map((r) => (
+          <Tr key={r.id}>
+            <Td dataLabel="Time">
+              <Time at={r.time} />
+            </Td>
+            <Td dataLabel="Who" modifier="breakWord">
+              <span className="dormer-name">{r.who}</span>
+            </Td>
+            <Td dataLabel="Action">
+              <code>{r.action}</code>
+            </Td>
+            <Td dataLabel="What" modifier="breakWord">
+              <What record={r} />
+            </Td>
+            <Td dataLabel="Detail" modifier="breakWord">
+              <span className="dormer-name">{r.detail}</span>
+            </Td>
+            <Td dataLabel="From">{r.remote}</Td>
+          </Tr>
+        ))}
+      </Tbody>
+    </Table>
+  );
+}
+
+function What({ record }: { record: AuditRecord }) {
+  const { name, page } = objectOf(record.action, record.object ?? '');
+  if (page === undefined) return <span className="dormer-name">{name}</span>;
+  return (
+    <Link to={page} className="dormer-name">
+      {name}
+    </Link>
+  );
+}
+
+const formats = [
+  { format: 'xlsx', name: 'Excel (.xlsx)' },
+  { format: 'csv', name: 'CSV' },
+  { format: 'json', name: 'JSON' },
+];
+
+function ExportMenu() {
+  const { zone } = useZone();
+  const [search] = useSearchParams();
+  const [open, setOpen] = useState(false);
+  const filters = filtersOf(search);
+  return (
+    <Dropdown
+      isOpen={open}
+      onOpenChange={setOpen}
+      onSelect={() => setOpen(false)}
+      popperProps={{ position: 'right' }}
+      toggle={(ref) => (
+        <MenuToggle ref={ref} onClick={() => setOpen(!open)} isExpanded={open}>
+          Export all that fit
+        </MenuToggle>
+      )}
+    >
+      <DropdownList>
+        {formats.map((f) => (
+          <DropdownItem key={f.format} to={apiURL() + exportPath(filters, zone, f.format)} download="">
+            {f.name}
+          </DropdownItem>
+        ))}
+      </DropdownList>
+    </Dropdown>
+  );
 }

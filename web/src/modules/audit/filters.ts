@@ -1,0 +1,47 @@
+/** What narrows the audit log, as the parameters of the API and of the page's address. */
+export const filterNames = ['who', 'action', 'object', 'since', 'until'] as const;
+
+export type FilterName = (typeof filterNames)[number];
+export type Filters = Partial<Record<FilterName, string>>;
+
+/** Reads the filters from the address of the page. */
+export function filtersOf(search: URLSearchParams): Filters {
+  const filters: Filters = {};
+  for (const name of filterNames) {
+    const value = search.get(name);
+    if (value !== null && value !== '') filters[name] = value;
+  }
+  return filters;
+}
+
+/** The address of a file with all records that the filters leave, without the API's own part. */
+export function exportPath(filters: Filters, zone: string, format: string): string {
+  return `/audit/export?${new URLSearchParams({ ...filters, tz: zone, format }).toString()}`;
+}
+
+/** Identity in "name (identity)" at the end of an object of the log. */
+const identity = /^(.*) \(([a-z0-9]+)\)$/su;
+
+/** Which page of the console shows the objects of a kind, by the part of the action before its dot. */
+const pages: Record<string, (id: string, name: string) => string> = {
+  workspace: (id) => `/workspaces/${id}`,
+  client: (id) => `/clients/${id}`,
+  image: (_, name) => `/images/${encodeURIComponent(name)}`,
+  'join-token': () => '/settings/join-tokens',
+  'api-token': () => '/settings/api-tokens',
+  operator: () => '/settings/operators',
+  user: () => '/settings/users',
+  group: () => '/settings/groups',
+  secret: () => '/settings/secrets',
+  publisher: () => '/settings/publishers',
+  'alert-rule': () => '/alerts/rules',
+};
+
+/** The page that shows what a record is about, and its name; no page: nothing shows it, or it is gone. */
+export function objectOf(action: string, object: string): { name: string; page?: string } {
+  const [, name = object, id = ''] = identity.exec(object) ?? [];
+  const [kind = '', verb = ''] = action.split('.');
+  const gone = verb === 'delete' || verb === 'remove';
+  const page = object === '' || gone ? undefined : pages[kind]?.(id, name);
+  return { name, page };
+}
