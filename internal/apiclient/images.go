@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/seal"
@@ -34,6 +36,20 @@ func version(name string, number int) string {
 // ImageVersion returns one version of an image.
 func (c *Client) ImageVersion(ctx context.Context, name string, number int) (rest.ImageVersion, error) {
 	return ask[rest.ImageVersion](ctx, c, http.MethodGet, version(name, number), nil, nil)
+}
+
+// ImageDeletion says what deleting versions of an image would do: those of the
+// numbers, all without any.
+func (c *Client) ImageDeletion(ctx context.Context, name string, numbers ...int) (rest.ImageDeletion, error) {
+	var query url.Values
+	if len(numbers) > 0 {
+		text := make([]string, len(numbers))
+		for i, n := range numbers {
+			text[i] = strconv.Itoa(n)
+		}
+		query = url.Values{"numbers": {strings.Join(text, ",")}}
+	}
+	return ask[rest.ImageDeletion](ctx, c, http.MethodGet, "/images"+segment(name)+"/deletion", query, nil)
 }
 
 // DeleteImageVersion deletes one version. ErrConflict when workspaces use it,

@@ -1,11 +1,13 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/vault"
 )
@@ -117,6 +120,7 @@ func (c *Catalog) UsedBy(ctx context.Context, image string, number int) ([]strin
 	if err != nil {
 		return nil, fmt.Errorf("load workspaces: %w", err)
 	}
+	folded := name.Fold(image)
 	var names []string
 	for _, r := range revisions {
 		doc, err := policy.DecodeStored(r.Document)
@@ -124,7 +128,7 @@ func (c *Catalog) UsedBy(ctx context.Context, image string, number int) ([]strin
 			return nil, fmt.Errorf("stored document of workspace %s: %w", r.Name, dormer.ErrCorrupt)
 		}
 		ref := doc.Spec.Machine.Image
-		if ref.Name != image || ref.Source != "" && ref.Source != policy.SourceServer {
+		if name.Fold(ref.Name) != folded || ref.Source != "" && ref.Source != policy.SourceServer {
 			continue
 		}
 		uses := newest.Number
@@ -136,6 +140,35 @@ func (c *Catalog) UsedBy(ctx context.Context, image string, number int) ([]strin
 		}
 	}
 	return names, nil
+}
+
+// ImageUse is a workspace and the version of an image that is its own.
+type ImageUse struct {
+	Workspace dormer.WorkspaceID
+	Name      string // of the workspace
+	Image     string // as the workspace names it
+	// Number of the version; 0 when the repository has none that fits.
+	Number int
+	// Pinned: the workspace names the version, and gets no newer one by itself.
+	Pinned bool
+}
+
+// ImageUses says which images of the repository workspaces use, by the names of
+// the workspaces: as they were loaded last, so that showing it costs nothing.
+// What must not be wrong asks UsedBy.
+func (c *Catalog) ImageUses() []ImageUse {
+	var out []ImageUse
+	for id, w := range c.snapshot.Load().workspaces {
+		ref := w.doc.Spec.Machine.Image
+		if ref.Name == "" || ref.Source != "" && ref.Source != policy.SourceServer {
+			continue
+		}
+		out = append(out, ImageUse{Workspace: id, Name: w.revision.Name, Image: ref.Name, Number: w.image.Number, Pinned: ref.Version != nil})
+	}
+	slices.SortFunc(out, func(a, b ImageUse) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Workspace, b.Workspace))
+	})
+	return out
 }
 
 // History returns all revisions without their documents, newest first.

@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/catalog"
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/imagerepo"
+	"github.com/dormer-project/dormer/internal/name"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -23,12 +27,54 @@ const (
 	maxObject = 2 * imageformat.MaxPack
 )
 
-func imageOf(image string, versions []imagerepo.Version) rest.Image {
-	out := rest.Image{Name: image, Versions: make([]rest.ImageVersion, len(versions))}
-	for i, v := range versions {
-		out.Versions[i] = rest.ImageVersion(v)
+// versionOf is a version as it is answered, without who runs it.
+func versionOf(v imagerepo.Version) rest.ImageVersion {
+	return rest.ImageVersion{
+		Name: v.Name, Number: v.Number, Image: v.Image, Created: v.Created, By: v.By, Sizes: v.Sizes,
+		Stored: v.Stored, Unique: v.Unique, KeyID: v.KeyID, Publisher: v.Publisher, Machines: -1, Clients: -1,
+	}
+}
+
+func imageOf(h imagerepo.Holding, uses []catalog.ImageUse) rest.Image {
+	out := rest.Image{Name: h.Name, Versions: make([]rest.ImageVersion, len(h.Versions)), Stored: h.Stored, Saved: h.Saved, Unique: h.Unique}
+	for i, v := range h.Versions {
+		out.Versions[i] = versionOf(v)
+	}
+	out.UsedBy = usesOf(uses, h.Name, nil)
+	return out
+}
+
+// usesOf returns who uses an image: one of the versions of these numbers, any
+// without them.
+func usesOf(uses []catalog.ImageUse, image string, numbers []int) []rest.ImageUse {
+	out := []rest.ImageUse{}
+	folded := name.Fold(image)
+	for _, u := range uses {
+		if name.Fold(u.Image) == folded && (numbers == nil || slices.Contains(numbers, u.Number)) {
+			out = append(out, rest.ImageUse{Workspace: u.Workspace, Name: u.Name, Number: u.Number, Pinned: u.Pinned})
+		}
 	}
 	return out
+}
+
+// running counts machines by the image that their clients reported last, and
+// the clients that have them.
+func (a *API) running(c *call, images ...dormer.ImageID) (machines map[dormer.ImageID]int, clients map[dormer.ImageID]map[dormer.ClientID]bool, err error) {
+	all, err := a.Machines.Machines(c.ctx())
+	if err != nil {
+		return nil, nil, err
+	}
+	machines, clients = map[dormer.ImageID]int{}, map[dormer.ImageID]map[dormer.ClientID]bool{}
+	for _, i := range images {
+		clients[i] = map[dormer.ClientID]bool{}
+	}
+	for _, m := range all {
+		if of := clients[m.Image]; of != nil {
+			machines[m.Image]++
+			of[m.Client] = true
+		}
+	}
+	return machines, clients, nil
 }
 
 func (c *call) imageName() (string, error) {
@@ -48,17 +94,14 @@ func (c *call) imageNumber() (int, error) {
 func (a *API) imagesChanged(c *call) error { return a.ImagesChanged(c.ctx()) }
 
 func (a *API) listImages(c *call, _ rest.None) (rest.List[rest.Image], error) {
-	names, err := a.Images.Names(c.ctx())
+	all, err := a.Images.Holdings(c.ctx())
 	if err != nil {
 		return rest.List[rest.Image]{}, err
 	}
-	items := make([]rest.Image, 0, len(names))
-	for _, n := range names {
-		versions, err := a.Images.Versions(c.ctx(), n)
-		if err != nil {
-			return rest.List[rest.Image]{}, fmt.Errorf("list versions of %s: %w", n, err)
-		}
-		items = append(items, imageOf(n, versions))
+	uses := a.Workspaces.ImageUses()
+	items := make([]rest.Image, len(all))
+	for i, h := range all {
+		items[i] = imageOf(h, uses)
 	}
 	return rest.List[rest.Image]{Items: items}, nil
 }
@@ -68,8 +111,24 @@ func (a *API) getImage(c *call, _ rest.None) (rest.Image, error) {
 	if err != nil {
 		return rest.Image{}, err
 	}
-	versions, err := a.Images.Versions(c.ctx(), image)
-	return imageOf(image, versions), err
+	h, err := a.Images.Holding(c.ctx(), image)
+	if err != nil {
+		return rest.Image{}, err
+	}
+	out := imageOf(h, a.Workspaces.ImageUses())
+	ids := make([]dormer.ImageID, len(h.Versions))
+	for i, v := range h.Versions {
+		ids[i] = v.Image
+	}
+	machines, clients, err := a.running(c, ids...)
+	if err != nil {
+		return rest.Image{}, err
+	}
+	for i := range out.Versions {
+		v := &out.Versions[i]
+		v.Machines, v.Clients = machines[v.Image], len(clients[v.Image])
+	}
+	return out, nil
 }
 
 func (a *API) getImageVersion(c *call, _ rest.None) (rest.ImageVersion, error) {
@@ -82,7 +141,64 @@ func (a *API) getImageVersion(c *call, _ rest.None) (rest.ImageVersion, error) {
 		return rest.ImageVersion{}, err
 	}
 	v, err := a.Images.Version(c.ctx(), image, number)
-	return rest.ImageVersion(v), err
+	return versionOf(v), err
+}
+
+// maxNumbers is how many versions one question may name.
+const maxNumbers = 1000
+
+// imageNumbers returns the versions that the query names, nil when it names none.
+func (c *call) imageNumbers() ([]int, error) {
+	s := c.r.URL.Query().Get("numbers")
+	if s == "" {
+		return nil, nil
+	}
+	parts := strings.Split(s, ",")
+	if len(parts) > maxNumbers {
+		return nil, dormer.Invalidf("numbers", "may name %d versions", maxNumbers)
+	}
+	numbers := make([]int, len(parts))
+	for i, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 1 {
+			return nil, dormer.Invalidf("numbers", "must be whole numbers from 1 with commas between them")
+		}
+		numbers[i] = n
+	}
+	return numbers, nil
+}
+
+// previewDeletion says what deleting versions of an image would free, and who
+// would lose them.
+func (a *API) previewDeletion(c *call, _ rest.None) (rest.ImageDeletion, error) {
+	image, err := c.imageName()
+	if err != nil {
+		return rest.ImageDeletion{}, err
+	}
+	numbers, err := c.imageNumbers()
+	if err != nil {
+		return rest.ImageDeletion{}, err
+	}
+	frees, versions, err := a.Images.Frees(c.ctx(), image, numbers...)
+	if err != nil {
+		return rest.ImageDeletion{}, err
+	}
+	out := rest.ImageDeletion{Frees: frees, UsedBy: usesOf(a.Workspaces.ImageUses(), image, numbers), Numbers: make([]int, len(versions))}
+	ids := make([]dormer.ImageID, len(versions))
+	for i, v := range versions {
+		out.Numbers[i], ids[i] = v.Number, v.Image
+	}
+	machines, clients, err := a.running(c, ids...)
+	if err != nil {
+		return rest.ImageDeletion{}, err
+	}
+	with := map[dormer.ClientID]bool{}
+	for id, of := range clients {
+		out.Machines += machines[id]
+		maps.Copy(with, of)
+	}
+	out.Clients = len(with)
+	return out, nil
 }
 
 func (a *API) deleteImage(c *call, _ rest.None) (rest.ImagesDeleted, error) {
@@ -189,7 +305,7 @@ func (a *API) commitPush(c *call, in rest.CommitPush) (rest.ImageVersion, error)
 	if err != nil {
 		return rest.ImageVersion{}, err
 	}
-	return rest.ImageVersion(v), c.audit("image.commit", v.Name+"/"+strconv.Itoa(v.Number), string(v.Image))
+	return versionOf(v), c.audit("image.commit", v.Name+"/"+strconv.Itoa(v.Number), string(v.Image))
 }
 
 func (a *API) imageKey(c *call, _ rest.None) (rest.ImageKey, error) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -38,6 +40,58 @@ func TestDeleteUsedImage(t *testing.T) {
 	h.must("GET", "/audit?limit=1", h.admin, nil, &records)
 	if r := records.Items[0]; r.Action != "image.delete" || !strings.Contains(r.Detail, "forced, used by Office") {
 		t.Errorf("the audit log says %+v", r)
+	}
+}
+
+// TestImagesAndWhoUsesThem: lists, the image and the preview of a deletion
+// agree on sizes and on who uses what.
+func TestImagesAndWhoUsesThem(t *testing.T) {
+	h := newHarness(t)
+	pushImage(t, h, "Debian")
+	pushImage(t, h, "spare")
+	// The workspace writes the name as it likes.
+	made, err := h.client(h.admin).CreateWorkspace(t.Context(), []byte(document), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all rest.List[rest.Image]
+	h.must("GET", "/images", h.admin, nil, &all)
+	if len(all.Items) != 2 || all.Items[0].Name != "Debian" {
+		t.Fatalf("images are %+v", all.Items)
+	}
+	one := all.Items[0]
+	use := rest.ImageUse{Workspace: made.ID, Name: "Office", Number: 1}
+	if len(one.UsedBy) != 1 || one.UsedBy[0] != use || len(all.Items[1].UsedBy) != 0 {
+		t.Errorf("used by %+v and %+v", one.UsedBy, all.Items[1].UsedBy)
+	}
+	v := one.Versions[0]
+	if one.Stored <= 0 || one.Stored != v.Stored || one.Saved != 0 || v.Machines != -1 || v.Publisher == "" {
+		t.Errorf("the image is %+v", one)
+	}
+	var shown rest.Image
+	h.must("GET", "/images/debian", h.admin, nil, &shown)
+	if v := shown.Versions[0]; v.Machines != 0 || v.Clients != 0 || v.Unique != one.Unique {
+		t.Errorf("the version is %+v", v)
+	}
+	for path, want := range map[string]rest.ImageDeletion{
+		"/images/debian/deletion":           {Numbers: []int{1}, Frees: one.Unique, UsedBy: []rest.ImageUse{use}},
+		"/images/DEBIAN/deletion?numbers=1": {Numbers: []int{1}, Frees: one.Unique, UsedBy: []rest.ImageUse{use}},
+		"/images/spare/deletion":            {Numbers: []int{1}, Frees: all.Items[1].Unique, UsedBy: []rest.ImageUse{}},
+	} {
+		var got rest.ImageDeletion
+		h.must("GET", path, h.admin, nil, &got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", path, d)
+		}
+	}
+	for path, status := range map[string]int{
+		"/images/none/deletion": http.StatusNotFound, "/images/debian/deletion?numbers=2": http.StatusNotFound,
+		"/images/debian/deletion?numbers=0": http.StatusBadRequest, "/images/debian/deletion?numbers=1,x": http.StatusBadRequest,
+		"/images/debian/deletion?numbers=" + strings.Repeat("1,", 1000) + "1": http.StatusBadRequest,
+	} {
+		if a := h.ask("GET", rest.Prefix+path, h.admin, nil); a.status != status {
+			t.Errorf("GET %.60s: status %d", path, a.status)
+		}
 	}
 }
 

@@ -61,12 +61,14 @@ type parameter struct {
 }
 
 var (
-	before  = parameter{name: "before", doc: "only items older than this one (see next)", number: true}
-	limit   = parameter{name: "limit", doc: "at most so many items", number: true}
-	ifMatch = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
-	force   = parameter{name: "force", doc: "delete what workspaces use, too; without it that is a conflict that names them", flag: true}
-	message = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
-	keeping = parameter{name: rest.HeaderSession, doc: "cookie: the session is kept in a cookie that scripts cannot read, and the answer has no token"}
+	before   = parameter{name: "before", doc: "only items older than this one (see next)", number: true}
+	limit    = parameter{name: "limit", doc: "at most so many items", number: true}
+	ofClient = parameter{name: "client", doc: "only those of this client"}
+	ifMatch  = parameter{name: "If-Match", doc: "entity tag of what this replaces, in quotes", required: true}
+	force    = parameter{name: "force", doc: "delete what workspaces use, too; without it that is a conflict that names them", flag: true}
+	figures  = parameter{name: "figures", doc: "with what each comes to now: grants, image, machines", flag: true}
+	message  = parameter{name: rest.HeaderMessage, doc: "says why, for the history"}
+	keeping  = parameter{name: rest.HeaderSession, doc: "cookie: the session is kept in a cookie that scripts cannot read, and the answer has no token"}
 )
 
 // routes is the whole API, by area. An API token may be confined to areas; what
@@ -94,7 +96,7 @@ func routes() []route {
 			raw("GET", "/schema/organization.json", public, "JSON Schema of the document that plans are made from", (*API).organizationSchema, media{}, jsonDocument),
 		),
 		in(access.AreaWorkspaces,
-			act("GET", "/workspaces", readOnly, "List workspaces", (*API).listWorkspaces).with(query(parameter{name: "name", doc: "only the one of that name"})),
+			act("GET", "/workspaces", readOnly, "List workspaces", (*API).listWorkspaces).with(query(parameter{name: "name", doc: "only the one of that name"}, figures)),
 			raw("POST", "/workspaces", full, "Create a workspace", (*API).createWorkspace, workspaceDocument, of[rest.Committed]()).with(headers(message), status(http.StatusCreated)),
 			raw("POST", "/workspaces/validate", readOnly, "Validate a workspace document", (*API).validateWorkspace, workspaceDocument, of[rest.Validated]()).with(unaudited),
 			raw("GET", "/workspaces/{id}", readOnly, "Read a workspace document", (*API).getWorkspace, media{}, workspaceDocument),
@@ -141,11 +143,15 @@ func routes() []route {
 			act("GET", "/join-tokens", readOnly, "List join tokens, without their texts", (*API).listJoinTokens),
 			act("POST", "/join-tokens", full, "Make a join token", (*API).createJoinToken).with(status(http.StatusCreated)),
 			act("DELETE", "/join-tokens/{id}", full, "Revoke a join token", (*API).revokeJoinToken),
-			act("GET", "/clients", readOnly, "List clients", (*API).listClients),
+			act("GET", "/clients", readOnly, "List clients", (*API).listClients).with(query(clientFilters...)),
+			act("GET", "/client-figures", readOnly, "Count clients by how they are", (*API).clientFigures),
 			act("GET", "/clients/{id}", readOnly, "Read a client", (*API).getClient),
 			act("POST", "/clients/{id}/revoke", full, "Revoke a client for good", (*API).revokeClient),
-			act("POST", "/clients/{id}/orders", full, "Order a client to lock, stop, delete or refresh", (*API).orderClient).with(status(http.StatusCreated)),
-			act("GET", "/machines", readOnly, "List machines", (*API).listMachines),
+			act("POST", "/clients/{id}/orders", full, "Order a client to lock, stop, reset, delete, refresh or send diagnostics", (*API).orderClient).with(status(http.StatusCreated)),
+			act("GET", "/orders", readOnly, "List orders to clients, newest first", (*API).listOrders).with(query(
+				ofClient, parameter{name: "waiting", doc: "those alone that wait for their clients", flag: true}, limit)),
+			act("DELETE", "/orders/{id}", full, "Withdraw an order that waits for its client", (*API).withdrawOrder),
+			act("GET", "/machines", readOnly, "List machines", (*API).listMachines).with(query(ofClient)),
 			act("GET", "/deletions", readOnly, "List machines that their policies want deleted, and that wait", (*API).listDeletions),
 			act("POST", "/deletions/confirm", full, "Let the deletions go on that were halted", (*API).confirmDeletions),
 		),
@@ -153,6 +159,8 @@ func routes() []route {
 			act("GET", "/images", readOnly, "List images and their versions", (*API).listImages),
 			act("GET", "/image-key", full, "The key that image objects are encrypted under", (*API).imageKey),
 			act("GET", "/images/{name}", readOnly, "List versions of an image", (*API).getImage),
+			act("GET", "/images/{name}/deletion", readOnly, "What deleting versions of an image would free, and who uses them", (*API).previewDeletion).
+				with(query(parameter{name: "numbers", doc: "of the versions, as 1,2,5; all without it"})),
 			act("GET", "/images/{name}/{number}", readOnly, "Read a version of an image", (*API).getImageVersion),
 			act("DELETE", "/images/{name}", full, "Delete all versions of an image", (*API).deleteImage).with(query(force), changes((*API).imagesChanged)),
 			act("DELETE", "/images/{name}/{number}", full, "Delete a version of an image", (*API).deleteImageVersion).with(query(force), changes((*API).imagesChanged)),

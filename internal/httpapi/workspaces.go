@@ -24,6 +24,12 @@ type WorkspaceReader interface {
 	// UsedBy returns the names of the workspaces whose image is that version; 0
 	// is any.
 	UsedBy(ctx context.Context, image string, number int) ([]string, error)
+	// Figures returns what lists say of workspaces, for people to see: it may be
+	// seconds old.
+	Figures() map[dormer.WorkspaceID]catalog.Figures
+	// ImageUses returns which images workspaces use, for people to see: it may
+	// be seconds old.
+	ImageUses() []catalog.ImageUse
 }
 
 // WorkspaceWriter changes workspaces. by is the operator's name; ifMatch the
@@ -83,15 +89,24 @@ func (c *call) committed(r catalog.Revision, warnings []dormer.FieldError, actio
 }
 
 func (a *API) listWorkspaces(c *call, _ rest.None) (rest.List[rest.Workspace], error) {
-	if name := c.r.URL.Query().Get("name"); name != "" {
-		r, err := a.Workspaces.GetByName(c.ctx(), name)
-		if err != nil {
-			return rest.List[rest.Workspace]{}, err
-		}
-		return workspacesOf([]catalog.Revision{r}), nil
+	figures, err := c.flag("figures")
+	if err != nil {
+		return rest.List[rest.Workspace]{}, err
 	}
-	all, err := a.Workspaces.List(c.ctx())
-	return workspacesOf(all), err
+	var all []catalog.Revision
+	if name := c.r.URL.Query().Get("name"); name != "" {
+		all = make([]catalog.Revision, 1)
+		all[0], err = a.Workspaces.GetByName(c.ctx(), name)
+	} else {
+		all, err = a.Workspaces.List(c.ctx())
+	}
+	switch {
+	case err != nil:
+		return rest.List[rest.Workspace]{}, err
+	case figures:
+		return a.withFigures(c, workspacesOf(all))
+	}
+	return workspacesOf(all), nil
 }
 
 func (a *API) createWorkspace(c *call) error {

@@ -36,6 +36,8 @@ type Version struct {
 	Unique int64 `json:"unique"`
 	// KeyID names the key that the objects are encrypted under, "" for none.
 	KeyID string `json:"key_id,omitempty"`
+	// Publisher is the key that the manifest is signed with.
+	Publisher seal.KeyID `json:"publisher"`
 }
 
 // nameRecord is the payload of a name record; an instance signs it.
@@ -131,29 +133,15 @@ func (r *Repository) living(ctx context.Context, below string) ([]ref, error) {
 // record reads the record of a version. Those of this instance are verified;
 // those of others are believed only so far as they keep objects from the sweep.
 func (r *Repository) record(ctx context.Context, v ref) (nameRecord, error) {
-	var rec nameRecord
-	blob := prefixNames + v.path()
-	b, err := r.read(ctx, blob)
+	b, err := r.read(ctx, prefixNames+v.path())
 	if err != nil {
-		return rec, err
+		return nameRecord{}, err
 	}
-	e, err := seal.ParseEnvelope(b)
-	if err != nil {
-		return rec, fmt.Errorf("%s: %w", blob, err)
+	if v.instance != r.cfg.Instance {
+		return readRecord(v, b, nil)
 	}
-	payload := e.Payload
-	if v.instance == r.cfg.Instance {
-		if payload, err = r.cfg.Trust().Open(seal.TypeName, e); err != nil {
-			return rec, fmt.Errorf("%s: %w", blob, err)
-		}
-	}
-	if err := json.Unmarshal(payload, &rec); err != nil {
-		return rec, fmt.Errorf("%s is not valid JSON: %w", blob, dormer.ErrCorrupt)
-	}
-	if rec.Instance != v.instance || rec.Number != v.number || escape(name.Fold(rec.Name)) != v.key {
-		return rec, fmt.Errorf("%s holds another version: %w", blob, dormer.ErrCorrupt)
-	}
-	return rec, nil
+	trust := r.cfg.Trust()
+	return readRecord(v, b, &trust)
 }
 
 // Commit makes the pushed image a version. number 0 takes the next free number,
@@ -289,11 +277,14 @@ func (r *Repository) version(ctx context.Context, v ref) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	m, err := r.manifest(ctx, rec.Image)
+	m, signer, err := r.manifestAndSigner(ctx, rec.Image)
 	if err != nil {
 		return Version{}, err
 	}
-	out := Version{Name: rec.Name, Number: rec.Number, Image: rec.Image, Created: rec.Created, By: rec.By, Sizes: m.Sizes, Unique: -1, KeyID: m.KeyID}
+	out := Version{
+		Name: rec.Name, Number: rec.Number, Image: rec.Image, Created: rec.Created, By: rec.By,
+		Sizes: m.Sizes, Unique: -1, KeyID: m.KeyID, Publisher: signer,
+	}
 	for _, o := range m.Objects {
 		out.Stored += o.Size
 	}
@@ -335,60 +326,10 @@ func (r *Repository) livingOf(ctx context.Context, image string) ([]ref, error) 
 	return refs, nil
 }
 
-// Versions returns the versions of an image by number, with all sizes. It reads
-// every manifest of the repository.
+// Versions returns the versions of an image by number, with all sizes.
 func (r *Repository) Versions(ctx context.Context, image string) ([]Version, error) {
-	refs, err := r.livingOf(ctx, image)
-	if err != nil {
-		return nil, err
-	}
-	users, err := r.users(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list versions of %s: %w", image, err)
-	}
-	out := make([]Version, 0, len(refs))
-	for _, ref := range refs {
-		v, err := r.version(ctx, ref)
-		if err != nil {
-			return nil, fmt.Errorf("list versions of %s: %w", image, err)
-		}
-		v.Unique = 0
-		m, err := r.manifest(ctx, v.Image)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range m.Objects {
-			if users[o.Name] == 1 {
-				v.Unique += o.Size
-			}
-		}
-		out = append(out, v)
-	}
-	return out, nil
-}
-
-// users counts for each object how many living versions of all instances need
-// it.
-func (r *Repository) users(ctx context.Context) (map[string]int, error) {
-	refs, err := r.living(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	users := map[string]int{}
-	for _, v := range refs {
-		rec, err := r.record(ctx, v)
-		if err != nil {
-			return nil, err
-		}
-		m, err := r.manifest(ctx, rec.Image)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range m.Objects {
-			users[o.Name]++
-		}
-	}
-	return users, nil
+	h, err := r.Holding(ctx, image)
+	return h.Versions, err
 }
 
 // Version returns one version; number 0 is the newest.

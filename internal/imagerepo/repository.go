@@ -64,6 +64,7 @@ type Repository struct {
 	// sweeping lets pushes begin and versions be committed together, but not
 	// while a sweep looks at an object a last time and deletes it.
 	sweeping sync.RWMutex
+	ledger   ledger
 }
 
 // New returns the repository of an instance on blobs.
@@ -181,19 +182,8 @@ func (r *Repository) each(ctx context.Context, prefix string, f func(BlobInfo) e
 
 // manifest reads and decodes the manifest of id, trusting its hash alone.
 func (r *Repository) manifest(ctx context.Context, id dormer.ImageID) (*imageformat.Manifest, error) {
-	name, err := imageformat.ManifestName(id)
-	if err != nil {
-		return nil, err
-	}
-	b, err := r.read(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	m, err := imageformat.OpenPinnedManifest(id, b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return m, nil
+	m, _, err := r.manifestAndSigner(ctx, id)
+	return m, err
 }
 
 // escape makes a folded name a part of a blob's name: bytes outside of

@@ -161,18 +161,14 @@ func (n *imageNames) name(id dormer.ImageID) string {
 }
 
 func readNames(ctx context.Context, images *imagerepo.Repository) (map[dormer.ImageID]string, error) {
-	names, err := images.Names(ctx)
+	all, err := images.Holdings(ctx)
 	if err != nil {
 		return nil, err
 	}
 	byID := map[dormer.ImageID]string{}
 	newest := map[dormer.ImageID]time.Time{}
-	for _, name := range names {
-		versions, err := images.Versions(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range versions {
+	for _, h := range all {
+		for _, v := range h.Versions {
 			if !v.Created.Before(newest[v.Image]) {
 				byID[v.Image], newest[v.Image] = v.Name+"/"+strconv.Itoa(v.Number), v.Created
 			}

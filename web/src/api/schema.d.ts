@@ -196,6 +196,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/client-figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count clients by how they are
+         * @description Needs the role read-only, and of an API token that it is for the area clients.
+         */
+        get: operations["getClientFigures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/clients": {
         parameters: {
             query?: never;
@@ -246,7 +266,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Order a client to lock, stop, delete or refresh
+         * Order a client to lock, stop, reset, delete, refresh or send diagnostics
          * @description Needs the role full, and of an API token that it is for the area clients.
          */
         post: operations["postClientsIdOrders"];
@@ -861,6 +881,46 @@ export interface paths {
         put: operations["putOperators"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List orders to clients, newest first
+         * @description Needs the role read-only, and of an API token that it is for the area clients.
+         */
+        get: operations["getOrders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw an order that waits for its client
+         * @description Needs the role full, and of an API token that it is for the area clients.
+         */
+        delete: operations["deleteOrdersId"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1903,6 +1963,63 @@ export interface components {
             /** @description starts of its agents that this server has seen, the newest last; not in lists */
             runs?: components["schemas"]["ClientRun"][];
         };
+        ClientFigures: {
+            /**
+             * Format: int64
+             * @description not revoked
+             */
+            active: number;
+            /**
+             * Format: int64
+             * @description off-line for longer than one of their machines may be
+             */
+            beyond_limit: number;
+            /** Format: int64 */
+            clock_wrong: number;
+            /**
+             * Format: int64
+             * @description two agents were found to use one identity
+             */
+            copied: number;
+            /**
+             * Format: int64
+             * @description of clients that are not revoked
+             */
+            machines: number;
+            /** Format: int64 */
+            never_seen: number;
+            /** Format: int64 */
+            offline: number;
+            /** Format: int64 */
+            online: number;
+            /**
+             * Format: int64
+             * @description a client is on-line that was seen so recently
+             */
+            online_within_seconds: number;
+            /** Format: int64 */
+            revoked: number;
+            /**
+             * Format: int64
+             * @description on-line, and a machine runs
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @description of clients that are on-line
+             */
+            running_machines: number;
+            /** @description of the agents of clients that are not revoked, the most common first */
+            versions: components["schemas"]["VersionCount"][];
+        };
+        ClientList: {
+            items: components["schemas"]["Client"][];
+            /**
+             * Format: int64
+             * @description how many the filters select in all
+             */
+            total: number;
+        };
         ClientRun: {
             address?: string;
             /** Format: date-time */
@@ -1926,6 +2043,8 @@ export interface components {
             author: string;
             /** @description for If-Match, there in quotes */
             etag: string;
+            /** @description where they are asked for; absent, too, of a workspace that cannot be read */
+            figures?: components["schemas"]["WorkspaceFigures"];
             id: string;
             message?: string;
             name: string;
@@ -2381,11 +2500,6 @@ export interface components {
             /** Format: int64 */
             next?: number;
         };
-        ListClient: {
-            items: components["schemas"]["Client"][];
-            /** Format: int64 */
-            next?: number;
-        };
         ListDeletion: {
             items: components["schemas"]["Deletion"][];
             /** Format: int64 */
@@ -2451,6 +2565,11 @@ export interface components {
             /** Format: int64 */
             next?: number;
         };
+        ListOrder: {
+            items: components["schemas"]["Order"][];
+            /** Format: int64 */
+            next?: number;
+        };
         ListPrincipalState: {
             items: components["schemas"]["PrincipalState"][];
             /** Format: int64 */
@@ -2495,6 +2614,11 @@ export interface components {
             locked?: boolean;
             /** @description fields of the policy that the client does nothing for */
             not_enforced?: string[];
+            /**
+             * Format: int64
+             * @description for how long it may run without its lease being renewed, by the lease that is out; absent: without a limit, or not known
+             */
+            offline_budget_seconds?: number;
             /**
              * Format: int64
              * @description revision of the workspace whose policy the client holds
@@ -2550,7 +2674,7 @@ export interface components {
             confirm?: boolean;
             /**
              * Format: int64
-             * @description for how many seconds a machine that runs goes on after the warning, for stop, reset and delete; absent: at once for stop and reset, what the policy says for delete
+             * @description for how many seconds a machine that runs goes on after the warning, for stop, reset and delete; absent: at once for stop, what the policy says for reset and delete
              */
             grace_seconds?: number;
             /** @description lock, stop, delete, reset, diagnostics or refresh */
@@ -3576,6 +3700,11 @@ export interface components {
         Validated: {
             warnings: components["schemas"]["FieldError"][];
         };
+        VersionCount: {
+            /** Format: int64 */
+            clients: number;
+            version: string;
+        };
         Why: {
             fields: components["schemas"]["WhyField"][];
             gets: boolean;
@@ -3612,6 +3741,8 @@ export interface components {
             author: string;
             /** @description for If-Match, there in quotes */
             etag: string;
+            /** @description where they are asked for; absent, too, of a workspace that cannot be read */
+            figures?: components["schemas"]["WorkspaceFigures"];
             id: string;
             message?: string;
             name: string;
@@ -3619,6 +3750,41 @@ export interface components {
             revision: number;
             /** Format: date-time */
             time: string;
+        };
+        WorkspaceFigures: {
+            /**
+             * Format: int64
+             * @description that have machines of it
+             */
+            clients: number;
+            description?: string;
+            /**
+             * Format: int64
+             * @description grants that are not enabled
+             */
+            disabled: number;
+            /**
+             * Format: int64
+             * @description grants whose last day is over
+             */
+            expired: number;
+            /** Format: int64 */
+            grants: number;
+            image?: string;
+            /** @description why they get none */
+            image_problem?: string;
+            /**
+             * Format: int64
+             * @description that its machines get now
+             */
+            image_version?: number;
+            /** Format: int64 */
+            machines: number;
+            /**
+             * Format: int64
+             * @description machines that ran when their clients last reported
+             */
+            running: number;
         };
     };
     responses: never;
@@ -4037,7 +4203,7 @@ export interface operations {
             };
         };
     };
-    getClients: {
+    getClientFigures: {
         parameters: {
             query?: never;
             header?: never;
@@ -4052,7 +4218,51 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListClient"];
+                    "application/json": components["schemas"]["ClientFigures"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getClients: {
+        parameters: {
+            query?: {
+                /** @description the last first */
+                descending?: boolean;
+                /** @description at most so many; absent: all */
+                limit?: number;
+                /** @description how many to leave out from the beginning */
+                offset?: number;
+                /** @description part of the name of a host, or of a user of one of its machines; or the whole identity */
+                search?: string;
+                /** @description host (when absent), last-seen, version, enrolled or disk-free */
+                sort?: string;
+                /** @description active, online, offline, beyond-limit, running, never-seen, copied, clock-wrong or revoked */
+                state?: string;
+                /** @description of the agent, exactly */
+                version?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClientList"];
                 };
             };
             /** @description Error */
@@ -5206,7 +5416,10 @@ export interface operations {
     };
     getMachines: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description only those of this client */
+                client?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5313,6 +5526,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Operator"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOrders: {
+        parameters: {
+            query?: {
+                /** @description only those of this client */
+                client?: string;
+                /** @description at most so many items */
+                limit?: number;
+                /** @description those alone that wait for their clients */
+                waiting?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOrder"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteOrdersId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
                 };
             };
             /** @description Error */
@@ -6816,6 +7096,8 @@ export interface operations {
     getWorkspaces: {
         parameters: {
             query?: {
+                /** @description with what each comes to now: grants, image, machines */
+                figures?: boolean;
                 /** @description only the one of that name */
                 name?: string;
             };
