@@ -1,9 +1,9 @@
 import { Form, HelperText, HelperTextItem } from '@patternfly/react-core';
-import { useCallback, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { useCallback, useLayoutEffect, useMemo, useRef, type ReactNode } from 'react';
 import type { FieldError } from '../api/problem';
 import type { Json } from '../document/json';
-import { withValue } from '../document/paths';
-import { FormContext, type FormState } from './form';
+import { valueAt, withValue } from '../document/paths';
+import { FormContext, useRegistry, type FormState } from './form';
 import type { Schema } from './schema';
 
 interface Props {
@@ -25,27 +25,23 @@ const none: FieldError[] = [];
 /** A form over a document that a schema describes; its fields are the Field elements anywhere below. */
 export function DocumentForm(props: Props) {
   const { schema, document, onChange, errors = none, warnings = none, readOnly, keep = '', children } = props;
-  const counts = useRef(new Map<string, number>());
-  const [shown, setShown] = useState<ReadonlySet<string>>(new Set());
-  const show = useCallback((paths: string[], is: boolean) => {
-    for (const p of paths) counts.current.set(p, (counts.current.get(p) ?? 0) + (is ? 1 : -1));
-    setShown(new Set([...counts.current].filter(([, n]) => n > 0).map(([p]) => p)));
-  }, []);
+  const { shown, show } = useRegistry();
   // What is changed twice before the page is drawn again is changed on top of the first change.
   const latest = useRef(document);
   useLayoutEffect(() => {
     latest.current = document;
   }, [document]);
-  const change = useCallback(
-    (path: string, value: Json | undefined) => {
-      latest.current = withValue(latest.current, path, value, keep);
+  const edit = useCallback<FormState['edit']>(
+    (path, make) => {
+      latest.current = withValue(latest.current, path, make(valueAt(latest.current, path)), keep);
       onChange(latest.current);
     },
     [onChange, keep],
   );
+  const change = useCallback<FormState['change']>((path, value) => edit(path, () => value), [edit]);
   const form = useMemo<FormState>(
-    () => ({ schema, document, change, errors, warnings, readOnly, shown, show }),
-    [schema, document, change, errors, warnings, readOnly, shown, show],
+    () => ({ schema, document, change, edit, errors, warnings, readOnly, shown, show }),
+    [schema, document, change, edit, errors, warnings, readOnly, shown, show],
   );
   return (
     <FormContext value={form}>

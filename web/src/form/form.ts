@@ -1,4 +1,4 @@
-import { createContext, useContext, useEffect, useMemo } from 'react';
+import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import type { FieldError } from '../api/problem';
 import type { Json } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
@@ -10,6 +10,8 @@ export interface FormState {
   document: Json;
   /** Sets the value at a path; undefined takes it away. */
   change: (path: string, value: Json | undefined) => void;
+  /** Sets the value at a path to what is made of the one that stands there then. */
+  edit: (path: string, make: (value: Json | undefined) => Json | undefined) => void;
   errors: FieldError[];
   warnings: FieldError[];
   /** Why nothing may be changed; undefined: everything may. */
@@ -20,6 +22,17 @@ export interface FormState {
 }
 
 export const FormContext = createContext<FormState | null>(null);
+
+/** Keeps which paths are on the screen of a form or of a dialog of its own. */
+export function useRegistry(): Pick<FormState, 'shown' | 'show'> {
+  const counts = useRef(new Map<string, number>());
+  const [shown, setShown] = useState<ReadonlySet<string>>(new Set());
+  const show = useCallback((paths: string[], is: boolean) => {
+    for (const p of paths) counts.current.set(p, (counts.current.get(p) ?? 0) + (is ? 1 : -1));
+    setShown(new Set([...counts.current].filter(([, n]) => n > 0).map(([p]) => p)));
+  }, []);
+  return { shown, show };
+}
 
 /** The document that is being edited. */
 export function useForm(): FormState {
