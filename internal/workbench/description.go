@@ -103,4 +103,3 @@ func parseDescription(b []byte) (Description, error) {
 	}
 	return d, nil
 }
-
