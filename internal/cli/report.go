@@ -47,6 +47,7 @@ func reportFlags(flags *pflag.FlagSet, q *rest.ReportQuery, kind report.Kind) {
 	flags.StringVar(&q.Host, "host", "", "only hosts whose name contains this")
 	flags.StringVar(&q.Workspace, "workspace", "", "only this workspace, by name or identity")
 	flags.StringVar(&q.Client, "client", "", "only the client of this identity")
+	flags.StringToStringVar(&q.Equal, "equal", nil, "only rows whose `column=value` is exactly this; nothing after the = finds those that have nothing there")
 	flags.StringVar(&q.Sort, "sort", "", "sort by a column, with - before it the highest first (-received)")
 	flags.StringSliceVar(&q.Group, "group", nil, "group by columns (host,code), with counts")
 	flags.StringSliceVar(&q.Columns, "columns", nil, "show these columns, in this order")

@@ -21,6 +21,9 @@ type made struct {
 // the values of the columns that it wants.
 func (s *Selection) sift(rows []made, each func(position, values []any) error) error {
 	columns := tables[s.Kind].columns
+	if len(s.Equal) > 0 {
+		rows = slices.DeleteFunc(rows, func(r made) bool { return !s.has(r.values) })
+	}
 	if len(s.Group) > 0 {
 		rows, columns = s.grouped(rows), s.Columns
 	}

@@ -49,6 +49,9 @@ type Query struct {
 	Severities []string `json:"severity,omitempty"`
 	Codes      []int    `json:"code,omitempty"`
 	Categories []string `json:"category,omitempty"`
+	// Equal has for names of columns the value that they must have, written as
+	// the rows of groups have it; empty: there must be nothing.
+	Equal map[string]string `json:"equal,omitempty"`
 	// Sort is the name of a column, with "-" before it for the highest first.
 	Sort string `json:"sort,omitempty"`
 	// Columns are the names of the columns wanted, in their order; none: all.
@@ -84,6 +87,8 @@ type Selection struct {
 	Severities []dormer.Severity
 	Codes      []int
 	Categories []string
+	// Equal are values that columns must have, all of them.
+	Equal []Equal
 	// Instances whose events are read; nil: all.
 	Instances []dormer.InstanceID
 	// Order is the column that rows are sorted by, and beside it, in the same
@@ -119,6 +124,7 @@ func (q Query) check(kind Kind, now time.Time) (*Selection, error) {
 		q.bounds,
 		func() error { return q.times(s, now) },
 		func() error { return q.filters(s, t) },
+		func() error { return q.equals(s, t) },
 		func() error { return q.shape(s, t) },
 		func() error { return q.order(s, t) },
 		func() error { return q.which(s) },
@@ -160,6 +166,7 @@ func (q Query) bounds() error {
 		{"columns", len(q.Columns)},
 		{"group", len(q.Group)},
 		{"instances", len(q.Instances)},
+		{"equal", len(q.Equal)},
 	} {
 		if l.n > maxList {
 			return dormer.Invalidf(l.name, "must be at most %d", maxList)

@@ -20,6 +20,7 @@ func (r *Reporter) setup(ctx context.Context, from Events, s *Selection) ([]made
 	const at, user, host, workspace, code, description, client, instance, workspaceID = 0, 1, 2, 3, 4, 5, 10, 11, 12
 	query := *s
 	query.Kind, query.After, query.Limit, query.Group, query.Descending = Activity, nil, 0, nil, true
+	query.Equal = nil // of the latest results, once they are known
 	query.Order, _ = find(eventColumns, "received")
 	query.Columns = nil
 	for _, n := range names {

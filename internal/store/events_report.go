@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/export"
@@ -250,7 +251,8 @@ func literals(list []int64) string {
 
 // narrows says whether there are filters on contexts.
 func (b *builder) narrows() bool {
-	return b.q.User != "" || b.q.Host != "" || b.q.Client != "" || len(b.q.Workspaces) > 0
+	return b.q.User != "" || b.q.Host != "" || b.q.Client != "" || len(b.q.Workspaces) > 0 ||
+		slices.ContainsFunc(b.q.Equal, func(e report.Equal) bool { return e.Column.Stored.Table == report.InContexts })
 }
 
 // contextConditions are the filters on contexts, c.
@@ -268,6 +270,7 @@ func (b *builder) contextConditions() string {
 	if len(b.q.Workspaces) > 0 {
 		list = append(list, "(c.workspace IN ("+b.texts(b.q.Workspaces)+") OR c.workspace_name IN ("+b.texts(b.q.Workspaces)+"))")
 	}
+	list = append(list, b.equals(report.InContexts)...)
 	return strings.Join(list, " AND ")
 }
 
@@ -313,6 +316,45 @@ func (b *builder) eventConditions() []string {
 	}
 	if len(b.q.Categories) > 0 {
 		list = append(list, "e.category IN ("+b.texts(b.q.Categories)+")")
+	}
+	list = append(list, b.equals(report.InEvents)...)
+	return append(list, b.equals(report.InInstances)...)
+}
+
+// equals are the values that columns of a table must have. Where there is
+// nothing an empty text is stored, or 0.
+func (b *builder) equals(table report.StoredTable) []string {
+	var list []string
+	for _, e := range b.q.Equal {
+		if e.Column.Stored.Table != table {
+			continue
+		}
+		value := "0"
+		if e.Column.Type == export.Text && e.Column.Name != "severity" {
+			value = "''"
+		}
+		switch v := e.Value.(type) {
+		case string:
+			if e.Column.Name == "severity" {
+				value = strconv.FormatInt(rank(dormer.Severity(v)), 10)
+				break
+			}
+			value = b.arg(clean(v))
+		case int64:
+			value = strconv.FormatInt(v, 10)
+		case time.Time:
+			value = strconv.FormatInt(micros(v), 10)
+		}
+		condition := e.Column.Stored.Name + " = " + value
+		switch table {
+		case report.InContexts:
+			condition = "c." + condition
+		case report.InEvents:
+			condition = "e." + condition
+		case report.InInstances:
+			condition = "e.instance IN (SELECT id FROM instances WHERE " + condition + ")"
+		}
+		list = append(list, condition)
 	}
 	return list
 }

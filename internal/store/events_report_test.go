@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,16 @@ func TestReports(t *testing.T) {
 				{"codes", report.Activity, report.Query{Days: 100, Codes: []int{501, 502}}, own, func(e dormer.Event) bool { return e.Code == 501 || e.Code == 502 }},
 				{"setups", report.Activity, report.Query{Days: 100, Codes: []int{641}}, own, func(e dormer.Event) bool { return e.Code == 641 }},
 				{"a category", report.Activity, report.Query{Days: 100, Categories: []string{"image"}, User: "bert"}, own, func(e dormer.Event) bool { return e.Category == "image" && e.User == "bert" }},
+				{"exactly a user", report.Activity, report.Query{Days: 100, Equal: map[string]string{"user": "Anna"}}, own, func(e dormer.Event) bool { return e.User == "Anna" }},
+				{"exactly another", report.Activity, report.Query{Days: 100, Equal: map[string]string{"user": "anna"}}, own, func(dormer.Event) bool { return false }},
+				{"exactly a host's errors", report.Errors, report.Query{Days: 100, Equal: map[string]string{"host": "PC-07%", "severity": "error"}}, own, func(e dormer.Event) bool { return e.Host == "PC-07%" && e.Severity == dormer.Error }},
+				{"a description", report.Activity, report.Query{Days: 100, Equal: map[string]string{"description": own[7].Description}}, own, func(e dormer.Event) bool { return e.Description == own[7].Description }},
+				{"a moment", report.Activity, report.Query{Days: 100, Equal: map[string]string{"received": own[7].Received.Format(time.RFC3339Nano), "code": strconv.Itoa(own[7].Code)}}, own, func(e dormer.Event) bool {
+					return e.Received.Equal(own[7].Received) && e.Code == own[7].Code
+				}},
+				{"without a guest", report.Activity, report.Query{Days: 100, Equal: map[string]string{"guest": "", "category": "image"}}, own, func(e dormer.Event) bool { return e.Category == "image" }},
+				{"without a policy", report.Activity, report.Query{Days: 100, Equal: map[string]string{"policy_revision": ""}}, own, func(e dormer.Event) bool { return e.PolicyRevision == 0 }},
+				{"an instance", report.Activity, report.Query{Days: 100, Instances: []string{"all"}, Equal: map[string]string{"instance": instanceB}}, others, func(dormer.Event) bool { return true }},
 			} {
 				var want []string
 				for _, v := range test.of {

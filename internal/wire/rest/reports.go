@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -12,7 +13,7 @@ import (
 )
 
 // ReportQuery narrows, orders and groups a report. As parameters of a request,
-// lists are joined with commas.
+// lists are joined with commas, and each pair of a map is a parameter.
 type ReportQuery struct {
 	Days       int      `json:"days,omitempty" doc:"so many days back, 7 when nothing is asked"`
 	Since      string   `json:"since,omitempty" doc:"from this time on: a date, a local time (2026-11-22T08:00) or one of RFC 3339"`
@@ -24,13 +25,15 @@ type ReportQuery struct {
 	Severities []string `json:"severity,omitempty" doc:"any of information, warning and error"`
 	Codes      []int    `json:"code,omitempty" doc:"any of these numbers of events"`
 	Categories []string `json:"category,omitempty" doc:"any of these categories of events"`
-	Sort       string   `json:"sort,omitempty" doc:"name of a column; with - before it the highest first"`
-	Columns    []string `json:"columns,omitempty" doc:"names of the columns wanted; all when nothing is asked"`
-	Group      []string `json:"group,omitempty" doc:"names of columns to group by: rows have these, count, first and last"`
-	Zone       string   `json:"tz,omitempty" doc:"time zone in which dates begin and times are shown, as Europe/Berlin; UTC when nothing is asked"`
-	Instances  []string `json:"instances,omitempty" doc:"all, or identities of instances that share the database of events"`
-	Limit      int      `json:"limit,omitempty" doc:"at most so many rows"`
-	After      string   `json:"after,omitempty" doc:"next of the page before"`
+	// Equal has an exact value for columns, empty for those that have nothing there.
+	Equal     map[string]string `json:"equal,omitempty" doc:"COLUMN=VALUE: only rows with exactly this value, as rows of groups have it; nothing after the = finds those that have nothing there; may be repeated"`
+	Sort      string            `json:"sort,omitempty" doc:"name of a column; with - before it the highest first"`
+	Columns   []string          `json:"columns,omitempty" doc:"names of the columns wanted; all when nothing is asked"`
+	Group     []string          `json:"group,omitempty" doc:"names of columns to group by: rows have these, count, first and last"`
+	Zone      string            `json:"tz,omitempty" doc:"time zone in which dates begin and times are shown, as Europe/Berlin; UTC when nothing is asked"`
+	Instances []string          `json:"instances,omitempty" doc:"all, or identities of instances that share the database of events"`
+	Limit     int               `json:"limit,omitempty" doc:"at most so many rows"`
+	After     string            `json:"after,omitempty" doc:"next of the page before"`
 }
 
 // Parameters are the query as parameters of a request.
@@ -53,6 +56,11 @@ func (q ReportQuery) Parameters() url.Values {
 		case []int:
 			for _, n := range f {
 				texts = append(texts, strconv.Itoa(n))
+			}
+		case map[string]string:
+			name := parameterName(v.Type().Field(i))
+			for _, key := range slices.Sorted(maps.Keys(f)) {
+				values.Add(name, key+"="+f[key])
 			}
 		}
 		if len(texts) > 0 {
@@ -98,6 +106,15 @@ func ParseReportQuery(values url.Values, beside ...string) (ReportQuery, error) 
 					return q, dormer.Invalidf(name, "must be whole numbers")
 				}
 				*f = append(*f, n)
+			}
+		case *map[string]string:
+			*f = make(map[string]string, len(values[name]))
+			for _, pair := range values[name] {
+				key, value, ok := strings.Cut(pair, "=")
+				if _, twice := (*f)[key]; !ok || twice {
+					return q, dormer.Invalidf(name, "must be COLUMN=VALUE, each column once")
+				}
+				(*f)[key] = value
 			}
 		}
 	}
