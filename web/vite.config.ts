@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -37,5 +38,10 @@ export default defineConfig({
   base: './',
   plugins: [react(), compressed()],
   build: { target: 'es2023', modulePreload: { polyfill: false }, assetsInlineLimit: 0, chunkSizeWarningLimit: 1500 },
-  server: { host: 'localhost', proxy: { '/api': proxied, '/local': proxied } },
+  server: {
+    host: 'localhost',
+    // Packages may be kept elsewhere, behind a link.
+    fs: { allow: ['.', '../api', realpathSync('node_modules')] },
+    proxy: { '/api': proxied, '/local': proxied },
+  },
 });

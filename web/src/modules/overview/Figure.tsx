@@ -30,11 +30,11 @@ export function Figure<T>({ title, query, children }: Props<T>) {
         {said === undefined && !query.isError && <Skeleton height="4rem" screenreaderText={`${title}: loading`} />}
         {said && (
           <>
-            <Content component="p" className="dormer-figure">
+            <p className="dormer-figure">
               <Link to={said.to} aria-label={typeof said.number === 'string' ? `${title}: ${said.number}` : title}>
                 {said.number}
               </Link>
-            </Content>
+            </p>
             <Content component="small">{said.says}</Content>
           </>
         )}
