@@ -24,7 +24,7 @@ func TestDisabledAccount(t *testing.T) {
 	c.await(alice, "ready")
 	c.mustStart(alice)
 	yes := true
-	if _, err := i.admin.ChangeUser(t.Context(), u.ID, rest.ChangeUser{Disabled: &yes}); err != nil {
+	if _, err := i.Admin.ChangeUser(t.Context(), u.ID, rest.ChangeUser{Disabled: &yes}); err != nil {
 		t.Fatal(err)
 	}
 	c.mustRefresh()
@@ -40,11 +40,11 @@ func TestDisabledAccount(t *testing.T) {
 			return e.Code == int(event.SessionEnded) && strings.Contains(e.Description, "the account is disabled")
 		})
 	})
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil || len(s.Users) != 0 {
 		t.Errorf("still signed in: %+v, %v", s.Users, err)
 	}
-	if _, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrDenied) || !strings.Contains(err.Error(), "disabled") {
+	if _, err := c.Agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrDenied) || !strings.Contains(err.Error(), "disabled") {
 		t.Errorf("sign-in of a disabled account: %v", err)
 	}
 }
@@ -60,7 +60,7 @@ func TestDeletedAccount(t *testing.T) {
 	c.enrol(i.joinToken())
 	c.signIn(alice, "alice")
 	c.await(alice, "ready")
-	if err := i.admin.DeleteUser(t.Context(), u.ID); err != nil {
+	if err := i.Admin.DeleteUser(t.Context(), u.ID); err != nil {
 		t.Fatal(err)
 	}
 	c.mustRefresh()
@@ -75,12 +75,12 @@ func TestWrongPasswordIsRecorded(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	for _, typed := range []string{"ALICE", "typed in the wrong field"} {
-		_, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: typed, Password: "not the password"})
+		_, err := c.Agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: typed, Password: "not the password"})
 		if !errors.Is(err, dormer.ErrDenied) || !strings.Contains(err.Error(), "name or password is wrong") {
 			t.Errorf("wrong password of %s: %v", typed, err)
 		}
 	}
-	records, err := i.admin.Audit(t.Context(), 0, 2)
+	records, err := i.Admin.Audit(t.Context(), 0, 2)
 	if err != nil || len(records.Items) != 2 || records.Items[1].Who != "alice" || records.Items[0].Who != "unknown user" {
 		t.Errorf("audit log: %+v, %v", records.Items, err)
 	}

@@ -30,7 +30,7 @@ func (i *instance) backUp(more ...string) string {
 	i.t.Helper()
 	dir := i.t.TempDir()
 	config := filepath.Join(dir, "dormerd.toml")
-	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n[clients]\npoll_interval = \"1s\"\n", i.cfg.Data, i.cfg.Listen[0], i.cfg.PublicURLs[0])
+	text := fmt.Sprintf("data = %q\nlisten = [%q]\npublic_urls = [%q]\n[clients]\npoll_interval = \"1s\"\n", i.Config.Data, i.Config.Listen[0], i.Config.PublicURLs[0])
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		i.t.Fatal(err)
 	}
@@ -77,19 +77,19 @@ func TestRestoreDrill(t *testing.T) {
 	during := <-stopped
 	i.shut()
 	old := filepath.Join(t.TempDir(), "old")
-	if err := os.Rename(i.cfg.Data, old); err != nil {
+	if err := os.Rename(i.Config.Data, old); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.refresh(); !errors.Is(err, dormer.ErrUnavailable) {
 		t.Errorf("poll without a server: %v", err)
 	}
 
-	i.cfg.Data = filepath.Join(t.TempDir(), "elsewhere")
+	i.Config.Data = filepath.Join(t.TempDir(), "elsewhere")
 	dormerd(t, "backup", "verify", file)
-	dormerd(t, "backup", "restore", file, "--data", i.cfg.Data)
+	dormerd(t, "backup", "restore", file, "--data", i.Config.Data)
 	i.start()
 	c.mustRefresh()
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil || s.Epoch < 2 {
 		t.Errorf("after the restore: %+v, %v", s, err)
 	}
@@ -138,8 +138,8 @@ func TestRestoreDrill(t *testing.T) {
 
 	// The one of before comes back: nobody listens to it, and it gives way.
 	i.shut()
-	restoredTo := i.cfg.Data
-	i.cfg.Data = old
+	restoredTo := i.Config.Data
+	i.Config.Data = old
 	i.start()
 	if err := c.refresh(); !errors.Is(err, dormer.ErrFenced) {
 		t.Errorf("poll at the server of before: %v", err)
@@ -152,7 +152,7 @@ func TestRestoreDrill(t *testing.T) {
 		return err == nil
 	})
 	i.shut()
-	i.cfg.Data = restoredTo
+	i.Config.Data = restoredTo
 	i.start()
 	c.mustRefresh()
 }

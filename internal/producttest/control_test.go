@@ -30,17 +30,17 @@ func TestPolicyChangeReachesTheAgent(t *testing.T) {
 	if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello again\n" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if m := c.host.Running()[0].Memory; m != 128 {
+	if m := c.Host.Running()[0].Memory; m != 128 {
 		t.Errorf("a running machine has %d MiB", m)
 	}
 	if err := c.act(alice, agentapi.CommandRestart); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "restart with the new policy", func() bool {
-		r := c.host.Running()
+		r := c.Host.Running()
 		return len(r) == 1 && r[0].Memory == 256
 	})
-	spec1 := c.host.Running()[0]
+	spec1 := c.Host.Running()[0]
 	if spec1.Overlay != hypervisor.OverlayKeep || spec1.Network != hypervisor.NetworkNAT || spec1.Data == nil || spec1.Data.Size != 64<<20 {
 		t.Errorf("the machine is made of %+v", spec1)
 	}
@@ -50,7 +50,7 @@ func TestNewImageVersion(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
-	first := c.host.Running()[0].Layer
+	first := c.Host.Running()[0].Layer
 	i.push("office")
 	c.mustRefresh()
 	// A persistent machine stays on the image that its changes lie over.
@@ -60,8 +60,8 @@ func TestNewImageVersion(t *testing.T) {
 	if err := c.act(alice, agentapi.CommandRestart); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "restart", func() bool { return c.host.Starts() == 2 && len(c.host.Running()) == 1 })
-	if layer := c.host.Running()[0].Layer; layer != first {
+	eventually(t, "restart", func() bool { return c.Host.Starts() == 2 && len(c.Host.Running()) == 1 })
+	if layer := c.Host.Running()[0].Layer; layer != first {
 		t.Errorf("the persistent machine moved from %s to %s", first, layer)
 	}
 }
@@ -78,7 +78,7 @@ func TestRevertibleFollowsTheImage(t *testing.T) {
 	c.signIn(alice, "alice")
 	c.await(alice, "ready")
 	c.mustStart(alice)
-	first := c.host.Running()[0]
+	first := c.Host.Running()[0]
 	if first.Overlay != hypervisor.OverlayDiscard {
 		t.Errorf("a revertible machine keeps its changes: %+v", first)
 	}
@@ -89,7 +89,7 @@ func TestRevertibleFollowsTheImage(t *testing.T) {
 		}
 		c.await(alice, "ready")
 		c.mustStart(alice)
-		return c.host.Running()[0].Layer
+		return c.Host.Running()[0].Layer
 	}
 	i.push("office")
 	eventually(t, "the new version is offered", func() bool {
@@ -112,7 +112,7 @@ func TestWithdrawnGrantStopsAndKeeps(t *testing.T) {
 	i, c, w := one(t)
 	i.user("bob")
 	c.mustStart(alice)
-	disks := filepath.Join(c.dir, "state", "machines", string(c.only(alice).Machine), "vm")
+	disks := filepath.Join(c.Dir, "state", "machines", string(c.only(alice).Machine), "vm")
 	i.change(w.ID, "Office", office, grant("bob"))
 	c.mustRefresh()
 	got := c.await(alice, "ready")
@@ -149,7 +149,7 @@ func TestGrantGoneWhileSignedOut(t *testing.T) {
 	t.Parallel()
 	i, c, w := one(t)
 	i.user("bob")
-	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
+	if err := c.Agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	i.change(w.ID, "Office", office, grant("bob"))
@@ -176,14 +176,14 @@ func TestGraceAtTheLimit(t *testing.T) {
 	c.await(alice, "ready")
 	c.mustStart(alice)
 	i.shut()
-	c.pass(8*time.Hour + 10*time.Minute)
+	c.Pass(8*time.Hour + 10*time.Minute)
 	if w := c.only(alice); w.State != "running" || w.Permitted || w.OfflineLeft != nil || !strings.Contains(w.Detail, "stops at ") || !strings.Contains(w.Verdict, "save your work") {
 		t.Errorf("ten minutes after the limit: %+v", w)
 	}
 	if r, err := c.run(alice, "Hello"); err != nil || r.ExitStatus != 0 {
 		t.Errorf("within the grace: %+v, %v", r, err)
 	}
-	c.pass(30 * time.Minute)
+	c.Pass(30 * time.Minute)
 	if w := c.await(alice, "ready"); w.OfflineLeft != nil || !strings.Contains(w.Detail, "off-line") || !strings.Contains(w.Detail, "may not start") {
 		t.Errorf("after the grace: %+v", w)
 	}
@@ -215,7 +215,7 @@ func TestOrders(t *testing.T) {
 	i, c, _ := one(t)
 	w := c.mustStart(alice)
 	client := func() dormer.ClientID {
-		s, err := c.agent.Status(t.Context(), me(alice))
+		s, err := c.Agent.Status(t.Context(), me(alice))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestOrders(t *testing.T) {
 	}()
 	order := func(kind string) {
 		t.Helper()
-		if _, err := i.admin.Order(t.Context(), client, rest.NewOrder{Kind: kind, Machine: w.Machine, Reason: "for the test", Confirm: true}); err != nil {
+		if _, err := i.Admin.Order(t.Context(), client, rest.NewOrder{Kind: kind, Machine: w.Machine, Reason: "for the test", Confirm: true}); err != nil {
 			t.Fatalf("order %s: %v", kind, err)
 		}
 		c.mustRefresh()
@@ -239,19 +239,19 @@ func TestOrders(t *testing.T) {
 	}
 
 	order("delete")
-	folder := filepath.Join(c.dir, "state", "machines", string(w.Machine))
+	folder := filepath.Join(c.Dir, "state", "machines", string(w.Machine))
 	eventually(t, "the machine is deleted", func() bool {
 		_, err := os.Stat(folder)
 		return errors.Is(err, os.ErrNotExist)
 	})
-	if len(c.host.Running()) != 0 {
+	if len(c.Host.Running()) != 0 {
 		t.Error("the deleted machine runs")
 	}
 	eventually(t, "a new machine", func() bool {
 		if c.refresh() != nil {
 			return false
 		}
-		all, err := c.agent.Workspaces(t.Context(), me(alice))
+		all, err := c.Agent.Workspaces(t.Context(), me(alice))
 		return err == nil && len(all) == 1 && all[0].Machine != w.Machine && all[0].State == "ready"
 	})
 	c.mustRefresh()
@@ -264,11 +264,11 @@ func TestRevokedClient(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := i.admin.RevokeClient(t.Context(), s.Client); err != nil {
+	if err := i.Admin.RevokeClient(t.Context(), s.Client); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.refresh(); !errors.Is(err, dormer.ErrDenied) {
@@ -283,30 +283,30 @@ func TestRevokedClient(t *testing.T) {
 		t.Errorf("start on a revoked client: %v", err)
 	}
 	// A join token that does not count leaves the old identity as it is.
-	before, err := os.ReadFile(filepath.Join(c.dir, "state", "client.key"))
+	before, err := os.ReadFile(filepath.Join(c.Dir, "state", "client.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	used, err := i.admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "revoked", Managed: true})
+	used, err := i.Admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "revoked", Managed: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := i.admin.RevokeJoinToken(t.Context(), used.ID); err != nil {
+	if err := i.Admin.RevokeJoinToken(t.Context(), used.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: used.Token}); !errors.Is(err, dormer.ErrDenied) {
+	if err := c.Agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: used.Token}); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("a revoked token: %v", err)
 	}
-	if after, err := os.ReadFile(filepath.Join(c.dir, "state", "client.key")); err != nil || !bytes.Equal(before, after) {
+	if after, err := os.ReadFile(filepath.Join(c.Dir, "state", "client.key")); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a refused enrolment has changed the client's key (%v)", err)
 	}
 	// It may enrol again, as another client.
 	c.enrol(i.joinToken())
-	again, err := c.agent.Status(t.Context(), me(alice))
+	again, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil || again.Client == s.Client || !again.Online || !strings.Contains(strings.Join(again.Notes, "; "), "must sign in again") {
 		t.Errorf("enrolled again: %+v, %v", again, err)
 	}
-	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err == nil || !strings.Contains(err.Error(), "nobody is signed in") {
+	if err := c.Agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err == nil || !strings.Contains(err.Error(), "nobody is signed in") {
 		t.Errorf("signing out of the earlier enrolment: %v", err)
 	}
 	// The earlier machine keeps its data and does not take the name.
@@ -314,7 +314,7 @@ func TestRevokedClient(t *testing.T) {
 	both := func(state string) (old, fresh agentapi.Workspace) {
 		t.Helper()
 		eventually(t, "both machines, the new one "+state, func() bool {
-			all, err := c.agent.Workspaces(t.Context(), me(alice))
+			all, err := c.Agent.Workspaces(t.Context(), me(alice))
 			if err != nil || len(all) != 2 {
 				return false
 			}
@@ -331,23 +331,23 @@ func TestRevokedClient(t *testing.T) {
 		if old.Name == "Office" || old.Permitted || !strings.Contains(old.Detail, string(w.Machine)) || !strings.Contains(old.Verdict, "earlier enrolment") || old.Image != "office/1" {
 			t.Errorf("the earlier machine: %+v", old)
 		}
-		if got, err := c.agent.Act(t.Context(), me(alice), "office", agentapi.CommandStart); err != nil || got.Machine != fresh.Machine {
+		if got, err := c.Agent.Act(t.Context(), me(alice), "office", agentapi.CommandStart); err != nil || got.Machine != fresh.Machine {
 			t.Errorf("start by name: %+v, %v", got, err)
 		}
 		both("running")
-		if _, err := c.agent.Act(t.Context(), me(alice), "Office", agentapi.CommandStop); err != nil {
+		if _, err := c.Agent.Act(t.Context(), me(alice), "Office", agentapi.CommandStop); err != nil {
 			t.Errorf("stop by name: %v", err)
 		}
 		both("ready")
 		c.restart()
 	}
-	if _, err := os.Stat(filepath.Join(c.dir, "state", "machines", string(w.Machine), "vm")); err != nil {
+	if _, err := os.Stat(filepath.Join(c.Dir, "state", "machines", string(w.Machine), "vm")); err != nil {
 		t.Errorf("the disks of the earlier machine: %v", err)
 	}
-	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
+	if err := c.Agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.agent.Act(t.Context(), me(alice), "Office", agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
+	if _, err := c.Agent.Act(t.Context(), me(alice), "Office", agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("start when none of them may: %v", err)
 	}
 }
@@ -357,13 +357,13 @@ func TestJoinTokens(t *testing.T) {
 	i := newInstance(t)
 	c := newComputer(t, "desk")
 	enrol := func(token string) error {
-		return c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token})
+		return c.Agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token})
 	}
-	once, err := i.admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "once", Managed: true, MaxUses: 1, LifetimeHours: 1})
+	once, err := i.Admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "once", Managed: true, MaxUses: 1, LifetimeHours: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	unmanaged, err := i.admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "own", Unmanaged: true})
+	unmanaged, err := i.Admin.CreateJoinToken(t.Context(), rest.NewJoinToken{Name: "own", Unmanaged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,14 +373,14 @@ func TestJoinTokens(t *testing.T) {
 	if err := enrol(unmanaged.Token); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("a token for agents of users: %v", err)
 	}
-	if err := c.agent.Enrol(t.Context(), me(alice), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) && os.Getuid() != alice {
+	if err := c.Agent.Enrol(t.Context(), me(alice), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) && os.Getuid() != alice {
 		t.Errorf("enrolled by just anybody: %v", err)
 	}
-	i.ahead.Add(int64(2 * time.Hour))
+	i.Ahead.Add(int64(2 * time.Hour))
 	if err := enrol(once.Token); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("an expired token: %v", err)
 	}
-	i.ahead.Store(0)
+	i.Ahead.Store(0)
 	if err := enrol(once.Token); err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestJoinTokens(t *testing.T) {
 		t.Errorf("enrolled twice: %v", err)
 	}
 	other := newComputer(t, "other")
-	if err := other.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) {
+	if err := other.Agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: once.Token}); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("a used token: %v", err)
 	}
 }
@@ -410,30 +410,30 @@ func TestTwoUsersOfOneComputer(t *testing.T) {
 	}
 	// What bob may do with alice's machine: nothing, not even know of it.
 	for _, command := range []agentapi.Command{agentapi.CommandStart, agentapi.CommandStop, agentapi.CommandRestart, agentapi.CommandKill} {
-		if _, err := c.agent.Act(t.Context(), me(bob), string(a.Machine), command); !errors.Is(err, dormer.ErrNotFound) {
+		if _, err := c.Agent.Act(t.Context(), me(bob), string(a.Machine), command); !errors.Is(err, dormer.ErrNotFound) {
 			t.Errorf("bob's %s of alice's machine: %v", command, err)
 		}
 	}
-	if _, err := c.agent.RunApplication(t.Context(), me(bob), string(a.Machine), agentapi.RunRequest{Application: "Hello"}); !errors.Is(err, dormer.ErrNotFound) {
+	if _, err := c.Agent.RunApplication(t.Context(), me(bob), string(a.Machine), agentapi.RunRequest{Application: "Hello"}); !errors.Is(err, dormer.ErrNotFound) {
 		t.Errorf("bob's application in alice's machine: %v", err)
 	}
-	if err := c.agent.SignOut(t.Context(), me(bob), agentapi.SignOutRequest{User: "alice"}); !errors.Is(err, dormer.ErrNotFound) {
+	if err := c.Agent.SignOut(t.Context(), me(bob), agentapi.SignOutRequest{User: "alice"}); !errors.Is(err, dormer.ErrNotFound) {
 		t.Errorf("bob signed alice out: %v", err)
 	}
-	d, err := c.agent.Diagnostics(t.Context(), me(bob))
+	d, err := c.Agent.Diagnostics(t.Context(), me(bob))
 	if err != nil || len(d.Machines) != 1 || d.Machines[0].Machine != b.Machine || len(d.Status.Users) != 1 {
 		t.Errorf("bob's diagnostics: %+v, %v", d, err)
 	}
 	// Nor can bob take alice's place by signing in as alice.
-	if _, err := c.agent.SignIn(t.Context(), me(bob), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrConflict) {
+	if _, err := c.Agent.SignIn(t.Context(), me(bob), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrConflict) {
 		t.Errorf("bob signed in as alice: %v", err)
 	}
 	c.mustStart(alice)
 	c.mustStart(bob)
-	if r := c.host.Running(); len(r) != 2 || r[0].Dir == r[1].Dir {
+	if r := c.Host.Running(); len(r) != 2 || r[0].Dir == r[1].Dir {
 		t.Errorf("running: %+v", r)
 	}
-	if err := c.agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
+	if err := c.Agent.SignOut(t.Context(), me(alice), agentapi.SignOutRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if w := c.await(alice, "ready"); w.Permitted {
@@ -442,7 +442,7 @@ func TestTwoUsersOfOneComputer(t *testing.T) {
 	if w := c.only(bob); w.State != "running" {
 		t.Errorf("bob's machine after alice signed out: %+v", w)
 	}
-	if _, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: "wrong password"}); !errors.Is(err, dormer.ErrDenied) {
+	if _, err := c.Agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: "wrong password"}); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("wrong password: %v", err)
 	}
 	c.signIn(alice, "alice")

@@ -28,10 +28,10 @@ func TestEpochs(t *testing.T) {
 	c.mustStart(alice)
 	i.shut()
 	old := t.TempDir()
-	if err := os.CopyFS(old, os.DirFS(i.cfg.Data)); err != nil {
+	if err := os.CopyFS(old, os.DirFS(i.Config.Data)); err != nil {
 		t.Fatal(err)
 	}
-	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(i.cfg.Data, "state.db"), store.Options{})
+	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(i.Config.Data, "state.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestEpochs(t *testing.T) {
 	}
 	i.start()
 	c.mustRefresh()
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil || s.Epoch != 2 {
 		t.Fatalf("after the promotion: %+v, %v", s, err)
 	}
@@ -49,7 +49,7 @@ func TestEpochs(t *testing.T) {
 	}
 	i.shut()
 
-	i.cfg.Data, old = old, i.cfg.Data
+	i.Config.Data, old = old, i.Config.Data
 	i.start()
 	if err := c.refresh(); !errors.Is(err, dormer.ErrFenced) {
 		t.Errorf("poll at a server that was superseded: %v", err)
@@ -62,7 +62,7 @@ func TestEpochs(t *testing.T) {
 		t.Errorf("poll at a server that was superseded, after a restart: %v", err)
 	}
 	i.shut()
-	i.cfg.Data = old
+	i.Config.Data = old
 	i.start()
 	c.mustRefresh()
 }
@@ -74,7 +74,7 @@ func TestChangedFiles(t *testing.T) {
 	w := c.only(alice)
 	c.shut()
 	i.shut()
-	path := filepath.Join(c.dir, "state", "machines", string(w.Machine), "machine.json")
+	path := filepath.Join(c.Dir, "state", "machines", string(w.Machine), "machine.json")
 	original, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -129,30 +129,30 @@ func TestFullDiskPauses(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
-	dir := c.host.Running()[0].Dir
-	if err := c.host.Pause(dir, hypervisor.ReasonNoSpace); err != nil {
+	dir := c.Host.Running()[0].Dir
+	if err := c.Host.Pause(dir, hypervisor.ReasonNoSpace); err != nil {
 		t.Fatal(err)
 	}
 	if w := c.await(alice, "paused"); !strings.Contains(w.Detail, "no space") {
 		t.Errorf("paused: %+v", w)
 	}
-	if err := c.host.Pause(dir, ""); err != nil {
+	if err := c.Host.Pause(dir, ""); err != nil {
 		t.Fatal(err)
 	}
 	c.await(alice, "running")
-	if err := c.host.End(dir, hypervisor.ReasonCrashed); err != nil {
+	if err := c.Host.End(dir, hypervisor.ReasonCrashed); err != nil {
 		t.Fatal(err)
 	}
 	if w := c.await(alice, "failed"); w.Error == "" {
 		t.Errorf("crashed: %+v", w)
 	}
 	c.mustStart(alice)
-	if err := c.host.End(dir, hypervisor.ReasonRestart); err != nil {
+	if err := c.Host.End(dir, hypervisor.ReasonRestart); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "started again after the guest restarted itself", func() bool { return c.host.Starts() == 3 })
+	eventually(t, "started again after the guest restarted itself", func() bool { return c.Host.Starts() == 3 })
 	c.await(alice, "running")
-	if err := c.host.End(dir, hypervisor.ReasonShutdown); err != nil {
+	if err := c.Host.End(dir, hypervisor.ReasonShutdown); err != nil {
 		t.Fatal(err)
 	}
 	c.await(alice, "ready")
@@ -169,12 +169,12 @@ func TestGuestThatDoesNotShutDown(t *testing.T) {
 	t.Parallel()
 	_, c, _ := one(t)
 	c.mustStart(alice)
-	c.host.IgnoreShutdown(true)
+	c.Host.IgnoreShutdown(true)
 	if err := c.act(alice, agentapi.CommandStop); err != nil {
 		t.Fatal(err)
 	}
 	c.await(alice, "ready")
-	if len(c.host.Running()) != 0 {
+	if len(c.Host.Running()) != 0 {
 		t.Error("it runs")
 	}
 }
@@ -183,7 +183,7 @@ func TestNothingIsReadableByOthers(t *testing.T) {
 	t.Parallel()
 	_, c, _ := one(t)
 	c.mustStart(alice)
-	err := filepath.WalkDir(filepath.Join(c.dir, "state"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(c.Dir, "state"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func TestAnotherServer(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	i.shut()
-	i.cfg.Data = t.TempDir()
+	i.Config.Data = t.TempDir()
 	i.start()
 	if err := c.refresh(); !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "authority") {
 		t.Errorf("poll at another server: %v", err)
@@ -229,15 +229,15 @@ func TestAnotherServer(t *testing.T) {
 func TestStateFolderIsLocked(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, "desk")
-	_, err := newAgent(c, c.images)
+	_, err := c.NewAgent(c.Images)
 	if !errors.Is(err, dormer.ErrExists) || !strings.Contains(err.Error(), "another agent runs here") {
 		t.Errorf("a second agent in the same folder: %v", err)
 	}
 	c.shut()
-	if err := os.WriteFile(filepath.Join(c.dir, "state", "format"), []byte("99\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Dir, "state", "format"), []byte("99\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newAgent(c, c.images); !errors.Is(err, dormer.ErrUnsupported) {
+	if _, err := c.NewAgent(c.Images); !errors.Is(err, dormer.ErrUnsupported) {
 		t.Errorf("a folder of a newer version: %v", err)
 	}
 }
@@ -249,13 +249,13 @@ func TestServerAwayAtFirst(t *testing.T) {
 	token := i.joinToken()
 	i.shut()
 	begin := time.Now()
-	if err := c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token}); !errors.Is(err, dormer.ErrUnavailable) {
+	if err := c.Agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token}); !errors.Is(err, dormer.ErrUnavailable) {
 		t.Errorf("enrol without a server: %v", err)
 	}
 	if time.Since(begin) > 10*time.Second {
 		t.Errorf("it took %s", time.Since(begin))
 	}
-	if _, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrUnavailable) {
+	if _, err := c.Agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: "alice", Password: userPassword}); !errors.Is(err, dormer.ErrUnavailable) {
 		t.Errorf("sign in before enrolment: %v", err)
 	}
 	i.start()
@@ -268,11 +268,11 @@ func TestDeletionCutShort(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	w := c.mustStart(alice)
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := i.admin.Order(t.Context(), s.Client, rest.NewOrder{Kind: "delete", Machine: w.Machine, Reason: "for the test"}); err != nil {
+	if _, err := i.Admin.Order(t.Context(), s.Client, rest.NewOrder{Kind: "delete", Machine: w.Machine, Reason: "for the test"}); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.refresh() // the agent may be gone before the answer
@@ -281,13 +281,13 @@ func TestDeletionCutShort(t *testing.T) {
 		if c.refresh() != nil {
 			return false
 		}
-		machines, err := i.admin.Machines(t.Context())
+		machines, err := i.Admin.Machines(t.Context(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return len(machines) == 1 && machines[0].ID != w.Machine
 	})
-	if _, err := os.Stat(filepath.Join(c.dir, "state", "machines", string(w.Machine))); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(c.Dir, "state", "machines", string(w.Machine))); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the machine's folder: %v", err)
 	}
 	if n := i.count("desk", event.OrderFailed); n != 0 {
@@ -302,47 +302,47 @@ func TestSilentMachine(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
-	c.silent.Store(true)
+	c.Silent.Store(true)
 	c.restart()
 	if w := c.only(alice); w.State != "ready" {
 		t.Errorf("a machine that does not answer: %+v", w)
 	}
-	c.silent.Store(false)
+	c.Silent.Store(false)
 	c.await(alice, "running")
-	if n := c.host.Starts(); n != 1 {
+	if n := c.Host.Starts(); n != 1 {
 		t.Errorf("%d starts", n)
 	}
 
 	// It does not get around the limit.
-	c.silent.Store(true)
+	c.Silent.Store(true)
 	i.shut()
 	c.restart()
-	c.pass(9 * time.Hour)
-	c.silent.Store(false)
-	eventually(t, "the machine is stopped", func() bool { return len(c.host.Running()) == 0 })
+	c.Pass(9 * time.Hour)
+	c.Silent.Store(false)
+	eventually(t, "the machine is stopped", func() bool { return len(c.Host.Running()) == 0 })
 	i.start()
 
 	// Nor are its disks deleted under it.
 	c.mustRefresh()
 	w := c.mustStart(alice)
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.silent.Store(true)
+	c.Silent.Store(true)
 	c.restart()
-	if _, err := i.admin.Order(t.Context(), s.Client, rest.NewOrder{Kind: "delete", Machine: w.Machine, Reason: "for the test"}); err != nil {
+	if _, err := i.Admin.Order(t.Context(), s.Client, rest.NewOrder{Kind: "delete", Machine: w.Machine, Reason: "for the test"}); err != nil {
 		t.Fatal(err)
 	}
 	c.mustRefresh()
-	folder := filepath.Join(c.dir, "state", "machines", string(w.Machine))
-	if _, err := os.Stat(folder); err != nil || len(c.host.Running()) != 1 {
-		t.Errorf("a machine that does not answer: %v, %d run", err, len(c.host.Running()))
+	folder := filepath.Join(c.Dir, "state", "machines", string(w.Machine))
+	if _, err := os.Stat(folder); err != nil || len(c.Host.Running()) != 1 {
+		t.Errorf("a machine that does not answer: %v, %d run", err, len(c.Host.Running()))
 	}
-	c.silent.Store(false)
+	c.Silent.Store(false)
 	eventually(t, "the machine is deleted", func() bool {
 		_, err := os.Stat(folder)
-		return errors.Is(err, fs.ErrNotExist) && len(c.host.Running()) == 0
+		return errors.Is(err, fs.ErrNotExist) && len(c.Host.Running()) == 0
 	})
 }
 
@@ -356,13 +356,13 @@ func TestImageThatIsNotThere(t *testing.T) {
 	c := newComputer(t, "desk")
 	c.enrol(i.joinToken())
 	c.signIn(alice, "alice")
-	st, err := c.agent.Status(t.Context(), me(alice))
+	st, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil || len(st.Workspaces) != 0 || len(st.Notes) == 0 {
 		t.Errorf("without an image: %+v, %v", st, err)
 	}
 	i.push("office")
 	eventually(t, "the lease", func() bool {
-		all, err := c.agent.Workspaces(t.Context(), me(alice))
+		all, err := c.Agent.Workspaces(t.Context(), me(alice))
 		return c.refresh() == nil && err == nil && len(all) == 1
 	})
 	c.await(alice, "ready")
@@ -376,7 +376,7 @@ func TestImageObjectMissing(t *testing.T) {
 	i.push("office")
 	i.user("alice")
 	i.workspace("Office", office, grant("alice"))
-	repository := filepath.Join(i.cfg.Data, "repository")
+	repository := filepath.Join(i.Config.Data, "repository")
 	var pack string
 	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && strings.Contains(path, "pack") {

@@ -19,7 +19,7 @@ func (i *instance) events() []rest.EventRow {
 	var all []rest.EventRow
 	q := rest.ReportQuery{Days: 30, Limit: 1000}
 	for {
-		page, err := i.admin.ActivityReport(i.t.Context(), q)
+		page, err := i.Admin.ActivityReport(i.t.Context(), q)
 		if err != nil {
 			i.t.Fatal(err)
 		}
@@ -96,13 +96,13 @@ func TestManyClients(t *testing.T) {
 	each(func(n int, c *computer) {
 		// All come from one address, and the server bounds attempts by address.
 		if err := patiently(t, func() error {
-			return c.agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token})
+			return c.Agent.Enrol(t.Context(), me(0), agentapi.EnrolRequest{JoinToken: token})
 		}); err != nil {
 			t.Errorf("enrol: %v", err)
 			return
 		}
 		if err := patiently(t, func() error {
-			_, err := c.agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: fmt.Sprintf("user%d", n), Password: userPassword})
+			_, err := c.Agent.SignIn(t.Context(), me(alice), agentapi.SignInRequest{User: fmt.Sprintf("user%d", n), Password: userPassword})
 			return err
 		}); err != nil {
 			t.Errorf("sign in: %v", err)
@@ -114,33 +114,33 @@ func TestManyClients(t *testing.T) {
 	each(func(_ int, c *computer) {
 		r, err := c.run(alice, "hello")
 		if err != nil || string(r.Stdout) != "hello world\n" || r.ExitStatus != 0 {
-			t.Errorf("%s: %+v, %v", c.name, r, err)
+			t.Errorf("%s: %+v, %v", c.Name, r, err)
 		}
 	})
 
 	i.shut()
 	each(func(_ int, c *computer) {
 		if err := c.refresh(); !errors.Is(err, dormer.ErrUnavailable) {
-			t.Errorf("%s: a poll without a server: %v", c.name, err)
+			t.Errorf("%s: a poll without a server: %v", c.Name, err)
 		}
 		if err := c.act(alice, agentapi.CommandRestart); err != nil {
-			t.Errorf("%s: restart off-line: %v", c.name, err)
+			t.Errorf("%s: restart off-line: %v", c.Name, err)
 		}
 		if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello world\n" {
-			t.Errorf("%s: off-line: %+v, %v", c.name, r, err)
+			t.Errorf("%s: off-line: %+v, %v", c.Name, r, err)
 		}
 		if r, err := c.run(alice, "Fail"); err != nil || r.ExitStatus != 1 {
-			t.Errorf("%s: a command that fails: %+v, %v", c.name, r, err)
+			t.Errorf("%s: a command that fails: %+v, %v", c.Name, r, err)
 		}
 		if _, err := c.run(alice, "none such"); !errors.Is(err, dormer.ErrNotFound) {
-			t.Errorf("%s: an application that is not published: %v", c.name, err)
+			t.Errorf("%s: an application that is not published: %v", c.Name, err)
 		}
 	})
 	i.start()
 	each(func(_ int, c *computer) {
 		for range 2 { // the second brings nothing new
 			if err := patiently(t, c.refresh); err != nil {
-				t.Errorf("%s: poll after the return: %v", c.name, err)
+				t.Errorf("%s: poll after the return: %v", c.Name, err)
 			}
 		}
 	})
@@ -156,12 +156,12 @@ func TestManyClients(t *testing.T) {
 			event.Enrolled: 1, event.SignedIn: 1, event.ImageStarted: 1, event.ImageFinished: 1,
 			event.WorkspaceStarted: 2, event.ApplicationRun: 3, event.WorkspaceStopped: 1,
 		} {
-			if got := perHost[c.name][int(code)]; got != want {
-				t.Errorf("%s: %d events %d, want %d", c.name, got, code, want)
+			if got := perHost[c.Name][int(code)]; got != want {
+				t.Errorf("%s: %d events %d, want %d", c.Name, got, code, want)
 			}
 		}
 	}
-	rows, err := i.admin.StatusReport(t.Context(), rest.ReportQuery{Days: 7, Limit: 1000})
+	rows, err := i.Admin.StatusReport(t.Context(), rest.ReportQuery{Days: 7, Limit: 1000})
 	if err != nil || len(rows.Items) != clients {
 		t.Errorf("the status report has %d rows, %v", len(rows.Items), err)
 	}
@@ -186,7 +186,7 @@ func TestStatusIsFresh(t *testing.T) {
 		}
 		c.await(alice, want)
 		c.mustRefresh()
-		rows, err := i.admin.StatusReport(t.Context(), rest.ReportQuery{Days: 1})
+		rows, err := i.Admin.StatusReport(t.Context(), rest.ReportQuery{Days: 1})
 		if err != nil || len(rows.Items) != 1 || rows.Items[0].State != want || rows.Items[0].Image != "office/1" {
 			t.Errorf("%s on the client: report %+v, %v", want, rows, err)
 		}
@@ -212,11 +212,11 @@ func TestAgentRestartAndReboot(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	c.mustStart(alice)
-	starts := c.host.Starts()
+	starts := c.Host.Starts()
 
 	c.restart()
-	if w := c.only(alice); w.State != "running" || c.host.Starts() != starts {
-		t.Errorf("after a restart of the agent the workspace is %s, started %d times more", w.State, c.host.Starts()-starts)
+	if w := c.only(alice); w.State != "running" || c.Host.Starts() != starts {
+		t.Errorf("after a restart of the agent the workspace is %s, started %d times more", w.State, c.Host.Starts()-starts)
 	}
 	if r, err := c.run(alice, "Hello"); err != nil || string(r.Stdout) != "hello world\n" {
 		t.Errorf("the adopted machine: %+v, %v", r, err)
@@ -250,13 +250,13 @@ func TestClocks(t *testing.T) {
 
 	// Within the budget, with the clock set back again and again.
 	for range 3 {
-		c.pass(2 * time.Hour)
-		c.setWall(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+		c.Pass(2 * time.Hour)
+		c.SetWall(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	}
 	if w := c.only(alice); w.State != "running" || !w.Permitted {
 		t.Errorf("six hours off-line: %+v", w)
 	}
-	c.pass(3 * time.Hour)
+	c.Pass(3 * time.Hour)
 	if w := c.await(alice, "ready"); w.Permitted {
 		t.Errorf("nine hours off-line: %+v", w)
 	}
@@ -264,7 +264,7 @@ func TestClocks(t *testing.T) {
 		t.Errorf("start after the limit: %v", err)
 	}
 	c.reboot()
-	c.setWall(time.Now())
+	c.SetWall(time.Now())
 	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("start after limit and reboot: %v", err)
 	}
@@ -274,23 +274,23 @@ func TestClocks(t *testing.T) {
 	c.mustStart(alice)
 
 	// To 2099 and back, while the server is there.
-	c.setWall(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
+	c.SetWall(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
 	c.await(alice, "ready")
-	c.setWall(time.Now())
+	c.SetWall(time.Now())
 	c.mustRefresh() // although certificates of 2099 are asked for no more
 	c.mustStart(alice)
 
 	// To 2099 and back, while it is not.
 	i.shut()
-	c.setWall(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
+	c.SetWall(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))
 	c.await(alice, "ready")
-	c.setWall(time.Now())
+	c.SetWall(time.Now())
 	c.restart()
 	if err := c.act(alice, agentapi.CommandStart); !errors.Is(err, dormer.ErrDenied) {
 		t.Errorf("start after 2099: %v", err)
 	}
 	// To 2000, and the server back: the client trusts its own count for TLS.
-	c.setWall(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	c.SetWall(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	i.start()
 	c.mustRefresh()
 	c.mustStart(alice)
@@ -325,7 +325,7 @@ func TestManyEvents(t *testing.T) {
 		if c.refresh() != nil {
 			return false
 		}
-		s, err := c.agent.Status(t.Context(), me(alice))
+		s, err := c.Agent.Status(t.Context(), me(alice))
 		return err == nil && s.EventsWaiting == 0
 	})
 	if n := i.count("desk", event.ApplicationRun); n != runs {
@@ -338,17 +338,17 @@ func TestTokenRunsOut(t *testing.T) {
 	t.Parallel()
 	i, c, _ := one(t)
 	for range 3 {
-		i.ahead.Add(int64(25 * time.Hour))
-		c.pass(25 * time.Hour)
+		i.Ahead.Add(int64(25 * time.Hour))
+		c.Pass(25 * time.Hour)
 		c.mustRefresh()
 	}
 	if w := c.only(alice); !w.Permitted {
 		t.Errorf("on-line for three days: %+v", w)
 	}
 	// After thirty days the user signs in again.
-	i.ahead.Add(int64(30 * 24 * time.Hour))
+	i.Ahead.Add(int64(30 * 24 * time.Hour))
 	c.mustRefresh()
-	s, err := c.agent.Status(t.Context(), me(alice))
+	s, err := c.Agent.Status(t.Context(), me(alice))
 	if err != nil || len(s.Users) != 0 || s.Workspaces[0].Permitted {
 		t.Errorf("after thirty days: %+v, %v", s, err)
 	}

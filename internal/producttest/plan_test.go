@@ -45,12 +45,12 @@ func TestPlanFromLife(t *testing.T) {
 		}
 		again.Wait()
 		var err error
-		if seen, err = i.admin.Observed(ctx, 7); err != nil {
+		if seen, err = i.Admin.Observed(ctx, 7); err != nil {
 			t.Fatal(err)
 		}
 		return seen.Events.Received >= clients*each && seen.Peak == clients
 	})
-	if seen.Clients != clients || seen.Peak != clients || seen.Days != 1 || seen.Server != i.cfg.PublicURLs[0] {
+	if seen.Clients != clients || seen.Peak != clients || seen.Days != 1 || seen.Server != i.Config.PublicURLs[0] {
 		t.Errorf("seen: %+v", seen)
 	}
 	// The server has a few events of its own.

@@ -1,68 +1,39 @@
 package producttest
 
 import (
-	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dormer-project/dormer"
-	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/apiclient"
-	"github.com/dormer-project/dormer/internal/imageformat"
-	"github.com/dormer-project/dormer/internal/imagepack"
-	"github.com/dormer-project/dormer/internal/imagepack/packtest"
-	"github.com/dormer-project/dormer/internal/seal"
-	"github.com/dormer-project/dormer/internal/server"
+	"github.com/dormer-project/dormer/internal/producttest/stage"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
-// patience bounds each wait of these tests.
-const patience = time.Minute
-
 const (
-	adminPassword = "correct horse battery"
-	userPassword  = "a password for tests"
+	// patience bounds each wait of these tests.
+	patience     = stage.Patience
+	userPassword = stage.UserPassword
 )
 
 // instance is one server that goes and comes back on the same data and port.
 type instance struct {
-	t       *testing.T
-	cfg     server.Config
-	ahead   atomic.Int64 // how far the server's clock is ahead of the real one
-	stop    context.CancelFunc
-	ended   chan error
-	admin   *apiclient.Client
-	pushed  int
-	quietly *slog.Logger
+	*stage.Instance
+	t *testing.T
 }
-
-// now is the server's clock.
-func (i *instance) now() time.Time { return time.Now().Add(time.Duration(i.ahead.Load())) }
 
 // newInstance starts a server and signs its first operator in.
 func newInstance(t *testing.T) *instance {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s, err := stage.NewInstance(t.TempDir(), logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cfg := server.Default()
-	cfg.Data = t.TempDir()
-	cfg.Listen, cfg.PublicURLs = []string{address}, []string{"https://" + address}
-	cfg.Clients.PollInterval = server.Duration(time.Second)
-	i := &instance{t: t, cfg: cfg, quietly: logger(t)}
+	i := &instance{Instance: s, t: t}
 	i.start()
 	t.Cleanup(i.shut)
 	i.signIn()
@@ -80,59 +51,23 @@ func logger(t *testing.T) *slog.Logger {
 // start runs the server.
 func (i *instance) start() {
 	i.t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	listening := make(chan []net.Addr, 1)
-	s, err := server.New(ctx, i.cfg, server.Deps{
-		Now: i.now, Random: rand.Reader, Logger: i.quietly, Version: "test", Hostname: "server",
-		PasswordCost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1},
-		Listening:    func(a []net.Addr) { listening <- a },
-	})
-	if err != nil {
-		stop()
+	if err := i.Start(); err != nil {
 		i.t.Fatal(err)
-	}
-	i.stop, i.ended = stop, make(chan error, 1)
-	go func() {
-		err := s.Run(ctx)
-		if closing := s.Close(); err == nil {
-			err = closing
-		}
-		i.ended <- err
-	}()
-	select {
-	case <-listening:
-	case err := <-i.ended:
-		i.t.Fatalf("the server ended: %v", err)
-	case <-time.After(patience):
-		i.t.Fatal("the server does not listen")
 	}
 }
 
 // shut stops the server; repeating it changes nothing.
 func (i *instance) shut() {
-	if i.stop == nil {
-		return
-	}
-	i.stop()
-	i.stop = nil
-	select {
-	case err := <-i.ended:
-		if err != nil {
-			i.t.Errorf("the server ended with: %v", err)
-		}
-	case <-time.After(patience):
-		i.t.Error("the server does not end")
+	i.t.Helper()
+	if err := i.Shut(); err != nil {
+		i.t.Error(err)
 	}
 }
 
 // client returns a client of the REST API.
 func (i *instance) client(token string) *apiclient.Client {
 	i.t.Helper()
-	authority, err := os.ReadFile(filepath.Join(i.cfg.Data, "keys", "tls", "ca.crt"))
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	c, err := apiclient.New(apiclient.Config{Server: i.cfg.PublicURLs[0], Authority: authority, Token: token, UserAgent: "test"})
+	c, err := i.Client(token)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -142,23 +77,16 @@ func (i *instance) client(token string) *apiclient.Client {
 
 func (i *instance) signIn() {
 	i.t.Helper()
-	password, err := os.ReadFile(filepath.Join(i.cfg.Data, "first-admin-password"))
-	if err != nil {
+	if err := i.SignIn(i.t.Context()); err != nil {
 		i.t.Fatal(err)
 	}
-	in, err := i.client("").SignIn(i.t.Context(), rest.SignIn{
-		User: "admin", Password: strings.TrimSpace(string(password)), NewPassword: adminPassword,
-	})
-	if err != nil {
-		i.t.Fatalf("first sign-in: %v", err)
-	}
-	i.admin = i.client(in.Token)
+	i.t.Cleanup(i.Admin.Close)
 }
 
 // user adds a user of the embedded directory.
 func (i *instance) user(name string) rest.UserCreated {
 	i.t.Helper()
-	u, err := i.admin.CreateUser(i.t.Context(), rest.NewUser{Name: name, Password: userPassword})
+	u, err := i.Admin.CreateUser(i.t.Context(), rest.NewUser{Name: name, Password: userPassword})
 	if err != nil {
 		i.t.Fatalf("add user %s: %v", name, err)
 	}
@@ -168,60 +96,19 @@ func (i *instance) user(name string) rest.UserCreated {
 // joinToken makes one that admits many clients of both kinds.
 func (i *instance) joinToken() string {
 	i.t.Helper()
-	j, err := i.admin.CreateJoinToken(i.t.Context(), rest.NewJoinToken{Name: "test", Managed: true, Unmanaged: true, MaxUses: 1000})
+	token, err := i.JoinToken(i.t.Context())
 	if err != nil {
-		i.t.Fatalf("make join token: %v", err)
+		i.t.Fatal(err)
 	}
-	return j.Token
+	return token
 }
 
 // push packs a small image and pushes it as the next version of name.
 func (i *instance) push(name string) rest.ImageVersion {
 	i.t.Helper()
-	ctx := i.t.Context()
-	publisher, _, _ := packtest.Keys(i.t, "")
-	if i.pushed == 0 {
-		if _, err := i.admin.AddPublisher(ctx, rest.NewPublisher{Name: "tester", Key: publisher.Public()}); err != nil {
-			i.t.Fatalf("trust publisher: %v", err)
-		}
-	}
-	i.pushed++
-	key, err := i.admin.ImageKey(ctx)
+	v, err := i.Push(i.t.Context(), i.t.TempDir(), name)
 	if err != nil {
 		i.t.Fatal(err)
-	}
-	k, err := imageformat.ParseRepositoryKey(key.Key)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	packed := packtest.Pack(i.t, packtest.NewDisk(uint64(i.pushed), 1<<20), imagepack.Options{
-		Machine: imagepack.Machine{
-			Architecture: "x86_64", Firmware: imageformat.FirmwareBIOS, DiskBus: "virtio",
-			Data: &imageformat.DataConvention{Label: "data", MountPoint: "/data"},
-		},
-		Signer: publisher, Key: k,
-	})
-	e, err := seal.ParseEnvelope(packed.Envelope)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	p, err := i.admin.BeginPush(ctx, rest.NewPush{Name: name, Manifest: e})
-	if err != nil {
-		i.t.Fatalf("begin push: %v", err)
-	}
-	for _, o := range p.Missing {
-		f, err := packed.Open(o.Name)
-		if err != nil {
-			i.t.Fatal(err)
-		}
-		if err := i.admin.PutObject(ctx, p.ID, o, f); err != nil {
-			i.t.Fatalf("push object: %v", err)
-		}
-		_ = f.Close()
-	}
-	v, err := i.admin.CommitPush(ctx, p.ID, 0)
-	if err != nil {
-		i.t.Fatalf("commit push: %v", err)
 	}
 	return v
 }
@@ -229,7 +116,7 @@ func (i *instance) push(name string) rest.ImageVersion {
 // workspace commits a document made from its parts.
 func (i *instance) workspace(name, spec, grants string) rest.Committed {
 	i.t.Helper()
-	c, err := i.admin.CreateWorkspace(i.t.Context(), document(name, spec, grants), "")
+	c, err := i.Admin.CreateWorkspace(i.t.Context(), document(name, spec, grants), "")
 	if err != nil {
 		i.t.Fatalf("commit workspace: %v", err)
 	}
@@ -239,11 +126,11 @@ func (i *instance) workspace(name, spec, grants string) rest.Committed {
 // change replaces a workspace's document.
 func (i *instance) change(id dormer.WorkspaceID, name, spec, grants string) {
 	i.t.Helper()
-	d, err := i.admin.Workspace(i.t.Context(), id, apiclient.JSON)
+	d, err := i.Admin.Workspace(i.t.Context(), id, apiclient.JSON)
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	if _, err := i.admin.CommitWorkspace(i.t.Context(), id, document(name, spec, grants), d.ETag, ""); err != nil {
+	if _, err := i.Admin.CommitWorkspace(i.t.Context(), id, document(name, spec, grants), d.ETag, ""); err != nil {
 		i.t.Fatalf("change workspace: %v", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/producttest/stage"
 	"github.com/dormer-project/dormer/internal/server"
 	"github.com/dormer-project/dormer/internal/standby"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -131,7 +132,7 @@ func (p *place) run(args ...string) (stdout, stderr string, err error) {
 func (p *place) instance() *instance {
 	cfg := server.Default()
 	cfg.Data, cfg.PublicURLs = p.data, []string{"https://" + p.address}
-	return &instance{t: p.t, cfg: cfg}
+	return &instance{Instance: &stage.Instance{Config: cfg}, t: p.t}
 }
 
 func (p *place) serves() bool {
@@ -310,11 +311,11 @@ func failover(t *testing.T, settings string) {
 		})
 	}
 	j := other.instance()
-	in, err := j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: adminPassword})
+	in, err := j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: stage.AdminPassword})
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.admin = j.client(in.Token)
+	j.Admin = j.client(in.Token)
 	sum := 0
 	for _, n := range done {
 		sum += n
@@ -367,7 +368,7 @@ func TestPromotedBesideThePrimary(t *testing.T) {
 		t.Fatalf("promote: %v\n%s%s", err, out, stderr)
 	}
 	eventually(t, "the primary refuses operators", func() bool {
-		_, err := i.admin.Users(t.Context())
+		_, err := i.Admin.Users(t.Context())
 		return errors.Is(err, dormer.ErrFenced)
 	})
 	other.begin("serve")
@@ -431,7 +432,7 @@ func TestTargetLost(t *testing.T) {
 	other.begin("serve", "--accept-split-brain")
 	eventually(t, "the standby serves", other.serves)
 	j := other.instance()
-	if _, err := j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: adminPassword}); err != nil {
+	if _, err := j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: stage.AdminPassword}); err != nil {
 		t.Error(err)
 	}
 }
@@ -501,12 +502,12 @@ func TestPromoteKilled(t *testing.T) {
 	j := other.instance()
 	var in rest.SignedIn
 	eventually(t, "an operator signs in", func() bool {
-		in, err = j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: adminPassword})
+		in, err = j.client("").SignIn(t.Context(), rest.SignIn{User: "admin", Password: stage.AdminPassword})
 		return err == nil
 	})
-	j.admin = j.client(in.Token)
+	j.Admin = j.client(in.Token)
 	// 20 and the first operator.
-	if all, err := j.admin.Users(t.Context()); err != nil || len(all) != 21 {
+	if all, err := j.Admin.Users(t.Context()); err != nil || len(all) != 21 {
 		t.Errorf("%d users, %v", len(all), err)
 	}
 }

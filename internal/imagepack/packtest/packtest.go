@@ -4,6 +4,7 @@ package packtest
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2" //nolint:depguard // the same content each time is wanted
 	"os"
 	"path/filepath"
@@ -19,8 +20,7 @@ import (
 // that trusts it, and a repository key. They are the same each time.
 func Keys(t testing.TB, instance dormer.InstanceID) (*seal.SigningKey, seal.KeySet, *imageformat.RepositoryKey) {
 	t.Helper()
-	seed := sha256.Sum256([]byte("publisher"))
-	k, err := seal.SigningKeyFromSeed(seed[:])
+	k, err := Publisher()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +28,12 @@ func Keys(t testing.TB, instance dormer.InstanceID) (*seal.SigningKey, seal.KeyS
 	return k, seal.KeySet{Version: 1, Instance: instance, Keys: []seal.PublicKey{{
 		ID: k.ID(), Key: k.Public(), Purposes: []seal.Purpose{seal.PurposePublisher, seal.PurposeAuthority},
 	}}}, &repository
+}
+
+// Publisher returns the key that publishes images; it is the same each time.
+func Publisher() (*seal.SigningKey, error) {
+	seed := sha256.Sum256([]byte("publisher"))
+	return seal.SigningKeyFromSeed(seed[:])
 }
 
 // Disk is the content of a disk whose blocks are set one by one.
@@ -77,13 +83,21 @@ func (d Disk) Change(seed uint64, n int) Disk {
 func (d Disk) Write(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk.raw")
-	f, err := os.Create(path)
-	if err != nil {
+	if err := d.WriteFile(path); err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	return path
+}
+
+// WriteFile writes the disk into a new sparse file.
+func (d Disk) WriteFile(path string) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := f.Truncate(int64(len(d))); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for at := 0; at < len(d); at += imageformat.BlockSize {
 		b := d[at:min(at+imageformat.BlockSize, len(d))]
@@ -91,10 +105,10 @@ func (d Disk) Write(t testing.TB) string {
 			continue
 		}
 		if _, err := f.WriteAt(b, int64(at)); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	return path
+	return nil
 }
 
 // Pack packs with o, filling in disks, keys and folder where they lack.

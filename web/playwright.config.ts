@@ -1,0 +1,29 @@
+import { defineConfig } from '@playwright/test';
+
+/** Journeys through the console, each on a server of its worker's own. See tests/fixtures.ts. */
+export default defineConfig({
+  testDir: 'tests',
+  testMatch: '*.spec.ts',
+  outputDir: '../build/console',
+  globalSetup: './tests/stage.ts',
+  workers: 2,
+  fullyParallel: true,
+  retries: 0,
+  forbidOnly: process.env['DORMER_TEST_ALL'] === '1',
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  reporter: process.env['DORMER_STAGE_REPORT'] === undefined ? [['list']] : [['json']],
+  use: {
+    browserName: 'chromium',
+    ignoreHTTPSErrors: true,
+    locale: 'en-GB',
+    timezoneId: 'Europe/Berlin',
+    viewport: { width: 1280, height: 800 },
+    trace: 'retain-on-failure',
+    screenshot: 'only-on-failure',
+    launchOptions: {
+      executablePath: process.env['DORMER_CHROMIUM'] ?? '/usr/bin/chromium',
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    },
+  },
+});

@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { expect, type Page } from '@playwright/test';
+import type { AxeResults } from 'axe-core';
+
+const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Fails if axe finds on the page, as it is now, what is serious or critical by WCAG 2.1 AA. */
+export async function axe(page: Page): Promise<void> {
+  // Evaluated by the debugger, which no content policy binds.
+  await page.evaluate(source);
+  const found = await page.evaluate(
+    async () =>
+      await (globalThis as unknown as { axe: { run: (options: object) => Promise<AxeResults> } }).axe.run({
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'],
+        resultTypes: ['violations'],
+      }),
+  );
+  const bad = found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
+  const told = bad.flatMap((v) =>
+    v.nodes.map((n) => `${v.id}: ${v.help}: ${n.target.join(' ')}: ${n.html}\n  ${n.failureSummary ?? ''}`),
+  );
+  expect(told, `axe on ${page.url()}`).toEqual([]);
+}

@@ -1,0 +1,35 @@
+import type { Page } from '@playwright/test';
+
+/**
+ * Chromium writes refusals and lost connections to its console. Of the API they
+ * are answers as others: pages show them.
+ */
+const refused = /^Failed to load resource/;
+
+/**
+ * Tells of what nobody who uses a page may see, but which is a fault: errors in
+ * its console, those of the content policy among them, errors that nothing
+ * caught, and whatever it asks of any other than its own server.
+ */
+export function watch(page: Page, server: string, tell: (fault: string) => void): void {
+  const own = new URL(server);
+  page.on('console', (message) => {
+    if (message.type() !== 'error') return;
+    const { url } = message.location();
+    if (refused.test(message.text()) && /\/(api|local)\/v1\//.test(url)) return;
+    tell(`console: ${message.text()} (${url})`);
+  });
+  page.on('pageerror', (error) => tell(`not caught: ${error.stack ?? error.message}`));
+  page.on('request', (asked) => {
+    const { protocol, host } = new URL(asked.url());
+    if (protocol !== 'data:' && protocol !== 'blob:' && host !== own.host) tell(`asked another host: ${asked.url()}`);
+  });
+  page.on('websocket', (socket) => {
+    if (new URL(socket.url()).host !== own.host) tell(`asked another host: ${socket.url()}`);
+  });
+  page.on('dialog', (dialog) => {
+    // A journey that expects one handles it before; scripts in texts show one.
+    tell(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss().catch(() => undefined);
+  });
+}
