@@ -31,12 +31,19 @@ function compressed(): Plugin {
   };
 }
 
+/** Pages of the development server are all below /; the programs write the base themselves. */
+const rooted: Plugin = {
+  name: 'rooted',
+  apply: 'serve',
+  transformIndexHtml: (html) => html.replace('<base href="./" />', '<base href="/" />'),
+};
+
 const proxied = { target: server, secure: false, changeOrigin: false, ws: true };
 
 export default defineConfig({
   // The console works below any path: index.html has a base that the server writes.
   base: './',
-  plugins: [react(), compressed()],
+  plugins: [react(), compressed(), rooted],
   build: { target: 'es2023', modulePreload: { polyfill: false }, assetsInlineLimit: 0, chunkSizeWarningLimit: 1500 },
   server: {
     host: 'localhost',

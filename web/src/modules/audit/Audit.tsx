@@ -9,6 +9,7 @@ import {
   TextInput,
   Toolbar,
   ToolbarContent,
+  ToolbarGroup,
   ToolbarItem,
 } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
@@ -73,15 +74,18 @@ export function Audit() {
       <Toolbar clearAllFilters={() => setSearch({}, { replace: true })}>
         <ToolbarContent>
           {inputs.map((i) => (
-            <ToolbarItem key={i.name}>
-              <TextInput
-                type={i.type}
-                aria-label={i.label}
-                placeholder={i.label}
-                value={filters[i.name] ?? ''}
-                onChange={(_, v) => change(i.name, v)}
-              />
-            </ToolbarItem>
+            <ToolbarGroup key={i.name} gap={{ default: 'gapSm' }}>
+              {i.type === 'date' && <ToolbarItem variant="label">{i.label}</ToolbarItem>}
+              <ToolbarItem>
+                <TextInput
+                  type={i.type}
+                  aria-label={i.label}
+                  placeholder={i.label}
+                  value={filters[i.name] ?? ''}
+                  onChange={(_, v) => change(i.name, v)}
+                />
+              </ToolbarItem>
+            </ToolbarGroup>
           ))}
           {Object.keys(filters).length > 0 && (
             <ToolbarItem>
@@ -129,7 +133,7 @@ export function Records({ records }: { records: AuditRecord[] }) {
       <Tbody>
         {records.map((r) => (
           <Tr key={r.id}>
-            <Td dataLabel="Time">
+            <Td dataLabel="Time" modifier="nowrap">
               <Time at={r.time} />
             </Td>
             <Td dataLabel="Who" modifier="breakWord">

@@ -29,6 +29,7 @@ describe('the object of a record', () => {
   });
 
   it('is shown as it is when it has no identity', () => {
+    expect(objectOf('image.commit', 'office-desktop/2').page).toBe('/images/office-desktop');
     expect(objectOf('image.push', 'office-desktop')).toEqual({
       name: 'office-desktop',
       page: '/images/office-desktop',

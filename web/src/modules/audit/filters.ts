@@ -26,7 +26,7 @@ const identity = /^(.*) \(([a-z0-9]+)\)$/su;
 const pages: Record<string, (id: string, name: string) => string> = {
   workspace: (id) => `/workspaces/${id}`,
   client: (id) => `/clients/${id}`,
-  image: (_, name) => `/images/${encodeURIComponent(name)}`,
+  image: (_, name) => `/images/${encodeURIComponent(name.split('/')[0] ?? name)}`,
   'join-token': () => '/settings/join-tokens',
   'api-token': () => '/settings/api-tokens',
   operator: () => '/settings/operators',
