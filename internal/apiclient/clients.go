@@ -3,6 +3,8 @@ package apiclient
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -25,10 +27,65 @@ func (c *Client) RevokeJoinToken(ctx context.Context, id string) error {
 	return err
 }
 
-// Clients lists the clients by the names of their hosts.
-func (c *Client) Clients(ctx context.Context) ([]rest.Client, error) {
-	l, err := ask[rest.List[rest.Client]](ctx, c, http.MethodGet, "/clients", nil, nil)
+// ClientQuery selects clients; the zero value all of them.
+type ClientQuery struct {
+	// Search is a part of the name of a host or of a user, or the whole identity.
+	Search string
+	// State, Version and Sort are as the server names them; "": any, by host.
+	State, Version, Sort string
+	Descending           bool
+	Offset, Limit        int // no limit when it is 0
+}
+
+func (q ClientQuery) parameters() url.Values {
+	v := url.Values{}
+	for name, text := range map[string]string{"search": q.Search, "state": q.State, "version": q.Version, "sort": q.Sort} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
+	if q.Descending {
+		v.Set("descending", "true")
+	}
+	for name, n := range map[string]int{"offset": q.Offset, "limit": q.Limit} {
+		if n != 0 {
+			v.Set(name, strconv.Itoa(n))
+		}
+	}
+	return v
+}
+
+// Clients lists clients, and says how many the query selects in all.
+func (c *Client) Clients(ctx context.Context, q ClientQuery) (rest.ClientList, error) {
+	return ask[rest.ClientList](ctx, c, http.MethodGet, "/clients", q.parameters(), nil)
+}
+
+// ClientFigures counts the clients by how they are.
+func (c *Client) ClientFigures(ctx context.Context) (rest.ClientFigures, error) {
+	return ask[rest.ClientFigures](ctx, c, http.MethodGet, "/client-figures", nil, nil)
+}
+
+// Orders lists the newest orders to a client, or to all when it is empty; waiting
+// selects those that wait for their clients.
+func (c *Client) Orders(ctx context.Context, client dormer.ClientID, waiting bool) ([]rest.Order, error) {
+	q := ofClient(client)
+	if waiting {
+		q.Set("waiting", "true")
+	}
+	l, err := ask[rest.List[rest.Order]](ctx, c, http.MethodGet, "/orders", q, nil)
 	return l.Items, err
+}
+
+// WithdrawOrder takes an order back; ErrConflict when it does not wait any more.
+func (c *Client) WithdrawOrder(ctx context.Context, id string) (rest.Order, error) {
+	return ask[rest.Order](ctx, c, http.MethodDelete, "/orders"+segment(id), nil, nil)
+}
+
+func ofClient(id dormer.ClientID) url.Values {
+	if id == "" {
+		return url.Values{}
+	}
+	return url.Values{"client": {string(id)}}
 }
 
 // Client returns one client.
@@ -47,9 +104,9 @@ func (c *Client) Order(ctx context.Context, id dormer.ClientID, o rest.NewOrder)
 	return ask[rest.Order](ctx, c, http.MethodPost, "/clients"+segment(string(id))+"/orders", nil, o)
 }
 
-// Machines lists the machines of the instance.
-func (c *Client) Machines(ctx context.Context) ([]rest.Machine, error) {
-	l, err := ask[rest.List[rest.Machine]](ctx, c, http.MethodGet, "/machines", nil, nil)
+// Machines lists the machines of a client, or of the instance when it is empty.
+func (c *Client) Machines(ctx context.Context, of dormer.ClientID) ([]rest.Machine, error) {
+	l, err := ask[rest.List[rest.Machine]](ctx, c, http.MethodGet, "/machines", ofClient(of), nil)
 	return l.Items, err
 }
 

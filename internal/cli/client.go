@@ -150,10 +150,11 @@ func tokenByName(ctx context.Context, c *apiclient.Client, called string) (strin
 
 func newClient(a *app) *cobra.Command {
 	return group(&cobra.Command{Use: "client", Short: "Clients, their machines, and orders to them"},
-		newClientList(a), newClientShow(a), newClientRevoke(a),
+		newClientList(a), newClientFigures(a), newClientShow(a), newClientRevoke(a), newClientOrders(a), newClientWithdrawOrder(a),
 		newClientOrder(a, "refresh CLIENT", "Make a client ask for everything anew", lease.OrderRefresh),
 		newClientOrder(a, "lock CLIENT [MACHINE]", "Lock a machine, or all, until their users prove who they are", lease.OrderLock),
 		newClientOrder(a, "stop CLIENT [MACHINE]", "Stop a machine, or all, at the client's next poll", lease.OrderStop),
+		newClientOrder(a, "reset-machine CLIENT MACHINE", "Take a machine back to its image; the data disk stays", lease.OrderReset),
 		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", lease.OrderDelete))
 }
 
@@ -163,11 +164,11 @@ func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest
 	if dormer.ValidID(called) {
 		return c.Client(ctx, dormer.ClientID(called))
 	}
-	all, err := c.Clients(ctx)
+	all, err := c.Clients(ctx, apiclient.ClientQuery{Search: called})
 	if err != nil {
 		return rest.Client{}, err
 	}
-	found := slices.DeleteFunc(all, func(x rest.Client) bool { return !strings.EqualFold(x.Host.Name, called) })
+	found := slices.DeleteFunc(all.Items, func(x rest.Client) bool { return !strings.EqualFold(x.Host.Name, called) })
 	if slices.ContainsFunc(found, func(x rest.Client) bool { return x.Revoked == nil }) {
 		found = slices.DeleteFunc(found, func(x rest.Client) bool { return x.Revoked != nil })
 	}
@@ -178,31 +179,6 @@ func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest
 		return c.Client(ctx, found[0].ID) // the list does not tell everything
 	}
 	return rest.Client{}, dormer.Invalidf("client", "%d clients have hosts of that name; use the identity that 'dormer client list' shows", len(found))
-}
-
-func newClientList(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List the clients", Args: noArgs,
-		Example: "  dormer client list",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			all, err := c.Clients(ctx)
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, len(all))
-			for i, x := range all {
-				kind := kindOfClient(x)
-				if x.Copied != nil {
-					kind += ", copied"
-				}
-				if clockOff(x) != "" {
-					kind += ", clock wrong"
-				}
-				rows[i] = []string{x.Host.Name, kind, since(a.Now(), x.LastSeen), x.AgentVersion, x.Host.OS + "/" + x.Host.Arch, string(x.ID)}
-			}
-			return a.print(all, []string{"HOST", "KIND", "LAST SEEN", "AGENT", "SYSTEM", "ID"}, rows)
-		}),
-	}
 }
 
 // kindOfClient says how a client's agent runs, or that it counts no more.
@@ -250,11 +226,10 @@ func newClientShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := c.Machines(ctx)
+			machines, err := c.Machines(ctx, x.ID)
 			if err != nil {
 				return err
 			}
-			machines := slices.DeleteFunc(all, func(m rest.Machine) bool { return m.Client != x.ID })
 			if a.json {
 				return a.printJSON(clientDetail{x, machines})
 			}
@@ -309,6 +284,9 @@ func (a *app) clientRows(x rest.Client, tokens []rest.JoinToken) [][]string {
 		{"Key", x.KeyFingerprint},
 		{"Enrolled", fmt.Sprintf("%s, with join token %s", when(x.Enrolled), token)},
 		{"Last seen", since(a.Now(), x.LastSeen)},
+	}
+	if h := x.Host; h.DiskTotal > 0 {
+		rows = append(rows, []string{"Disk", fmt.Sprintf("%s of %s free; images take %s", size(h.DiskFree), size(h.DiskTotal), size(h.ImagesBytes))})
 	}
 	if off := clockOff(x); off != "" {
 		rows = append(rows, []string{"Clock", off + ", when it was last seen"})
@@ -416,6 +394,11 @@ func newClientOrder(a *app, use, short string, kind lease.OrderKind) *cobra.Comm
 				return err
 			}
 		}
+		if kind == lease.OrderReset {
+			if err := a.confirm("What was installed and changed in machine "+args[1], "thrown away", args[1], yes); err != nil {
+				return err
+			}
+		}
 		r, err := c.Order(ctx, x.ID, o)
 		if err != nil {
 			return err
@@ -424,12 +407,12 @@ func newClientOrder(a *app, use, short string, kind lease.OrderKind) *cobra.Comm
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why; the user sees it")
 	switch kind {
-	case lease.OrderDelete:
+	case lease.OrderDelete, lease.OrderReset:
 		cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 		cmd.Flags().DurationVar(&grace, "grace", 0, "how long a machine that runs goes on after the warning (default: what the policy says)")
 	case lease.OrderStop:
 		cmd.Flags().DurationVar(&grace, "grace", 0, "how long a machine that runs goes on after the warning (default: not at all)")
-	case lease.OrderLock, lease.OrderRefresh:
+	case lease.OrderLock, lease.OrderRefresh, lease.OrderDiagnostics:
 	}
 	return cmd
 }

@@ -411,6 +411,9 @@ func CheckHost(h wire.Host, agentVersion string) error {
 	if h.MemoryMiB < 0 || h.MemoryMiB > maxHostMemory {
 		return dormer.Invalidf("host.memory_mib", "is out of range")
 	}
+	if h.DiskFree < 0 || h.DiskTotal < 0 || h.ImagesBytes < 0 || h.DiskFree > h.DiskTotal {
+		return dormer.Invalidf("host.disk_free", "is out of range, as the disk or the images may be")
+	}
 	if h.Processors < 0 || h.Processors > maxHostProcessors {
 		return dormer.Invalidf("host.processors", "is out of range")
 	}

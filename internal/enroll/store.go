@@ -93,6 +93,7 @@ type ClientStore interface {
 	// are passed over.
 	FlushSeen(ctx context.Context, seen []Seen) error
 	CopyStore
+	Finder
 }
 
 // CopyStore keeps which clients were found to be copied.

@@ -49,7 +49,9 @@ type Config struct {
 	WorkspaceSchema []byte
 	Enrolment       *enroll.Service
 	Orders          *lease.Issuer
-	Machines        interface {
+	// OnlineWithin is how long after it was last seen a client counts as on-line.
+	OnlineWithin time.Duration
+	Machines     interface {
 		Machines(ctx context.Context) ([]lease.Machine, error)
 	}
 	Images *imagerepo.Repository

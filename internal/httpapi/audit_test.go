@@ -118,6 +118,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		push   rest.Push
 		key    rest.Publisher
 		token  rest.APITokenCreated
+		order  rest.Order
 	)
 	session := h.signIn("admin", adminPassword)
 	steps := []struct {
@@ -160,7 +161,8 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{route: "DELETE /api-tokens/{id}", action: "api-token.revoke", path: func() string { return "/api-tokens/" + token.ID }},
 		{route: "POST /join-tokens", action: "join-token.create", body: rest.NewJoinToken{Name: "x", Unmanaged: true}, out: &join},
 		{route: "DELETE /join-tokens/{id}", action: "join-token.revoke", path: func() string { return "/join-tokens/" + join.ID }},
-		{route: "POST /clients/{id}/orders", action: "client.order", body: rest.NewOrder{Kind: "refresh"}, path: func() string { return "/clients/" + client + "/orders" }},
+		{route: "POST /clients/{id}/orders", action: "client.order", body: rest.NewOrder{Kind: "refresh"}, out: &order, path: func() string { return "/clients/" + client + "/orders" }},
+		{route: "DELETE /orders/{id}", action: "client.withdraw-order", path: func() string { return "/orders/" + order.ID }},
 		{route: "PUT /secrets/{name}", action: "secret.set", body: rest.NewSecret{Value: "open sesame"}, path: func() string { return "/secrets/join.corp" }},
 		{route: "DELETE /secrets/{name}", action: "secret.delete", path: func() string { return "/secrets/join.corp" }},
 		{route: "POST /deletions/confirm", action: "deletions.confirm", body: rest.ConfirmDeletions{Count: 1}, path: func() string {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -91,16 +92,91 @@ func clientDetailOf(c enroll.Client) rest.Client {
 	return out
 }
 
-func (a *API) listClients(c *call, _ rest.None) (rest.List[rest.Client], error) {
-	all, err := a.Enrolment.Clients(c.ctx())
+// clientFilters are the parameters that select clients of the list.
+var clientFilters = []parameter{
+	{name: "search", doc: "part of the name of a host, or of a user of one of its machines; or the whole identity"},
+	{name: "state", doc: "active, online, offline, beyond-limit, running, never-seen, copied, clock-wrong or revoked"},
+	{name: "version", doc: "of the agent, exactly"},
+	{name: "sort", doc: "host (when absent), last-seen, version, enrolled or disk-free"},
+	{name: "descending", doc: "the last first", flag: true},
+	{name: "offset", doc: "how many to leave out from the beginning", number: true},
+	{name: "limit", doc: "at most so many; absent: all", number: true},
+}
+
+func (c *call) clientFilter() (enroll.Filter, error) {
+	v := c.r.URL.Query()
+	f := enroll.Filter{Search: v.Get("search"), State: enroll.State(v.Get("state")), Version: v.Get("version"), Order: enroll.Order(v.Get("sort"))}
+	var err error
+	if f.Down, err = c.flag("descending"); err != nil {
+		return f, err
+	}
+	offset, err := c.number("offset", math.MaxInt32)
 	if err != nil {
-		return rest.List[rest.Client]{}, err
+		return f, err
 	}
-	items := make([]rest.Client, len(all))
-	for i, one := range all {
-		items[i] = clientOf(one)
+	limit, err := c.number("limit", enroll.MaxFound)
+	f.Offset, f.Limit = int(offset), int(limit)
+	return f, err
+}
+
+// listedClient is clientOf with what is worked out for lists.
+func (a *API) listedClient(f enroll.Found) rest.Client {
+	out := clientOf(f.Client)
+	out.Machines, out.Running = f.Machines, f.Running
+	away := time.Duration(0)
+	if f.LastSeen != nil {
+		away = a.Now().Sub(*f.LastSeen)
+		out.Online = f.Revoked == nil && away <= a.OnlineWithin
 	}
-	return rest.List[rest.Client]{Items: items}, nil
+	if f.OfflineLimit != nil {
+		out.OfflineLimitSeconds = new(int64(*f.OfflineLimit / time.Second))
+		out.BeyondLimit = f.Revoked == nil && f.LastSeen != nil && !out.Online && away >= *f.OfflineLimit
+	}
+	return out
+}
+
+// freshen has what clients said of themselves a moment ago written down, so that
+// lists show it.
+func (a *API) freshen(c *call) error { return a.Orders.Flush(c.ctx()) }
+
+func (a *API) listClients(c *call, _ rest.None) (rest.ClientList, error) {
+	f, err := c.clientFilter()
+	if err != nil {
+		return rest.ClientList{}, err
+	}
+	if err := a.freshen(c); err != nil {
+		return rest.ClientList{}, err
+	}
+	found, total, err := a.Enrolment.Find(c.ctx(), f, a.OnlineWithin)
+	if err != nil {
+		return rest.ClientList{}, err
+	}
+	out := rest.ClientList{Items: make([]rest.Client, len(found)), Total: total}
+	for i, one := range found {
+		out.Items[i] = a.listedClient(one)
+	}
+	return out, nil
+}
+
+func (a *API) clientFigures(c *call, _ rest.None) (rest.ClientFigures, error) {
+	if err := a.freshen(c); err != nil {
+		return rest.ClientFigures{}, err
+	}
+	f, err := a.Enrolment.Figures(c.ctx(), a.OnlineWithin)
+	if err != nil {
+		return rest.ClientFigures{}, err
+	}
+	out := rest.ClientFigures{
+		Active: f.States[enroll.StateActive], Online: f.States[enroll.StateOnline], Offline: f.States[enroll.StateOffline],
+		BeyondLimit: f.States[enroll.StateBeyond], Running: f.States[enroll.StateRunning], NeverSeen: f.States[enroll.StateNever],
+		Copied: f.States[enroll.StateCopied], ClockWrong: f.States[enroll.StateClock], Revoked: f.States[enroll.StateRevoked],
+		Machines: f.Machines, RunningMachines: f.Running, OnlineWithinSeconds: int64(a.OnlineWithin / time.Second),
+		Versions: make([]rest.VersionCount, len(f.Versions)),
+	}
+	for i, v := range f.Versions {
+		out.Versions[i] = rest.VersionCount(v)
+	}
+	return out, nil
 }
 
 func (a *API) getClient(c *call, _ rest.None) (rest.Client, error) {
@@ -112,7 +188,22 @@ func (a *API) getClient(c *call, _ rest.None) (rest.Client, error) {
 	if err != nil {
 		return rest.Client{}, err
 	}
-	return clientDetailOf(one), nil
+	if err := a.freshen(c); err != nil {
+		return rest.Client{}, err
+	}
+	found, _, err := a.Enrolment.Find(c.ctx(), enroll.Filter{Search: id}, a.OnlineWithin)
+	if err != nil {
+		return rest.Client{}, err
+	}
+	out := clientDetailOf(one)
+	for _, f := range found {
+		if f.ID == one.ID {
+			worked := a.listedClient(f)
+			out.Online, out.BeyondLimit, out.OfflineLimitSeconds = worked.Online, worked.BeyondLimit, worked.OfflineLimitSeconds
+			out.Machines, out.Running = worked.Machines, worked.Running
+		}
+	}
+	return out, nil
 }
 
 func (a *API) revokeClient(c *call, _ rest.None) (rest.None, error) {
@@ -159,21 +250,89 @@ func (a *API) orderClient(c *call, in rest.NewOrder) (rest.Order, error) {
 	if in.Grace != nil {
 		detail += fmt.Sprintf(" after %s", *r.Grace)
 	}
-	return rest.Order{ID: o.ID}, c.audit("client.order", named(one.Host.Name, id), detail)
+	return orderOf(lease.PendingOrder{Order: o, By: r.By}), c.audit("client.order", named(one.Host.Name, id), detail)
+}
+
+// The states of orders.
+const (
+	orderWaiting   = "waiting"
+	orderDone      = "done"
+	orderFailed    = "failed"
+	orderWithdrawn = "withdrawn"
+)
+
+func orderOf(p lease.PendingOrder) rest.Order {
+	out := rest.Order{
+		ID: p.Order.ID, Client: p.Order.Client, Machine: p.Order.Machine, Kind: string(p.Order.Kind), Reason: p.Order.Reason,
+		Issued: p.Order.IssuedAt, By: p.By, Grace: p.Order.Grace, Done: p.Done, Error: p.Error, State: orderDone,
+	}
+	switch {
+	case p.Done == nil:
+		out.State = orderWaiting
+	case p.Withdrawn:
+		out.State = orderWithdrawn
+	case p.Error != "":
+		out.State = orderFailed
+	}
+	return out
+}
+
+func (a *API) listOrders(c *call, _ rest.None) (rest.List[rest.Order], error) {
+	f := lease.OrderFilter{Client: dormer.ClientID(c.r.URL.Query().Get("client"))}
+	var err error
+	if f.Waiting, err = c.flag("waiting"); err != nil {
+		return rest.List[rest.Order]{}, err
+	}
+	if _, f.Limit, err = c.page(); err != nil {
+		return rest.List[rest.Order]{}, err
+	}
+	all, err := a.Orders.Orders(c.ctx(), f)
+	if err != nil {
+		return rest.List[rest.Order]{}, err
+	}
+	out := rest.List[rest.Order]{Items: make([]rest.Order, len(all))}
+	for i, o := range all {
+		out.Items[i] = orderOf(o)
+	}
+	return out, nil
+}
+
+func (a *API) withdrawOrder(c *call, _ rest.None) (rest.Order, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return rest.Order{}, err
+	}
+	o, err := a.Orders.Withdraw(c.ctx(), id, c.who())
+	if err != nil {
+		return rest.Order{}, err
+	}
+	detail := fmt.Sprintf("%s, order %s", o.Order.Kind, id)
+	if o.Order.Machine != "" {
+		detail += ", machine " + string(o.Order.Machine)
+	}
+	return orderOf(o), c.audit("client.withdraw-order", string(o.Order.Client), detail)
 }
 
 func (a *API) listMachines(c *call, _ rest.None) (rest.List[rest.Machine], error) {
+	if err := a.freshen(c); err != nil {
+		return rest.List[rest.Machine]{}, err
+	}
 	all, err := a.Machines.Machines(c.ctx())
 	if err != nil {
 		return rest.List[rest.Machine]{}, err
 	}
-	items := make([]rest.Machine, len(all))
-	for i, m := range all {
-		items[i] = rest.Machine{
+	of, image := dormer.ClientID(c.r.URL.Query().Get("client")), dormer.ImageID(c.r.URL.Query().Get("image"))
+	items := make([]rest.Machine, 0, len(all))
+	for _, m := range all {
+		if of != "" && m.Client != of || image != "" && m.Image != image {
+			continue
+		}
+		items = append(items, rest.Machine{
 			ID: m.ID, Client: m.Client, User: m.User, Workspace: m.Workspace, ComputerName: m.ComputerName, Created: m.Created,
 			State: m.State, Detail: m.Detail, Image: m.Image, Guest: m.Guest, Reported: m.Reported,
 			PolicyRevision: m.Follows.Revision, Locked: m.Follows.Locked, AtNextStart: m.Follows.AtNextStart, NotEnforced: m.Follows.NotEnforced,
-		}
+			OfflineBudgetSeconds: m.OfflineBudget,
+		})
 	}
 	return rest.List[rest.Machine]{Items: items}, nil
 }

@@ -96,15 +96,27 @@ func (b *orderBook) find(c dormer.ClientID, id string) (Order, bool) {
 	return Order{}, false
 }
 
+// remove lets go of an order that does not wait any more.
+func (b *orderBook) remove(c dormer.ClientID, id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changes++
+	b.pending[c] = slices.DeleteFunc(b.pending[c], func(p pendingOrder) bool { return p.ID == id })
+	if len(b.pending[c]) == 0 {
+		delete(b.pending, c)
+	}
+}
+
 // OrderRequest asks for an order.
 type OrderRequest struct {
 	Client dormer.ClientID
-	// Machine may be empty for lock and stop (all of the client's) and refresh.
+	// Machine may be empty for lock and stop (all of the client's), and is for
+	// refresh and diagnostics.
 	Machine dormer.MachineID
 	Kind    OrderKind
 	Reason  string
 	By      string
-	// Grace is how long a machine that runs goes on, for stop and delete; nil: see
+	// Grace is how long a machine that runs goes on, for stop, reset and delete; nil: see
 	// Order.Grace.
 	Grace *time.Duration
 	// Confirmed says that an operator has seen how many machines are being
@@ -165,6 +177,28 @@ func (i *Issuer) Order(ctx context.Context, r OrderRequest) (Order, error) {
 	return o, nil
 }
 
+// Orders returns the newest orders that f selects, newest first.
+func (i *Issuer) Orders(ctx context.Context, f OrderFilter) ([]PendingOrder, error) {
+	all, err := i.cfg.Orders.FindOrders(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("list orders: %w", err)
+	}
+	return all, nil
+}
+
+// Withdraw takes an order back that waits for its client, and returns it. A
+// client that has it already, and has not reported it, may carry it out
+// nevertheless. What a policy wants deleted is not ordered again until the policy
+// is changed. ErrConflict when it does not wait any more.
+func (i *Issuer) Withdraw(ctx context.Context, id, by string) (PendingOrder, error) {
+	o, err := i.cfg.Orders.WithdrawOrder(ctx, id, i.cfg.Now().UTC().Truncate(time.Microsecond), by)
+	if err != nil {
+		return PendingOrder{}, err
+	}
+	i.orders.remove(o.Order.Client, id)
+	return o, nil
+}
+
 // newOrder makes the order that r asks for.
 func (i *Issuer) newOrder(r OrderRequest, now time.Time) (Order, error) {
 	id, err := dormer.NewID(i.cfg.Random)
@@ -184,18 +218,22 @@ func (i *Issuer) newOrder(r OrderRequest, now time.Time) (Order, error) {
 
 func (i *Issuer) checkOrder(r OrderRequest) error {
 	switch r.Kind {
-	case OrderLock, OrderStop, OrderRefresh:
-	case OrderDelete:
+	case OrderLock, OrderStop:
+	case OrderRefresh, OrderDiagnostics:
+		if r.Machine != "" {
+			return dormer.Invalidf("machine", "an order for %s is one to the client as a whole", r.Kind)
+		}
+	case OrderDelete, OrderReset:
 		if r.Machine == "" {
-			return dormer.Invalidf("machine", "an order to delete names one machine")
+			return dormer.Invalidf("machine", "an order to %s names one machine", r.Kind)
 		}
 	default:
-		return dormer.Invalidf("kind", "must be %s, %s, %s or %s", OrderLock, OrderStop, OrderDelete, OrderRefresh)
+		return dormer.Invalidf("kind", "must be %s, %s, %s, %s, %s or %s", OrderLock, OrderStop, OrderReset, OrderDelete, OrderDiagnostics, OrderRefresh)
 	}
 	if r.Grace != nil {
 		switch {
-		case r.Kind != OrderStop && r.Kind != OrderDelete:
-			return dormer.Invalidf("grace", "is for %s and %s alone", OrderStop, OrderDelete)
+		case r.Kind != OrderStop && r.Kind != OrderDelete && r.Kind != OrderReset:
+			return dormer.Invalidf("grace", "is for %s, %s and %s alone", OrderStop, OrderReset, OrderDelete)
 		case *r.Grace < 0 || *r.Grace > MaxGrace:
 			return dormer.Invalidf("grace", "must be from 0 to %s", MaxGrace)
 		}
@@ -203,7 +241,7 @@ func (i *Issuer) checkOrder(r OrderRequest) error {
 	if !utf8.ValidString(r.Reason) || utf8.RuneCountInString(r.Reason) > maxReason {
 		return dormer.Invalidf("reason", "must be at most %d characters", maxReason)
 	}
-	if r.Kind != OrderRefresh && r.Reason == "" {
+	if r.Kind != OrderRefresh && r.Kind != OrderDiagnostics && r.Reason == "" {
 		return dormer.Invalidf("reason", "must say why: the user is shown it")
 	}
 	if r.Machine != "" {
@@ -295,14 +333,7 @@ func (i *Issuer) OrdersRun(ctx context.Context, client dormer.ClientID, results 
 			errs = append(errs, fmt.Errorf("complete order %s: %w", o.ID, err))
 			continue
 		}
-		b := &i.orders
-		b.mu.Lock()
-		b.changes++
-		b.pending[client] = slices.DeleteFunc(b.pending[client], func(p pendingOrder) bool { return p.ID == o.ID })
-		if len(b.pending[client]) == 0 {
-			delete(b.pending, client)
-		}
-		b.mu.Unlock()
+		i.orders.remove(client, o.ID)
 	}
 	return errors.Join(errs...)
 }

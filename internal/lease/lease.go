@@ -61,6 +61,12 @@ const (
 	OrderStop    OrderKind = "stop"
 	OrderDelete  OrderKind = "delete"
 	OrderRefresh OrderKind = "refresh"
+	// OrderReset takes a machine back to its image: its machine layer and its
+	// saved memory go, its data disk stays. OrderDiagnostics makes the client send
+	// what helps somebody who helps. Agents before 2026-11 know neither, and report
+	// that.
+	OrderReset       OrderKind = "reset"
+	OrderDiagnostics OrderKind = "diagnostics"
 )
 
 // Order makes an agent do something at once. Only an order, or a limit in a
@@ -75,9 +81,9 @@ type Order struct {
 	Kind     OrderKind         `json:"kind"`
 	Reason   string            `json:"reason"`
 	IssuedAt time.Time         `json:"issued_at"`
-	// Grace is how many seconds a machine that runs has until it is stopped or
-	// deleted, after a warning; absent: what its policy says (atLimit.grace) for
-	// a deletion, none for a stop.
+	// Grace is how many seconds a machine that runs has until it is stopped, reset
+	// or deleted, after a warning; absent: what its policy says (atLimit.grace) for
+	// a reset or a deletion, none for a stop.
 	Grace *int64 `json:"grace,omitempty"`
 }
 

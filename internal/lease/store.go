@@ -63,9 +63,17 @@ type Report struct {
 type PendingOrder struct {
 	Order Order
 	By    string // operator's name
-	// Done and Error are set by CompleteOrder.
-	Done  *time.Time
-	Error string
+	// Done and Error are set by CompleteOrder, all three by WithdrawOrder.
+	Done      *time.Time
+	Error     string
+	Withdrawn bool
+}
+
+// OrderFilter selects orders.
+type OrderFilter struct {
+	Client  dormer.ClientID // "": of all
+	Waiting bool            // those alone that wait for their clients
+	Limit   int
 }
 
 // MachineStore keeps machines and orders.
@@ -99,6 +107,11 @@ type OrderStore interface {
 	PendingOrders(ctx context.Context) ([]PendingOrder, error)
 	// CompleteOrder records the result. Repeating it changes nothing.
 	CompleteOrder(ctx context.Context, id string, at time.Time, errorText string) error
+	// FindOrders returns the newest orders, done or not, newest first.
+	FindOrders(ctx context.Context, f OrderFilter) ([]PendingOrder, error)
+	// WithdrawOrder takes an order back and returns it. ErrConflict when it does
+	// not wait any more, ErrNotFound when there is none.
+	WithdrawOrder(ctx context.Context, id string, at time.Time, by string) (PendingOrder, error)
 }
 
 // DeletionStore keeps what was decided of machines that their policy wants

@@ -75,7 +75,7 @@ CREATE TABLE clients (
 	enrolled INTEGER NOT NULL,
 	revoked INTEGER,
 	last_seen INTEGER
-, copied_at INTEGER, copied_detail TEXT COLLATE BINARY NOT NULL DEFAULT '', clock_ahead INTEGER) STRICT;
+, copied_at INTEGER, copied_detail TEXT COLLATE BINARY NOT NULL DEFAULT '', clock_ahead INTEGER, disk_free INTEGER, disk_total INTEGER, images_bytes INTEGER) STRICT;
 
 CREATE INDEX clients_by_host ON clients (host_name, id);
 
@@ -95,6 +95,21 @@ CREATE TABLE deletions (
 	-- The order that was given, or empty.
 	order_id TEXT COLLATE BINARY NOT NULL
 ) STRICT;
+
+CREATE TABLE diagnostics (
+	-- Archives of diagnostics that clients sent because an order asked for them.
+	id TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
+	client TEXT COLLATE BINARY NOT NULL,
+	order_id TEXT COLLATE BINARY NOT NULL UNIQUE,
+	received INTEGER NOT NULL,
+	size INTEGER NOT NULL,
+	-- A tar archive, compressed with gzip.
+	archive BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX diagnostics_by_client ON diagnostics (client, received, id);
+
+CREATE INDEX diagnostics_by_time ON diagnostics (received, id);
 
 CREATE TABLE directory_groups (
 	-- Groups of the embedded directory.
@@ -206,7 +221,9 @@ CREATE TABLE orders (
 	issued_by TEXT COLLATE BINARY NOT NULL,
 	done INTEGER,
 	error TEXT COLLATE BINARY NOT NULL
-, grace INTEGER) STRICT;
+, grace INTEGER, withdrawn INTEGER NOT NULL DEFAULT 0) STRICT;
+
+CREATE INDEX orders_by_client ON orders (client, issued_at, id);
 
 CREATE INDEX orders_pending ON orders (issued_at, id) WHERE done IS NULL;
 
@@ -233,6 +250,24 @@ CREATE TABLE policies (
 	hash TEXT COLLATE BINARY NOT NULL PRIMARY KEY,
 	body BLOB NOT NULL
 ) STRICT;
+
+CREATE TABLE presences (
+	-- Whose console shows what. Rows are renewed while it does, and are over soon
+	-- after they were not.
+	principal TEXT COLLATE BINARY NOT NULL,
+	-- What the console calls itself; each is a principal's own.
+	console TEXT COLLATE BINARY NOT NULL,
+	who TEXT COLLATE BINARY NOT NULL,
+	-- Path of the page.
+	place TEXT COLLATE BINARY NOT NULL,
+	editing INTEGER NOT NULL,
+	-- When it came to that page, and was last heard of.
+	since INTEGER NOT NULL,
+	seen INTEGER NOT NULL,
+	PRIMARY KEY (principal, console)
+) STRICT;
+
+CREATE INDEX presences_by_time ON presences (seen);
 
 CREATE TABLE publishers (
 	-- Keys whose signature on an image this instance trusts.

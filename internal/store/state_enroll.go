@@ -71,11 +71,12 @@ func (s *State) Enrol(ctx context.Context, hash [32]byte, c enroll.Client, admit
 			c.JoinToken = t.ID
 		}
 		_, err = tx.ExecContext(ctx, "INSERT INTO clients ("+clientColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 			string(c.ID), bytesOf(c.PublicKey), bit(c.Managed), clean(c.Host.Name), clean(c.Host.OS), clean(c.Host.Arch),
 			int64(c.Host.MemoryMiB), int64(c.Host.Processors), clean(c.AgentVersion), c.JoinToken,
 			micros(c.Enrolled), microsOrNull(c.Revoked), microsOrNull(c.LastSeen),
-			microsOrNull(c.Copied), clean(c.CopiedDetail), durationOrNull(c.ClockAhead))
+			microsOrNull(c.Copied), clean(c.CopiedDetail), durationOrNull(c.ClockAhead),
+			numberOrNull(c.Host.DiskFree), numberOrNull(c.Host.DiskTotal), numberOrNull(c.Host.ImagesBytes))
 		return err
 	})
 	if refused != nil {
@@ -84,16 +85,18 @@ func (s *State) Enrol(ctx context.Context, hash [32]byte, c enroll.Client, admit
 	return err
 }
 
-const clientColumns = "id, public_key, managed, host_name, host_os, host_arch, host_memory_mib, host_processors, agent_version, join_token, enrolled, revoked, last_seen, copied_at, copied_detail, clock_ahead"
+const clientColumns = "id, public_key, managed, host_name, host_os, host_arch, host_memory_mib, host_processors, agent_version, join_token, enrolled, revoked, last_seen, copied_at, copied_detail, clock_ahead, disk_free, disk_total, images_bytes"
 
 func scanClient(s scanner) (enroll.Client, error) {
 	var (
 		c                                enroll.Client
 		enrolled                         int64
 		revoked, lastSeen, copied, ahead sql.NullInt64
+		free, total, images              sql.NullInt64
 	)
 	err := s.Scan(&c.ID, &c.PublicKey, &c.Managed, &c.Host.Name, &c.Host.OS, &c.Host.Arch, &c.Host.MemoryMiB, &c.Host.Processors,
-		&c.AgentVersion, &c.JoinToken, &enrolled, &revoked, &lastSeen, &copied, &c.CopiedDetail, &ahead)
+		&c.AgentVersion, &c.JoinToken, &enrolled, &revoked, &lastSeen, &copied, &c.CopiedDetail, &ahead, &free, &total, &images)
+	c.Host.DiskFree, c.Host.DiskTotal, c.Host.ImagesBytes = free.Int64, total.Int64, images.Int64
 	c.Enrolled, c.Revoked, c.LastSeen, c.Copied = moment(enrolled), momentOrNil(revoked), momentOrNil(lastSeen), momentOrNil(copied)
 	if ahead.Valid {
 		d := time.Duration(ahead.Int64) * time.Microsecond
@@ -142,6 +145,7 @@ func (s *State) FlushSeen(ctx context.Context, seen []enroll.Seen) error {
 		rows[i] = []any{
 			clean(string(v.Client)), micros(v.Time), clean(v.Host.Name), clean(v.Host.OS), clean(v.Host.Arch),
 			int64(v.Host.MemoryMiB), int64(v.Host.Processors), clean(v.AgentVersion), durationOrNull(v.ClockAhead),
+			numberOrNull(v.Host.DiskFree), numberOrNull(v.Host.DiskTotal), numberOrNull(v.Host.ImagesBytes),
 		}
 	}
 	if len(rows) == 0 {
@@ -150,8 +154,9 @@ func (s *State) FlushSeen(ctx context.Context, seen []enroll.Seen) error {
 	return s.db.update(ctx, "record signs of life", func(tx *sql.Tx) error {
 		return s.db.bulk(ctx, tx, `UPDATE clients SET last_seen = v.column2, host_name = v.column3, host_os = v.column4, host_arch = v.column5,
 			host_memory_mib = v.column6, host_processors = v.column7, agent_version = v.column8,
-			clock_ahead = coalesce(v.column9, clients.clock_ahead) FROM (VALUES `,
-			[]string{"text", "bigint", "text", "text", "text", "bigint", "bigint", "text", "bigint"},
+			clock_ahead = coalesce(v.column9, clients.clock_ahead),
+			disk_free = v.column10, disk_total = v.column11, images_bytes = v.column12 FROM (VALUES `,
+			[]string{"text", "bigint", "text", "text", "text", "bigint", "bigint", "text", "bigint", "bigint", "bigint", "bigint"},
 			`) AS v WHERE clients.id = v.column1 AND (clients.last_seen IS NULL OR clients.last_seen <= v.column2)`, rows, nil)
 	})
 }
@@ -170,6 +175,14 @@ func newest[T any, K cmp.Ordered](items []T, key func(T) K, at func(T) time.Time
 		}
 	}
 	return kept
+}
+
+// numberOrNull stores a number whose 0 says that it is not known.
+func numberOrNull(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
 }
 
 // durationOrNull stores microseconds.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -55,23 +56,58 @@ func countDeletions(ctx context.Context, tx *sql.Tx, since time.Time) (deleted, 
 	return deleted, machines, err
 }
 
+const orderColumns = "id, version, instance, epoch, client, machine, kind, reason, issued_at, issued_by, done, error, grace, withdrawn"
+
+func scanOrder(r scanner) (lease.PendingOrder, error) {
+	var (
+		p           lease.PendingOrder
+		issued      int64
+		done, grace sql.NullInt64
+		withdrawn   int64
+	)
+	err := r.Scan(&p.Order.ID, &p.Order.Version, &p.Order.Instance, &p.Order.Epoch, &p.Order.Client, &p.Order.Machine, &p.Order.Kind,
+		&p.Order.Reason, &issued, &p.By, &done, &p.Error, &grace, &withdrawn)
+	p.Order.IssuedAt, p.Done, p.Withdrawn = moment(issued), momentOrNil(done), withdrawn != 0
+	if grace.Valid {
+		p.Order.Grace = &grace.Int64
+	}
+	return p, err
+}
+
 // PendingOrders implements lease.OrderStore.
 func (s *State) PendingOrders(ctx context.Context) ([]lease.PendingOrder, error) {
-	return all(ctx, s.db.read, "list orders", func(r scanner) (lease.PendingOrder, error) {
-		var (
-			p      lease.PendingOrder
-			issued int64
-			grace  sql.NullInt64
-		)
-		err := r.Scan(&p.Order.ID, &p.Order.Version, &p.Order.Instance, &p.Order.Epoch, &p.Order.Client, &p.Order.Machine, &p.Order.Kind,
-			&p.Order.Reason, &issued, &p.By, &p.Error, &grace)
-		p.Order.IssuedAt = moment(issued)
-		if grace.Valid {
-			p.Order.Grace = &grace.Int64
+	return all(ctx, s.db.read, "list orders", scanOrder, "SELECT "+orderColumns+" FROM orders WHERE done IS NULL ORDER BY issued_at, id")
+}
+
+// FindOrders implements lease.OrderStore.
+func (s *State) FindOrders(ctx context.Context, f lease.OrderFilter) ([]lease.PendingOrder, error) {
+	where, args := "1 = 1", []any{int64(f.Limit)}
+	if f.Client != "" {
+		args = append(args, string(f.Client))
+		where = "client = $2"
+	}
+	if f.Waiting {
+		where += " AND done IS NULL"
+	}
+	return all(ctx, s.db.read, "find orders", scanOrder, "SELECT "+orderColumns+" FROM orders WHERE "+where+" ORDER BY issued_at DESC, id DESC LIMIT $1", args...)
+}
+
+// WithdrawOrder implements lease.OrderStore.
+func (s *State) WithdrawOrder(ctx context.Context, id string, at time.Time, by string) (lease.PendingOrder, error) {
+	var o lease.PendingOrder
+	err := s.db.update(ctx, "withdraw order", func(tx *sql.Tx) error {
+		var err error
+		if o, err = one(ctx, tx, "find order", scanOrder, "SELECT "+orderColumns+" FROM orders WHERE id = $1", id); err != nil {
+			return err
 		}
-		return p, err
-	}, `SELECT id, version, instance, epoch, client, machine, kind, reason, issued_at, issued_by, error, grace
-		FROM orders WHERE done IS NULL ORDER BY issued_at, id`)
+		if o.Done != nil {
+			return fmt.Errorf("the order does not wait any more: %w", dormer.ErrConflict)
+		}
+		o.Done, o.Error, o.Withdrawn = &at, "withdrawn by "+clean(by), true
+		_, err = tx.ExecContext(ctx, "UPDATE orders SET done = $2, error = $3, withdrawn = 1 WHERE id = $1", id, micros(at), o.Error)
+		return err
+	})
+	return o, err
 }
 
 const deletionColumns = "machine, client, user_name, workspace, revision, reason, state, since, confirmed_by, order_id"

@@ -8,6 +8,8 @@
 //	1  2026-11-22  first version
 //	1  2026-11-22  before its first release: the client's clock in polls, refused events in answers, Count in
 //	               events. Agents and servers from before leave them out.
+//	1  2026-11-22  before its first release: disk and images of the host in polls, orders to reset and to send
+//	               diagnostics, which an agent from before reports as unknown to it.
 package wire
 
 import (
@@ -25,16 +27,17 @@ const (
 
 // Paths of the client protocol, below the server's base URL.
 const (
-	PathEnrol     = "/client/v1/enrol"     // POST EnrolRequest -> EnrolAnswer
-	PathChallenge = "/client/v1/challenge" // POST ChallengeRequest -> ChallengeAnswer
-	PathToken     = "/client/v1/token"     // POST TokenRequest -> TokenAnswer
-	PathSignIn    = "/client/v1/sign-in"   // POST SignInRequest -> SignInAnswer
-	PathSignOut   = "/client/v1/sign-out"  // POST SignOutRequest -> 204
-	PathPoll      = "/client/v1/poll"      // POST PollRequest -> seal.Envelope of PollAnswer
-	PathPolicy    = "/client/v1/policies/" // GET + hash -> effective policy, immutable
-	PathJoin      = "/client/v1/join"      // POST JoinRequest -> JoinAnswer
-	PathOverride  = "/client/v1/override"  // POST OverrideRequest -> OverrideAnswer
-	PathObject    = "/repository/v1/"      // GET + object name -> image object, immutable, ranges
+	PathEnrol     = "/client/v1/enrol"      // POST EnrolRequest -> EnrolAnswer
+	PathChallenge = "/client/v1/challenge"  // POST ChallengeRequest -> ChallengeAnswer
+	PathToken     = "/client/v1/token"      // POST TokenRequest -> TokenAnswer
+	PathSignIn    = "/client/v1/sign-in"    // POST SignInRequest -> SignInAnswer
+	PathSignOut   = "/client/v1/sign-out"   // POST SignOutRequest -> 204
+	PathPoll      = "/client/v1/poll"       // POST PollRequest -> seal.Envelope of PollAnswer
+	PathPolicy    = "/client/v1/policies/"  // GET + hash -> effective policy, immutable
+	PathJoin      = "/client/v1/join"       // POST JoinRequest -> JoinAnswer
+	PathOverride  = "/client/v1/override"   // POST OverrideRequest -> OverrideAnswer
+	PathCollected = "/client/v1/collected/" // PUT + order: tar.gz of diagnostics -> 204
+	PathObject    = "/repository/v1/"       // GET + object name -> image object, immutable, ranges
 )
 
 // Limits of the client protocol; see docs/limits.md.
@@ -47,6 +50,7 @@ const (
 	MaxDescription    = 1000
 	MaxPasswordLength = 1024
 	MaxSignInCode     = 4 << 10 // bytes of a one-time code
+	MaxDiagnostics    = 1 << 20 // bytes of an archive of diagnostics
 )
 
 // The pace of polls, beside the interval that a server asks for.
@@ -65,6 +69,12 @@ type Host struct {
 	Arch       string `json:"arch"` // runtime.GOARCH
 	MemoryMiB  int    `json:"memory_mib"`
 	Processors int    `json:"processors"`
+	// DiskFree and DiskTotal are of the disk that machines are kept on, ImagesBytes
+	// is what images take there, in bytes; 0: not known. Agents told it from 2026-11
+	// on.
+	DiskFree    int64 `json:"disk_free,omitempty"`
+	DiskTotal   int64 `json:"disk_total,omitempty"`
+	ImagesBytes int64 `json:"images_bytes,omitempty"`
 }
 
 // EnrolRequest enrols a client with a join token's secret. It is not

@@ -122,9 +122,11 @@ func testSeen(t *testing.T, s State) {
 	// A poll that does not tell of the clock leaves what was known.
 	ok(t, s.FlushSeen(ctx, seen[:1]))
 	seen[0].ClockAhead = nil
+	seen[0].Host.DiskFree, seen[0].Host.DiskTotal, seen[0].Host.ImagesBytes = 5<<30, 9<<30, 1<<20
 	ok(t, s.FlushSeen(ctx, seen[:1]))
 	// What is older than what is stored changes nothing.
 	ok(t, s.FlushSeen(ctx, []enroll.Seen{{Client: list[1].ID, Time: at(0), Host: host, AgentVersion: "0.1"}}))
+	host = seen[0].Host
 	host.Name = "new\uFFFDname \uFFFD"
 	list[0].LastSeen, list[0].Host, list[0].AgentVersion = atp(2*time.Minute), host, "2.0"
 	list[0].ClockAhead = &ahead
@@ -239,6 +241,21 @@ func testOrders(t *testing.T, s State) {
 	equal(t, must[[]lease.PendingOrder](t)(s.PendingOrders(ctx)), []lease.PendingOrder{b, stop})
 	ok(t, s.CreateDeletion(ctx, order("e", time.Minute), at(0), func(int, int) error { return nil }))
 	equal(t, len(must[[]lease.PendingOrder](t)(s.PendingOrders(ctx))), 3)
+
+	found := must[[]lease.PendingOrder](t)(s.FindOrders(ctx, lease.OrderFilter{Client: "c", Limit: 2}))
+	equal(t, []string{found[0].Order.ID, found[1].Order.ID}, []string{id("e"), stop.Order.ID})
+	o := must[lease.PendingOrder](t)(s.WithdrawOrder(ctx, stop.Order.ID, at(time.Hour), "admin\x00"))
+	stop.Done, stop.Error, stop.Withdrawn = atp(time.Hour), "withdrawn by admin\uFFFD", true
+	equal(t, o, stop)
+	_, err := s.WithdrawOrder(ctx, stop.Order.ID, at(0), "admin")
+	is(t, err, dormer.ErrConflict)
+	_, err = s.WithdrawOrder(ctx, id("z"), at(0), "admin")
+	is(t, err, dormer.ErrNotFound)
+	// What its client reports of it afterwards changes nothing.
+	ok(t, s.CompleteOrder(ctx, stop.Order.ID, at(2*time.Hour), ""))
+	equal(t, must[[]lease.PendingOrder](t)(s.FindOrders(ctx, lease.OrderFilter{Limit: 9}))[1], stop)
+	equal(t, len(must[[]lease.PendingOrder](t)(s.FindOrders(ctx, lease.OrderFilter{Waiting: true, Limit: 9}))), 2)
+	equal(t, len(must[[]lease.PendingOrder](t)(s.FindOrders(ctx, lease.OrderFilter{Client: "other", Limit: 9}))), 0)
 }
 
 func testEpoch(t *testing.T, s State) {

@@ -86,6 +86,7 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"clients", testClients},
 		{"copied clients", testCopied},
 		{"signs of life", testSeen},
+		{"lists of clients", testFindClients},
 		{"revisions", testRevisions},
 		{"names of workspaces", testWorkspaceNames},
 		{"two commits at once", testCommitsAtOnce},

@@ -50,11 +50,48 @@ type Client struct {
 	// Copied is when two agents were last found to work with this identity.
 	Copied       *time.Time `json:"copied,omitempty" doc:"when two agents were last found to use this identity"`
 	CopiedDetail string     `json:"copied_detail,omitempty" doc:"from where"`
+	// What follows to Machines is worked out when it is asked for.
+	Online              bool   `json:"online" doc:"seen within a few poll intervals"`
+	Machines            int    `json:"machines"`
+	Running             int    `json:"running" doc:"how many of its machines run, as it last said"`
+	OfflineLimitSeconds *int64 `json:"offline_limit_seconds,omitempty" doc:"for how long it may be off-line before one of its machines may not run; absent: without a limit, or not known"`
+	BeyondLimit         bool   `json:"beyond_limit,omitempty" doc:"it is off-line for longer than that"`
 	// ClockAheadSeconds is negative when the clock is behind.
 	ClockAheadSeconds *int64 `json:"clock_ahead_seconds,omitempty" doc:"by how much its clock was ahead of the server's at its last poll; negative: behind; absent: not known"`
 	// KeyFingerprint and Runs are in answers about one client alone.
 	KeyFingerprint string      `json:"key_fingerprint,omitempty" doc:"SHA-256 of the client's public key; not in lists"`
 	Runs           []ClientRun `json:"runs,omitempty" doc:"starts of its agents that this server has seen, the newest last; not in lists"`
+}
+
+// ClientList is a page of the list of clients.
+type ClientList struct {
+	Items []Client `json:"items"`
+	Total int      `json:"total" doc:"how many the filters select in all"`
+}
+
+// ClientFigures counts clients by how they are.
+type ClientFigures struct {
+	Active      int `json:"active" doc:"not revoked"`
+	Online      int `json:"online"`
+	Offline     int `json:"offline"`
+	BeyondLimit int `json:"beyond_limit" doc:"off-line for longer than one of their machines may be"`
+	Running     int `json:"running" doc:"on-line, and a machine runs"`
+	NeverSeen   int `json:"never_seen"`
+	Copied      int `json:"copied" doc:"two agents were found to use one identity"`
+	ClockWrong  int `json:"clock_wrong"`
+	Revoked     int `json:"revoked"`
+	// Machines and RunningMachines are those of clients that are not revoked.
+	Machines        int `json:"machines" doc:"of clients that are not revoked"`
+	RunningMachines int `json:"running_machines" doc:"of clients that are on-line"`
+	// OnlineWithinSeconds is the rule by which a client is on-line.
+	OnlineWithinSeconds int64          `json:"online_within_seconds" doc:"a client is on-line that was seen so recently"`
+	Versions            []VersionCount `json:"versions" doc:"of the agents of clients that are not revoked, the most common first"`
+}
+
+// VersionCount is how many clients have a version of the agent.
+type VersionCount struct {
+	Version string `json:"version"`
+	Clients int    `json:"clients"`
 }
 
 // ClientRun is one start of a client's agent, from its first poll to its last.
@@ -67,16 +104,26 @@ type ClientRun struct {
 
 // NewOrder makes a client do something at its next poll.
 type NewOrder struct {
-	Kind    string           `json:"kind" doc:"lock, stop, delete or refresh"`
-	Machine dormer.MachineID `json:"machine,omitempty" doc:"needed for delete; absent: all of the client's"`
+	Kind    string           `json:"kind" doc:"lock, stop, delete, reset, diagnostics or refresh"`
+	Machine dormer.MachineID `json:"machine,omitempty" doc:"needed for delete and reset; absent: all of the client's"`
 	Reason  string           `json:"reason" doc:"shown to the user"`
 	Confirm bool             `json:"confirm,omitempty" doc:"also if many machines are being deleted"`
-	Grace   *int64           `json:"grace_seconds,omitempty" doc:"for how many seconds a machine that runs goes on after the warning, for stop and delete; absent: at once for stop, what the policy says for delete"`
+	Grace   *int64           `json:"grace_seconds,omitempty" doc:"for how many seconds a machine that runs goes on after the warning, for stop, reset and delete; absent: at once for stop, what the policy says for reset and delete"`
 }
 
-// Order is an order that waits for its client.
+// Order is what a client was ordered to do.
 type Order struct {
-	ID string `json:"id"`
+	ID      string           `json:"id"`
+	Client  dormer.ClientID  `json:"client"`
+	Machine dormer.MachineID `json:"machine,omitempty" doc:"absent: all of the client's"`
+	Kind    string           `json:"kind"`
+	Reason  string           `json:"reason"`
+	Issued  time.Time        `json:"issued"`
+	By      string           `json:"by"`
+	Grace   *int64           `json:"grace_seconds,omitempty"`
+	State   string           `json:"state" doc:"waiting until its client reports it; then done, failed or withdrawn"`
+	Done    *time.Time       `json:"done,omitempty" doc:"when its client reported it, or when it was withdrawn"`
+	Error   string           `json:"error,omitempty" doc:"why the client could not do it, or who withdrew it"`
 }
 
 // Machine is one user's machine from one workspace on one client.
@@ -92,6 +139,9 @@ type Machine struct {
 	Image        dormer.ImageID     `json:"image,omitempty"`
 	Guest        string             `json:"guest,omitempty"`
 	Reported     *time.Time         `json:"reported,omitempty"`
+	// OfflineBudgetSeconds counts from when the client's lease was renewed last, which is at
+	// most a twentieth of it before it was last seen.
+	OfflineBudgetSeconds *int64 `json:"offline_budget_seconds,omitempty" doc:"for how long it may run without its lease being renewed, by the lease that is out; absent: without a limit, or not known"`
 	// What follows is as the client reports it.
 	PolicyRevision dormer.Revision `json:"policy_revision,omitempty" doc:"revision of the workspace whose policy the client holds"`
 	Locked         bool            `json:"locked,omitempty"`

@@ -1,0 +1,89 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// TestClientLists: what selects clients, counts them and orders them to do
+// something, as the console and the command line ask it.
+func TestClientLists(t *testing.T) {
+	h := newHarness(t)
+	id := enrol(t, h)
+	list := func(query string) rest.ClientList {
+		t.Helper()
+		var l rest.ClientList
+		h.must("GET", "/clients"+query, h.reader, nil, &l)
+		return l
+	}
+	for query, want := range map[string]int{
+		"": 1, "?search=PC": 1, "?search=pc2": 0, "?search=" + string(id): 1, "?state=never-seen&sort=last-seen&descending=true": 1,
+		"?state=online": 0, "?version=1": 1, "?version=2": 0, "?limit=1": 1,
+	} {
+		if l := list(query); l.Total != want || len(l.Items) != want {
+			t.Errorf("%s: %d of %d clients, want %d", query, len(l.Items), l.Total, want)
+		}
+	}
+	if l := list("?offset=1&limit=5"); l.Total != 1 || len(l.Items) != 0 {
+		t.Errorf("beyond the end: %+v", l)
+	}
+	for query, field := range map[string]string{"?state=x": "state", "?sort=x": "sort", "?limit=1001": "limit", "?offset=-1": "offset", "?descending=1": "descending", "?search=" + strings.Repeat("x", 201): "search"} {
+		if a := h.ask("GET", rest.Prefix+"/clients"+query, h.reader, nil); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), `"path":"`+field+`"`) {
+			t.Errorf("%s: status %d: %s", query, a.status, a.body)
+		}
+	}
+	var f rest.ClientFigures
+	h.must("GET", "/client-figures", h.reader, nil, &f)
+	if f.Active != 1 || f.NeverSeen != 1 || f.Offline != 1 || f.Online != 0 || len(f.Versions) != 1 || f.OnlineWithinSeconds < 10 {
+		t.Errorf("figures %+v", f)
+	}
+	var one rest.Client
+	h.must("GET", "/clients/"+string(id), h.reader, nil, &one)
+	if one.Online || one.KeyFingerprint == "" {
+		t.Errorf("client %+v", one)
+	}
+
+	order := func(o rest.NewOrder) rest.Order {
+		t.Helper()
+		var out rest.Order
+		h.must("POST", "/clients/"+string(id)+"/orders", h.admin, o, &out)
+		return out
+	}
+	refresh := order(rest.NewOrder{Kind: "refresh"})
+	stop := order(rest.NewOrder{Kind: "stop", Reason: "maintenance", Grace: new(int64(60))})
+	orders := func(query string) []rest.Order {
+		t.Helper()
+		var l rest.List[rest.Order]
+		h.must("GET", "/orders"+query, h.reader, nil, &l)
+		return l.Items
+	}
+	got := orders("?client=" + string(id) + "&waiting=true")
+	if len(got) != 2 || got[0].ID != stop.ID || got[0].State != "waiting" || got[0].By != "admin" || *got[0].Grace != 60 || got[1].ID != refresh.ID {
+		t.Fatalf("orders %+v", got)
+	}
+	var withdrawn rest.Order
+	h.must("DELETE", "/orders/"+stop.ID, h.admin, nil, &withdrawn)
+	if withdrawn.State != "withdrawn" || withdrawn.Error != "withdrawn by admin" || withdrawn.Done == nil {
+		t.Errorf("withdrawn is %+v", withdrawn)
+	}
+	if a := h.ask("DELETE", rest.Prefix+"/orders/"+stop.ID, h.admin, nil); a.status != http.StatusConflict {
+		t.Errorf("again: status %d: %s", a.status, a.body)
+	}
+	if got := orders("?waiting=true"); len(got) != 1 || got[0].ID != refresh.ID {
+		t.Errorf("orders %+v", got)
+	}
+	if got := orders("?client=aaaaaaaaaaaaaaaaaaaaaaaaaa"); len(got) != 0 {
+		t.Errorf("orders of another %+v", got)
+	}
+	for field, o := range map[string]rest.NewOrder{
+		"machine": {Kind: "reset", Reason: "broken"}, "kind": {Kind: "burn", Reason: "x"},
+		"grace": {Kind: "diagnostics", Grace: new(int64(5))}, "reason": {Kind: "stop"},
+	} {
+		if a := h.ask("POST", rest.Prefix+"/clients/"+string(id)+"/orders", h.admin, o); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), `"path":"`+field) {
+			t.Errorf("%+v: status %d: %s", o, a.status, a.body)
+		}
+	}
+}

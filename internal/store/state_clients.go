@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer/internal/enroll"
+	states "github.com/dormer-project/dormer/internal/workspace"
+)
+
+// offlineLimit is the shortest time that one of a client's machines may run
+// without the server, in seconds; live counts its machines that run.
+const (
+	offlineLimit = "(SELECT min(m.offline_budget) FROM machines m WHERE m.client = clients.id)"
+	liveStates   = "('" + string(states.Running) + "', '" + string(states.Paused) + "', '" + string(states.Suspended) + "')"
+	live         = "(SELECT count(*) FROM machines m WHERE m.client = clients.id AND m.state IN " + liveStates + ")"
+)
+
+// clientStates says of each state what selects the clients that are in it. $1 is
+// now, $2 since when those are on-line that were seen, $3 by how much clocks may
+// be off.
+var clientStates = map[enroll.State]string{
+	enroll.StateActive:  "revoked IS NULL",
+	enroll.StateOnline:  "revoked IS NULL AND last_seen >= $2",
+	enroll.StateOffline: "revoked IS NULL AND (last_seen IS NULL OR last_seen < $2)",
+	enroll.StateBeyond:  "revoked IS NULL AND last_seen < $2 AND ($1 - last_seen) / 1000000 >= " + offlineLimit,
+	enroll.StateRunning: "revoked IS NULL AND last_seen >= $2 AND " + live + " > 0",
+	enroll.StateNever:   "revoked IS NULL AND last_seen IS NULL",
+	enroll.StateCopied:  "revoked IS NULL AND copied_at IS NOT NULL",
+	enroll.StateClock:   "revoked IS NULL AND abs(clock_ahead) > $3",
+	enroll.StateRevoked: "revoked IS NOT NULL",
+}
+
+// clientOrders are the columns that lists of clients are sorted by. The text of
+// each is one that both engines sort alike.
+var clientOrders = map[enroll.Order]string{
+	"":                "host_name",
+	enroll.ByHost:     "host_name",
+	enroll.BySeen:     "coalesce(last_seen, 0)",
+	enroll.ByVersion:  "agent_version",
+	enroll.ByEnrolled: "enrolled",
+	enroll.ByFree:     "coalesce(disk_free, -1)",
+}
+
+// FindClients implements enroll.Finder.
+func (s *State) FindClients(ctx context.Context, f enroll.Filter) ([]enroll.Found, int, error) {
+	// The first conditions hold always; they give the parameters their types.
+	where := []string{"$1 > 0", "$2 <= $1", "$3 > 0"}
+	args := []any{micros(f.Now), micros(f.OnlineSince), enroll.ClockWrong.Microseconds()}
+	arg := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	if f.State != "" {
+		where = append(where, clientStates[f.State])
+	}
+	if f.Version != "" {
+		where = append(where, "agent_version = "+arg(clean(f.Version)))
+	}
+	if f.Search != "" {
+		pattern, whole := arg(strings.ToLower(literally(f.Search))), arg(clean(f.Search))
+		where = append(where, "(lower(host_name) LIKE "+pattern+` ESCAPE '\' OR id = `+whole+
+			" OR EXISTS (SELECT 1 FROM machines m WHERE m.client = clients.id AND lower(m.user_name) LIKE "+pattern+` ESCAPE '\'))`)
+	}
+	condition := " FROM clients WHERE " + strings.Join(where, " AND ")
+	total, err := one(ctx, s.db.read, "count clients", value[int], "SELECT count(*)"+condition, args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	direction := ""
+	if f.Down {
+		direction = " DESC"
+	}
+	order := " ORDER BY " + clientOrders[f.Order] + direction + ", host_name" + direction + ", id" + direction
+	if f.Limit > 0 || f.Offset > 0 {
+		limit := int64(f.Limit)
+		if limit == 0 {
+			limit = int64(total)
+		}
+		order += " LIMIT " + arg(limit) + " OFFSET " + arg(int64(f.Offset))
+	}
+	found, err := all(ctx, s.db.read, "find clients", func(r scanner) (enroll.Found, error) {
+		var (
+			found enroll.Found
+			limit sql.NullInt64
+			err   error
+		)
+		found.Client, err = scanClient(beyond{r, []any{&found.Machines, &found.Running, &limit}})
+		if limit.Valid {
+			d := time.Duration(min(limit.Int64, int64(1<<62/time.Second))) * time.Second
+			found.OfflineLimit = &d
+		}
+		return found, err
+	}, "SELECT "+clientColumns+", (SELECT count(*) FROM machines m WHERE m.client = clients.id), "+live+", "+offlineLimit+condition+order, args...)
+	return found, total, err
+}
+
+// beyond scans more columns than whoever scans the row knows of.
+type beyond struct {
+	scanner
+	more []any
+}
+
+func (b beyond) Scan(dest ...any) error { return b.scanner.Scan(append(dest, b.more...)...) }
+
+// FigureClients implements enroll.Finder.
+func (s *State) FigureClients(ctx context.Context, now, onlineSince time.Time) (enroll.Figures, error) {
+	args := []any{micros(now), micros(onlineSince), enroll.ClockWrong.Microseconds()}
+	var columns []string
+	for _, state := range enroll.States {
+		condition := clientStates[state]
+		if state == enroll.StateBeyond {
+			// The limits are joined: that is quicker for all clients at once.
+			condition = strings.ReplaceAll(condition, offlineLimit, "l.budget")
+		}
+		if state == enroll.StateRunning {
+			condition = strings.ReplaceAll(condition, live, "coalesce(l.live, 0)")
+		}
+		columns = append(columns, "count(*) FILTER (WHERE "+condition+")")
+	}
+	columns = append(columns,
+		"coalesce(sum(l.machines) FILTER (WHERE revoked IS NULL), 0)",
+		"coalesce(sum(l.live) FILTER (WHERE "+clientStates[enroll.StateOnline]+"), 0)")
+	f, err := one(ctx, s.db.read, "count clients", func(r scanner) (enroll.Figures, error) {
+		f := enroll.Figures{States: make(map[enroll.State]int, len(enroll.States))}
+		counts := make([]int, len(enroll.States))
+		var dest []any
+		for i := range counts {
+			dest = append(dest, &counts[i])
+		}
+		err := r.Scan(append(dest, &f.Machines, &f.Running)...)
+		for i, state := range enroll.States {
+			f.States[state] = counts[i]
+		}
+		return f, err
+	}, "SELECT "+strings.Join(columns, ", ")+` FROM clients LEFT JOIN (SELECT client, count(*) AS machines, min(offline_budget) AS budget,
+		count(*) FILTER (WHERE state IN `+liveStates+`) AS live FROM machines GROUP BY client) l ON l.client = clients.id`, args...)
+	if err != nil {
+		return f, err
+	}
+	f.Versions, err = all(ctx, s.db.read, "count versions of agents", func(r scanner) (enroll.VersionCount, error) {
+		var v enroll.VersionCount
+		err := r.Scan(&v.Version, &v.Clients)
+		return v, err
+	}, "SELECT agent_version, count(*) FROM clients WHERE revoked IS NULL GROUP BY agent_version ORDER BY count(*) DESC, agent_version")
+	return f, err
+}
