@@ -25,6 +25,8 @@ interface Props {
   options?: Option[];
   /** Shown in an empty field that has no default. */
   example?: string;
+  /** It is shown and not changed here. */
+  fixed?: boolean;
 }
 
 /** One value of the document, with the control that its schema asks for. */
@@ -41,7 +43,8 @@ interface Given {
 const named = (path: string): string => words(path.slice(path.lastIndexOf('.') + 1));
 
 function Control({ field, label, options, compact = false, ...props }: Omit<Props, 'path'> & Given) {
-  const { help } = props;
+  const { help, fixed } = props;
+  if (fixed === true) return <Text field={{ ...field, readOnly: 'It is not changed.' }} label={label} {...props} />;
   if (options !== undefined) return <Suggested field={field} label={label} help={help} options={options} />;
   switch (kindOf(field.schema)) {
     case 'boolean':
@@ -62,6 +65,7 @@ function Control({ field, label, options, compact = false, ...props }: Omit<Prop
       return <Day field={field} label={label} help={help} />;
     case 'texts':
       return <Texts field={field} label={label} help={help} example={props.example} mono={props.mono} />;
+    case 'constant':
     case 'text':
     case 'time':
     case 'integer':
@@ -91,8 +95,9 @@ interface TextProps {
 
 /** A text of one line or several, a time of day, or a whole number. */
 function Text({ field, label, help, lines, mono = false, example }: TextProps) {
-  const { path, schema, value, set, isRequired, readOnly } = field;
+  const { path, schema, value, set, isRequired } = field;
   const kind = kindOf(schema);
+  const readOnly = kind === 'constant' ? 'It is not changed.' : field.readOnly;
   const take = (text: string) => {
     if (text === '') set(isRequired && kind === 'text' ? '' : undefined);
     else set(kind === 'integer' && /^-?[0-9]{1,15}$/u.test(text) ? Number(text) : text);

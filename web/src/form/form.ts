@@ -101,7 +101,10 @@ export function useField(path: string): FieldState {
   const { schema: root, document: whole, change, errors, warnings, readOnly } = useForm();
   const schema = schemaAt(root, path);
   if (!schema) throw new Error(`the schema has no ${path}`);
-  const required = isRequired(root, path);
+  // What must be there within an object that need not be there is asked for only with the object.
+  const above = path.slice(0, Math.max(0, path.lastIndexOf('.')));
+  const needed = above === '' || valueAt(whole, above) !== undefined || isRequired(root, above);
+  const required = needed && isRequired(root, path);
   const messages = (faults: FieldError[]) => faults.filter((f) => f.path === path).map((f) => f.message);
   return {
     path,
