@@ -10,6 +10,7 @@ import {
 } from '@patternfly/react-core';
 import { ActionsColumn, Table, Tbody, Td, Th, Thead, Tr, type IAction } from '@patternfly/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
+import { useSearchParams } from 'react-router';
 
 /** One column of a table. */
 export interface Column<T> {
@@ -28,6 +29,8 @@ interface Props<T> {
   id: (row: T) => string;
   /** The texts in which the search looks; absent: there is no search. */
   text?: (row: T) => string;
+  /** Parameter of the address that keeps the search, so that it can be linked to; absent: it is not kept. */
+  searchKey?: string;
   actions?: (row: T) => IAction[];
   /** Filters and buttons beside the search. */
   tools?: ReactNode;
@@ -43,9 +46,21 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'bas
 const byValue = (a: string | number, b: string | number) =>
   typeof a === 'number' && typeof b === 'number' ? a - b : collator.compare(String(a), String(b));
 
+const withParameter = (all: URLSearchParams, key: string, value: string): URLSearchParams => {
+  if (value === '') all.delete(key);
+  else all.set(key, value);
+  return all;
+};
+
 /** A table of what is all here: searched, sorted and turned over in the browser. Thousands of rows are fine. */
-export function DataTable<T>({ label, columns, rows, id, text, actions, tools, empty, sorted }: Props<T>) {
-  const [search, setSearch] = useState('');
+export function DataTable<T>({ label, columns, rows, id, text, searchKey, actions, tools, empty, sorted }: Props<T>) {
+  const [params, setParams] = useSearchParams();
+  const [typed, setTyped] = useState('');
+  const search = searchKey === undefined ? typed : (params.get(searchKey) ?? '');
+  const setSearch = (wanted: string) => {
+    if (searchKey === undefined) setTyped(wanted);
+    else setParams((all) => withParameter(all, searchKey, wanted), { replace: true });
+  };
   const [order, setOrder] = useState(sorted ?? { column: 0, direction: 'asc' as const });
   const [page, setPage] = useState(1);
   const [size, setSize] = useState(50);
@@ -106,6 +121,7 @@ export function DataTable<T>({ label, columns, rows, id, text, actions, tools, e
             {columns.map((c, i) => (
               <Th
                 key={c.name}
+                modifier="nowrap"
                 sort={
                   c.sort && {
                     columnIndex: i,

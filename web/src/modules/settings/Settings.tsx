@@ -1,4 +1,4 @@
-import { Tab, TabContent, Tabs, TabTitleText } from '@patternfly/react-core';
+import { Tab, TabContent, TabContentBody, Tabs, TabTitleText } from '@patternfly/react-core';
 import { Suspense, lazy, type ComponentType } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import { NotFound } from '../../app/NotFound';
@@ -66,9 +66,11 @@ export function Settings() {
         ))}
       </Tabs>
       <TabContent id={`section-${chosen.path}`} aria-label={chosen.name} hidden={false}>
-        <Suspense fallback={null}>
-          <chosen.Page />
-        </Suspense>
+        <TabContentBody hasPadding>
+          <Suspense fallback={null}>
+            <chosen.Page />
+          </Suspense>
+        </TabContentBody>
       </TabContent>
     </ModulePage>
   );
