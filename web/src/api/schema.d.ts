@@ -845,6 +845,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What others change and where they are, as it happens: server-sent events named change, present and missed
+         * @description Needs the role read-only, and of an API token that it is for the area reports.
+         */
+        get: operations["getNotices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1040,6 +1060,26 @@ export interface paths {
          * @description Needs the role read-only, and of an API token that it is for the area reports.
          */
         post: operations["postPlanSimulate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say which page a console shows while it listens to notices
+         * @description Needs the role read-only, and of an API token that it is for the area reports.
+         */
+        put: operations["putPresence"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1725,6 +1765,26 @@ export interface paths {
          * @description Needs the role read-only, and of an API token that it is for the area workspaces.
          */
         post: operations["postWorkspacesIdWhy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/workspaces/name-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Names of computers that a pattern gives
+         * @description Needs the role read-only, and of an API token that it is for the area workspaces.
+         */
+        post: operations["postWorkspacesNamePreview"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2635,6 +2695,13 @@ export interface components {
             kind: string;
             name?: string;
         };
+        NamePreview: {
+            domain?: string;
+            host?: string;
+            pattern: string;
+            user?: string;
+            workspace?: string;
+        };
         NewAPIToken: {
             /** @description workspaces, directory, access, clients, images, reports; none: all */
             areas?: string[];
@@ -2706,6 +2773,28 @@ export interface components {
             name: string;
             /** @description at least 12 characters; one is generated when it is absent */
             password?: string;
+        };
+        Notice: {
+            /** @description OBJECT.VERB, as workspace.commit */
+            action: string;
+            detail?: string;
+            /**
+             * Format: int64
+             * @description of the record in the audit log, and of the event
+             */
+            id: number;
+            /** @description of what was changed: the part of action before the dot */
+            kind: string;
+            /** @description name of what was changed */
+            name?: string;
+            /** @description identity of what was changed, where it has one */
+            object?: string;
+            principal?: string;
+            /** @description identity of the request that changed it */
+            request?: string;
+            /** Format: date-time */
+            time: string;
+            who: string;
         };
         Object: {
             name: string;
@@ -3067,6 +3156,10 @@ export interface components {
             device_code: string;
             provider: string;
         };
+        PreviewedNames: {
+            names: string[];
+            warning?: string;
+        };
         Principal: {
             directory: string;
             key: string;
@@ -3262,6 +3355,13 @@ export interface components {
             must_change?: boolean;
             /** @description one is generated when it is absent */
             password?: string;
+        };
+        SetPresence: {
+            /** @description what the console calls itself, as in GET /notices */
+            console: string;
+            editing?: boolean;
+            /** @description path of the page that it shows; empty: none */
+            where?: string;
         };
         SetupRow: {
             client?: string;
@@ -5419,6 +5519,8 @@ export interface operations {
             query?: {
                 /** @description only those of this client */
                 client?: string;
+                /** @description only those that run the image of this identity */
+                image?: string;
             };
             header?: never;
             path?: never;
@@ -5433,6 +5535,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListMachine"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNotices: {
+        parameters: {
+            query?: {
+                /** @description what this console calls itself: 8 to 64 letters, digits, hyphens; needed to be seen by others */
+                console?: string;
+                /** @description something was entered there that is not committed */
+                editing?: boolean;
+                /** @description path of the page that it shows, as workspaces/ID */
+                where?: string;
+            };
+            header?: {
+                /** @description the id of the last event that came: what came after it is told, too */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Notice"];
                 };
             };
             /** @description Error */
@@ -5814,6 +5955,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SimulationResult"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putPresence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPresence"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -7475,6 +7647,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Why"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postWorkspacesNamePreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamePreview"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewedNames"];
                 };
             };
             /** @description Error */
