@@ -86,7 +86,8 @@ func TestImagesAndWhoUsesThem(t *testing.T) {
 	}
 	for path, status := range map[string]int{
 		"/images/none/deletion": http.StatusNotFound, "/images/debian/deletion?numbers=2": http.StatusNotFound,
-		"/images/debian/deletion?numbers=0": http.StatusBadRequest, "/images/debian/deletion?numbers=1,x": http.StatusBadRequest,
+		"/machines?image=" + string(v.Image): http.StatusOK,
+		"/images/debian/deletion?numbers=0":  http.StatusBadRequest, "/images/debian/deletion?numbers=1,x": http.StatusBadRequest,
 		"/images/debian/deletion?numbers=" + strings.Repeat("1,", 1000) + "1": http.StatusBadRequest,
 	} {
 		if a := h.ask("GET", rest.Prefix+path, h.admin, nil); a.status != status {

@@ -11,6 +11,8 @@ interface Props {
   verb: string;
   /** Must be typed before; absent: what is done can be undone or does no harm. */
   name?: string;
+  /** Something in children is still to be answered. */
+  isBlocked?: boolean;
   /** Does it; the dialog shows what it throws and stays. */
   act: () => Promise<unknown>;
   /** Called when it was done, or nothing was. */
@@ -18,11 +20,11 @@ interface Props {
 }
 
 /** Asks before something is destroyed, by name where it is gone for good. */
-export function Confirm({ title, children, verb, name, act, onClose }: Props) {
+export function Confirm({ title, children, verb, name, isBlocked = false, act, onClose }: Props) {
   const [typed, setTyped] = useState('');
   const [problem, setProblem] = useState<unknown>();
   const [busy, setBusy] = useState(false);
-  const ready = (name === undefined || typed === name) && !busy;
+  const ready = (name === undefined || typed === name) && !busy && !isBlocked;
   const submit = async () => {
     setBusy(true);
     try {
