@@ -1,5 +1,46 @@
+import { Nav, NavItem, NavList, Skeleton } from '@patternfly/react-core';
+import { lazy, Suspense } from 'react';
+import { NavLink, useParams } from 'react-router';
+import { NotFound } from '../../app/NotFound';
 import { ModulePage } from '../../components/ModulePage';
+import { kinds } from './query';
+import { ReportPage } from './ReportPage';
+import { Saved } from './Saved';
+import { titles } from './table';
 
+// Charts are heavy, and most who look at reports look at rows.
+const Trends = lazy(async () => ({ default: (await import('./Trends')).Trends }));
+
+const sections: { path: string; name: string }[] = [
+  ...kinds.map((k) => ({ path: k, name: titles[k] })),
+  { path: 'trends', name: 'Trends' },
+  { path: 'saved', name: 'Saved' },
+];
+
+/** What runs where, what happened, how it went over the last weeks, and the reports that were saved. */
 export function Reports() {
-  return <ModulePage title="Reports">{null}</ModulePage>;
+  const { section = '' } = useParams();
+  const here = sections.find((s) => s.path === section);
+  if (!here) return <NotFound />;
+  const kind = kinds.find((k) => k === section);
+  return (
+    <ModulePage title={section === 'saved' ? 'Saved reports' : here.name}>
+      <Nav aria-label="Reports" variant="horizontal-subnav">
+        <NavList>
+          {sections.map((s) => (
+            <NavItem key={s.path} isActive={s.path === section}>
+              <NavLink to={`/reports/${s.path}`}>{s.name}</NavLink>
+            </NavItem>
+          ))}
+        </NavList>
+      </Nav>
+      {kind && <ReportPage key={kind} kind={kind} />}
+      {section === 'saved' && <Saved />}
+      {section === 'trends' && (
+        <Suspense fallback={<Skeleton height="20rem" screenreaderText="The charts are loading" />}>
+          <Trends />
+        </Suspense>
+      )}
+    </ModulePage>
+  );
 }

@@ -1,0 +1,202 @@
+import {
+  DndContext,
+  KeyboardSensor,
+  PointerSensor,
+  pointerWithin,
+  useSensor,
+  useSensors,
+  type DragEndEvent,
+} from '@dnd-kit/core';
+import { sortableKeyboardCoordinates } from '@dnd-kit/sortable';
+import {
+  Button,
+  EmptyState,
+  EmptyStateBody,
+  ExpandableSection,
+  Label,
+  LabelGroup,
+  Skeleton,
+  Switch,
+  Toolbar,
+  ToolbarContent,
+  ToolbarGroup,
+  ToolbarItem,
+} from '@patternfly/react-core';
+import { InnerScrollContainer, OuterScrollContainer } from '@patternfly/react-table';
+import { SyncAltIcon } from '@patternfly/react-icons/dist/esm/icons/sync-alt-icon';
+import { useMemo, useState } from 'react';
+import { useSearchParams } from 'react-router';
+import { asProblem } from '../../api/problem';
+import { ActionButton } from '../../components/ActionButton';
+import { ProblemAlert } from '../../components/ProblemAlert';
+import { ColumnsMenu } from './ColumnsMenu';
+import { ExportMenu } from './ExportMenu';
+import { GroupingBar } from './GroupingBar';
+import { Pages, usePlace } from './Pages';
+import { Parameters, said } from './Parameters';
+import { parameters, queryOf, type Kind, type Query } from './query';
+import { Rows } from './Rows';
+import { SaveDialog } from './SaveDialog';
+import { filters, groupedBy, shown, summaries, timeOf, type Column } from './table';
+import { useReport } from './useReport';
+
+/** One kind of report: what narrows it, what it is grouped by, and its rows. All of it stands in the address. */
+export function ReportPage({ kind }: { kind: Kind }) {
+  const [search, setSearch] = useSearchParams();
+  const query = useMemo(() => queryOf(search), [search]);
+  const place = usePlace();
+  const live = search.has('live');
+  const report = useReport(kind, query, { ...place, live });
+  const [saving, setSaving] = useState(false);
+  const [known, setKnown] = useState<Column[]>([]);
+  const page = report.data;
+  if (page && query.group === undefined && known !== page.columns && !report.isPlaceholderData) setKnown(page.columns);
+  // A report that was grouped from the first has not told all of its columns yet.
+  const others = useReport(kind, {}, { limit: 1 });
+  const columns = known.length > 0 ? known : (others.data?.columns ?? []);
+
+  const change = (next: Query) =>
+    setSearch((was) => {
+      const to = parameters(next);
+      for (const kept of ['live', 'limit']) {
+        const value = was.get(kept);
+        if (value !== null) to.set(kept, value);
+      }
+      return to;
+    });
+  const sensors = useSensors(
+    useSensor(PointerSensor, { activationConstraint: { distance: 8 } }),
+    useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
+  );
+  const dropped = ({ active, over }: DragEndEvent) => {
+    if (!over) return;
+    const [, name] = String(active.id).split(':');
+    const [where, beside] = String(over.id).split(':');
+    if (name === undefined) return;
+    const group = query.group ?? [];
+    const at = where === 'group' && beside !== undefined ? group.indexOf(beside) : group.length;
+    if (where === 'group' && beside === name) return;
+    change(groupedBy(query, name, at));
+  };
+
+  const problem = report.isError ? asProblem(report.error) : undefined;
+  const on = filters(query, (name) => columns.find((c) => c.name === name)?.title ?? name);
+  const visible = page ? shown(page.columns, query) : [];
+  return (
+    <DndContext sensors={sensors} collisionDetection={pointerWithin} onDragEnd={dropped}>
+      <p>{summaries[kind]}</p>
+      <ExpandableSection toggleText={`Filters: ${timeOf(query)}`} isIndented>
+        <Parameters
+          key={`${kind} ${search.toString()}`}
+          kind={kind}
+          query={query}
+          faults={problem?.fields ?? []}
+          onShow={(next) => change(next)}
+        />
+      </ExpandableSection>
+      <Toolbar>
+        <ToolbarContent>
+          <ToolbarGroup>
+            <ToolbarItem>
+              <Button
+                variant="secondary"
+                icon={<SyncAltIcon />}
+                isLoading={report.isFetching && !live}
+                onClick={() => void report.refetch()}
+              >
+                Refresh
+              </Button>
+            </ToolbarItem>
+            <ToolbarItem alignSelf="center">
+              <Switch
+                label="Live"
+                isChecked={live}
+                onChange={(_, checked) =>
+                  setSearch(
+                    (was) => {
+                      const to = new URLSearchParams(was);
+                      if (checked) to.set('live', 'yes');
+                      else to.delete('live');
+                      return to;
+                    },
+                    { replace: true },
+                  )
+                }
+              />
+            </ToolbarItem>
+            <ToolbarItem>
+              <ColumnsMenu query={query} columns={columns} onChange={change} />
+            </ToolbarItem>
+          </ToolbarGroup>
+          <ToolbarGroup align={{ default: 'alignEnd' }}>
+            <ToolbarItem>
+              <ExportMenu kind={kind} query={query} />
+            </ToolbarItem>
+            <ToolbarItem>
+              <ActionButton variant="secondary" onClick={() => setSaving(true)}>
+                Save
+              </ActionButton>
+            </ToolbarItem>
+          </ToolbarGroup>
+        </ToolbarContent>
+        {on.length > 0 && (
+          <ToolbarContent>
+            <ToolbarItem>
+              <LabelGroup categoryName="Only" numLabels={20}>
+                {on.map((f) => (
+                  <Label
+                    key={f.name}
+                    variant="outline"
+                    onClose={() => change(f.without)}
+                    closeBtnAriaLabel={`Without ${f.name}`}
+                  >
+                    <span className="dormer-name">
+                      {f.name}: {f.value}
+                    </span>
+                  </Label>
+                ))}
+              </LabelGroup>
+            </ToolbarItem>
+          </ToolbarContent>
+        )}
+      </Toolbar>
+      <GroupingBar query={query} columns={columns} onChange={change} />
+      {problem && (
+        <ProblemAlert
+          problem={problem}
+          title={page && !report.isPlaceholderData ? 'The report is old: it could not be made again' : undefined}
+          retry={() => void report.refetch()}
+          said={said.filter((s) => s !== 'days' && s !== 'instances')}
+        />
+      )}
+      {!page && !problem && <Skeleton height="20rem" screenreaderText="The report is being made" />}
+      {page && page.items.length === 0 && (
+        <EmptyState titleText="Nothing fits" headingLevel="h2">
+          <EmptyStateBody>
+            {on.length > 0
+              ? 'No row has all that you filter by in this time. Take a filter away, or look further back.'
+              : 'There is nothing in this time. Look further back in the filters; rows come once clients are connected.'}
+          </EmptyStateBody>
+        </EmptyState>
+      )}
+      {page && page.items.length > 0 && (
+        <>
+          <OuterScrollContainer>
+            <InnerScrollContainer aria-busy={report.isPlaceholderData}>
+              <Rows
+                kind={kind}
+                query={query}
+                columns={page.columns}
+                visible={visible}
+                rows={page.items}
+                onSort={(sort) => change({ ...query, sort })}
+              />
+            </InnerScrollContainer>
+          </OuterScrollContainer>
+        </>
+      )}
+      {page && <Pages rows={page.items.length} next={report.isPlaceholderData ? undefined : page.next} />}
+      {saving && <SaveDialog kind={kind} query={query} onClose={() => setSaving(false)} />}
+    </DndContext>
+  );
+}

@@ -1,0 +1,4 @@
+/** How the last weeks went, as charts. */
+export function Trends() {
+  return null;
+}
