@@ -61,6 +61,7 @@ type Config struct {
 	Secrets    *vault.Vault
 	Reports    *report.Reporter
 	Alerts     Alerts
+	Notices    Notices
 	Observer   Observer
 	// PublicURL and Authority go into join tokens: where clients find the
 	// server, and the fingerprint of its authority (or enroll.SystemAuthority).

@@ -30,7 +30,7 @@ func (s *Server) makeHandler(context.Context) error {
 	api, err := httpapi.New(httpapi.Config{
 		Access: s.access, Accounts: s.accounts, Audit: s.audit, Workspaces: s.catalog, WorkspaceSchema: policy.Schema(),
 		Enrolment: s.enrolment, OnlineWithin: s.connectedWithin() + flushTime, Orders: s.issuer, Machines: s.state, Images: s.images, ImageKey: s.keys.repository,
-		Secrets: s.vault, Publishers: publishers{State: s.state, ring: s.ring}, Reports: s.reports, Alerts: s.alerts, Observer: s.observer(),
+		Secrets: s.vault, Publishers: publishers{State: s.state, ring: s.ring}, Reports: s.reports, Alerts: s.alerts, Notices: s.notices, Observer: s.observer(),
 		PublicURL: s.publicURLs[0], Authority: s.Fingerprint(),
 		DirectoryChanged: func() {
 			s.access.DirectoryChanged()

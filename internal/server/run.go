@@ -77,6 +77,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.stopping.Store(true)
+	s.notices.Stop() // or requests would be waited for that never end
 	s.deps.Logger.LogAttrs(ctx, slog.LevelInfo, "stopping")
 	// Background work goes on meanwhile: requests wait for commits of events.
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
@@ -162,6 +163,7 @@ func (s *Server) Background(ctx context.Context) error {
 		every("first operator", sweepInterval, s.first.tidy),
 		{name: "directories", run: s.examinePeople},
 		{name: "alerts", run: s.alerts.Run},
+		{name: "notices", run: s.notices.Run},
 		{name: "forwarding", run: s.forwarding.Run},
 		every("old alerts", sweepInterval, s.sweepAlerts),
 		every("watch", observeAge, s.keepWatch),

@@ -35,6 +35,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/metrics"
 	"github.com/dormer-project/dormer/internal/name"
+	"github.com/dormer-project/dormer/internal/notice"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/standby"
@@ -75,6 +76,7 @@ type Server struct {
 	keys     *keys
 	state    *store.State
 	audit    audit.Log // in state
+	notices  *notice.Board
 	events   *store.Events
 	journal  *journal // of the server's own events
 	instance dormer.InstanceID
@@ -168,7 +170,8 @@ func (s *Server) openStores(ctx context.Context) error {
 		return fmt.Errorf("setting state.dsn: open the database: %w", err)
 	}
 	s.onClose(s.state.Close)
-	s.audit = audit.Thin(s.state, s.deps.Now)
+	s.notices = notice.New(s.state, s.deps.Now)
+	s.audit = audit.Thin(s.notices.Log(s.state), s.deps.Now)
 	if s.events, err = store.OpenEvents(ctx, s.cfg.eventsDSN(), s.storeOptions()); err != nil {
 		return fmt.Errorf("setting events.dsn: open the database: %w", err)
 	}

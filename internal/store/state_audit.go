@@ -46,17 +46,20 @@ func (s *State) Find(ctx context.Context, f audit.Filter) ([]audit.Record, error
 			conditions = append(conditions, "lower("+c.column+") LIKE lower("+b.arg(literally(c.contains))+`) ESCAPE '\'`)
 		}
 	}
-	query := "SELECT id, time, who, principal, action, object, detail, request, remote FROM audit WHERE " + strings.Join(conditions, " AND ") +
-		" ORDER BY id DESC LIMIT " + b.arg(int64(f.Limit))
-	return all(ctx, s.db.read, "read audit log", func(row scanner) (audit.Record, error) {
-		var (
-			r  audit.Record
-			at int64
-		)
-		err := row.Scan(&r.ID, &at, &r.Who, &r.Principal, &r.Action, &r.Object, &r.Detail, &r.Request, &r.Remote)
-		r.Time = moment(at)
-		return r, err
-	}, query, b.args...)
+	query := "SELECT " + recordColumns + " FROM audit WHERE " + strings.Join(conditions, " AND ") + " ORDER BY id DESC LIMIT " + b.arg(int64(f.Limit))
+	return all(ctx, s.db.read, "read audit log", scanRecord, query, b.args...)
+}
+
+const recordColumns = "id, time, who, principal, action, object, detail, request, remote"
+
+func scanRecord(row scanner) (audit.Record, error) {
+	var (
+		r  audit.Record
+		at int64
+	)
+	err := row.Scan(&r.ID, &at, &r.Who, &r.Principal, &r.Action, &r.Object, &r.Detail, &r.Request, &r.Remote)
+	r.Time = moment(at)
+	return r, err
 }
 
 // DeleteRecordsBefore removes records of the audit log that are older than t,

@@ -22,6 +22,7 @@ import (
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/notice"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/vault"
 )
@@ -47,6 +48,7 @@ type State interface {
 	lease.EpochStore
 	audit.Log
 	alert.RuleStore
+	notice.Store
 	StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error)
 	Publishers(ctx context.Context) ([]seal.PublicKey, error)
 	AddPublisher(ctx context.Context, k seal.PublicKey, by string, at time.Time) error
@@ -103,6 +105,8 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"prepared computers", testJoins},
 		{"epoch", testEpoch},
 		{"audit", testAudit},
+		{"following the audit log", testRecordsAfter},
+		{"presences", testPresences},
 		{"publishers", testPublishers},
 		{"cancelled", testCancelled},
 	}
