@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/policy"
 )
 
@@ -28,22 +27,11 @@ server: whether a name is taken is seen when a machine gets it.`,
 		Args:    exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			pattern := args[0]
-			if err := policy.CheckComputerName(pattern); err != nil {
-				return dormer.Invalidf("pattern", "%s", err.Error())
+			names, err := policy.PreviewComputerNames(pattern, vars, 3, a.Rand)
+			if err != nil {
+				return err
 			}
-			out := namePreview{Pattern: pattern, Warning: policy.ComputerNameWarning(pattern)}
-			for range 3 {
-				machine, err := dormer.NewID(a.Rand)
-				if err != nil {
-					return err
-				}
-				vars.Machine = machine
-				name, err := policy.ExpandComputerName(pattern, vars, a.Rand)
-				if err != nil {
-					return err
-				}
-				out.Names = append(out.Names, name)
-			}
+			out := namePreview{Pattern: pattern, Names: names, Warning: policy.ComputerNameWarning(pattern)}
 			if a.json {
 				return a.printJSON(out)
 			}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -135,6 +136,28 @@ func (a *API) validateWorkspace(c *call) error {
 		warnings = []dormer.FieldError{}
 	}
 	return c.json(http.StatusOK, rest.Validated{Warnings: warnings})
+}
+
+// previewed is how many names of computers are shown for a pattern.
+const previewed = 3
+
+// maxNameValue bounds each value that a name is made of: no directory has longer names.
+const maxNameValue = 1000
+
+func (a *API) previewNames(_ *call, in rest.NamePreview) (rest.PreviewedNames, error) {
+	for field, value := range map[string]string{"user": in.User, "domain": in.Domain, "host": in.Host, "workspace": in.Workspace} {
+		if len(value) > maxNameValue {
+			return rest.PreviewedNames{}, dormer.Invalidf(field, "is longer than %d bytes", maxNameValue)
+		}
+	}
+	vars := policy.NameVars{
+		User: cmp.Or(in.User, "alice"), Domain: cmp.Or(in.Domain, "CORP"), Host: cmp.Or(in.Host, "desk-17"), Workspace: cmp.Or(in.Workspace, "office"),
+	}
+	names, err := policy.PreviewComputerNames(in.Pattern, vars, previewed, a.Random)
+	if err != nil {
+		return rest.PreviewedNames{}, err
+	}
+	return rest.PreviewedNames{Names: names, Warning: policy.ComputerNameWarning(in.Pattern)}, nil
 }
 
 func (a *API) getWorkspace(c *call) error {

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/dormer-project/dormer"
 )
 
 // maxComputerName is the longest NetBIOS name, in characters.
@@ -154,6 +156,28 @@ func ExpandComputerName(pattern string, vars NameVars, random io.Reader) (string
 		}
 	}
 	return "", err
+}
+
+// PreviewComputerNames makes n names that machines would get from a pattern,
+// each for a machine of its own. A pattern that is refused is an ErrInvalid at
+// the field pattern. Whether a name is taken is seen when a machine gets it.
+func PreviewComputerNames(pattern string, vars NameVars, n int, random io.Reader) ([]string, error) {
+	if err := CheckComputerName(pattern); err != nil {
+		return nil, dormer.Invalidf("pattern", "%s", err.Error())
+	}
+	names := make([]string, 0, n)
+	for range n {
+		var err error
+		if vars.Machine, err = dormer.NewID(random); err != nil {
+			return nil, err
+		}
+		name, err := ExpandComputerName(pattern, vars, random)
+		if err != nil {
+			return nil, dormer.Invalidf("pattern", "%s", err.Error())
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // nameDraws is how often random characters are drawn for one name.

@@ -15,6 +15,21 @@ type Workspace struct {
 	Author   string             `json:"author"`
 	Time     time.Time          `json:"time"`
 	Message  string             `json:"message,omitempty"`
+	Figures  *WorkspaceFigures  `json:"figures,omitempty" doc:"where they are asked for; absent, too, of a workspace that cannot be read"`
+}
+
+// WorkspaceFigures is what a workspace comes to now.
+type WorkspaceFigures struct {
+	Description  string `json:"description,omitempty"`
+	Image        string `json:"image,omitempty"`
+	ImageVersion int    `json:"image_version,omitempty" doc:"that its machines get now"`
+	ImageProblem string `json:"image_problem,omitempty" doc:"why they get none"`
+	Grants       int    `json:"grants"`
+	Disabled     int    `json:"disabled" doc:"grants that are not enabled"`
+	Expired      int    `json:"expired" doc:"grants whose last day is over"`
+	Machines     int    `json:"machines"`
+	Running      int    `json:"running" doc:"machines that ran when their clients last reported"`
+	Clients      int    `json:"clients" doc:"that have machines of it"`
 }
 
 // Committed is a workspace after a change.
@@ -26,6 +41,23 @@ type Committed struct {
 // Validated says that a document is valid.
 type Validated struct {
 	Warnings []dormer.FieldError `json:"warnings"`
+}
+
+// NamePreview asks which computer names a pattern gives. Values that are absent
+// are those of an example.
+type NamePreview struct {
+	Pattern   string `json:"pattern"`
+	User      string `json:"user,omitempty"`
+	Domain    string `json:"domain,omitempty"`
+	Host      string `json:"host,omitempty"`
+	Workspace string `json:"workspace,omitempty"`
+}
+
+// PreviewedNames are names that machines would get.
+type PreviewedNames struct {
+	Names []string `json:"names"`
+	// Warning is what is allowed in the pattern but probably not meant.
+	Warning string `json:"warning,omitempty"`
 }
 
 // Rename gives a workspace another name.
