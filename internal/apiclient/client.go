@@ -160,6 +160,9 @@ func refused(resp *http.Response) error {
 	return problem.FromResponse(resp)
 }
 
+// Explain says in words why a request that was sent by HTTP got no answer.
+func (c *Client) Explain(ctx context.Context, err error) error { return c.plain(ctx, err) }
+
 // plain puts what went wrong below HTTP into words.
 func (c *Client) plain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

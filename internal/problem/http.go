@@ -5,11 +5,15 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+
+	"github.com/dormer-project/dormer/internal/wire"
 )
 
 // Write answers with the document for err.
-func Write(w http.ResponseWriter, err error) {
-	p := Of(err)
+func Write(w http.ResponseWriter, err error) { Answer(w, Of(err)) }
+
+// Answer answers with a document.
+func Answer(w http.ResponseWriter, p wire.Problem) {
 	p.Request = w.Header().Get(RequestHeader)
 	b, mistake := json.Marshal(p)
 	if mistake != nil {

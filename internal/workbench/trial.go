@@ -269,6 +269,9 @@ func (t *Trial) End() error {
 	return nil
 }
 
+// Kill turns the machine off; End and Close are still to be called.
+func (t *Trial) Kill(ctx context.Context) error { return t.machine.Kill(ctx) }
+
 // Close ends what else is left, and throws away what the guest wrote.
 func (t *Trial) Close() error {
 	var errs []error

@@ -13,7 +13,7 @@ const Prefix = "/local/v1"
 
 // list wraps many items, as in the REST API.
 type list[T any] struct {
-	Items []T `json:"items"`
+	Items []T `json:"items" nullable:"false"`
 }
 
 // none is a body that is not there.
@@ -28,8 +28,8 @@ type server struct {
 
 // state is what this computer has to say about itself.
 type state struct {
-	Server   *server  `json:"server" doc:"that everything is asked of; absent: none was chosen yet"`
-	Servers  []server `json:"servers" doc:"those that this computer knows"`
+	Server   *server  `json:"server,omitempty" doc:"that everything is asked of; absent: none was chosen yet"`
+	Servers  []server `json:"servers" nullable:"false" doc:"those that this computer knows"`
 	Folder   string   `json:"folder" doc:"where packed images are"`
 	DiskFree int64    `json:"disk_free" doc:"bytes that are free there"`
 }
@@ -42,8 +42,8 @@ type chooseServer struct {
 
 // images are those of this computer.
 type images struct {
-	Tests  []testImage   `json:"tests"`
-	Packed []packedImage `json:"packed"`
+	Tests  []testImage   `json:"tests" nullable:"false"`
+	Packed []packedImage `json:"packed" nullable:"false"`
 }
 
 // testImage is a disk that can be run under a policy before it is packed.
@@ -84,7 +84,7 @@ type uploaded struct {
 type folder struct {
 	Path    string  `json:"path"`
 	Parent  string  `json:"parent,omitempty" doc:"the folder above; absent at the top"`
-	Entries []entry `json:"entries" doc:"folders first, by name; hidden files, links and what is no disk are left out"`
+	Entries []entry `json:"entries" nullable:"false" doc:"folders first, by name; hidden files, links and what is no disk are left out"`
 	More    bool    `json:"more" doc:"there are more entries than these"`
 }
 
@@ -116,7 +116,7 @@ type run struct {
 	Processors   int        `json:"processors,omitempty"`
 	Ready        bool       `json:"ready" doc:"the guest's agent has answered"`
 	System       string     `json:"system,omitempty" doc:"the guest's system, as its agent says"`
-	Warnings     []string   `json:"warnings" doc:"what the policy wants and this computer cannot give"`
+	Warnings     []string   `json:"warnings" nullable:"false" doc:"what the policy wants and this computer cannot give"`
 	Message      string     `json:"message,omitempty" doc:"why it failed"`
 	Started      time.Time  `json:"started"`
 	Ended        *time.Time `json:"ended,omitempty"`
@@ -146,7 +146,7 @@ type job struct {
 	Total    int64             `json:"total" doc:"bytes; 0 while it is not known"`
 	Rate     int64             `json:"rate" doc:"bytes a second"`
 	Message  string            `json:"message,omitempty" doc:"what has come of it, or why it failed"`
-	Warnings []string          `json:"warnings" doc:"what keeps the disk from being a good image"`
+	Warnings []string          `json:"warnings" nullable:"false" doc:"what keeps the disk from being a good image"`
 	Asked    time.Time         `json:"asked"`
 	Started  *time.Time        `json:"started,omitempty"`
 	Ended    *time.Time        `json:"ended,omitempty"`
