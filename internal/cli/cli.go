@@ -69,7 +69,7 @@ func (a *app) root() *cobra.Command {
 		Long: `dormer is the command line of Dormer.
 
 Administrators pack images, write workspaces and grant them:
-  dormer login, image, workspace, apply, diff, directory, operator,
+  dormer login, console, image, workspace, apply, diff, directory, operator,
   token, secret, client, deletions, publisher, report, alert, audit, health,
   plan
 
@@ -99,11 +99,11 @@ Users of a computer with the agent work with their workspaces:
 	tokens.AddCommand(newAPIToken(a))
 	root.AddGroup(&cobra.Group{ID: "admin", Title: "For administrators:"}, &cobra.Group{ID: "user", Title: "For users of this computer:"})
 	for _, c := range []*cobra.Command{
-		newLogin(a), newLogout(a), newWhoami(a),
+		newLogin(a), newLogout(a), newWhoami(a), newConsole(a),
 		newWorkspace(a), newApply(a), newDiff(a),
 		newImage(a), newPublisher(a),
 		newDirectory(a), newOperator(a), tokens, newSecret(a), newClient(a), newDeletions(a),
-		newReport(a), newAlert(a), newAudit(a), newHealth(a), newPlan(a),
+		newReport(a), newAlert(a), newAudit(a), newWatch(a), newHealth(a), newPlan(a),
 	} {
 		c.GroupID = "admin"
 		root.AddCommand(c)

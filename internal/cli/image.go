@@ -29,13 +29,6 @@ NAME/NUMBER.`,
 		newImagePull(a), newImageExtract(a), newImageVerify(a), newImageDelete(a))
 }
 
-// Folders in the user's data folder. The agent of a user has its own there,
-// images.
-const (
-	packedFolder = "packed" // packed images, one folder each
-	storeFolder  = "store"  // what was pulled
-)
-
 // dataDir is a folder in the user's data folder; flag is the option that names
 // another.
 func (a *app) dataDir(folder, flag string) (string, error) {
@@ -56,7 +49,7 @@ func (a *app) packedDir(dir, name string) (string, error) {
 	}
 	if dir == "" {
 		var err error
-		if dir, err = a.dataDir(packedFolder, "--dir"); err != nil {
+		if dir, err = a.dataDir(workbench.PackedFolder, "--dir"); err != nil {
 			return "", err
 		}
 	}

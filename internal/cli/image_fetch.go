@@ -31,7 +31,7 @@ it stopped when it is repeated.`,
 				return err
 			}
 			if dir == "" {
-				if dir, err = a.dataDir(storeFolder, "--store"); err != nil {
+				if dir, err = a.dataDir(workbench.StoreFolder, "--store"); err != nil {
 					return err
 				}
 			}

@@ -27,11 +27,40 @@ const envTokenFile = "DORMER_TOKEN_FILE"
 // profile is what the command line keeps between calls. It holds the session's
 // token and is therefore written with mode 0600.
 type profile struct {
+	Account
+	// Others are the servers that were worked with before, the last one first.
+	Others []Account `toml:"others,omitempty"`
+}
+
+// Account is somebody's at a server.
+type Account struct {
 	Server  string    `toml:"server"`
 	CA      string    `toml:"ca,omitempty"` // PEM
 	User    string    `toml:"user,omitempty"`
 	Token   string    `toml:"token,omitempty"`
 	Expires time.Time `toml:"expires,omitempty"`
+}
+
+// maxOthers is how many servers are remembered beside the current one.
+const maxOthers = 20
+
+// choose makes a server the current one, with what is known of it.
+func (p profile) choose(server string) profile {
+	if server == p.Server {
+		return p
+	}
+	next := profile{Account: Account{Server: server}}
+	if p.Server != "" {
+		next.Others = append(next.Others, p.Account)
+	}
+	for _, o := range p.Others {
+		if o.Server == server {
+			next.Account = o
+		} else if len(next.Others) < maxOthers {
+			next.Others = append(next.Others, o)
+		}
+	}
+	return next
 }
 
 func (a *app) profileFile() (string, error) {
@@ -49,7 +78,7 @@ func (a *app) profileFile() (string, error) {
 }
 
 // loadProfile returns the stored profile with the flags of this call laid over
-// it. A session of another server is left out.
+// it. Of another server than the last one it has what is known of that.
 func (a *app) loadProfile() (profile, error) {
 	path, err := a.profileFile()
 	if err != nil {
@@ -71,8 +100,8 @@ func (a *app) loadProfile() (profile, error) {
 
 // overlay lays the flags of this call over a profile.
 func (a *app) overlay(p profile) (profile, error) {
-	if server := strings.TrimRight(a.serverURL, "/"); server != "" && server != p.Server {
-		p = profile{Server: server}
+	if server := strings.TrimRight(a.serverURL, "/"); server != "" {
+		p = p.choose(server)
 	}
 	if a.caPath != "" {
 		pem, err := os.ReadFile(a.caPath)
