@@ -33,9 +33,21 @@ func ifMatch(tag string) string { return `"` + tag + `"` }
 
 // Workspaces lists the workspaces; with a name, only the one so called.
 func (c *Client) Workspaces(ctx context.Context, name string) ([]rest.Workspace, error) {
+	return c.listWorkspaces(ctx, name, false)
+}
+
+// WorkspacesWithFigures returns all workspaces with what they come to now.
+func (c *Client) WorkspacesWithFigures(ctx context.Context) ([]rest.Workspace, error) {
+	return c.listWorkspaces(ctx, "", true)
+}
+
+func (c *Client) listWorkspaces(ctx context.Context, name string, figures bool) ([]rest.Workspace, error) {
 	q := url.Values{}
 	if name != "" {
 		q.Set("name", name)
+	}
+	if figures {
+		q.Set("figures", "true")
 	}
 	l, err := ask[rest.List[rest.Workspace]](ctx, c, http.MethodGet, "/workspaces", q, nil)
 	return l.Items, err

@@ -37,17 +37,38 @@ func newWorkspaceList(a *app) *cobra.Command {
 		Use: "list", Short: "List the workspaces", Args: noArgs,
 		Example: "  dormer workspace list",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			all, err := c.Workspaces(ctx, "")
+			all, err := c.WorkspacesWithFigures(ctx)
 			if err != nil {
 				return err
 			}
 			rows := make([][]string, len(all))
 			for i, w := range all {
-				rows[i] = []string{w.Name, strconv.Itoa(int(w.Revision)), w.Author, when(w.Time), string(w.ID)}
+				image, grants, machines := figuresOf(w.Figures)
+				rows[i] = []string{w.Name, strconv.Itoa(int(w.Revision)), image, grants, machines, w.Author, when(w.Time), string(w.ID)}
 			}
-			return a.print(all, []string{"NAME", "REVISION", "AUTHOR", "CHANGED", "ID"}, rows)
+			return a.print(all, []string{"NAME", "REVISION", "IMAGE", "GRANTS", "MACHINES", "AUTHOR", "CHANGED", "ID"}, rows)
 		}),
 	}
+}
+
+// figuresOf says in a few words what a workspace comes to.
+func figuresOf(f *rest.WorkspaceFigures) (image, grants, machines string) {
+	if f == nil {
+		return "cannot be read", "-", "-"
+	}
+	image = f.Image + " " + strconv.Itoa(f.ImageVersion)
+	if f.ImageVersion == 0 {
+		image = strings.TrimSpace(f.Image + " (none)")
+	}
+	grants = strconv.Itoa(f.Grants)
+	if void := f.Disabled + f.Expired; void > 0 {
+		grants += fmt.Sprintf(" (%d give nothing)", void)
+	}
+	machines = strconv.Itoa(f.Machines)
+	if f.Running > 0 {
+		machines += fmt.Sprintf(" (%d running)", f.Running)
+	}
+	return image, grants, machines
 }
 
 func newWorkspaceShow(a *app) *cobra.Command {
