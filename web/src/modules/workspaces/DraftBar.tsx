@@ -1,0 +1,145 @@
+import {
+  Alert,
+  AlertActionLink,
+  Button,
+  Content,
+  ExpandableSection,
+  Flex,
+  FlexItem,
+  Label,
+  LabelGroup,
+  List,
+  ListItem,
+  Stack,
+  StackItem,
+} from '@patternfly/react-core';
+import { useMemo } from 'react';
+import type { Schemas } from '../../api/client';
+import type { FieldError } from '../../api/problem';
+import { ActionButton } from '../../components/ActionButton';
+import { ago, plural } from '../../components/format';
+import { changes } from '../../document/difference';
+import type { Present } from '../../notices/notices';
+import type { Work } from './useDraft';
+import type { Validation } from './useValidation';
+
+interface Props {
+  work: Work;
+  found: Validation;
+  others: Present[];
+  /** What somebody else committed over the revision that the edits began with; undefined: nothing. */
+  committed?: Schemas['Workspace'] | undefined;
+  /** Why nothing can be committed now; undefined: it can. */
+  not?: string | undefined;
+  onCommit: () => void;
+  onCompare: () => void;
+  onDiscard: () => void;
+  /** Leads to the field of a fault. */
+  onFault: (path: string) => void;
+}
+
+/** What is changed and not committed, what is wrong with it, and who else is here. */
+export function DraftBar({ work, found, others, committed, not, onCommit, onCompare, onDiscard, onFault }: Props) {
+  const number = useMemo(() => changes(work.base.document, work.document).length, [work.base.document, work.document]);
+  const wrong =
+    found.errors.length > 0 ? `${plural(found.errors.length, 'field')} must be corrected first.` : undefined;
+  const none = work.dirty ? undefined : 'Nothing is changed.';
+  return (
+    <Stack hasGutter>
+      {others.length > 0 && (
+        <StackItem>
+          <LabelGroup categoryName="Also here" aria-label="Who else is here">
+            {others.map((p) => (
+              <Label key={p.principal + p.since} isCompact color={p.editing ? 'orange' : 'grey'}>
+                <span className="dormer-name">{p.who}</span>
+                {p.editing ? ', changing something' : ', looking'}
+              </Label>
+            ))}
+          </LabelGroup>
+        </StackItem>
+      )}
+      {committed && (
+        <StackItem>
+          <Alert
+            isInline
+            variant="warning"
+            title={
+              <>
+                <span className="dormer-name">{committed.author}</span>
+                {` committed revision ${committed.revision} ${ago(committed.time)}`}
+              </>
+            }
+            actionLinks={<AlertActionLink onClick={onCompare}>Compare and take both</AlertActionLink>}
+          >
+            Your changes began with revision {work.base.revision}.
+          </Alert>
+        </StackItem>
+      )}
+      {found.unchecked !== undefined && (
+        <StackItem>
+          <Alert isInline variant="warning" title="The document could not be checked">
+            {found.unchecked}
+          </Alert>
+        </StackItem>
+      )}
+      <StackItem>
+        <Flex alignItems={{ default: 'alignItemsCenter' }}>
+          <FlexItem>
+            <ActionButton onClick={onCommit} not={none ?? not ?? wrong}>
+              Commit
+            </ActionButton>
+          </FlexItem>
+          <FlexItem>
+            <ActionButton variant="secondary" onClick={onDiscard} not={none}>
+              Discard
+            </ActionButton>
+          </FlexItem>
+          <FlexItem>
+            <Content component="p" aria-live="polite">
+              {work.dirty ? `${plural(number, 'change')} not committed` : 'Everything is committed'}
+            </Content>
+          </FlexItem>
+        </Flex>
+      </StackItem>
+      <Faults faults={found.errors} variant="danger" one="thing is wrong" many="things are wrong" onFault={onFault} />
+      <Faults
+        faults={found.warnings}
+        variant="warning"
+        one="thing needs a look"
+        many="things need a look"
+        onFault={onFault}
+      />
+    </Stack>
+  );
+}
+
+interface FaultsProps {
+  faults: FieldError[];
+  variant: 'danger' | 'warning';
+  one: string;
+  many: string;
+  onFault: (path: string) => void;
+}
+
+/** All faults, wherever they are, each leading to its field. */
+function Faults({ faults, variant, one, many, onFault }: FaultsProps) {
+  if (faults.length === 0) return null;
+  return (
+    <StackItem>
+      <Alert isInline isPlain variant={variant} title={plural(faults.length, one, many)} component="h2">
+        <ExpandableSection toggleText={faults.length > 1 ? 'All of them' : 'What it is'} isIndented>
+          <List>
+            {faults.map((f) => (
+              <ListItem key={f.path + f.message}>
+                <Button variant="link" isInline onClick={() => onFault(f.path)}>
+                  {f.path === '' ? 'The document' : f.path}
+                </Button>{' '}
+                <span className="dormer-name">{f.message}</span>
+              </ListItem>
+            ))}
+          </List>
+        </ExpandableSection>
+      </Alert>
+    </StackItem>
+  );
+}

@@ -1,0 +1,248 @@
+import { Stack, StackItem, Tab, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
+import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
+import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useNavigate, useSearchParams } from 'react-router';
+import { asProblem } from '../../api/problem';
+import { Loaded } from '../../components/Loaded';
+import { useMessages } from '../../components/messages';
+import { ModulePage } from '../../components/ModulePage';
+import { asText } from '../../document/json';
+import { isBelow, valueAt } from '../../document/paths';
+import { FaultMark } from '../../form/FaultMark';
+import { countFaults, goTo } from '../../form/form';
+import { usePresence } from '../../notices/notices';
+import { useReadOnly } from '../../session/session';
+import { commit, history, type Held } from './calls';
+import { CommitDialog } from './CommitDialog';
+import { Conflict, type Theirs } from './Conflict';
+import { DraftBar } from './DraftBar';
+import { editorTabs } from './editor';
+import type { Draft } from './editor/draft';
+import { History } from './History';
+import { LeaveGuard } from './LeaveGuard';
+import { useDraft } from './useDraft';
+import { useValidation } from './useValidation';
+import { Why } from './Why';
+import { WorkspaceActions } from './WorkspaceActions';
+import { WorkspaceSays } from './WorkspaceSays';
+import { YAMLView } from './YAMLView';
+
+/** For how many frames of the screen a field is looked for that a fault leads to. */
+const longestWait = 120;
+
+interface Props {
+  id: string;
+  current: Held;
+  query: UseQueryResult<Held>;
+}
+
+/** The editor around the tabs: what is changed, what is wrong with it, and what others do meanwhile. */
+export function Editor({ id, current, query }: Props) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const say = useMessages();
+  const readOnly = useReadOnly();
+  const [search, setSearch] = useSearchParams();
+  const work = useDraft(id, current);
+  const [found, setFound] = useValidation(work.document);
+  const [committing, setCommitting] = useState(false);
+  const [theirs, setTheirs] = useState<Theirs>();
+  const [leaving, setLeaving] = useState(false);
+  const others = usePresence(`workspaces/${id}`, work.dirty);
+  const revisions = useQuery({ queryKey: ['workspace', id, 'revisions'], queryFn: () => history(id) });
+  const newest = revisions.data?.[0];
+  const name = asText(valueAt(current.document, 'metadata.name'));
+
+  const tab = search.get('tab') ?? editorTabs[0]?.id ?? 'yaml';
+  const [target, setTarget] = useState<string>();
+  const select = useCallback(
+    (to: string) =>
+      setSearch((was) => {
+        was.set('tab', to);
+        return was;
+      }),
+    [setSearch],
+  );
+  // A fault leads to its field, which is there when its tab is.
+  const lead = (path: string) => {
+    const owner = editorTabs.find((t) => t.prefixes.some((p) => isBelow(path, p)));
+    if (owner && owner.id !== tab) select(owner.id);
+    if (!owner) select('yaml');
+    setTarget(path);
+  };
+  useEffect(() => {
+    if (target === undefined) return undefined;
+    // The tab may have to be loaded before its fields are there.
+    let tries = 0;
+    let frame = 0;
+    const look = () => {
+      tries += 1;
+      if (goTo(target) || tries > longestWait) setTarget(undefined);
+      else frame = requestAnimationFrame(look);
+    };
+    frame = requestAnimationFrame(look);
+    return () => cancelAnimationFrame(frame);
+  }, [target]);
+
+  const broken =
+    work.text && `Line ${work.text.line} of the YAML view is no document: correct it there, or go back, first.`;
+  const draft = useMemo<Draft>(
+    () => ({
+      document: work.document,
+      base: work.base.document,
+      set: work.set,
+      errors: found.errors,
+      warnings: found.warnings,
+      readOnly: readOnly ?? broken,
+    }),
+    [work, found, readOnly, broken],
+  );
+
+  const compare = async () => {
+    const answer = await query.refetch();
+    const all = await revisions.refetch();
+    const last = all.data?.[0];
+    if (answer.data) setTheirs({ held: answer.data, who: last?.author ?? '', when: last?.time ?? '' });
+  };
+  const act = async (message: string) => {
+    try {
+      const made = await commit(id, work.document, work.base.tag, message);
+      work.discard();
+      setTheirs(undefined);
+      await queries.invalidateQueries({ queryKey: ['workspace'] });
+      say.done(`${made.name} is committed: revision ${made.revision}`);
+    } catch (thrown) {
+      const problem = asProblem(thrown);
+      if (problem.document.status === 412) {
+        await compare();
+        return;
+      }
+      const atFields = problem.fields.filter((f) => f.path !== 'message');
+      if (atFields.length > 0) setFound({ errors: atFields, warnings: [], of: work.document });
+      throw thrown;
+    }
+  };
+
+  const shown = editorTabs.find((t) => t.id === tab);
+  const all = [
+    ...editorTabs.map((t) => ({
+      id: t.id,
+      title: t.title,
+      faults: countFaults(found.errors, found.warnings, t.prefixes),
+    })),
+    { id: 'yaml', title: 'YAML', faults: { errors: work.text ? 1 : 0, warnings: 0 } },
+    { id: 'history', title: 'History', faults: { errors: 0, warnings: 0 } },
+    { id: 'why', title: 'Why', faults: { errors: 0, warnings: 0 } },
+  ];
+  return (
+    <ModulePage
+      title={name}
+      above={[{ name: 'Workspaces', to: '/workspaces' }]}
+      says={<WorkspaceSays id={id} name={name} newest={newest} />}
+      actions={
+        <WorkspaceActions
+          workspace={{ id, name, etag: current.tag.replaceAll('"', '') }}
+          dirty={work.dirty}
+          onDeleted={() => {
+            work.discard();
+            setLeaving(true);
+            void navigate('/workspaces');
+          }}
+        />
+      }
+    >
+      <Stack hasGutter>
+        <StackItem>
+          <DraftBar
+            work={work}
+            found={found}
+            others={others}
+            committed={work.dirty && work.base.tag !== current.tag ? newest : undefined}
+            not={broken}
+            onCommit={() => setCommitting(true)}
+            onCompare={() => void compare()}
+            onDiscard={() => {
+              const back = work.discard();
+              say.undoable(`The changes of ${name} are discarded`, back);
+            }}
+            onFault={lead}
+          />
+          {query.isError && (
+            <Loaded query={query} what="workspace">
+              {() => null}
+            </Loaded>
+          )}
+        </StackItem>
+        {theirs ? (
+          <StackItem>
+            <Conflict
+              work={work}
+              theirs={theirs}
+              onResolved={() => {
+                setTheirs(undefined);
+                setCommitting(true);
+              }}
+              onCancel={() => setTheirs(undefined)}
+            />
+          </StackItem>
+        ) : (
+          <>
+            <StackItem>
+              <Tabs activeKey={tab} onSelect={(_, key) => select(String(key))} aria-label="Parts of the workspace">
+                {all.map((t) => (
+                  <Tab
+                    key={t.id}
+                    eventKey={t.id}
+                    tabContentId={`tab-${t.id}`}
+                    title={
+                      <>
+                        <TabTitleText>{t.title}</TabTitleText>
+                        {t.faults.errors + t.faults.warnings > 0 && (
+                          <TabTitleIcon>
+                            <FaultMark {...t.faults} />
+                          </TabTitleIcon>
+                        )}
+                      </>
+                    }
+                  />
+                ))}
+              </Tabs>
+            </StackItem>
+            <StackItem isFilled>
+              <section id={`tab-${tab}`} aria-label={all.find((t) => t.id === tab)?.title ?? 'Workspace'}>
+                {shown && <shown.Tab ws={draft} />}
+                {tab === 'yaml' && (
+                  <YAMLView
+                    work={work}
+                    errors={found.errors}
+                    warnings={found.warnings}
+                    readOnly={readOnly !== undefined}
+                  />
+                )}
+                {tab === 'history' && (
+                  <History
+                    id={id}
+                    current={current}
+                    not={work.dirty ? 'Commit or discard your changes first.' : undefined}
+                  />
+                )}
+                {tab === 'why' && <Why id={id} dirty={work.dirty} />}
+              </section>
+            </StackItem>
+          </>
+        )}
+      </Stack>
+      {committing && (
+        <CommitDialog
+          before={work.base.document}
+          after={work.document}
+          warnings={found.warnings}
+          onRevert={work.set}
+          act={act}
+          onClose={() => setCommitting(false)}
+        />
+      )}
+      <LeaveGuard name={name} dirty={work.dirty && !leaving} onDiscard={() => void work.discard()} />
+    </ModulePage>
+  );
+}

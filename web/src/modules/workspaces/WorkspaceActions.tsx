@@ -1,0 +1,66 @@
+import { Divider, Dropdown, DropdownItem, DropdownList, MenuToggle } from '@patternfly/react-core';
+import { useState } from 'react';
+import { useMessages } from '../../components/messages';
+import { useReadOnly } from '../../session/session';
+import { exported, fileName, saveFile } from './calls';
+import { CloneDialog, DeleteDialog, RenameDialog, type Named } from './dialogs';
+
+interface Props {
+  workspace: Named;
+  dirty: boolean;
+  onDeleted: () => void;
+}
+
+/** What is done with a workspace as a whole. */
+export function WorkspaceActions({ workspace, dirty, onDeleted }: Props) {
+  const [open, setOpen] = useState(false);
+  const [asked, setAsked] = useState<'clone' | 'rename' | 'delete'>();
+  const say = useMessages();
+  const readOnly = useReadOnly();
+  const not = readOnly ?? (dirty ? 'Commit or discard your changes first.' : undefined);
+  const save = async () => {
+    try {
+      saveFile(fileName(workspace.name), await exported(workspace.id), 'application/yaml');
+    } catch (thrown) {
+      say.failed(`${workspace.name} is not exported`, thrown);
+    }
+  };
+  const close = () => setAsked(undefined);
+  return (
+    <>
+      <Dropdown
+        isOpen={open}
+        onOpenChange={setOpen}
+        onSelect={() => setOpen(false)}
+        popperProps={{ position: 'right' }}
+        toggle={(ref) => (
+          <MenuToggle ref={ref} variant="secondary" isExpanded={open} onClick={() => setOpen(!open)}>
+            Actions
+          </MenuToggle>
+        )}
+      >
+        <DropdownList>
+          {item('Export', undefined, () => void save())}
+          {item('Clone', not, () => setAsked('clone'))}
+          {item('Rename', not, () => setAsked('rename'))}
+          <Divider component="li" />
+          {item('Delete', readOnly, () => setAsked('delete'))}
+        </DropdownList>
+      </Dropdown>
+      {asked === 'clone' && <CloneDialog workspace={workspace} onClose={close} />}
+      {asked === 'rename' && <RenameDialog workspace={workspace} onClose={close} />}
+      {asked === 'delete' && <DeleteDialog workspace={workspace} onClose={close} onDeleted={onDeleted} />}
+    </>
+  );
+}
+
+/** One entry of the menu, which says why it cannot be chosen. */
+const item = (title: string, why: string | undefined, onClick: () => void) => (
+  <DropdownItem
+    isAriaDisabled={why !== undefined}
+    {...(why !== undefined && { tooltipProps: { content: why } })}
+    onClick={onClick}
+  >
+    {title}
+  </DropdownItem>
+);
