@@ -9,6 +9,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# One at a time: several suites may want it at once.
+lock=$(scripts/cache.sh)/console.lock
+exec 9>"$lock"
+flock 9
+
 modules=$(scripts/cache.sh console-modules web/package-lock.json web/package.json)
 if [[ ! -e $modules/complete ]]; then
   echo 'console: fetching packages with npm (once)' >&2
@@ -24,7 +29,7 @@ if [[ ! -e web/node_modules || -L web/node_modules ]]; then
 fi
 [[ ${1:-} != --modules ]] || exit 0
 
-mapfile -t sources < <(git ls-files --cached --others --exclude-standard -- web ':!web/tests' | LC_ALL=C sort)
+mapfile -t sources < <(git ls-files --cached --others --exclude-standard -- web ':!web/tests' ':!web/playwright.config.ts' ':!web/src/**/*.test.ts*' | LC_ALL=C sort)
 built=$(scripts/cache.sh console "${sources[@]}")
 if [[ ! -e $built/complete ]]; then
   echo 'console: building' >&2

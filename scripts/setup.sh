@@ -24,6 +24,8 @@ packages=(
   openssh-server
   # databases for the tests
   postgresql sqlite3
+  # the console in a browser, and names in any script there
+  chromium fonts-dejavu-core fonts-droid-fallback
   # what opens exported spreadsheets in the tests
   libreoffice-calc-nogui
   # a syslog server for the tests of forwarding

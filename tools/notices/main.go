@@ -1,10 +1,10 @@
 // Command notices keeps the list of third-party software that is linked into
-// the programs, with its licences.
+// the programs or is in their web application, with its licences.
 //
-//	notices -file THIRD_PARTY_NOTICES.md ./cmd/...          compare
-//	notices -file THIRD_PARTY_NOTICES.md --write ./cmd/...  write
+//	notices -file THIRD_PARTY_NOTICES.md -web web ./cmd/...          compare
+//	notices -file THIRD_PARTY_NOTICES.md -web web --write ./cmd/...  write
 //
-// It fails when a module has no licence, one that it does not recognise, or one
+// It fails when a module or a package has no licence, one that it does not recognise, or one
 // that the project does not accept.
 package main
 
@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +32,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("notices", flag.ContinueOnError)
 	file := flags.String("file", "THIRD_PARTY_NOTICES.md", "`file` of the notices")
 	write := flags.Bool("write", false, "write the file instead of comparing it")
+	web := flags.String("web", "", "`folder` of the web application; empty: there is none")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -40,19 +43,30 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(modules) == 0 {
 		return errors.New("nothing is linked: are the packages right?")
 	}
+	var packages []*module
+	if *web != "" {
+		if packages, err = bundledPackages(*web); err != nil {
+			return err
+		}
+		fonts := &module{path: "Red Hat Display, Red Hat Text, Red Hat Mono (typefaces)", version: "-", dir: filepath.Join(*web, "licences")}
+		if err := fonts.add(fonts.dir); err != nil {
+			return err
+		}
+		packages = append(packages, fonts)
+	}
 	var refused []error
-	for _, m := range modules {
+	for _, m := range slices.Concat(modules, packages) {
 		refused = append(refused, m.refused()...)
 	}
 	if err := errors.Join(refused...); err != nil {
 		return err
 	}
-	text := render(modules)
+	text := render(modules, packages)
 	if *write {
 		if err := os.WriteFile(*file, text, 0o644); err != nil {
 			return fmt.Errorf("write notices: %w", err)
 		}
-		fmt.Fprintf(out, "%s: %d modules\n", *file, len(modules))
+		fmt.Fprintf(out, "%s: %d modules, %d packages\n", *file, len(modules), len(packages))
 		return nil
 	}
 	old, err := os.ReadFile(*file)
@@ -75,12 +89,13 @@ at the address that its name gives.
 
 `
 
-func render(modules []*module) []byte {
+func render(modules, packages []*module) []byte {
 	var b bytes.Buffer
 	b.WriteString(heading)
-	b.WriteString("| module | version | licences |\n|---|---|---|\n")
-	for _, m := range modules {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", m.path, m.version, strings.Join(m.licences(), ", "))
+	table(&b, "module", modules)
+	if len(packages) > 0 {
+		b.WriteString("\nIn the console, the web application:\n\n")
+		table(&b, "package", packages)
 	}
 
 	// The same text is printed once, under the names of all who use it.
@@ -90,7 +105,7 @@ func render(modules []*module) []byte {
 	}
 	var entries []*entry
 	byText := map[string]*entry{}
-	for _, m := range modules {
+	for _, m := range slices.Concat(modules, packages) {
 		for _, t := range m.texts {
 			e := byText[t.text]
 			if e == nil {
@@ -108,4 +123,11 @@ func render(modules []*module) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+func table(b *bytes.Buffer, kind string, of []*module) {
+	fmt.Fprintf(b, "| %s | version | licences |\n|---|---|---|\n", kind)
+	for _, m := range of {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", m.path, m.version, strings.Join(m.licences(), ", "))
+	}
 }

@@ -20,7 +20,7 @@ import (
 
 // accepted are the licences that may be linked into the programs (SPDX names).
 var accepted = []string{
-	"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause-NoTrademark", "CC0-1.0", "ISC", "MIT", "MPL-2.0", "Unlicense", "Zlib",
+	"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause-NoTrademark", "CC0-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "OFL-1.1", "Unlicense", "Zlib",
 }
 
 // minimumRecognised is how much of a licence file, in percent, must be known text.
@@ -43,10 +43,13 @@ type licenceText struct {
 	recognised float64
 }
 
-// module is one module that is linked in.
+// module is one module that is linked in, or one package of the web application.
 type module struct {
 	path, version, dir string
 	texts              []licenceText
+	// declared are the licences that a package names: its word counts where it has
+	// no text of them, or one in words of its own.
+	declared []string
 }
 
 // linkedModules lists the modules of what the packages import, without tests, as
@@ -153,6 +156,7 @@ func (m *module) licences() []string {
 	for _, t := range m.texts {
 		ids = append(ids, t.ids...)
 	}
+	ids = append(ids, m.declared...)
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
@@ -163,7 +167,7 @@ func (m *module) refused() []error {
 	root := false
 	for _, t := range m.texts {
 		grants := !besideLicence.MatchString(t.name)
-		if grants && t.recognised < minimumRecognised {
+		if grants && t.recognised < minimumRecognised && len(m.declared) == 0 {
 			errs = append(errs, fmt.Errorf("%s: %s: not a licence text that is known (%.0f %%)", m.path, t.name, t.recognised))
 		}
 		for _, id := range t.ids {
@@ -173,7 +177,12 @@ func (m *module) refused() []error {
 		}
 		root = root || grants && !strings.Contains(t.name, "/")
 	}
-	if !root {
+	for _, id := range m.declared {
+		if !slices.Contains(accepted, id) {
+			errs = append(errs, fmt.Errorf("%s: licence %q is not accepted", m.path, id))
+		}
+	}
+	if !root && len(m.declared) == 0 {
 		errs = append(errs, fmt.Errorf("%s: no licence", m.path))
 	}
 	return errs

@@ -64,3 +64,34 @@ published by the Free Software Foundation, either version 3 of the License, or (
 		})
 	}
 }
+
+// TestPackages reads a web application with a package that is bundled, one that
+// is for building alone, and one that has no text of its licence.
+func TestPackages(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"package-lock.json":                         `{"packages": {"": {}, "node_modules/a": {}, "node_modules/@x/b": {}, "node_modules/builds": {"dev": true}}}`,
+		"node_modules/a/package.json":               `{"name": "a", "version": "1.0.0", "license": "Apache-2.0"}`,
+		"node_modules/a/LICENSE":                    apache(t),
+		"node_modules/a/node_modules/other/LICENSE": "not of this package",
+		"node_modules/@x/b/package.json":            `{"name": "@x/b", "version": "2.0.0", "license": "(MIT AND GPL-3.0)"}`,
+	} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := bundledPackages(dir)
+	if err != nil || len(got) != 2 || got[0].path != "@x/b" || got[1].path != "a" {
+		t.Fatalf("packages %+v, %v", got, err)
+	}
+	if errs := got[0].refused(); len(errs) != 1 || !strings.Contains(errs[0].Error(), `"GPL-3.0" is not accepted`) {
+		t.Errorf("refused of one that names copyleft: %v", errs)
+	}
+	if errs := got[1].refused(); len(errs) != 0 || strings.Join(got[1].licences(), " ") != "Apache-2.0" {
+		t.Errorf("refused of a good one: %v, licences %v", errs, got[1].licences())
+	}
+}
