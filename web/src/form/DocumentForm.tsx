@@ -15,16 +15,29 @@ interface Props {
   warnings?: FieldError[];
   /** Why nothing may be changed; undefined: everything may. */
   readOnly?: string | undefined;
-  /** Object that stays even when nothing is left in it. */
-  keep?: string;
+  /** Returns the object that stays though nothing is left in it when a path changed. */
+  keep?: (path: string) => string;
+  /** It stands within another form. */
+  inner?: boolean;
   children: ReactNode;
 }
 
 const none: FieldError[] = [];
+const keepNothing = (): string => '';
 
 /** A form over a document that a schema describes; its fields are the Field elements anywhere below. */
 export function DocumentForm(props: Props) {
-  const { schema, document, onChange, errors = none, warnings = none, readOnly, keep = '', children } = props;
+  const {
+    schema,
+    document,
+    onChange,
+    errors = none,
+    warnings = none,
+    readOnly,
+    keep = keepNothing,
+    inner = false,
+    children,
+  } = props;
   const { shown, show } = useRegistry();
   // What is changed twice before the page is drawn again is changed on top of the first change.
   const latest = useRef(document);
@@ -33,7 +46,7 @@ export function DocumentForm(props: Props) {
   }, [document]);
   const edit = useCallback<FormState['edit']>(
     (path, make) => {
-      latest.current = withValue(latest.current, path, make(valueAt(latest.current, path)), keep);
+      latest.current = withValue(latest.current, path, make(valueAt(latest.current, path)), keep(path));
       onChange(latest.current);
     },
     [onChange, keep],
@@ -43,16 +56,23 @@ export function DocumentForm(props: Props) {
     () => ({ schema, document, change, edit, errors, warnings, readOnly, shown, show }),
     [schema, document, change, edit, errors, warnings, readOnly, shown, show],
   );
+  const inside = (
+    <>
+      {readOnly !== undefined && (
+        <HelperText>
+          <HelperTextItem variant="indeterminate">{readOnly}</HelperTextItem>
+        </HelperText>
+      )}
+      {children}
+    </>
+  );
   return (
     <FormContext value={form}>
-      <Form onSubmit={(e) => e.preventDefault()}>
-        {readOnly !== undefined && (
-          <HelperText>
-            <HelperTextItem variant="indeterminate">{readOnly}</HelperTextItem>
-          </HelperText>
-        )}
-        {children}
-      </Form>
+      {inner ? (
+        <div className="pf-v6-c-form">{inside}</div>
+      ) : (
+        <Form onSubmit={(e) => e.preventDefault()}>{inside}</Form>
+      )}
     </FormContext>
   );
 }

@@ -73,12 +73,20 @@ export function useShown(paths: string[]): void {
 /** The identity in the page of the input for a path, to which links to a fault lead. */
 export const inputId = (path: string): string => `field:${path}`;
 
-/** Brings somebody to the input of a path; false: it is not on the screen. */
+/**
+ * Brings somebody to the input of a path, or to what is nearest around it: the
+ * row of a list that has it in its dialog. false: nothing of it is on the screen.
+ */
 export function goTo(path: string): boolean {
-  const input = document.querySelector<HTMLElement>(`#${CSS.escape(inputId(path))}`);
-  input?.scrollIntoView({ block: 'center' });
-  input?.focus({ preventScroll: true });
-  return input !== null;
+  for (let at = path; at !== ''; at = at.replace(/(^|\.|\[)[^.[]*$/u, '')) {
+    const input = document.querySelector<HTMLElement>(`#${CSS.escape(inputId(at))}`);
+    if (input) {
+      input.scrollIntoView({ block: 'center' });
+      input.focus({ preventScroll: true });
+      return true;
+    }
+  }
+  return false;
 }
 
 /** One value of the document that is being edited. */

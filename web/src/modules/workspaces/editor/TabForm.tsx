@@ -18,8 +18,8 @@ interface Props {
   ws: Draft;
   /** Paths of the document that this tab is for. */
   prefixes: string[];
-  /** Object that stays even when nothing is left in it. */
-  keep?: string;
+  /** Returns the object that stays though nothing is left in it when a path changed. */
+  keep?: (path: string) => string;
   children: ReactNode;
 }
 

@@ -1,0 +1,138 @@
+import { Button, FormGroup, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
+import { PlusCircleIcon } from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
+import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
+import { useId, useState } from 'react';
+import { asList, type JsonObject } from '../../../document/json';
+import { valueAt } from '../../../document/paths';
+import { Field } from '../../../form/Field';
+import { inputId, useForm, useShown } from '../../../form/form';
+import { Fields, Section } from '../../../form/Section';
+import type { Draft } from './draft';
+import { rowFor } from './hosts';
+import { TabForm } from './TabForm';
+
+/** What this tab is for. */
+export const performancePaths = ['spec.performance'];
+
+/** The tab Performance: what the guest gets of hosts of each size. */
+export function Performance({ ws }: { ws: Draft }) {
+  return (
+    <TabForm ws={ws} prefixes={performancePaths}>
+      <Section
+        title="Memory"
+        says="The last row whose host is not larger than the real one holds. Without rows the image says how much."
+      >
+        <Rows path="spec.performance.memory" what="Memory" first={{ guest: '2GiB' }} next={{ host: '', guest: '' }} />
+      </Section>
+      <Section
+        title="Processors"
+        says="The last row whose host has not more processors than the real one holds. Without rows the image says how many."
+      >
+        <Rows path="spec.performance.processors" what="Processors" first={{ guest: 1 }} next={{ guest: 2 }} />
+      </Section>
+      <Section title="Try a host">
+        <Trial ws={ws} />
+      </Section>
+    </TabForm>
+  );
+}
+
+interface RowsProps {
+  path: string;
+  what: string;
+  /** The first row as it begins, and each other. */
+  first: JsonObject;
+  next: JsonObject;
+}
+
+/** A table by the size of the host, each row with its two values. */
+function Rows({ path, what, first, next }: RowsProps) {
+  const { document, edit, readOnly, errors } = useForm();
+  const rows = asList(valueAt(document, path));
+  const own = [path, ...rows.map((_, i) => `${path}[${i}]`)];
+  useShown(own);
+  return (
+    <>
+      {errors
+        .filter((e) => own.includes(e.path))
+        .map((e) => (
+          <HelperText key={e.path + e.message} isLiveRegion>
+            <HelperTextItem variant="error">{e.message}</HelperTextItem>
+          </HelperText>
+        ))}
+      {rows.map((_, i) => (
+        // oxlint-disable-next-line react/no-array-index-key -- rows have no names but their places
+        <div key={i} role="group" aria-label={`${what}, row ${i + 1}`} style={{ display: 'flex', gap: '1rem' }}>
+          <div style={{ flexGrow: 1 }}>
+            <Fields>
+              <Field
+                path={`${path}[${i}].host`}
+                label="Hosts from"
+                help={i === 0 ? 'All hosts below the next row.' : ''}
+              />
+              <Field path={`${path}[${i}].guest`} label="The guest gets" help="" />
+            </Fields>
+          </div>
+          {readOnly === undefined && (
+            <Button
+              variant="plain"
+              icon={<TrashIcon />}
+              aria-label={`Remove row ${i + 1} of ${what.toLowerCase()}`}
+              onClick={() =>
+                edit(path, (value) => {
+                  const list = asList(value).toSpliced(i, 1);
+                  return list.length === 0 ? undefined : list;
+                })
+              }
+            />
+          )}
+        </div>
+      ))}
+      {readOnly === undefined && (
+        <div>
+          <Button
+            variant="secondary"
+            icon={<PlusCircleIcon />}
+            id={inputId(path)}
+            onClick={() => edit(path, (value) => [...asList(value), rows.length === 0 ? first : next])}
+          >
+            Add row of {what.toLowerCase()}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Says what the guest would get on a host. */
+function Trial({ ws }: { ws: Draft }) {
+  const [memory, setMemory] = useState('16');
+  const [processors, setProcessors] = useState('8');
+  const id = useId();
+  const gets = rowFor(valueAt(ws.document, 'spec.performance.memory'), Number(memory) * 1024);
+  const has = rowFor(valueAt(ws.document, 'spec.performance.processors'), Number(processors));
+  return (
+    <Fields>
+      <FormGroup label="Memory of the host in GiB" fieldId={`${id}-memory`}>
+        <TextInput id={`${id}-memory`} type="number" min={0} value={memory} onChange={(_, v) => setMemory(v)} />
+      </FormGroup>
+      <FormGroup label="Processors of the host" fieldId={`${id}-processors`}>
+        <TextInput
+          id={`${id}-processors`}
+          type="number"
+          min={1}
+          value={processors}
+          onChange={(_, v) => setProcessors(v)}
+        />
+      </FormGroup>
+      <HelperText isLiveRegion>
+        <HelperTextItem>
+          {gets
+            ? `The guest gets ${String(gets.guest)} (row ${gets.row + 1})`
+            : 'The guest gets the memory of its image'}
+          {has ? ` and ${String(has.guest)} processors (row ${has.row + 1}).` : ' and the processors of its image.'}
+        </HelperTextItem>
+      </HelperText>
+    </Fields>
+  );
+}
