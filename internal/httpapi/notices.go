@@ -39,8 +39,8 @@ const (
 
 // Notices tell operators what others change and where they are.
 type Notices interface {
-	// Listen begins a stream; ErrUnavailable when there are too many. The caller
-	// closes it.
+	// Listen begins a stream; ErrConflict or ErrUnavailable when there are too
+	// many. The caller closes it.
 	Listen(ctx context.Context, l notice.Listener) (*notice.Stream, error)
 	// Be notes that a console shows a page; Renew that it still shows what it did;
 	// Leave that its stream has ended.

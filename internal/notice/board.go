@@ -113,7 +113,8 @@ type Listener struct {
 }
 
 // Listen begins a stream of what comes from now on, and what the listener has
-// missed. ErrUnavailable when there are too many. The caller closes it.
+// missed. ErrConflict when the operator has too many, ErrUnavailable when there
+// are too many in all. The caller closes it.
 func (b *Board) Listen(ctx context.Context, l Listener) (*Stream, error) {
 	b.following.Lock()
 	defer b.following.Unlock()
@@ -143,7 +144,7 @@ func (b *Board) add(s *Stream) (first bool, err error) {
 	case b.stopped:
 		return false, fmt.Errorf("the server is stopping: %w", dormer.ErrUnavailable)
 	case own >= MaxStreamsOfPrincipal:
-		return false, fmt.Errorf("you have %d consoles open already, close some: %w", own, dormer.ErrUnavailable)
+		return false, fmt.Errorf("you have %d consoles open already, close some: %w", own, dormer.ErrConflict)
 	case len(b.streams) >= MaxStreams:
 		return false, fmt.Errorf("%d consoles are open already: %w", len(b.streams), dormer.ErrUnavailable)
 	}

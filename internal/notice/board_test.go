@@ -327,7 +327,7 @@ func TestTooMany(t *testing.T) {
 		for range notice.MaxStreamsOfPrincipal {
 			b.listen(alice, 0)
 		}
-		if _, err := b.board.Listen(t.Context(), notice.Listener{Console: alice}); !errors.Is(err, dormer.ErrUnavailable) {
+		if _, err := b.board.Listen(t.Context(), notice.Listener{Console: alice}); !errors.Is(err, dormer.ErrConflict) {
 			t.Errorf("one more of an operator: %v", err)
 		}
 		for i := range notice.MaxStreams - notice.MaxStreamsOfPrincipal {

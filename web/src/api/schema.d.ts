@@ -556,6 +556,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/event-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the kinds of events: what each means, and what to do
+         * @description Needs the role read-only, and of an API token that it is for the area reports.
+         */
+        get: operations["getEventKinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1039,7 +1059,11 @@ export interface paths {
          */
         get: operations["getPlanObserved"];
         put?: never;
-        post?: never;
+        /**
+         * Put what plans can be told by this instance into an organization
+         * @description Needs the role read-only, and of an API token that it is for the area reports.
+         */
+        post: operations["postPlanObserved"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2260,6 +2284,17 @@ export interface components {
             signature: string;
             type: string;
         };
+        EventKind: {
+            /** @description what to do; absent: nothing */
+            action?: string;
+            category: string;
+            /** Format: int64 */
+            code: number;
+            meaning: string;
+            severity: string;
+            /** @description what the descriptions of such events begin with */
+            text: string;
+        };
         EventRow: {
             category?: string;
             client?: string;
@@ -2327,6 +2362,13 @@ export interface components {
             unit: string;
             /** Format: double */
             value: number;
+        };
+        FilledPlan: {
+            changes: components["schemas"]["ObservationChange"][];
+            /** @description what was seen and has no place in it */
+            left: string[];
+            /** @description in YAML or JSON, as it came; comments stay */
+            text: string;
         };
         Finding: {
             /** Format: int64 */
@@ -2590,6 +2632,11 @@ export interface components {
             /** @description of the alert; {subject}, {count}, {value}, {threshold}, {window}, {for} and {rule} are filled in */
             text: string;
         };
+        ListEventKind: {
+            items: components["schemas"]["EventKind"][];
+            /** Format: int64 */
+            next?: number;
+        };
         ListGroup: {
             items: components["schemas"]["Group"][];
             /** Format: int64 */
@@ -2817,6 +2864,11 @@ export interface components {
             peak_at?: string;
             server: string;
             workspaces: components["schemas"]["ObservationOffer"][];
+        };
+        ObservationChange: {
+            from?: string;
+            path: string;
+            to: string;
         };
         ObservationFlow: {
             /** Format: double */
@@ -5009,6 +5061,35 @@ export interface operations {
             };
         };
     };
+    getEventKinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListEventKind"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -5921,6 +6002,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Observation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postPlanObserved: {
+        parameters: {
+            query?: {
+                /** @description so many days back, 30 when nothing is asked */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+                "application/yaml": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilledPlan"];
                 };
             };
             /** @description Error */
