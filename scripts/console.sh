@@ -14,7 +14,7 @@ lock=$(scripts/cache.sh)/console.lock
 exec 9>"$lock"
 flock 9
 
-modules=$(scripts/cache.sh console-modules web/package-lock.json web/package.json)
+modules=$(scripts/cache.sh console-modules web/package-lock.json)
 if [[ ! -e $modules/complete ]]; then
   echo 'console: fetching packages with npm (once)' >&2
   rm -rf "$modules/node_modules"
