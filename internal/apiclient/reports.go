@@ -69,6 +69,12 @@ func (c *Client) Trends(ctx context.Context, days int, zone string) (rest.Trends
 	return ask[rest.Trends](ctx, c, http.MethodGet, "/reports/trends", v, nil)
 }
 
+// EventKinds returns the kinds of events, by their codes.
+func (c *Client) EventKinds(ctx context.Context) ([]rest.EventKind, error) {
+	l, err := ask[rest.List[rest.EventKind]](ctx, c, http.MethodGet, "/event-kinds", nil, nil)
+	return l.Items, err
+}
+
 // SavedReports returns the reports that were given a name.
 func (c *Client) SavedReports(ctx context.Context) ([]rest.SavedReport, error) {
 	l, err := ask[rest.List[rest.SavedReport]](ctx, c, http.MethodGet, "/reports/saved", nil, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ columns and written to files. Their columns are described in docs/reports.md.`,
 	for _, k := range report.Kinds() {
 		all = append(all, newReportOf(a, k))
 	}
-	return group(cmd, append(all, newTrends(a), newReportSave(a), newReportList(a), newReportRun(a), newReportDelete(a))...)
+	return group(cmd, append(all, newTrends(a), newReportEvents(a), newReportSave(a), newReportList(a), newReportRun(a), newReportDelete(a))...)
 }
 
 // reportExamples are the examples of the commands of reports.
@@ -159,6 +160,23 @@ func (a *app) report(ctx context.Context, c *apiclient.Client, kind report.Kind,
 		a.note("There are more: repeat with --after %s", page.Next)
 	}
 	return nil
+}
+
+func newReportEvents(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "events", Short: "List the kinds of events: what each means, and what to do", Args: noArgs, Example: "  dormer report events",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+			all, err := c.EventKinds(ctx)
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, len(all))
+			for i, k := range all {
+				rows[i] = []string{strconv.Itoa(k.Code), string(k.Severity), k.Category, k.Text, k.Action}
+			}
+			return a.print(all, []string{"CODE", "SEVERITY", "CATEGORY", "EVENT", "WHAT TO DO"}, rows)
+		}),
+	}
 }
 
 func newReportSave(a *app) *cobra.Command {

@@ -262,6 +262,9 @@ var catalogue = []Kind{
 // Catalogue returns all kinds of events in the order of their codes.
 func Catalogue() []Kind { return slices.Clone(catalogue) }
 
+// Kinds are all kinds of events, by their codes.
+func Kinds() []Kind { return slices.Clone(catalogue) }
+
 // Categories returns the categories of all kinds, in the order of their codes.
 func Categories() []string {
 	var list []string

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/export"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -62,6 +63,7 @@ func reportRoutes() []route {
 		list,
 		act("GET", "/reports/trends", readOnly, "Events a day, clients on-line by the hour, versions in use", (*API).trends).with(query(
 			parameter{name: "days", doc: "so many days back, 30 when nothing is asked", number: true}, parameter{name: "tz", doc: "time zone in which days begin; UTC when nothing is asked"})),
+		act("GET", "/event-kinds", readOnly, "List the kinds of events: what each means, and what to do", (*API).listEventKinds),
 		act("GET", "/reports/saved", readOnly, "List saved reports", (*API).listSavedReports),
 		act("GET", "/reports/saved/{name}", readOnly, "Read a saved report", (*API).getSavedReport),
 		act("PUT", "/reports/saved/{name}", full, "Save a report under a name, in place of what has it", (*API).saveReport),
@@ -252,6 +254,15 @@ func (a *API) trends(c *call, _ rest.None) (rest.Trends, error) {
 		answer.Versions[i] = rest.TrendVersion{Of: v.Name, Version: v.Version, Now: v.Now, Days: v.Days}
 	}
 	return answer, nil
+}
+
+func (a *API) listEventKinds(*call, rest.None) (rest.List[rest.EventKind], error) {
+	kinds := event.Kinds()
+	items := make([]rest.EventKind, len(kinds))
+	for i, k := range kinds {
+		items[i] = rest.EventKind{Code: int(k.Code), Severity: k.Severity, Category: k.Category, Text: k.Text, Meaning: k.Meaning, Action: k.Action}
+	}
+	return rest.List[rest.EventKind]{Items: items}, nil
 }
 
 func (a *API) listSavedReports(c *call, _ rest.None) (rest.List[rest.SavedReport], error) {

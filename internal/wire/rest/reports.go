@@ -126,6 +126,16 @@ func ParseReportQuery(values url.Values, beside ...string) (ReportQuery, error) 
 	return q, nil
 }
 
+// EventKind is a kind of events, of the catalogue.
+type EventKind struct {
+	Code     int             `json:"code"`
+	Severity dormer.Severity `json:"severity"`
+	Category string          `json:"category"`
+	Text     string          `json:"text" doc:"what the descriptions of such events begin with"`
+	Meaning  string          `json:"meaning"`
+	Action   string          `json:"action,omitempty" doc:"what to do; absent: nothing"`
+}
+
 // ReportPage is a part of a report.
 type ReportPage[T any] struct {
 	Columns []ReportColumn `json:"columns" doc:"what the rows have, in order"`
