@@ -70,6 +70,16 @@ var planFormats = map[string]struct {
 	"html":     {"text/html", design.HTML},
 }
 
+// FilledPlan is the text of an organization with what this instance has seen in
+// it, and what that changed.
+type FilledPlan struct {
+	Text    string               `json:"text" doc:"in YAML or JSON, as it came; comments stay"`
+	Changes []observation.Change `json:"changes"`
+	Left    []string             `json:"left" doc:"what was seen and has no place in it"`
+}
+
+var observedDays = parameter{name: "days", doc: "so many days back, 30 when nothing is asked", number: true}
+
 // planRoutes are the rows of the table of routes for plans.
 func planRoutes() []route {
 	document := parameter{name: formatParameter.name, doc: "text, markdown or html"}
@@ -82,7 +92,9 @@ func planRoutes() []route {
 		act("POST", "/plan/compare", readOnly, "What differs between two organizations", (*API).comparePlans).with(planned, limited(2*organization.MaxDocument+maxBody)),
 		act("POST", "/plan/simulate", readOnly, "Play a day of an organization, with outages and roll-outs", (*API).simulatePlan).with(planned, limited(organization.MaxDocument+maxBody)),
 		act("GET", "/plan/observed", readOnly, "What plans can be told by this instance", (*API).observe).
-			with(query(parameter{name: "days", doc: "so many days back, 30 when nothing is asked", number: true})),
+			with(query(observedDays)),
+		raw("POST", "/plan/observed", readOnly, "Put what plans can be told by this instance into an organization", (*API).fillPlan, organizationDocument, of[FilledPlan]()).
+			with(planned, query(observedDays)),
 	}
 }
 
@@ -279,4 +291,27 @@ func (a *API) observe(c *call, _ rest.None) (*observation.Observation, error) {
 		return nil, err
 	}
 	return a.Observer.Look(c.ctx(), int(days))
+}
+
+func (a *API) fillPlan(c *call) error {
+	body, err := c.readBody()
+	if err != nil {
+		return err
+	}
+	// What is wrong with the organization is said before anything is looked up.
+	if err := a.atMost(c, func(context.Context) error {
+		_, err := organizationOf(body, "")
+		return err
+	}); err != nil {
+		return err
+	}
+	seen, err := a.observe(c, rest.None{})
+	if err != nil {
+		return err
+	}
+	filled, err := observation.Fill(body, "", seen)
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, FilledPlan{Text: string(filled.Text), Changes: filled.Changes, Left: filled.Left})
 }

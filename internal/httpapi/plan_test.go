@@ -41,6 +41,39 @@ func TestObserved(t *testing.T) {
 	}
 }
 
+// TestObservedIntoPlan: what the instance has seen stands in the organization
+// that was sent, which stays as it was written otherwise.
+func TestObservedIntoPlan(t *testing.T) {
+	h := newHarness(t)
+	enrol(t, h)
+	pushImage(t, h, "debian")
+	h.must("POST", "/workspaces", h.admin, document, nil)
+	const text = `apiVersion: dormer/v1
+kind: Organization # of ours
+metadata: {name: Here}
+spec:
+  domains: [{name: corp.example.test}]
+  sites:
+    - {name: Headquarters, people: [{users: 10}]}
+  images:
+    - name: debian
+      packed: 1GiB
+  workspaces:
+    - {name: Office, image: debian}
+`
+	var filled httpapi.FilledPlan
+	a := h.ask("POST", rest.Prefix+"/plan/observed", h.reader, text)
+	if err := json.Unmarshal(a.body, &filled); err != nil || a.status != http.StatusOK {
+		t.Fatalf("%d: %s, %v", a.status, a.body, err)
+	}
+	if !strings.Contains(filled.Text, "# of ours") || strings.Contains(filled.Text, "packed: 1GiB") || len(filled.Changes) == 0 {
+		t.Errorf("%+v", filled)
+	}
+	if a := h.ask("POST", rest.Prefix+"/plan/observed", h.reader, "kind: Workspace"); a.status != http.StatusBadRequest {
+		t.Errorf("no organization: %d", a.status)
+	}
+}
+
 // corp is an organization whose plan is known: 5,001 clients need two
 // instances, and the laboratory one more.
 const corp = `apiVersion: dormer/v1

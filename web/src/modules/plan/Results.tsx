@@ -1,0 +1,187 @@
+import {
+  Alert,
+  Card,
+  CardBody,
+  DescriptionList,
+  DescriptionListDescription,
+  DescriptionListGroup,
+  DescriptionListTerm,
+  ExpandableSection,
+  Label,
+  List,
+  ListItem,
+  Skeleton,
+  Stack,
+  StackItem,
+  Tab,
+  Tabs,
+  TabTitleText,
+} from '@patternfly/react-core';
+import type { UseQueryResult } from '@tanstack/react-query';
+import { lazy, Suspense, type ComponentType } from 'react';
+import { useSearchParams } from 'react-router';
+import type { Schemas } from '../../api/client';
+import { ProblemAlert } from '../../components/ProblemAlert';
+import { count, plural } from '../../components/format';
+import type { Json } from '../../document/json';
+import { goTo } from '../../form/form';
+import { sized } from './units';
+
+type Plan = Schemas['Plan'];
+
+interface Props {
+  organization: Json;
+  query: UseQueryResult<Plan>;
+  /** What is shown is of what was entered before. */
+  isOld: boolean;
+}
+
+export interface PartProps {
+  plan: Plan;
+  organization: Json;
+}
+
+const parts: { id: string; title: string; Part: ComponentType<PartProps> }[] = [
+  {
+    id: 'instances',
+    title: 'Instances',
+    Part: lazy(async () => ({ default: (await import('./Instances')).Instances })),
+  },
+  { id: 'growth', title: 'Growth', Part: lazy(async () => ({ default: (await import('./Growth')).Growth })) },
+  {
+    id: 'delivery',
+    title: 'Delivery',
+    Part: lazy(async () => ({ default: (await import('./DeliveryPart')).DeliveryPart })),
+  },
+  { id: 'rollout', title: 'Roll-out', Part: lazy(async () => ({ default: (await import('./Rollout')).Rollout })) },
+  { id: 'compare', title: 'Compare', Part: lazy(async () => ({ default: (await import('./Compare')).Compare })) },
+];
+
+/** What the organization needs, worked out anew as it is described. */
+export function Results({ organization, query, isOld }: Props) {
+  const [search, setSearch] = useSearchParams();
+  const plan = query.data;
+  const chosen = parts.find((p) => p.id === search.get('result')) ?? parts[0];
+  if (!plan) {
+    return query.isError ? (
+      <ProblemAlert problem={query.error} title="There is no plan yet" />
+    ) : (
+      <Skeleton height="20rem" screenreaderText="The plan is worked out" />
+    );
+  }
+  return (
+    <Stack hasGutter aria-busy={isOld}>
+      {query.isError && (
+        <StackItem>
+          <ProblemAlert problem={query.error} title="What is shown is the last plan that could be worked out" />
+        </StackItem>
+      )}
+      <StackItem>
+        <Summary plan={plan} />
+      </StackItem>
+      <StackItem>
+        <Warnings plan={plan} />
+      </StackItem>
+      <StackItem>
+        <Tabs
+          activeKey={chosen?.id}
+          onSelect={(_, key) =>
+            setSearch(
+              (was) => {
+                const next = new URLSearchParams(was);
+                next.set('result', String(key));
+                return next;
+              },
+              { replace: true },
+            )
+          }
+          aria-label="The plan"
+          isOverflowHorizontal
+        >
+          {parts.map((p) => (
+            <Tab key={p.id} eventKey={p.id} title={<TabTitleText>{p.title}</TabTitleText>} />
+          ))}
+        </Tabs>
+      </StackItem>
+      <StackItem>
+        <Suspense fallback={<Skeleton height="12rem" />}>
+          {chosen && <chosen.Part plan={plan} organization={organization} />}
+        </Suspense>
+      </StackItem>
+    </Stack>
+  );
+}
+
+function Summary({ plan }: { plan: Plan }) {
+  const missed = (plan.scope.service_levels ?? []).filter((l) => !l.met);
+  const people = plan.instances.reduce((sum, i) => sum + i.users, 0);
+  const events = plan.sizing.reduce((sum, s) => sum + s.events.bytes, 0);
+  const repositories = plan.delivery.repositories.reduce((sum, r) => sum + r.disk, 0);
+  const rows = [
+    { name: 'Instances', value: `${count(plan.instances.length)} for ${count(people)} people` },
+    {
+      name: 'By the classic guide',
+      value: `${count(plan.classic.count)}${plan.smallest ? '; no smaller number satisfies all conditions' : ''}`,
+    },
+    { name: 'Events databases', value: sized(events) },
+    {
+      name: 'Repositories',
+      value: `${plural(plan.delivery.repositories.length, 'repository', 'repositories')}, ${sized(repositories)}`,
+    },
+    {
+      name: 'Service levels',
+      value:
+        missed.length === 0 ? (
+          <Label status="success">All are met</Label>
+        ) : (
+          <Label status="danger">{missed.map((l) => l.title).join(', ')}</Label>
+        ),
+    },
+    {
+      name: 'Questions to the business',
+      value: plural((plan.questions ?? []).filter((q) => !q.answer).length, 'open question'),
+    },
+  ];
+  return (
+    <Card>
+      <CardBody>
+        <DescriptionList isHorizontal isCompact aria-label="Summary of the plan">
+          {rows.map((r) => (
+            <DescriptionListGroup key={r.name}>
+              <DescriptionListTerm>{r.name}</DescriptionListTerm>
+              <DescriptionListDescription>{r.value}</DescriptionListDescription>
+            </DescriptionListGroup>
+          ))}
+        </DescriptionList>
+      </CardBody>
+    </Card>
+  );
+}
+
+function Warnings({ plan }: { plan: Plan }) {
+  const all = [...(plan.warnings ?? []), ...(plan.delivery.warnings ?? []).map((text) => ({ path: '', text }))];
+  const unique = all.filter((w, i) => all.findIndex((o) => o.text === w.text) === i);
+  if (unique.length === 0) return null;
+  return (
+    <Alert isInline variant="warning" title={plural(unique.length, 'thing to look at', 'things to look at')}>
+      <ExpandableSection toggleText="Show">
+        <List>
+          {unique.map((w) => (
+            <ListItem key={`${w.path ?? ''} ${w.text}`}>
+              {w.text}{' '}
+              {w.path !== undefined && w.path !== '' && (
+                <button
+                  type="button"
+                  className="pf-v6-c-button pf-m-link pf-m-inline"
+                  onClick={() => goTo(w.path ?? '')}
+                >
+                  {w.path}
+                </button>
+              )}
+            </ListItem>
+          ))}
+        </List>
+      </ExpandableSection>
+    </Alert>
+  );
+}
