@@ -1,54 +1,97 @@
 import { Bullseye, Spinner } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { Fragment, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { api, data, onSessionEnd, type Schemas } from '../api/client';
-import { asProblem } from '../api/problem';
+import { asProblem, type Problem } from '../api/problem';
+import { ProblemAlert } from '../components/ProblemAlert';
+import { isReturn } from './openid';
+import { Return } from './Return';
 import { SessionContext } from './session';
 import { SignIn } from './SignIn';
+import { waiters } from './waiters';
+import { listen, signedOut, tell } from './way';
 
 type Session = Schemas['Session'];
 
+const whose = (s: Session): string => `${s.principal.directory}/${s.principal.key}`;
+
 /**
  * Lets nobody further who is not signed in. Whose session ends in the middle
- * of something signs in above it, and goes on: nothing below is unmounted.
+ * of something signs in above it, and goes on: nothing below is unmounted. When
+ * somebody else does, what the one before entered is not for them.
  */
 export function SessionProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
   const [session, setSession] = useState<Session | null>(null);
   const [asked, setAsked] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
   const [again, setAgain] = useState(false);
-  const waiting = useRef<(() => void)[]>([]);
+  const [waiting] = useState(waiters);
+  const last = useRef('');
 
   const look = useCallback(async () => {
     try {
-      setSession(await data(api.GET('/sessions/current')));
+      const found = await data(api.GET('/sessions/current'));
+      const other = last.current !== '' && last.current !== whose(found);
+      last.current = whose(found);
+      if (other) client.clear();
+      setSession(found);
       setAgain(false);
-      for (const go of waiting.current.splice(0)) go();
+      setProblem(undefined);
+      if (other) waiting.stop();
+      else waiting.go();
     } catch (thrown) {
-      if (asProblem(thrown).kind !== 'unauthenticated') throw thrown;
+      const why = asProblem(thrown);
+      if (why.kind !== 'unauthenticated') throw why;
+      setProblem(undefined);
     } finally {
       setAsked(true);
     }
-  }, []);
+  }, [client, waiting]);
 
-  useEffect(() => {
-    look().catch(() => undefined);
-    onSessionEnd(
-      () =>
-        new Promise((go) => {
-          waiting.current.push(go);
-          setAgain(true);
-        }),
-    );
+  const lookFirst = useCallback(() => {
+    look().catch((thrown: unknown) => setProblem(asProblem(thrown)));
   }, [look]);
 
-  const signOut = useCallback(async () => {
-    await api.DELETE('/sessions/current');
+  const leave = useCallback(() => {
     setSession(null);
+    setAgain(false);
     client.clear();
-  }, [client]);
+    waiting.stop();
+  }, [client, waiting]);
+
+  useEffect(() => {
+    if (isReturn()) return undefined;
+    lookFirst();
+    onSessionEnd(() => {
+      setAgain(true);
+      return waiting.wait();
+    });
+    return listen((word) => {
+      if (word === 'out') leave();
+      else lookFirst();
+    });
+  }, [lookFirst, leave, waiting]);
+
+  const signOut = useCallback(async () => {
+    try {
+      await api.DELETE('/sessions/current');
+    } catch (thrown) {
+      // A session that has ended needs no end.
+      if (asProblem(thrown).kind !== 'unauthenticated') throw thrown;
+    }
+    signedOut();
+    leave();
+    tell('out');
+  }, [leave]);
+
+  const enter = useCallback(async () => {
+    await look();
+    tell('in');
+  }, [look]);
 
   const signed = useMemo(() => (session ? { session, signOut } : null), [session, signOut]);
+  if (isReturn()) return <Return />;
   if (!asked) {
     return (
       <Bullseye>
@@ -56,11 +99,18 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       </Bullseye>
     );
   }
-  if (!signed) return <SignIn onSignedIn={look} />;
+  if (problem && !signed) {
+    return (
+      <Bullseye>
+        <ProblemAlert problem={problem} title="The console could not be loaded" retry={lookFirst} />
+      </Bullseye>
+    );
+  }
+  if (!signed) return <SignIn onSignedIn={enter} />;
   return (
     <SessionContext value={signed}>
-      {children}
-      {again && <SignIn onSignedIn={look} again={signed.session.principal.name} />}
+      <Fragment key={whose(signed.session)}>{children}</Fragment>
+      {again && <SignIn onSignedIn={enter} again={signed.session.principal.name} />}
     </SessionContext>
   );
 }

@@ -1,18 +1,6 @@
-import {
-  Alert,
-  Button,
-  Form,
-  FormGroup,
-  LoginPage,
-  Modal,
-  ModalBody,
-  ModalHeader,
-  TextInput,
-} from '@patternfly/react-core';
-import { useState } from 'react';
-import { api } from '../api/client';
-import { asProblem, type Problem } from '../api/problem';
+import { LoginPage, Modal, ModalBody, ModalHeader } from '@patternfly/react-core';
 import { useTitle } from '../app/theme';
+import { SignInWays } from './SignInWays';
 
 interface Props {
   onSignedIn: () => Promise<void>;
@@ -22,98 +10,30 @@ interface Props {
 
 /** Asks people who they are: a page of its own, or above what they were doing. */
 export function SignIn({ onSignedIn, again }: Props) {
+  return again === undefined ? <Alone onSignedIn={onSignedIn} /> : <Above onSignedIn={onSignedIn} again={again} />;
+}
+
+function Alone({ onSignedIn }: { onSignedIn: () => Promise<void> }) {
   useTitle('Sign in');
-  if (again === undefined) {
-    return (
-      <LoginPage loginTitle="Sign in to Dormer" loginSubtitle="As an operator of this instance">
-        <PasswordForm onSignedIn={onSignedIn} user="" />
-      </LoginPage>
-    );
-  }
   return (
-    <Modal isOpen variant="small" aria-labelledby="again-title">
-      <ModalHeader
-        title="Your session has ended"
-        labelId="again-title"
-        description="Sign in again: what you were doing goes on."
-      />
-      <ModalBody>
-        <PasswordForm onSignedIn={onSignedIn} user={again} />
-      </ModalBody>
-    </Modal>
+    <LoginPage loginTitle="Sign in to Dormer" loginSubtitle="As an operator of this instance">
+      <SignInWays onSignedIn={onSignedIn} />
+    </LoginPage>
   );
 }
 
-function PasswordForm({ onSignedIn, user }: { onSignedIn: () => Promise<void>; user: string }) {
-  const [name, setName] = useState(user);
-  const [password, setPassword] = useState('');
-  const [fresh, setFresh] = useState('');
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
-  const mustChange = problem?.kind === 'must-change-password' || fresh !== '';
-  const submit = async () => {
-    setBusy(true);
-    try {
-      await api.POST('/sessions', {
-        params: { header: { 'Dormer-Session': 'cookie' } },
-        body: { user: name, password, ...(fresh === '' ? {} : { new_password: fresh }) },
-      });
-      await onSignedIn();
-    } catch (thrown) {
-      setProblem(asProblem(thrown));
-    } finally {
-      setBusy(false);
-    }
-  };
+/** It cannot be closed: what is below waits for it, and would fail without it. */
+function Above({ onSignedIn, again }: { onSignedIn: () => Promise<void>; again: string }) {
   return (
-    <Form
-      onSubmit={(e) => {
-        e.preventDefault();
-        void submit();
-      }}
-    >
-      {problem && (
-        <Alert isInline variant={mustChange ? 'info' : 'danger'} title={problem.document.title}>
-          {problem.fields.map((f) => (
-            <p key={f.path}>{f.message}</p>
-          ))}
-        </Alert>
-      )}
-      <FormGroup label="Name" fieldId="user" isRequired>
-        <TextInput
-          id="user"
-          value={name}
-          onChange={(_, v) => setName(v)}
-          autoComplete="username"
-          isRequired
-          autoFocus
-        />
-      </FormGroup>
-      <FormGroup label="Password" fieldId="password" isRequired>
-        <TextInput
-          id="password"
-          type="password"
-          value={password}
-          onChange={(_, v) => setPassword(v)}
-          autoComplete="current-password"
-          isRequired
-        />
-      </FormGroup>
-      {mustChange && (
-        <FormGroup label="New password" fieldId="new-password" isRequired>
-          <TextInput
-            id="new-password"
-            type="password"
-            value={fresh}
-            onChange={(_, v) => setFresh(v)}
-            autoComplete="new-password"
-            isRequired
-          />
-        </FormGroup>
-      )}
-      <Button type="submit" isBlock isLoading={busy} isDisabled={busy}>
-        Sign in
-      </Button>
-    </Form>
+    <Modal isOpen variant="small" aria-labelledby="again-title" onEscapePress={() => undefined}>
+      <ModalHeader
+        title="Your session has ended"
+        labelId="again-title"
+        description="Sign in again: what you were doing goes on, and nothing that you entered is lost."
+      />
+      <ModalBody>
+        <SignInWays onSignedIn={onSignedIn} again={again} />
+      </ModalBody>
+    </Modal>
   );
 }

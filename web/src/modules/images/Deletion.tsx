@@ -1,4 +1,4 @@
-import { Alert, Checkbox, Content } from '@patternfly/react-core';
+import { Alert, Checkbox, Content, Stack } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, data } from '../../api/client';
@@ -71,7 +71,7 @@ export function Deletion({ image, numbers, onDone, onClose }: Props) {
     >
       <Loaded query={preview} what="consequences">
         {(p) => (
-          <>
+          <Stack hasGutter>
             <Content>
               {numbers && numbers.length > 1 && <p>These go: {numbersText(numbers)}.</p>}
               <p>
@@ -103,7 +103,7 @@ export function Deletion({ image, numbers, onDone, onClose }: Props) {
                 />
               </Alert>
             )}
-          </>
+          </Stack>
         )}
       </Loaded>
     </Confirm>

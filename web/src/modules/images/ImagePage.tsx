@@ -45,7 +45,7 @@ export function ImagePage() {
     >
       <Loaded query={query} what="image">
         {(image) => (
-          <>
+          <Stack hasGutter>
             <Summary image={image} />
             <Tabs
               activeKey={tab}
@@ -59,7 +59,7 @@ export function ImagePage() {
                 {tab === 'workspaces' && <Workspaces image={image} />}
               </Tab>
             </Tabs>
-          </>
+          </Stack>
         )}
       </Loaded>
       {deleting && <Deletion image={name} onDone={() => void navigate('/images')} onClose={() => setDeleting(false)} />}
@@ -117,11 +117,18 @@ function Versions({ image }: { image: Image }) {
         cell: (v) => <Link to={versionPath(image.name, v.number)}>{v.number}</Link>,
         sort: (v) => v.number,
       },
-      { name: 'Uploaded', cell: (v) => <Time at={v.created} />, sort: (v) => v.created },
-      { name: 'By', cell: (v) => <span className="dormer-name">{v.by}</span>, sort: (v) => v.by },
+      {
+        name: 'Uploaded',
+        cell: (v) => (
+          <>
+            <Time at={v.created} /> by <span className="dormer-name">{v.by}</span>
+          </>
+        ),
+        sort: (v) => v.created,
+      },
       { name: 'Full size', cell: (v) => bytes(v.sizes.full), sort: (v) => v.sizes.full },
       { name: 'Stored', cell: (v) => bytes(v.stored), sort: (v) => v.stored },
-      { name: 'Deleting it frees', cell: (v) => bytes(v.unique), sort: (v) => v.unique },
+      { name: 'Frees', cell: (v) => bytes(v.unique), sort: (v) => v.unique },
       {
         name: 'Machines',
         cell: (v) => <Link to={versionPath(image.name, v.number)}>{count(v.machines)}</Link>,

@@ -47,10 +47,10 @@ export function VersionPage() {
       <Loaded query={query} what="image">
         {(image) =>
           version ? (
-            <>
+            <Stack hasGutter>
               <Description image={image} version={version} />
               <Machines image={version.image} />
-            </>
+            </Stack>
           ) : (
             <EmptyState titleText="There is no such version" headingLevel="h2">
               <EmptyStateBody>

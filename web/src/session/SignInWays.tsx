@@ -1,0 +1,104 @@
+import { Button, Divider, Spinner, Stack, StackItem } from '@patternfly/react-core';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { api, data } from '../api/client';
+import { asProblem, type Problem } from '../api/problem';
+import { Loaded } from '../components/Loaded';
+import { begin, windowOf } from './openid';
+import { PasswordForm } from './PasswordForm';
+import { SignInProblem } from './SignInProblem';
+import { mayTryTicket, signedIn, type Way } from './way';
+
+interface Props {
+  /** Who was signed in and goes on; absent: nobody was. */
+  again?: string;
+  /** Called when the server has a session. */
+  onSignedIn: () => Promise<void>;
+}
+
+const ticket = () => api.POST('/sessions/kerberos', { params: { header: { 'Dormer-Session': 'cookie' } } });
+
+/** The ways to sign in that the server offers. A ticket is tried unasked, without a word when there is none. */
+export function SignInWays({ again, onSignedIn }: Props) {
+  const methods = useQuery({ queryKey: ['sign-in-methods'], queryFn: () => data(api.GET('/sign-in-methods')) });
+  const [problem, setProblem] = useState<Problem>();
+  const [busy, setBusy] = useState(false);
+  const goesOn = again !== undefined;
+  const kerberos = methods.data?.kerberos === true;
+
+  const done = async (way: Way) => {
+    signedIn(way);
+    await onSignedIn();
+  };
+
+  useEffect(() => {
+    if (!kerberos || !mayTryTicket(goesOn)) return;
+    ticket().then(
+      () => {
+        signedIn('kerberos');
+        return onSignedIn();
+      },
+      () => undefined,
+    );
+  }, [kerberos, goesOn, onSignedIn]);
+
+  const attempt = async (act: () => Promise<unknown>) => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      await act();
+    } catch (thrown) {
+      setProblem(asProblem(thrown));
+    } finally {
+      setBusy(false);
+    }
+  };
+  const withTicket = async () => {
+    await ticket();
+    await done('kerberos');
+  };
+  /** Who goes on signs in beside what they were doing; others go to the provider and come back. */
+  const atProvider = async (name: string) => {
+    if (goesOn) window.open(windowOf(name), '_blank', 'popup,width=560,height=720');
+    else await begin(name, window.location.href, false);
+  };
+  return (
+    <Loaded query={methods} what="ways to sign in">
+      {(m) => (
+        <Stack hasGutter>
+          {m.directories.length > 0 && (
+            <StackItem>
+              <PasswordForm directories={m.directories} user={again ?? ''} onSignedIn={() => done('password')} />
+            </StackItem>
+          )}
+          {m.directories.length > 0 && (m.kerberos || m.providers.length > 0) && <Divider />}
+          {problem && (
+            <StackItem>
+              <SignInProblem problem={problem} />
+            </StackItem>
+          )}
+          {m.kerberos && (
+            <StackItem>
+              <Button variant="secondary" isBlock isDisabled={busy} onClick={() => void attempt(withTicket)}>
+                Sign in as you are signed in to this computer
+              </Button>
+            </StackItem>
+          )}
+          {m.providers.map((p) => (
+            <StackItem key={p.name}>
+              <Button
+                variant="secondary"
+                isBlock
+                isDisabled={busy}
+                onClick={() => void attempt(() => atProvider(p.name))}
+              >
+                Sign in with <span className="dormer-name">{p.title}</span>
+              </Button>
+            </StackItem>
+          ))}
+          {busy && <Spinner size="md" aria-label="Signing in" />}
+        </Stack>
+      )}
+    </Loaded>
+  );
+}
