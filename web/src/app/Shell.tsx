@@ -20,6 +20,7 @@ import { BarsIcon } from '@patternfly/react-icons/dist/esm/icons/bars-icon';
 import { Suspense, useEffect, useRef } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
 import { served } from './base';
+import { ConnectionBanner } from '../notices/ConnectionBanner';
 import type { Module } from './modules';
 import { Tools } from './Tools';
 
@@ -80,6 +81,7 @@ export function Shell({ modules }: { modules: Module[] }) {
       mainContainerId={mainID}
       skipToContent={<SkipToContent href={`#${mainID}`}>Skip to the page</SkipToContent>}
     >
+      <ConnectionBanner />
       <Suspense
         fallback={
           <PageSection>

@@ -39,6 +39,8 @@ export interface Notices {
   be: (where: string, editing: boolean) => void;
   /** Whether the server tells at the moment; false: what is shown may be old. */
   connected: boolean;
+  /** Since when the server does not tell, while it does not. */
+  lost?: string;
 }
 
 export const NoticesContext = createContext<Notices>({
