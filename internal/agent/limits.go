@@ -23,6 +23,8 @@ type consequence struct {
 	// deletes says that the limit deletes the machine, whether it runs or not;
 	// alone that the client does so by itself, and leaves it to no server.
 	deletes, alone bool
+	// resets says that the machine goes back to its image then.
+	resets bool
 }
 
 // consequenceOf says what follows from a judgement. sure is the judgement by
@@ -230,6 +232,9 @@ func (m *machine) warn(c consequence, why string, now time.Time) {
 	if c.do == policy.LimitDelete {
 		what = "will be stopped and deleted from this computer"
 	}
+	if c.resets {
+		what = "will be stopped and goes back to its image, without what was installed in it,"
+	}
 	m.mu.Lock()
 	key, soon := what+why, c.left <= warnAgain
 	first := m.warned.key != key
@@ -263,6 +268,7 @@ func clockText(at time.Time, away time.Duration) string {
 type ending struct {
 	Order  string `json:"order"`
 	Delete bool   `json:"delete,omitempty"`
+	Reset  bool   `json:"reset,omitempty"`
 	Reason string `json:"reason"`
 	// At is when it ends, by the agent's clock.
 	At time.Time `json:"at"`
@@ -271,34 +277,37 @@ type ending struct {
 // end lets a machine end as an order says. One that does not run ends at once;
 // one that does has its grace, which a restart of the agent does not renew.
 func (m *machine) end(o lease.Order, now time.Time) error {
-	kind := o.Kind == lease.OrderDelete
+	deletes, resets := o.Kind == lease.OrderDelete, o.Kind == lease.OrderReset
 	live := m.rec.Snapshot().State.Live()
 	m.mu.Lock()
 	grace := time.Duration(0)
 	switch {
 	case o.Grace != nil:
 		grace = time.Duration(min(max(*o.Grace, 0), int64(lease.MaxGrace/time.Second))) * time.Second
-	case kind && m.policy != nil:
+	case (deletes || resets) && m.policy != nil:
 		grace = m.policy.Deployment.AtLimit.Grace.Duration()
 	}
-	if m.record.Ending != nil && m.record.Ending.Order == o.ID {
+	if m.record.Ending != nil && m.record.Ending.Order == o.ID || m.record.Resetting == o.ID {
 		m.mu.Unlock()
 		return nil
 	}
 	if !live || grace == 0 {
 		m.mu.Unlock()
-		if kind {
+		switch {
+		case deletes:
 			return m.remove(o.ID, o.Reason)
+		case resets:
+			return m.reset(o.ID)
 		}
 		m.rec.Want(workspace.Stopped)
 		return nil
 	}
 	was := m.record.Ending
-	if was != nil && was.Delete && !kind {
+	if was != nil && (was.Delete && !deletes || was.Reset && o.Kind == lease.OrderStop) {
 		m.mu.Unlock()
-		return nil // it ends for good anyway
+		return nil // more than that is going to happen anyway
 	}
-	m.record.Ending = &ending{Order: o.ID, Delete: kind, Reason: o.Reason, At: now.Add(grace)}
+	m.record.Ending = &ending{Order: o.ID, Delete: deletes, Reset: resets, Reason: o.Reason, At: now.Add(grace)}
 	err := m.save()
 	if err != nil {
 		m.record.Ending = was
@@ -313,6 +322,7 @@ func (m *machine) end(o lease.Order, now time.Time) error {
 // carryOut goes on with the end that was set to the machine, and reports whether
 // it is deleted by it.
 func (m *machine) carryOut(r lease.Reading, now workspace.Snapshot) bool {
+	m.goOnResetting()
 	m.mu.Lock()
 	e := m.record.Ending
 	m.mu.Unlock()
@@ -322,7 +332,7 @@ func (m *machine) carryOut(r lease.Reading, now workspace.Snapshot) bool {
 	left := e.At.Sub(r.Now)
 	live := now.State.Live()
 	if live && left > 0 {
-		c := consequence{do: policy.LimitStop, left: left}
+		c := consequence{do: policy.LimitStop, left: left, resets: e.Reset}
 		if e.Delete {
 			c.do = policy.LimitDelete
 		}
@@ -335,6 +345,10 @@ func (m *machine) carryOut(r lease.Reading, now workspace.Snapshot) bool {
 	if e.Delete {
 		m.agent.logError(m.agent.ctx, "order", m.remove(e.Order, e.Reason))
 		return true
+	}
+	if e.Reset {
+		m.agent.logError(m.agent.ctx, "order", m.reset(e.Order))
+		return false
 	}
 	m.mu.Lock()
 	m.record.Ending = nil
@@ -360,7 +374,7 @@ func (m *machine) isEnding() bool {
 func (m *machine) stoppedAsOrdered() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e := m.record.Ending; e != nil && !e.Delete && m.vm == nil {
+	if e := m.record.Ending; e != nil && !e.Delete && !e.Reset && m.vm == nil {
 		m.record.Ending = nil
 		m.agent.logError(m.agent.ctx, "order", m.save())
 	}

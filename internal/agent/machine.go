@@ -64,6 +64,11 @@ type record struct {
 	// reason; it is carried out even when the agent is killed meanwhile.
 	Removing    string `json:"removing,omitempty"`
 	RemovingWhy string `json:"removing_why,omitempty"`
+	// Resetting is the order that takes it back to its image, from when it is
+	// carried out until it is.
+	Resetting string `json:"resetting,omitempty"`
+	// Dropped are layers that are not used any more, and whose files are still here.
+	Dropped []string `json:"dropped,omitempty"`
 	// Lock is there while it is locked.
 	Lock *lockState `json:"lock,omitempty"`
 	// Saved says that its memory is kept for the next start.

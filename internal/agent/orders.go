@@ -114,9 +114,9 @@ func (a *Agent) takeOrder(ctx context.Context, o lease.Order) error {
 		for _, m := range targets {
 			err = errors.Join(err, m.lock("by order: "+o.Reason, false))
 		}
-	case lease.OrderStop, lease.OrderDelete:
-		if o.Kind == lease.OrderDelete && o.Machine == "" {
-			err = fmt.Errorf("an order to delete names one machine: %w", dormer.ErrInvalid)
+	case lease.OrderStop, lease.OrderReset, lease.OrderDelete:
+		if o.Kind != lease.OrderStop && o.Machine == "" {
+			err = fmt.Errorf("an order to %s names one machine: %w", o.Kind, dormer.ErrInvalid)
 			break
 		}
 		for _, m := range targets {
@@ -135,19 +135,20 @@ const orderTime = 10 * time.Minute
 // done reports whether an order has had its effect on the machine, and the grace
 // that it still gives, 0 for none.
 func (m *machine) done(o lease.Order, s workspace.Snapshot) (is bool, left time.Duration) {
-	if o.Kind == lease.OrderDelete && s.State == workspace.Gone {
+	if o.Kind != lease.OrderStop && s.State == workspace.Gone {
 		return true, 0
 	}
 	if o.Kind == lease.OrderStop && !s.State.Live() && (!s.State.Busy() || s.State == workspace.Downloading) {
 		return true, 0
 	}
 	m.mu.Lock()
-	e := m.record.Ending
+	e, resetting := m.record.Ending, m.record.Resetting
 	m.mu.Unlock()
-	if e != nil && e.Order == o.ID {
+	waits := e != nil && e.Order == o.ID
+	if waits {
 		left = max(0, e.At.Sub(m.agent.now()))
 	}
-	return false, left
+	return o.Kind == lease.OrderReset && !waits && resetting != o.ID, left
 }
 
 // finishOrder waits for the effect of an order and keeps the result.

@@ -229,8 +229,11 @@ func (m *machine) showLife(w *agentapi.Workspace, now workspace.State, setup err
 	}
 	if e := m.record.Ending; e != nil {
 		what := "stops at "
-		if e.Delete {
+		switch {
+		case e.Delete:
 			what = "is deleted at "
+		case e.Reset:
+			what = "goes back to its image at "
 		}
 		w.Warnings = append(w.Warnings, what+clockText(e.At, e.At.Sub(r.Now))+": "+e.Reason)
 	}

@@ -215,6 +215,9 @@ func (m *machine) examineUpdate(ctx context.Context) {
 // its life whether its changes are kept; each takes a new version, or goes back,
 // as the policy and the user say. Saved memory goes on as it is first.
 func (m *machine) settle() error {
+	if err := m.takeBack(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	p, l, r := m.policy, m.lease, &m.record
 	if p == nil || l == nil {
@@ -301,11 +304,19 @@ func (m *machine) dropLayers() error {
 		if l.Name == inUse {
 			continue
 		}
-		for disk := range hypervisor.MaxBase {
-			path := m.folder.path(DirDisks, hypervisor.FileLayer(hypervisor.OverlayKeep, l.Name, disk))
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("delete an earlier layer: %w", err)
-			}
+		if err := m.deleteLayer(l.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteLayer deletes the files of a machine layer that is not in use.
+func (m *machine) deleteLayer(name string) error {
+	for disk := range hypervisor.MaxBase {
+		path := m.folder.path(DirDisks, hypervisor.FileLayer(hypervisor.OverlayKeep, name, disk))
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("delete an earlier layer: %w", err)
 		}
 	}
 	return nil

@@ -187,6 +187,26 @@ func (r *Reconciler) Found(take func()) bool {
 	return true
 }
 
+// AtRest calls do, with the reconciler locked, if the machine does not run and no
+// action is under way, and reports whether it did. do may change what Fetched and
+// Saved say.
+func (r *Reconciler) AtRest(do func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.now.State {
+	case Ready, Saved, Absent, Failed:
+	default:
+		return false
+	}
+	do()
+	if r.now.State != Failed {
+		r.now.State = r.rest()
+	}
+	r.tell()
+	r.step()
+	return true
+}
+
 // Ended tells that the machine ended by itself. With again set it is started
 // again if it is still wanted to run; with err it has failed.
 func (r *Reconciler) Ended(again bool, err error) {
