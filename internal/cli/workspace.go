@@ -62,7 +62,7 @@ func figuresOf(f *rest.WorkspaceFigures) (image, grants, machines string) {
 	}
 	grants = strconv.Itoa(f.Grants)
 	if void := f.Disabled + f.Expired; void > 0 {
-		grants += fmt.Sprintf(" (%d give nothing)", void)
+		grants += fmt.Sprintf(" (%d without effect)", void)
 	}
 	machines = strconv.Itoa(f.Machines)
 	if f.Running > 0 {

@@ -53,7 +53,7 @@ export function ModulePage({ title, above = [], says, actions, children }: Props
             <Title headingLevel="h1" className="dormer-name">
               {title}
             </Title>
-            {says !== undefined && <Content component="p">{says}</Content>}
+            {says !== undefined && <Content>{says}</Content>}
           </FlexItem>
           {actions !== undefined && <FlexItem>{actions}</FlexItem>}
         </Flex>
