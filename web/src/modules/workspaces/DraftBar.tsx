@@ -6,8 +6,6 @@ import {
   ExpandableSection,
   Flex,
   FlexItem,
-  Label,
-  LabelGroup,
   List,
   ListItem,
   Stack,
@@ -20,6 +18,7 @@ import { ActionButton } from '../../components/ActionButton';
 import { ago, plural } from '../../components/format';
 import { changes } from '../../document/difference';
 import type { Present } from '../../notices/notices';
+import { Others } from '../../notices/Others';
 import type { Work } from './useDraft';
 import type { Validation } from './useValidation';
 
@@ -46,18 +45,9 @@ export function DraftBar({ work, found, others, committed, not, onCommit, onComp
   const none = work.dirty ? undefined : 'Nothing is changed.';
   return (
     <Stack hasGutter>
-      {others.length > 0 && (
-        <StackItem>
-          <LabelGroup categoryName="Also here" aria-label="Who else is here">
-            {others.map((p) => (
-              <Label key={p.principal + p.since} isCompact color={p.editing ? 'orange' : 'grey'}>
-                <span className="dormer-name">{p.who}</span>
-                {p.editing ? ', changing something' : ', looking'}
-              </Label>
-            ))}
-          </LabelGroup>
-        </StackItem>
-      )}
+      <StackItem>
+        <Others present={others} />
+      </StackItem>
       {committed && (
         <StackItem>
           <Alert

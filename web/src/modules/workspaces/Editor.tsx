@@ -1,4 +1,4 @@
-import { Stack, StackItem, Tab, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
+import { Stack, StackItem, Tab, TabContent, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
 import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
@@ -10,6 +10,7 @@ import { asText } from '../../document/json';
 import { isBelow, valueAt } from '../../document/paths';
 import { FaultMark } from '../../form/FaultMark';
 import { countFaults, goTo } from '../../form/form';
+import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { usePresence } from '../../notices/notices';
 import { useReadOnly } from '../../session/session';
 import { commit, history, type Held } from './calls';
@@ -153,6 +154,7 @@ export function Editor({ id, current, query }: Props) {
     >
       <Stack hasGutter>
         <StackItem>
+          {!work.dirty && <ChangedElsewhere kind="workspace" id={id} onReload={() => select('history')} />}
           <DraftBar
             work={work}
             found={found}
@@ -209,7 +211,12 @@ export function Editor({ id, current, query }: Props) {
               </Tabs>
             </StackItem>
             <StackItem isFilled>
-              <section id={`tab-${tab}`} aria-label={all.find((t) => t.id === tab)?.title ?? 'Workspace'}>
+              <TabContent
+                id={`tab-${tab}`}
+                eventKey={tab}
+                activeKey={tab}
+                aria-label={all.find((t) => t.id === tab)?.title ?? 'Workspace'}
+              >
                 {shown && <shown.Tab ws={draft} />}
                 {tab === 'yaml' && (
                   <YAMLView
@@ -227,7 +234,7 @@ export function Editor({ id, current, query }: Props) {
                   />
                 )}
                 {tab === 'why' && <Why id={id} dirty={work.dirty} />}
-              </section>
+              </TabContent>
             </StackItem>
           </>
         )}
