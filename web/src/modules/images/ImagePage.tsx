@@ -1,4 +1,13 @@
-import { Checkbox, DescriptionList, EmptyState, EmptyStateBody, Tab, Tabs, TabTitleText } from '@patternfly/react-core';
+import {
+  Checkbox,
+  DescriptionList,
+  EmptyState,
+  EmptyStateBody,
+  Stack,
+  Tab,
+  TabTitleText,
+  Tabs,
+} from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router';

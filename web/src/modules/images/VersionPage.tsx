@@ -1,4 +1,4 @@
-import { ClipboardCopy, DescriptionList, EmptyState, EmptyStateBody, Title } from '@patternfly/react-core';
+import { ClipboardCopy, DescriptionList, EmptyState, EmptyStateBody, Stack, Title } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
