@@ -65,7 +65,9 @@ export function Shell({ modules }: { modules: Module[] }) {
           <NavList>
             {shown.map((m) => (
               <NavItem key={m.path} isActive={m.path === here}>
-                <NavLink to={`/${m.path}`}>{m.name}</NavLink>
+                <NavLink to={`/${m.path}`}>
+                  {m.name} {m.Mark && <m.Mark />}
+                </NavLink>
               </NavItem>
             ))}
           </NavList>

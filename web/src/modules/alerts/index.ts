@@ -1,7 +1,13 @@
 import type { Module } from '../../app/modules';
+import { AlertCount } from './AlertCount';
 
 export const alerts: Module = {
   path: 'alerts',
   name: 'Alerts',
-  routes: [{ index: true, lazy: async () => ({ Component: (await import('./Alerts')).Alerts }) }],
+  Mark: AlertCount,
+  routes: [
+    { path: 'new-rule', lazy: async () => ({ Component: (await import('./RulePage')).NewRule }) },
+    { path: 'rules/:name', lazy: async () => ({ Component: (await import('./RulePage')).RulePage }) },
+    { path: ':section?', lazy: async () => ({ Component: (await import('./Alerts')).Alerts }) },
+  ],
 };

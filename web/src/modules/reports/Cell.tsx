@@ -2,6 +2,7 @@ import { Label, type LabelProps } from '@patternfly/react-core';
 import { Link } from 'react-router';
 import { useZone } from '../../app/zone';
 import { count } from '../../components/format';
+import { useEventKinds } from './eventKinds';
 import { textOf, type Column, type Row } from './table';
 
 const severities: Record<string, LabelProps['status']> = { information: 'info', warning: 'warning', error: 'danger' };
@@ -37,8 +38,21 @@ function pageOf(column: Column, row: Row): string | undefined {
   return undefined;
 }
 
+/** What a number of events stands for. */
+function EventName({ code }: { code: number }) {
+  const kind = useEventKinds().find((k) => k.code === code);
+  return `${code}${kind === undefined ? '' : ` ${kind.text}`}`;
+}
+
+interface Props {
+  column: Column;
+  row: Row;
+  /** Whether numbers of events are said in words, too: where no description does. */
+  words?: boolean;
+}
+
 /** A value of a report. */
-export function Cell({ column, row }: { column: Column; row: Row }) {
+export function Cell({ column, row, words = false }: Props) {
   const value = row[column.name];
   const text = textOf(value);
   if (text === '') return null;
@@ -53,6 +67,7 @@ export function Cell({ column, row }: { column: Column; row: Row }) {
     );
   }
   if (column.name === 'count' && typeof value === 'number') return count(value);
+  if (words && column.name === 'code') return <EventName code={Number(value)} />;
   const page = pageOf(column, row);
   if (page !== undefined) {
     return (

@@ -1,9 +1,11 @@
-import { ActionGroup, Button, Checkbox, Form, FormGroup, Gallery } from '@patternfly/react-core';
+import { ActionGroup, Button, Form, FormGroup, Gallery } from '@patternfly/react-core';
 import { useState } from 'react';
 import type { FieldError } from '../../api/problem';
 import { FaultsContext } from '../../components/faults';
 import { CheckField, ChoiceField, TextField } from '../../components/inputs';
+import { useEventKinds } from './eventKinds';
 import type { Kind, Query } from './query';
+import { Several } from './Several';
 
 interface Props {
   kind: Kind;
@@ -47,7 +49,10 @@ export function Parameters({ kind, query, faults, onShow }: Props) {
   const [client, setClient] = useState(query.client ?? '');
   const [severity, setSeverity] = useState(query.severity ?? []);
   const [code, setCode] = useState(query.code?.join(', ') ?? '');
-  const [category, setCategory] = useState(query.category?.join(', ') ?? '');
+  const [category, setCategory] = useState(query.category ?? []);
+  const catalogue = useEventKinds();
+  const categories = [...new Set(catalogue.map((k) => k.category))];
+  const named = words(code).flatMap((c) => catalogue.filter((k) => String(k.code) === c).map((k) => k.text));
   const [all, setAll] = useState(query.instances?.includes('all') ?? false);
   const [, setShown] = useState<string[]>([]);
   const events = kind === 'activity' || kind === 'errors';
@@ -77,7 +82,7 @@ export function Parameters({ kind, query, faults, onShow }: Props) {
     if (client.trim() !== '') next.client = client.trim();
     const codes = words(code).map(Number).filter(Number.isInteger);
     if (events && codes.length > 0) next.code = codes;
-    if (events && words(category).length > 0) next.category = words(category);
+    if (events && category.length > 0) next.category = category;
     if (kind === 'activity' && severity.length > 0) next.severity = severity;
     if (kind !== 'status' && all) next.instances = ['all'];
     onShow(next);
@@ -104,28 +109,19 @@ export function Parameters({ kind, query, faults, onShow }: Props) {
           <TextField label="Client" path="client" value={client} onChange={setClient} placeholder="its identity" />
           {events && (
             <>
-              <TextField label="Events" path="code" value={code} onChange={setCode} placeholder="502, 503" />
               <TextField
-                label="Categories"
-                path="category"
-                value={category}
-                onChange={setCategory}
-                placeholder="workspace, image"
+                label="Events"
+                path="code"
+                value={code}
+                onChange={setCode}
+                placeholder="502, 503"
+                help={named.length === 0 ? undefined : named.join(', ')}
               />
+              <Several label="Categories" choices={categories} chosen={category} onChange={setCategory} />
             </>
           )}
           {kind === 'activity' && (
-            <FormGroup label="Severity" role="group" isInline>
-              {severities.map((s) => (
-                <Checkbox
-                  key={s}
-                  id={`severity-${s}`}
-                  label={s}
-                  isChecked={severity.includes(s)}
-                  onChange={(_, on) => setSeverity(severities.filter((o) => (o === s ? on : severity.includes(o))))}
-                />
-              ))}
-            </FormGroup>
+            <Several label="Severity" choices={severities} chosen={severity} onChange={setSeverity} />
           )}
           {kind !== 'status' && (
             <FormGroup label="Instances" role="group">

@@ -9,6 +9,7 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { Cell } from './Cell';
 import { ColumnHead } from './ColumnHead';
+import { useEventKinds } from './eventKinds';
 import { GroupRows } from './GroupRows';
 import { reportLink } from './link';
 import type { Kind, Query } from './query';
@@ -93,7 +94,7 @@ function OneRow({ kind, query, columns, visible, row, number }: RowProps) {
                 <Cell column={c} row={row} />
               </Link>
             ) : (
-              <Cell column={c} row={row} />
+              <Cell column={c} row={row} words={grouped} />
             )}
           </Td>
         ))}
@@ -113,8 +114,22 @@ function OneRow({ kind, query, columns, visible, row, number }: RowProps) {
 
 /** All that a report knows of one row. */
 function AllOf({ columns, row }: { columns: Column[]; row: Row }) {
+  const code = row['code'];
+  const kind = useEventKinds().find((k) => k.code === code);
   return (
     <DescriptionList isCompact columnModifier={{ default: '1Col', md: '2Col', xl: '3Col' }}>
+      {kind && (
+        <DescriptionListGroup>
+          <DescriptionListTerm>What it means</DescriptionListTerm>
+          <DescriptionListDescription>{kind.meaning}</DescriptionListDescription>
+        </DescriptionListGroup>
+      )}
+      {kind?.action !== undefined && (
+        <DescriptionListGroup>
+          <DescriptionListTerm>What to do</DescriptionListTerm>
+          <DescriptionListDescription>{kind.action}</DescriptionListDescription>
+        </DescriptionListGroup>
+      )}
       {columns
         .filter((c) => textOf(row[c.name]) !== '')
         .map((c) => (
