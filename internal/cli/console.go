@@ -67,7 +67,7 @@ func (a *app) console(ctx context.Context, port uint16, noBrowser bool) (err err
 	}
 	logger := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	bench, err := workbench.Open(workbench.Config{
-		Folder: data, Software: "dormer " + a.Version, Now: a.Now, Random: a.Rand, Log: logger, Signer: a.trustedKey,
+		Folder: data, Work: a.Env("TMPDIR"), Software: "dormer " + a.Version, Now: a.Now, Random: a.Rand, Log: logger, Signer: a.trustedKey,
 		Server: accounts.client,
 	})
 	if err != nil {

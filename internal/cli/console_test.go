@@ -31,7 +31,7 @@ type home struct{ dir string }
 func newHome(t *testing.T) home {
 	t.Helper()
 	h := home{t.TempDir()}
-	for _, sub := range []string{"config", "data"} {
+	for _, sub := range []string{"config", "data", "tmp"} {
 		if err := os.Mkdir(filepath.Join(h.dir, sub), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func newHome(t *testing.T) home {
 }
 
 func (h home) run(ctx context.Context, in string, out, errs io.Writer, args ...string) int {
-	env := map[string]string{"HOME": h.dir, "XDG_CONFIG_HOME": filepath.Join(h.dir, "config"), "XDG_DATA_HOME": filepath.Join(h.dir, "data")}
+	env := map[string]string{"HOME": h.dir, "TMPDIR": filepath.Join(h.dir, "tmp"), "XDG_CONFIG_HOME": filepath.Join(h.dir, "config"), "XDG_DATA_HOME": filepath.Join(h.dir, "data")}
 	return cli.Run(ctx, args, cli.Streams{
 		In: strings.NewReader(in), Out: out, Err: errs, Now: time.Now, Rand: rand.Reader, Version: "1.2.3",
 		Env: func(name string) string { return env[name] },
@@ -347,7 +347,7 @@ func (b *browsed) images(t *testing.T, h home) {
 		} `json:"entries"`
 	}
 	b.fine(t, http.MethodGet, "/local/v1/files", nil, &listed)
-	if got := fmt.Sprint(listed); got != fmt.Sprintf("{%s [{config true 0} {data true 0} {office.raw false %d}]}", h.dir, len(content)) {
+	if got := fmt.Sprint(listed); got != fmt.Sprintf("{%s [{config true 0} {data true 0} {tmp true 0} {office.raw false %d}]}", h.dir, len(content)) {
 		t.Errorf("files: %s", got)
 	}
 	b.wrong(t, http.MethodGet, "/local/v1/files?path=relative", nil, "path")

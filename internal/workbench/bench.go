@@ -37,6 +37,8 @@ const (
 type Config struct {
 	// Folder is the user's data folder; it is made where it is missing.
 	Folder string
+	// Work is the folder for what is thrown away; empty: that of temporary files.
+	Work string
 	// Server returns a client of the server that is worked with, for the caller to
 	// close, and the server's base URL. ErrUnauthenticated without a session.
 	Server func() (*apiclient.Client, string, error)
