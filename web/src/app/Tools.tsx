@@ -9,11 +9,14 @@ import {
   ToolbarGroup,
   ToolbarItem,
 } from '@patternfly/react-core';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { useSession } from '../session/session';
+import { served } from './base';
 import { ZoneChoice } from './ZoneChoice';
 import { setTheme, useTheme, type Theme } from './theme';
 import { useZone } from './zone';
+
+const ServerButton = lazy(async () => ({ default: (await import('../modules/local/ServerButton')).ServerButton }));
 
 const themes: { theme: Theme; name: string }[] = [
   { theme: 'system', name: 'As the system' },
@@ -32,6 +35,13 @@ export function Tools() {
     <Toolbar isStatic>
       <ToolbarContent>
         <ToolbarGroup align={{ default: 'alignEnd' }}>
+          {served().local && (
+            <ToolbarItem>
+              <Suspense fallback={null}>
+                <ServerButton />
+              </Suspense>
+            </ToolbarItem>
+          )}
           <ToolbarItem>
             <Dropdown
               isOpen={open}

@@ -3,6 +3,7 @@ import { alerts } from '../modules/alerts';
 import { audit } from '../modules/audit';
 import { clients } from '../modules/clients';
 import { images } from '../modules/images';
+import { local } from '../modules/local';
 import { overview } from '../modules/overview';
 import { plan } from '../modules/plan';
 import { reports } from '../modules/reports';
@@ -15,7 +16,7 @@ import { PageFault } from './PageFault';
 import { Shell } from './Shell';
 
 /** The modules, in the order of the navigation. */
-export const modules: Module[] = [overview, workspaces, images, clients, reports, alerts, plan, audit, settings];
+export const modules: Module[] = [overview, workspaces, images, local, clients, reports, alerts, plan, audit, settings];
 
 const pages: RouteObject[] = modules.map((m) => ({ path: m.path, children: m.routes, errorElement: <PageFault /> }));
 

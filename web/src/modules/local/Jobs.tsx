@@ -1,0 +1,145 @@
+import {
+  Alert,
+  Button,
+  EmptyState,
+  EmptyStateBody,
+  Flex,
+  FlexItem,
+  List,
+  ListItem,
+  Progress,
+  Stack,
+  StackItem,
+} from '@patternfly/react-core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useRef } from 'react';
+import { asProblem } from '../../api/problem';
+import { Loaded } from '../../components/Loaded';
+import { Time } from '../../components/format';
+import { useMessages } from '../../components/messages';
+import { isUnderWay, jobsQuery, local, type LocalSchemas } from './api';
+import { percent, progressText, verbs } from './progress';
+
+type Job = LocalSchemas['Job'];
+
+/** What this computer packs, uploads and fetches. It goes on without this page. */
+export function Jobs() {
+  const query = useQuery(jobsQuery);
+  useRefreshWhenDone(query.data);
+  return (
+    <Loaded query={query} what="jobs">
+      {(jobs) =>
+        jobs.length === 0 ? (
+          <EmptyState titleText="Nothing is under way" headingLevel="h2">
+            <EmptyStateBody>
+              Packing, uploads and downloads are shown here. They go on when this page is closed, as long as{' '}
+              <code>dormer console</code> runs.
+            </EmptyStateBody>
+          </EmptyState>
+        ) : (
+          <Stack hasGutter>
+            {jobs.map((j) => (
+              <StackItem key={j.id}>
+                <OneJob job={j} />
+              </StackItem>
+            ))}
+          </Stack>
+        )
+      }
+    </Loaded>
+  );
+}
+
+/** Has the images asked for anew when a job has ended, for it may have made one. */
+function useRefreshWhenDone(jobs: Job[] | undefined): void {
+  const queries = useQueryClient();
+  const was = useRef<string[]>([]);
+  useEffect(() => {
+    const now = (jobs ?? []).filter(isUnderWay).map((j) => j.id);
+    if (was.current.some((id) => !now.includes(id))) {
+      void queries.invalidateQueries({ queryKey: ['local-image'] });
+      void queries.invalidateQueries({ queryKey: ['image'] });
+    }
+    was.current = now;
+  }, [jobs, queries]);
+}
+
+const colours: Record<Job['state'], 'success' | 'danger' | 'warning' | undefined> = {
+  waiting: undefined,
+  running: undefined,
+  done: 'success',
+  failed: 'danger',
+  cancelled: 'warning',
+};
+
+function stateText(job: Job): string {
+  switch (job.state) {
+    case 'waiting':
+      return 'waits for its turn';
+    case 'running':
+      return progressText(job);
+    case 'done':
+      return 'done';
+    case 'failed':
+      return 'failed';
+    case 'cancelled':
+      return 'cancelled';
+  }
+}
+
+function OneJob({ job }: { job: Job }) {
+  const queries = useQueryClient();
+  const say = useMessages();
+  const title = `${verbs[job.kind]} ${job.name}${job.version === undefined ? '' : `/${job.version}`}`;
+  const value = percent(job) ?? (job.state === 'done' ? 100 : 0);
+  const warnings = job.warnings ?? [];
+  const end = async () => {
+    try {
+      await local.DELETE('/jobs/{id}', { params: { path: { id: job.id } } });
+      await queries.invalidateQueries({ queryKey: ['local-job'] });
+    } catch (thrown) {
+      say.failed(`${title} could not be ended`, asProblem(thrown));
+    }
+  };
+  return (
+    <>
+      <Flex flexWrap={{ default: 'nowrap' }} alignItems={{ default: 'alignItemsFlexEnd' }}>
+        <FlexItem grow={{ default: 'grow' }}>
+          <Progress
+            id={`job-${job.id}`}
+            aria-label={title}
+            title={<span className="dormer-name">{title}</span>}
+            value={value}
+            label={stateText(job)}
+            valueText={stateText(job)}
+            variant={colours[job.state]}
+            helperText={
+              <>
+                {job.message !== undefined && <span className="dormer-name">{job.message} </span>}
+                Asked for <Time at={job.asked} />
+              </>
+            }
+          />
+        </FlexItem>
+        <FlexItem>
+          <Button
+            variant="secondary"
+            onClick={() => void end()}
+            aria-label={`${isUnderWay(job) ? 'Cancel' : 'Forget'}: ${title}`}
+          >
+            {isUnderWay(job) ? 'Cancel' : 'Forget'}
+          </Button>
+        </FlexItem>
+      </Flex>
+      {warnings.length > 0 && (
+        <Alert isInline variant="warning" title="What keeps it from being a good image">
+          <List>
+            {warnings.map((w) => (
+              <ListItem key={w}>{w}</ListItem>
+            ))}
+          </List>
+        </Alert>
+      )}
+    </>
+  );
+}
