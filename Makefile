@@ -31,6 +31,14 @@ setup: ## Check Go, Node and git; install the Debian packages that are missing
 build: ## Build the programs into bin/
 	@scripts/build.sh
 
+.PHONY: console
+console: ## Build the console, which the programs hold
+	@scripts/console.sh
+
+.PHONY: screenshots
+screenshots: setup ## Take pictures of each page of the console, into docs/pictures/console
+	@scripts/console-run.sh pictures
+
 .PHONY: tools
 tools: ## Build the pinned tools into the cache
 	@scripts/tools.sh
@@ -66,6 +74,10 @@ bench-directory: setup ## Measure sign-ins and re-reads of groups against a Samb
 .PHONY: bench-events
 bench-events: setup ## Measure ingestion, reports and exports of events on both databases
 	@scripts/bench-events.sh
+
+.PHONY: bench-console
+bench-console: setup ## Measure how large the console is, and how soon its first page is useful
+	@scripts/console-run.sh bench
 
 .PHONY: bench-plan
 bench-plan: setup ## Measure the planner, and what it takes from Dormer itself

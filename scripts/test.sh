@@ -9,6 +9,7 @@
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
 #   planner      the planner's searches and simulations
+#   console      journeys through the console in a browser, on the whole product
 #   faults       server and databases killed, stopped and starved under load
 #   unit         all others, the whole product in one process among them
 # The race detector watches unit, stores and directories; it would only slow down
@@ -54,6 +55,7 @@ scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
 faults='/internal/faulttest(/|$)'
 planner='/internal/plan/(placement|simulation)(/|$)'
+console='/internal/consoletest(/|$)'
 booting='OfARealGuest$'
 long='/internal/(server|producttest|httpapi|standby)$'
 
@@ -65,8 +67,9 @@ mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | gre
 mapfile -t in_stores < <(grep -Ev "$machines|$directories|$scripts" <<<"$packages" | grep -E "$stores")
 mapfile -t in_faults < <(grep -E "$faults" <<<"$packages")
 mapfile -t in_planner < <(grep -E "$planner" <<<"$packages")
+mapfile -t in_console < <(grep -E "$console" <<<"$packages")
 # Those that take longest begin first, so that none is left alone in the end.
-mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$planner" <<<"$packages" |
+mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$planner|$console" <<<"$packages" |
   awk -v long="$long" '$0 ~ long {print; next} {rest = rest $0 "\n"} END {printf "%s", rest}')
 
 suite check 4m -plain -- scripts/check.sh
@@ -94,6 +97,9 @@ fi
 # down what is to be killed in the middle of its work.
 [[ ${#in_faults[@]} -eq 0 ]] ||
   suite faults 6m -- go test -json -count=1 -timeout 15m "${as_root[@]}" "${in_faults[@]}"
+# Still beside the directories, which wait longest.
+[[ ${#in_console[@]} -eq 0 ]] ||
+  suite console 4m -- go test -json -count=1 -timeout 10m "${in_console[@]}"
 if [[ -n $beside ]]; then
   wait "$beside" || failed=1
   cat build/directories.txt

@@ -1,12 +1,15 @@
 import { defineConfig } from '@playwright/test';
 
+/** What is run in place of the journeys: pictures or bench, see scripts/console-run.sh. */
+const once = process.env['DORMER_CONSOLE_RUN'];
+
 /** Journeys through the console, each on a server of its worker's own. See tests/fixtures.ts. */
 export default defineConfig({
   testDir: 'tests',
-  testMatch: '*.spec.ts',
+  testMatch: once === undefined ? '*.spec.ts' : `${once}.once.ts`,
   outputDir: '../build/console',
   globalSetup: './tests/stage.ts',
-  workers: 2,
+  workers: once === undefined ? 2 : 1,
   fullyParallel: true,
   retries: 0,
   forbidOnly: process.env['DORMER_TEST_ALL'] === '1',
@@ -19,7 +22,7 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',
     viewport: { width: 1280, height: 800 },
-    trace: 'retain-on-failure',
+    trace: once === undefined ? 'retain-on-failure' : 'off',
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath: process.env['DORMER_CHROMIUM'] ?? '/usr/bin/chromium',

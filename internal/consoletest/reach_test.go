@@ -1,0 +1,279 @@
+package consoletest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dormer-project/dormer/internal/apiclient"
+	"github.com/dormer-project/dormer/internal/wire/rest"
+)
+
+// unreached are operations of the API that neither the console nor the command
+// line reaches, as METHOD /path. There should be none.
+var unreached = []string{
+	"GET /directory/users/{id}",
+	"GET /openapi.json",
+	"POST /plan/explain",
+}
+
+// TestEveryOperationIsReached walks the OpenAPI document: what the API can do,
+// somebody can do without writing a program.
+func TestEveryOperationIsReached(t *testing.T) {
+	t.Parallel()
+	operations := documented(t)
+	reached := map[string]string{}
+	for asked, by := range askedByCommandLine(t) {
+		if o := operationOf(operations, asked); o != "" {
+			reached[o] = by
+		} else {
+			t.Errorf("the command line's client asks %s (%s), which the document does not have", asked, by)
+		}
+	}
+	for asked, by := range askedByConsole(t) {
+		if o := operationOf(operations, asked); o != "" {
+			reached[o] = by
+		} else {
+			t.Errorf("the console asks %s (%s), which the document does not have", asked, by)
+		}
+	}
+	var missing []string
+	for _, o := range operations {
+		if reached[o] == "" {
+			missing = append(missing, o)
+		}
+	}
+	if !slices.Equal(missing, unreached) {
+		t.Errorf("neither console nor command line reach:\n%s\nand known to be so are:\n%s", strings.Join(missing, "\n"), strings.Join(unreached, "\n"))
+	}
+	t.Logf("%d operations", len(operations))
+}
+
+// documented lists the operations of the document.
+func documented(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../api/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for path, methods := range document.Paths {
+		for method := range methods {
+			if method = strings.ToUpper(method); slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, method) {
+				all = append(all, method+" "+path)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+var placeholder = regexp.MustCompile(`\{[^}]+\}`)
+
+// operationOf finds the operation of a request: one whose path is the same letter
+// by letter goes before one with placeholders.
+func operationOf(operations []string, asked string) string {
+	if slices.Contains(operations, asked) {
+		return asked
+	}
+	for _, o := range operations {
+		parts := placeholder.Split(o, -1)
+		for n, part := range parts {
+			parts[n] = regexp.QuoteMeta(part)
+		}
+		if regexp.MustCompile("^" + strings.Join(parts, "[^/]+") + "$").MatchString(asked) {
+			return o
+		}
+	}
+	return ""
+}
+
+// askedByCommandLine calls each method of the API's client that the command line
+// names, and records what it asks.
+func askedByCommandLine(t *testing.T) map[string]string {
+	t.Helper()
+	used := selectors(t, "../cli", "../workbench")
+	var mu sync.Mutex
+	asked := map[string]string{}
+	calling := ""
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.Method+" "+strings.TrimPrefix(r.URL.Path, rest.Prefix)] = calling
+		mu.Unlock()
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer server.Close()
+	client, err := apiclient.New(apiclient.Config{Server: server.URL, Authority: authorityOf(server), Token: "x", UserAgent: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	v := reflect.ValueOf(client)
+	for n := range v.NumMethod() {
+		name := v.Type().Method(n).Name
+		if !used[name] || name == "Close" {
+			continue
+		}
+		for variant := range len(reports) {
+			mu.Lock()
+			calling = name
+			mu.Unlock()
+			// Some follow the server until they are told not to.
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			if arguments := sample(ctx, v.Method(n).Type(), variant); v.Method(n).Type().IsVariadic() {
+				v.Method(n).CallSlice(arguments)
+			} else {
+				v.Method(n).Call(arguments)
+			}
+			cancel()
+		}
+	}
+	return asked
+}
+
+// reports are the kinds of reports, one for each variant of arguments.
+var reports = []string{"status", "activity", "errors", "setup"}
+
+// sample makes arguments for a function. Variants differ in what leads to other
+// paths: yes and no, and which of several kinds.
+func sample(ctx context.Context, f reflect.Type, variant int) []reflect.Value {
+	var out []reflect.Value
+	for n := range f.NumIn() {
+		in := f.In(n)
+		v := reflect.New(in).Elem()
+		switch {
+		case in == reflect.TypeFor[context.Context]():
+			v.Set(reflect.ValueOf(ctx))
+		case in == reflect.TypeFor[io.Writer]():
+			v.Set(reflect.ValueOf(io.Discard))
+		case in.Kind() == reflect.Interface && reflect.TypeFor[*bytes.Reader]().Implements(in):
+			v.Set(reflect.ValueOf(bytes.NewReader([]byte("{}"))))
+		case in.Kind() == reflect.String && in.Name() == "Kind": // of a report
+			v.SetString(reports[variant])
+		case in.Kind() == reflect.String:
+			v.SetString("x")
+		case in.Kind() == reflect.Bool:
+			v.SetBool(variant == 1)
+		case v.CanInt():
+			v.SetInt(1)
+		case v.CanUint():
+			v.SetUint(1)
+		case in == reflect.TypeFor[[]byte]():
+			v.SetBytes([]byte("{}"))
+		case in.Kind() == reflect.Func:
+			v.Set(reflect.MakeFunc(in, func([]reflect.Value) []reflect.Value {
+				var results []reflect.Value
+				for n := range in.NumOut() {
+					results = append(results, reflect.Zero(in.Out(n)))
+				}
+				return results
+			}))
+		case in.Kind() == reflect.Struct:
+			for n := range in.NumField() {
+				if field := v.Field(n); field.CanSet() && field.Kind() == reflect.String {
+					field.SetString("x")
+				}
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// authorityOf returns the certificate of a test's server.
+func authorityOf(s *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+}
+
+// selectors returns the names that the sources of packages, without their tests,
+// select from something.
+func selectors(t *testing.T, dirs ...string) map[string]bool {
+	t.Helper()
+	var files []string
+	for _, dir := range dirs {
+		of, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(of) == 0 {
+			t.Fatalf("no sources in %s: %v", dir, err)
+		}
+		files = append(files, of...)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				names[s.Sel.Name] = true
+			}
+			return true
+		})
+	}
+	return names
+}
+
+// typedCall and rawCall match how the console asks the API.
+var (
+	typedCall  = regexp.MustCompile(`\bapi\.(GET|POST|PUT|PATCH|DELETE)\(\s*'([^']+)'`)
+	rawCall    = regexp.MustCompile("\\braw\\(\\s*['`](/[^'`?]*)(?:\\?[^'`]*)?['`](?:,\\s*\\{\\s*method: '([A-Z]+)')?")
+	expression = regexp.MustCompile(`\$\{[^}]*\}`)
+)
+
+// askedByConsole finds in the sources of web/ what is asked.
+func askedByConsole(t *testing.T) map[string]string {
+	t.Helper()
+	asked := map[string]string{}
+	err := filepath.WalkDir(filepath.Join(web, "src"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(path, ".test.") || !strings.HasSuffix(strings.TrimSuffix(path, "x"), ".ts") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range typedCall.FindAllSubmatch(text, -1) {
+			asked[string(m[1])+" "+string(m[2])] = path
+		}
+		for _, m := range rawCall.FindAllSubmatch(text, -1) {
+			method := string(m[2])
+			if method == "" {
+				method = http.MethodGet
+			}
+			asked[method+" "+expression.ReplaceAllString(string(m[1]), "x")] = path
+		}
+		return nil
+	})
+	if err != nil || len(asked) == 0 {
+		t.Fatalf("the console asks nothing: %v", err)
+	}
+	return asked
+}

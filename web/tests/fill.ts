@@ -1,0 +1,69 @@
+import type { Stage } from './fixtures';
+
+/** Texts that must be shown as they are: nothing in them runs. */
+export const markup = `<script>alert('ran')</script><img src=x onerror="alert('ran')">`;
+
+/** Names in several scripts, right to left ones among them. */
+export const names = [
+  'Büro für Planung',
+  'Бухгалтерия',
+  'Λογιστήριο',
+  'قسم الحسابات',
+  '総務部のワークスペース',
+  '재무팀',
+];
+
+/** As long as a name may be. */
+export const longName = 'Ünïcödé-Wörkspäce-wíthöut-ány-spáce-'.repeat(6).slice(0, 200);
+
+/** What was made on a stage, for those who go to its pages. */
+export interface Filled {
+  workspace: string;
+  image: string;
+  client: string;
+}
+
+interface Document {
+  name: string;
+  description?: string;
+  image: string;
+  users?: string[];
+}
+
+const document = ({ name, description, image, users = [] }: Document): object => ({
+  apiVersion: 'dormer/v1',
+  kind: 'Workspace',
+  metadata: { name, ...(description === undefined ? {} : { description }) },
+  spec: {
+    machine: { image: { name: image } },
+    applications: { published: [{ name: 'Writer', command: '/usr/bin/writer' }] },
+    performance: { memory: [{ guest: '128MiB' }] },
+  },
+  grants: users.map((user) => ({ principal: { directory: 'local', kind: 'user', name: user } })),
+});
+
+const filled = new WeakMap<Stage, Promise<Filled>>();
+
+/** Fills a stage with something of everything, once. */
+export async function fill(stage: Stage): Promise<Filled> {
+  const begun = filled.get(stage) ?? make(stage);
+  filled.set(stage, begun);
+  return await begun;
+}
+
+async function make(stage: Stage): Promise<Filled> {
+  const image = stage.unique('office-desktop');
+  await stage.image(image);
+  await stage.image(image);
+  const { name: user } = await stage.newUser();
+  const { name: strange } = await stage.newUser(stage.unique('Zoë Ωmega 花子'));
+  await stage.api('POST', '/directory/groups', { name: stage.unique('Büro & Verwaltung') });
+  const { id } = await stage.newWorkspace(
+    document({ name: `Office ${markup}`.slice(0, 200), description: markup, image, users: [user, strange] }),
+  );
+  for (const name of [...names, longName]) await stage.newWorkspace(document({ name, description: markup, image }));
+  await stage.api('PUT', '/secrets/domain-join', { value: 'a value for tests' });
+  const desk = await stage.computer(`desk-${longName}`.slice(0, 60), user);
+  await desk.start(`Office ${markup}`.slice(0, 200));
+  return { workspace: id, image, client: desk.client };
+}

@@ -1,0 +1,98 @@
+import { axe, expect, test } from './fixtures';
+import { fill, longName, names } from './fill';
+import { routes } from './routes';
+import type { Page } from '@playwright/test';
+
+/** Waits until a page is there: it has its one heading, and nothing in it loads. */
+async function shown(page: Page): Promise<void> {
+  await expect(page.getByRole('heading', { level: 1 })).toHaveCount(1);
+  await expect(page.getByRole('progressbar')).toHaveCount(0);
+  await page.evaluate(() => document.fonts.ready);
+}
+
+/** The page is no wider than the window; what is wide in it scrolls by itself. */
+async function fits(page: Page): Promise<void> {
+  const wide = await page.evaluate(() => {
+    const limit = document.documentElement.clientWidth;
+    const scrolls = document.scrollingElement;
+    return scrolls !== null && scrolls.scrollWidth > limit ? `${scrolls.scrollWidth} > ${limit}` : '';
+  });
+  expect(wide, `width of ${page.url()}`).toBe('');
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  for (const width of [1280, 360]) {
+    test(`every page, ${theme}, ${width} wide, can be used by everybody`, async ({ stage, open }) => {
+      test.setTimeout(180_000);
+      const all = routes(await fill(stage));
+      const page = await open('full', {
+        colorScheme: theme,
+        viewport: { width, height: 800 },
+        reducedMotion: 'reduce',
+      });
+      for (const route of all) {
+        await test.step(route === '' ? 'overview' : route, async () => {
+          await page.goto(route === '' ? '.' : route);
+          await shown(page);
+          // Once at each width: what axe sees does not depend on it but for what is hidden.
+          if (width === 1280 || theme === 'light') await axe(page);
+          await fits(page);
+        });
+      }
+    });
+  }
+}
+
+test('names in any script and scripts in names are texts', async ({ stage, page }) => {
+  await fill(stage);
+  await page.goto('workspaces');
+  await shown(page);
+  for (const name of [...names, longName, `<script>alert('ran')</script>`]) {
+    await expect(page.getByText(name).first()).toBeVisible();
+  }
+});
+
+test('the navigation can be used with the keyboard alone', async ({ page }) => {
+  await page.goto('.');
+  await shown(page);
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('link', { name: 'Skip to the page' })).toBeFocused();
+  const links = page.getByRole('navigation', { name: 'Modules' }).getByRole('link');
+  const wanted = await links.allTextContents();
+  const reached: string[] = [];
+  for (let n = 0; n < 40 && reached.length < wanted.length; n++) {
+    await page.keyboard.press('Tab');
+    const text = await page.evaluate(() => document.activeElement?.closest('nav a')?.textContent ?? '');
+    if (text !== '') reached.push(text);
+  }
+  expect(reached).toEqual(wanted);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { level: 1, name: wanted.at(-1) ?? '' })).toBeVisible();
+});
+
+test('an operator who may only read sees every page, and can change nothing', async ({ stage, open }) => {
+  test.setTimeout(180_000);
+  const all = routes(await fill(stage));
+  const page = await open('read-only');
+  const changes: string[] = [];
+  page.on('request', (r) => {
+    const asks = /\/(validate|why|explain|simulate|compare|plan|document|name-preview|presence|test)$/;
+    if (r.method() !== 'GET' && !asks.test(new URL(r.url()).pathname)) changes.push(`${r.method()} ${r.url()}`);
+  });
+  const changing =
+    /^(new|add|create|make|delete|remove|revoke|commit|save|import|upload|acknowledge|lock|stop|disable|confirm)\b/i;
+  for (const route of all) {
+    await test.step(route === '' ? 'overview' : route, async () => {
+      await page.goto(route === '' ? '.' : route);
+      await shown(page);
+      for (const button of await page.getByRole('main').getByRole('button', { name: changing }).all()) {
+        // It says why, and does nothing.
+        if (await button.isEnabled()) {
+          await button.click();
+          await expect(page.getByRole('dialog'), `${route}: ${await button.innerText()}`).toHaveCount(0);
+        }
+      }
+    });
+  }
+  expect(changes).toEqual([]);
+});
