@@ -22,6 +22,7 @@ type property struct {
 	Minimum              *int                 `json:"minimum,omitzero"`
 	Maximum              *int                 `json:"maximum,omitzero"`
 	Default              any                  `json:"default,omitzero"`
+	DefaultWords         string               `json:"x-default,omitzero"`
 	Items                *property            `json:"items,omitzero"`
 	MinItems             int                  `json:"minItems,omitzero"`
 	MaxItems             *int                 `json:"maxItems,omitzero"`
@@ -100,7 +101,10 @@ func schemaOfField(f Field) *property {
 			p.MinItems = 1
 		}
 	}
-	p.Default = f.Default()
+	// A default that is no single value is said in words.
+	if p.Default = f.Default(); p.Default == nil {
+		p.DefaultWords = f.Tag.Get("default")
+	}
 	return p
 }
 
