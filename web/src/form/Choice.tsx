@@ -38,7 +38,7 @@ export function Choice({ field, label, help, compact }: Props & { compact: boole
             id={i === 0 ? inputId(path) : `${inputId(path)}:${v}`}
             name={inputId(path)}
             label={v === standard ? `${words(v)} (default)` : words(v)}
-            description={of[v]}
+            description={spoken(of[v])}
             isChecked={v === chosen}
             isDisabled={readOnly !== undefined}
             onChange={() => set(v)}
@@ -47,7 +47,8 @@ export function Choice({ field, label, help, compact }: Props & { compact: boole
       </Frame>
     );
   }
-  const about = of[chosen] === undefined ? schema.description : [of[chosen], general].filter((s) => s !== '').join(' ');
+  const said = of[chosen] ?? '';
+  const about = said === '' ? schema.description : `${general} ${words(chosen)}: ${said}.`;
   return (
     <Frame field={field} label={label} help={help ?? about}>
       <FormSelect
@@ -68,6 +69,10 @@ export function Choice({ field, label, help, compact }: Props & { compact: boole
     </Frame>
   );
 }
+
+/** What a value means, as a sentence. */
+const spoken = (text: string | undefined): string | undefined =>
+  text === undefined || text === '' ? undefined : `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 /** Any of the values that the schema lists. */
 export function Choices({ field, label, help }: Props) {

@@ -20,7 +20,9 @@ export const belowId = (path: string): string => `${inputId(path)}:below`;
 export function Frame({ field, label, help, group, children }: Props) {
   const { path, schema, value, set, errors, warnings, isRequired, readOnly } = field;
   useShown([path]);
-  const reset = readOnly === undefined && !isRequired && schema.default !== undefined && value !== undefined;
+  const explicit = value !== undefined && value !== schema.default;
+  const reset = readOnly === undefined && !isRequired && explicit && schema.default !== undefined;
+  const inWords = value === undefined ? schema['x-default'] : undefined;
   const says = help ?? schema.description;
   return (
     <FormGroup
@@ -28,6 +30,7 @@ export function Frame({ field, label, help, group, children }: Props) {
       fieldId={inputId(path)}
       isRequired={isRequired}
       role={group}
+      isStack={group === 'radiogroup'}
       labelInfo={
         reset && (
           <Button
@@ -56,6 +59,7 @@ export function Frame({ field, label, help, group, children }: Props) {
             </HelperTextItem>
           ))}
           {says !== undefined && says !== '' && <HelperTextItem>{says}</HelperTextItem>}
+          {inWords !== undefined && <HelperTextItem>Default: {inWords}.</HelperTextItem>}
         </HelperText>
       </FormHelperText>
     </FormGroup>

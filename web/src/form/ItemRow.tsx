@@ -52,7 +52,7 @@ export function ItemRow(props: Props) {
         />
       )}
       {onMove && (
-        <Td style={{ whiteSpace: 'nowrap' }}>
+        <Td modifier="fitContent" style={{ whiteSpace: 'nowrap' }}>
           <Button
             ref={setActivatorNodeRef}
             variant="plain"

@@ -21,7 +21,7 @@ import { countFaults, inputId, useForm, useShown } from './form';
 import { ItemDialog } from './ItemDialog';
 import { ItemRow } from './ItemRow';
 import { itemKey } from './itemKey';
-import { blank, schemaAt } from './schema';
+import { blank, inSentence, schemaAt } from './schema';
 import { moved } from './Texts';
 
 /** One column of a list of things. */
@@ -210,16 +210,18 @@ export function Items(props: Props) {
               <Tr>
                 {several && readOnly === undefined && (
                   <Th
-                    aria-label={`Choose all ${label.toLowerCase()}`}
+                    aria-label={`Choose all ${inSentence(label)}`}
                     select={{
                       isSelected: rows.length > 0 && rows.every((r) => chosen.has(r.key)),
                       onSelect: (_, on) => setChosen(new Set(on ? rows.map((r) => r.key) : [])),
                     }}
                   />
                 )}
-                {movable && <Th screenReaderText="Order" />}
+                {movable && <Th screenReaderText="Order" modifier="fitContent" />}
                 {columns.map((c) => (
-                  <Th key={c.name}>{c.name}</Th>
+                  <Th key={c.name} modifier="wrap">
+                    {c.name}
+                  </Th>
                 ))}
                 <Th screenReaderText="Actions" />
               </Tr>

@@ -7,6 +7,7 @@ import { useState, type ReactNode } from 'react';
 import { asList, type Json } from '../document/json';
 import { Frame } from './Frame';
 import { inputId, useForm, useShown, type FieldState } from './form';
+import { inSentence } from './schema';
 
 interface Props {
   field: FieldState;
@@ -41,7 +42,7 @@ export function Texts({ field, label, help, example, mono = false }: Props) {
         const name = `${label} ${i + 1}`;
         return (
           // oxlint-disable-next-line react/no-array-index-key -- what names a text here is its place
-          <div key={i}>
+          <div key={i} style={{ marginBlockEnd: 'var(--pf-t--global--spacer--xs)' }}>
             <InputGroup>
               <InputGroupItem isFill>
                 <TextInput
@@ -98,7 +99,7 @@ export function Texts({ field, label, help, example, mono = false }: Props) {
       })}
       {readOnly === undefined ? (
         <Button variant="link" isInline icon={<PlusCircleIcon />} id={inputId(path)} onClick={add}>
-          Add to {label.toLowerCase()}
+          Add to {inSentence(label)}
         </Button>
       ) : (
         list.length === 0 && <span id={inputId(path)}>None</span>

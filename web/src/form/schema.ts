@@ -9,6 +9,8 @@ export interface Schema {
   const?: Json;
   enum?: string[];
   default?: Json;
+  /** The default in words, where it is no single value. */
+  'x-default'?: string;
   pattern?: string;
   minLength?: number;
   minimum?: number;
@@ -118,8 +120,16 @@ export function unknown(schema: Schema, document: Json, path = ''): string[] {
   });
 }
 
+/** Words that are abbreviations. */
+const abbreviations = new Set(['nat', 'usb', 'dns']);
+
+/** A label within a sentence: abbreviations stay as they are. */
+export const inSentence = (label: string): string =>
+  /^\p{Lu}\p{Ll}/u.test(label) ? label.charAt(0).toLowerCase() + label.slice(1) : label;
+
 /** A word of a document as people read it: refuse-start is "Refuse start", preStaged "Pre staged". */
 export function words(value: string): string {
+  if (abbreviations.has(value)) return value.toUpperCase();
   const spaced = value
     .replaceAll(/([a-z])([A-Z])/gu, '$1 $2')
     .replaceAll(/[-_.]/gu, ' ')

@@ -6,9 +6,10 @@ import { asList, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
 import { Field } from '../../../form/Field';
 import { inputId, useForm, useShown } from '../../../form/form';
+import { inSentence, schemaAt } from '../../../form/schema';
 import { Fields, Section } from '../../../form/Section';
 import type { Draft } from './draft';
-import { rowFor } from './hosts';
+import { defaultRows, rowFor } from './hosts';
 import { TabForm } from './TabForm';
 
 /** What this tab is for. */
@@ -18,20 +19,14 @@ export const performancePaths = ['spec.performance'];
 export function Performance({ ws }: { ws: Draft }) {
   return (
     <TabForm ws={ws} prefixes={performancePaths}>
-      <Section
-        title="Memory"
-        says="The last row whose host is not larger than the real one holds. Without rows the image says how much."
-      >
+      <Section title="Memory" says="The last row whose host is not larger than the real one holds.">
         <Rows path="spec.performance.memory" what="Memory" first={{ guest: '2GiB' }} next={{ host: '', guest: '' }} />
       </Section>
-      <Section
-        title="Processors"
-        says="The last row whose host has not more processors than the real one holds. Without rows the image says how many."
-      >
+      <Section title="Processors" says="The last row whose host has not more processors than the real one holds.">
         <Rows path="spec.performance.processors" what="Processors" first={{ guest: 1 }} next={{ guest: 2 }} />
       </Section>
       <Section title="Try a host">
-        <Trial ws={ws} />
+        <Trial />
       </Section>
     </TabForm>
   );
@@ -47,7 +42,8 @@ interface RowsProps {
 
 /** A table by the size of the host, each row with its two values. */
 function Rows({ path, what, first, next }: RowsProps) {
-  const { document, edit, readOnly, errors } = useForm();
+  const { document, schema, edit, readOnly, errors } = useForm();
+  const standard = schemaAt(schema, path)?.['x-default'];
   const rows = asList(valueAt(document, path));
   const own = [path, ...rows.map((_, i) => `${path}[${i}]`)];
   useShown(own);
@@ -60,6 +56,11 @@ function Rows({ path, what, first, next }: RowsProps) {
             <HelperTextItem variant="error">{e.message}</HelperTextItem>
           </HelperText>
         ))}
+      {rows.length === 0 && standard !== undefined && (
+        <HelperText>
+          <HelperTextItem>Without rows of your own: {standard}.</HelperTextItem>
+        </HelperText>
+      )}
       {rows.map((_, i) => (
         // oxlint-disable-next-line react/no-array-index-key -- rows have no names but their places
         <div key={i} role="group" aria-label={`${what}, row ${i + 1}`} style={{ display: 'flex', gap: '1rem' }}>
@@ -77,7 +78,7 @@ function Rows({ path, what, first, next }: RowsProps) {
             <Button
               variant="plain"
               icon={<TrashIcon />}
-              aria-label={`Remove row ${i + 1} of ${what.toLowerCase()}`}
+              aria-label={`Remove row ${i + 1} of ${inSentence(what)}`}
               onClick={() =>
                 edit(path, (value) => {
                   const list = asList(value).toSpliced(i, 1);
@@ -96,7 +97,7 @@ function Rows({ path, what, first, next }: RowsProps) {
             id={inputId(path)}
             onClick={() => edit(path, (value) => [...asList(value), rows.length === 0 ? first : next])}
           >
-            Add row of {what.toLowerCase()}
+            Add row of {inSentence(what)}
           </Button>
         </div>
       )}
@@ -105,12 +106,16 @@ function Rows({ path, what, first, next }: RowsProps) {
 }
 
 /** Says what the guest would get on a host. */
-function Trial({ ws }: { ws: Draft }) {
+function Trial() {
+  const { document, schema } = useForm();
   const [memory, setMemory] = useState('16');
   const [processors, setProcessors] = useState('8');
   const id = useId();
-  const gets = rowFor(valueAt(ws.document, 'spec.performance.memory'), Number(memory) * 1024);
-  const has = rowFor(valueAt(ws.document, 'spec.performance.processors'), Number(processors));
+  const rows = (path: string) => valueAt(document, path) ?? defaultRows(schemaAt(schema, path)?.['x-default'] ?? '');
+  const gets = rowFor(rows('spec.performance.memory'), Number(memory) * 1024);
+  const has = rowFor(rows('spec.performance.processors'), Number(processors));
+  // A guest never gets more processors than its host has.
+  const some = typeof has?.guest === 'number' ? Math.max(1, Math.min(has.guest, Number(processors))) : 1;
   return (
     <Fields>
       <FormGroup label="Memory of the host in GiB" fieldId={`${id}-memory`}>
@@ -127,10 +132,8 @@ function Trial({ ws }: { ws: Draft }) {
       </FormGroup>
       <HelperText isLiveRegion>
         <HelperTextItem>
-          {gets
-            ? `The guest gets ${String(gets.guest)} (row ${gets.row + 1})`
-            : 'The guest gets the memory of its image'}
-          {has ? ` and ${String(has.guest)} processors (row ${has.row + 1}).` : ' and the processors of its image.'}
+          The guest gets {gets ? String(gets.guest) : 'what its image says'} and {some} processor{some === 1 ? '' : 's'}
+          .
         </HelperTextItem>
       </HelperText>
     </Fields>

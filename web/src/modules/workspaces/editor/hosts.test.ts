@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Json } from '../../../document/json';
-import { rowFor } from './hosts';
+import { defaultRows, rowFor } from './hosts';
 
 const memory: Json = [{ guest: '1GiB' }, { host: '8GiB', guest: '2GiB' }, { host: '16384MiB', guest: '6GiB' }];
 
@@ -24,4 +24,9 @@ test('no table says nothing', () => {
 
 test('the first row holds for all smaller hosts', () => {
   expect(rowFor([{ host: '8GiB', guest: '2GiB' }], 4096)).toEqual({ guest: '2GiB', row: 0 });
+});
+
+test('the default is read from words', () => {
+  expect(defaultRows('1GiB, from 8GiB 2GiB')).toEqual([{ guest: '1GiB' }, { host: '8GiB', guest: '2GiB' }]);
+  expect(rowFor(defaultRows('1, from 4 2, from 8 4'), 6)).toEqual({ guest: 2, row: 1 });
 });

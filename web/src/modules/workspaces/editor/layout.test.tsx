@@ -90,6 +90,8 @@ function fieldsOf({ Tab }: EditorTab): Set<string> {
   return found;
 }
 
+const owners = (path: string) => editorTabs.filter((t) => t.prefixes.some((p) => isBelow(path, p)));
+
 describe('the editor', () => {
   // What tabs ask the server for beside the schema stays unanswered here.
   beforeEach(() => void vi.stubGlobal('fetch', () => new Promise(() => undefined)));
@@ -101,7 +103,6 @@ describe('the editor', () => {
   const all = leaves(schema);
 
   test('has each field of the document on exactly one tab by its paths', () => {
-    const owners = (path: string) => editorTabs.filter((t) => t.prefixes.some((p) => isBelow(path, p)));
     expect(all.filter((path) => owners(path).length !== 1)).toEqual([]);
   });
 
