@@ -1,14 +1,14 @@
 import { asList, isObject, type Json } from '../../../document/json';
 import { mebibytes } from '../../../form/quantity';
 
-const value = (text: string): Json => (/^\d+$/u.test(text) ? Number(text) : text);
+const figure = (text: string): Json => (/^\d+$/u.test(text) ? Number(text) : text);
 
 /** Reads the rows that hold without any, from the words of the schema: "1GiB, from 8GiB 2GiB". */
 export const defaultRows = (text: string): Json =>
   text.split(', ').flatMap((row) => {
     const found = /^(?:from (\S+) )?(\S+)$/u.exec(row);
     if (found?.[2] === undefined) return [];
-    return [{ guest: value(found[2]), ...(found[1] !== undefined && { host: value(found[1]) }) }];
+    return [{ guest: figure(found[2]), ...(found[1] !== undefined && { host: figure(found[1]) }) }];
   });
 
 /** Returns the size of a value of a row: memory in MiB, or a number as it is. */
