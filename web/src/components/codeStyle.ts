@@ -46,7 +46,11 @@ export function codeStyle(isDark: boolean): Extension {
           fontSize: 'var(--pf-t--global--font--size--body--default)',
         },
         '&.cm-focused': { outline: '2px solid var(--pf-t--global--border--color--clicked)' },
-        '.cm-scroller': { fontFamily: 'var(--pf-t--global--font--family--mono)' },
+        '.cm-scroller': {
+          fontFamily: 'var(--pf-t--global--font--family--mono)',
+          overflow: 'auto',
+          maxBlockSize: '70vh',
+        },
         '.cm-content': { caretColor: 'var(--pf-t--global--text--color--regular)' },
         '.cm-cursor': { borderLeftColor: 'var(--pf-t--global--text--color--regular)' },
         '.cm-gutters': {

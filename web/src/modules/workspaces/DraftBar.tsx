@@ -45,9 +45,11 @@ export function DraftBar({ work, found, others, committed, not, onCommit, onComp
   const none = work.dirty ? undefined : 'Nothing is changed.';
   return (
     <Stack hasGutter>
-      <StackItem>
-        <Others present={others} />
-      </StackItem>
+      {others.length > 0 && (
+        <StackItem>
+          <Others present={others} />
+        </StackItem>
+      )}
       {committed && (
         <StackItem>
           <Alert

@@ -86,7 +86,7 @@ export function History({ id, current, not }: Props) {
                       <Td isActionCell>
                         <Flex gap={{ default: 'gapSm' }} flexWrap={{ default: 'nowrap' }}>
                           {r.revision > 1 && (
-                            <Button onClick={() => choose(r.revision - 1, r.revision)}>
+                            <Button variant="link" isInline onClick={() => choose(r.revision - 1, r.revision)}>
                               {`What revision ${r.revision} changed`}
                             </Button>
                           )}

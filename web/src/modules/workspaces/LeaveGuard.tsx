@@ -1,6 +1,6 @@
 import { Button, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
-import { useEffect } from 'react';
-import { useBlocker } from 'react-router';
+import { useCallback, useEffect } from 'react';
+import { useBlocker, type BlockerFunction } from 'react-router';
 
 interface Props {
   name: string;
@@ -10,9 +10,11 @@ interface Props {
 
 /** Asks before somebody leaves a page with changes that are not committed. They are kept unless somebody says otherwise. */
 export function LeaveGuard({ name, dirty, onDiscard }: Props) {
-  const blocker = useBlocker(
+  const away = useCallback<BlockerFunction>(
     ({ currentLocation, nextLocation }) => dirty && currentLocation.pathname !== nextLocation.pathname,
+    [dirty],
   );
+  const blocker = useBlocker(away);
   useEffect(() => {
     if (!dirty) return undefined;
     const ask = (e: BeforeUnloadEvent) => e.preventDefault();

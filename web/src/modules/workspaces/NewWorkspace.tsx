@@ -6,7 +6,6 @@ import {
   FormHelperText,
   HelperText,
   HelperTextItem,
-  PageSection,
   Radio,
 } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -58,91 +57,89 @@ export function NewWorkspace() {
       above={[{ name: 'Workspaces', to: '/workspaces' }]}
       says="Nobody gets it before it is granted to somebody, in the editor that opens next."
     >
-      <PageSection padding={{ default: 'noPadding' }} isWidthLimited>
-        <Form
-          isWidthLimited
-          onSubmit={(e) => {
-            e.preventDefault();
-            if (not === '' && !busy) void submit();
-          }}
-        >
-          {problem !== undefined && <ProblemAlert problem={problem} said={shown} />}
-          <FaultsContext value={{ fields: problem === undefined ? [] : asProblem(problem).fields, setShown }}>
-            <TextField
-              label="Name"
-              path="metadata.name"
-              help="Users see it in their menu."
+      <Form
+        isWidthLimited
+        onSubmit={(e) => {
+          e.preventDefault();
+          if (not === '' && !busy) void submit();
+        }}
+      >
+        {problem !== undefined && <ProblemAlert problem={problem} said={shown} />}
+        <FaultsContext value={{ fields: problem === undefined ? [] : asProblem(problem).fields, setShown }}>
+          <TextField
+            label="Name"
+            path="metadata.name"
+            help="Users see it in their menu."
+            isRequired
+            value={name}
+            onChange={setName}
+            autoComplete="off"
+          />
+          <TextField
+            label="Description"
+            path="metadata.description"
+            help="For administrators."
+            lines={2}
+            value={description}
+            onChange={setDescription}
+          />
+          {names.length > 0 ? (
+            <ChoiceField
+              label="Image"
+              path="spec.machine.image.name"
+              help="Machines get its newest version; the editor can keep them at one."
               isRequired
-              value={name}
-              onChange={setName}
+              value={image}
+              onChange={setChosen}
+              choices={names.map((n) => ({ value: n, name: n }))}
+            />
+          ) : (
+            <TextField
+              label="Image"
+              path="spec.machine.image.name"
+              help={
+                <>
+                  The repository has no image yet. Its name can be given now; <Link to="/images">upload it</Link> before
+                  users come.
+                </>
+              }
+              isRequired
+              value={image}
+              onChange={setChosen}
               autoComplete="off"
             />
-            <TextField
-              label="Description"
-              path="metadata.description"
-              help="For administrators."
-              lines={2}
-              value={description}
-              onChange={setDescription}
+          )}
+        </FaultsContext>
+        <FormGroup role="radiogroup" label="Begin with" isStack fieldId="template">
+          {templates.map((t) => (
+            <Radio
+              key={t.id}
+              id={`template-${t.id}`}
+              name="template"
+              label={t.name}
+              description={t.says}
+              isChecked={t.id === template?.id}
+              onChange={() => setTemplate(t)}
             />
-            {names.length > 0 ? (
-              <ChoiceField
-                label="Image"
-                path="spec.machine.image.name"
-                help="Machines get its newest version; the editor can keep them at one."
-                isRequired
-                value={image}
-                onChange={setChosen}
-                choices={names.map((n) => ({ value: n, name: n }))}
-              />
-            ) : (
-              <TextField
-                label="Image"
-                path="spec.machine.image.name"
-                help={
-                  <>
-                    The repository has no image yet. Its name can be given now; <Link to="/images">upload it</Link>{' '}
-                    before users come.
-                  </>
-                }
-                isRequired
-                value={image}
-                onChange={setChosen}
-                autoComplete="off"
-              />
-            )}
-          </FaultsContext>
-          <FormGroup role="radiogroup" label="Begin with" isStack fieldId="template">
-            {templates.map((t) => (
-              <Radio
-                key={t.id}
-                id={`template-${t.id}`}
-                name="template"
-                label={t.name}
-                description={t.says}
-                isChecked={t.id === template?.id}
-                onChange={() => setTemplate(t)}
-              />
-            ))}
-            <FormHelperText>
-              <HelperText>
-                <HelperTextItem>
-                  A document from a file or from another server is imported in the{' '}
-                  <Link to="/workspaces?import">list</Link>; a workspace that is there is cloned there.
-                </HelperTextItem>
-              </HelperText>
-            </FormHelperText>
-          </FormGroup>
-          <ActionGroup>
-            <ActionButton type="submit" not={not === '' ? undefined : `It needs ${not}.`} isLoading={busy}>
-              Create
-            </ActionButton>
-            <Button variant="link" component={(props) => <Link {...props} to="/workspaces" />}>
-              Cancel
-            </Button>
-          </ActionGroup>
-        </Form>
-      </PageSection>
+          ))}
+          <FormHelperText>
+            <HelperText>
+              <HelperTextItem>
+                A document from a file or from another server is imported in the{' '}
+                <Link to="/workspaces?import">list</Link>; a workspace that is there is cloned there.
+              </HelperTextItem>
+            </HelperText>
+          </FormHelperText>
+        </FormGroup>
+        <ActionGroup>
+          <ActionButton type="submit" not={not === '' ? undefined : `It needs ${not}.`} isLoading={busy}>
+            Create
+          </ActionButton>
+          <Button variant="link" component={(props) => <Link {...props} to="/workspaces" />}>
+            Cancel
+          </Button>
+        </ActionGroup>
+      </Form>
     </ModulePage>
   );
 }

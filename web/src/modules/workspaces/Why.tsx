@@ -7,6 +7,7 @@ import {
   DescriptionListTerm,
   Flex,
   FlexItem,
+  FormGroup,
   Label,
   Stack,
   StackItem,
@@ -68,15 +69,20 @@ export function Why({ id, dirty }: { id: string; dirty: boolean }) {
       <StackItem>
         <Flex alignItems={{ default: 'alignItemsFlexStart' }}>
           <FlexItem grow={{ default: 'grow' }}>
-            <PrincipalPicker kinds={['user']} label="User" onPick={(p) => put('user', qualified(p))} />
+            <FormGroup label="User" fieldId="why-user">
+              <PrincipalPicker id="why-user" kinds={['user']} label="User" onPick={(p) => put('user', qualified(p))} />
+            </FormGroup>
           </FlexItem>
           {user !== '' && (
             <FlexItem grow={{ default: 'grow' }}>
-              <PrincipalPicker
-                kinds={['group']}
-                label="As if the user were in a group"
-                onPick={(p) => put('as-if-in', qualified(p))}
-              />
+              <FormGroup label="As if the user were in a group" fieldId="why-group">
+                <PrincipalPicker
+                  id="why-group"
+                  kinds={['group']}
+                  label="As if the user were in a group"
+                  onPick={(p) => put('as-if-in', qualified(p))}
+                />
+              </FormGroup>
             </FlexItem>
           )}
         </Flex>

@@ -1,23 +1,21 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { api, data, type Schemas } from '../../api/client';
-import { liveInterval } from '../../app/queries';
+import type { Schemas } from '../../api/client';
 import { count, plural, Time } from '../../components/format';
+import { listed } from './calls';
+
+/** How often machines are counted anew, in milliseconds: it is not what this page is about. */
+const slowly = 30_000;
 
 interface Props {
   id: string;
-  name: string;
   newest: Schemas['Workspace'] | undefined;
 }
 
 /** Who made the current revision, and who has machines of the workspace; each number leads to its rows. */
-export function WorkspaceSays({ id, name, newest }: Props) {
-  const query = useQuery({
-    queryKey: ['workspace', id, 'figures', name],
-    queryFn: () => data(api.GET('/workspaces', { params: { query: { name, figures: true } } })),
-    refetchInterval: liveInterval,
-  });
-  const figures = query.data?.items.find((w) => w.id === id)?.figures;
+export function WorkspaceSays({ id, newest }: Props) {
+  const query = useQuery({ queryKey: ['workspace', 'list'], queryFn: listed, refetchInterval: slowly });
+  const figures = query.data?.find((w) => w.id === id)?.figures;
   return (
     <>
       {newest && (

@@ -25,15 +25,9 @@ import { useReadOnly } from '../../session/session';
 import { exported, fileName, listed, saveFile } from './calls';
 import { CloneDialog, DeleteDialog, RenameDialog } from './dialogs';
 import { ImportDialog } from './ImportDialog';
-import { filters, findings, type Finding, type Row } from './findings';
+import { filters, findings, type Row } from './findings';
 
 type Asked = { what: 'clone' | 'rename' | 'delete'; row: Row };
-
-const colors: Record<Finding['severity'], 'red' | 'orange' | 'grey'> = {
-  danger: 'red',
-  warning: 'orange',
-  info: 'grey',
-};
 
 /** All workspaces: what each comes to, and what is the matter with it. */
 export function Workspaces() {
@@ -62,7 +56,7 @@ export function Workspaces() {
             {w.name}
           </Link>
           {w.figures?.description !== undefined && (
-            <div className="dormer-name pf-v6-u-font-size-sm">{firstLine(w.figures.description)}</div>
+            <div className="dormer-name">{firstLine(w.figures.description)}</div>
           )}
         </>
       ),
@@ -73,7 +67,7 @@ export function Workspaces() {
       cell: (w) => (
         <LabelGroup aria-label={`State of ${w.name}`} numLabels={3}>
           {findings(w).map((f) => (
-            <Label key={f.text} isCompact color={colors[f.severity]} status={f.severity}>
+            <Label key={f.text} isCompact variant="outline" status={f.severity}>
               {f.text}
             </Label>
           ))}
@@ -85,10 +79,15 @@ export function Workspaces() {
       sort: (w) => w.figures?.image ?? '',
       cell: (w) =>
         w.figures?.image !== undefined && w.figures.image !== '' ? (
-          <Link className="dormer-name" to={`/images/${encodeURIComponent(w.figures.image)}`}>
-            {w.figures.image}
-            {w.figures.image_version !== undefined && w.figures.image_version > 0 ? ` ${w.figures.image_version}` : ''}
-          </Link>
+          <>
+            <Link className="dormer-name" to={`/images/${encodeURIComponent(w.figures.image)}`}>
+              {w.figures.image}
+              {w.figures.image_version !== undefined && w.figures.image_version > 0
+                ? ` ${w.figures.image_version}`
+                : ''}
+            </Link>
+            {w.figures.image_problem !== undefined && <div className="dormer-name">{w.figures.image_problem}</div>}
+          </>
         ) : (
           'none'
         ),
@@ -116,16 +115,15 @@ export function Workspaces() {
         ),
     },
     {
-      name: 'Revision',
-      sort: (w) => w.revision,
-      cell: (w) => <Link to={`/workspaces/${w.id}?tab=history`}>{`Revision ${w.revision}`}</Link>,
-    },
-    {
       name: 'Changed',
       sort: (w) => w.time,
       cell: (w) => (
         <>
-          <Time at={w.time} /> by <span className="dormer-name">{w.author}</span>
+          <Link to={`/workspaces/${w.id}?tab=history`}>{`Revision ${w.revision}`}</Link> by{' '}
+          <span className="dormer-name">{w.author}</span>
+          <div>
+            <Time at={w.time} />
+          </div>
         </>
       ),
     },

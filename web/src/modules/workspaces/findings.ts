@@ -15,7 +15,7 @@ export function findings(w: Row): Finding[] {
   const f = w.figures;
   if (!f) return [{ severity: 'danger', text: 'cannot be read' }];
   const found: Finding[] = [];
-  if (f.image_problem !== undefined) found.push({ severity: 'danger', text: f.image_problem });
+  if (f.image_problem !== undefined) found.push({ severity: 'danger', text: 'no image' });
   if (f.grants === 0) found.push({ severity: 'info', text: 'granted to nobody' });
   else if (f.disabled + f.expired === f.grants) found.push({ severity: 'warning', text: 'no grant gives anything' });
   if (f.expired > 0) found.push({ severity: 'warning', text: `${plural(f.expired, 'grant')} expired` });
