@@ -129,6 +129,7 @@ type Agent struct {
 
 	links links
 	usb   usbSlots
+	size  imagesSize
 
 	mu       sync.Mutex // guards the fields below
 	key      *seal.FileKey

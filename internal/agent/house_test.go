@@ -246,6 +246,7 @@ func (noImages) Has(dormer.ImageID) bool                            { return fal
 func (noImages) Fetch(context.Context, dormer.ImageID, Fetch) error { return errNoImage }
 func (noImages) Verify(context.Context, dormer.ImageID) error       { return errNoImage }
 func (noImages) Collect(context.Context, []dormer.ImageID) error    { return nil }
+func (noImages) Size() (int64, error)                               { return 0, nil }
 func (noImages) Describe(context.Context, dormer.ImageID, *imageformat.RepositoryKey, string) (Hardware, error) {
 	return Hardware{}, errNoImage
 }

@@ -33,6 +33,8 @@ type Images interface {
 	Describe(ctx context.Context, id dormer.ImageID, key *imageformat.RepositoryKey, boot string) (Hardware, error)
 	// Collect removes all images but those.
 	Collect(ctx context.Context, keep []dormer.ImageID) error
+	// Size is what all images take on the disk, in bytes. It reads the folder.
+	Size() (int64, error)
 }
 
 // Fetch says where an image comes from.
@@ -97,6 +99,15 @@ func (s *StoreImages) Verify(ctx context.Context, id dormer.ImageID) error {
 func (s *StoreImages) Collect(ctx context.Context, keep []dormer.ImageID) error {
 	_, err := s.store.Collect(ctx, keep)
 	return err
+}
+
+// Size implements Images.
+func (s *StoreImages) Size() (int64, error) {
+	n, err := taken(s.dir)
+	if err != nil {
+		return 0, fmt.Errorf("look at the image store: %w", err)
+	}
+	return n, nil
 }
 
 // Describe implements Images.

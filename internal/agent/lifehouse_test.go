@@ -43,6 +43,8 @@ func (s *someImages) Fetch(_ context.Context, id dormer.ImageID, _ Fetch) error 
 	return nil
 }
 
+func (s *someImages) Size() (int64, error) { return 1 << 20, nil }
+
 func (s *someImages) Verify(context.Context, dormer.ImageID) error { return nil }
 
 func (s *someImages) Collect(_ context.Context, keep []dormer.ImageID) error {

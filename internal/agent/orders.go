@@ -110,6 +110,9 @@ func (a *Agent) takeOrder(ctx context.Context, o lease.Order) error {
 	switch o.Kind {
 	case lease.OrderRefresh:
 		a.running.Go(func() { _ = a.pollNow(a.ctx) }) // the poll reports its own problems
+	case lease.OrderDiagnostics:
+		a.running.Go(func() { a.finishOrder(a.ctx, o, nil, a.sendDiagnostics(a.ctx, o.ID)) })
+		return nil
 	case lease.OrderLock:
 		for _, m := range targets {
 			err = errors.Join(err, m.lock("by order: "+o.Reason, false))

@@ -139,7 +139,7 @@ func (a *Agent) request(t *trust) (wire.PollRequest, []string, error) {
 	if _, err := io.ReadFull(a.random, nonce); err != nil {
 		return wire.PollRequest{}, nil, fmt.Errorf("make nonce: %w", err)
 	}
-	reading := a.clock.Read()
+	reading, host := a.clock.Read(), a.hostNow()
 	_, all := a.all()
 	slices.SortFunc(all, func(x, y *machine) int { return strings.Compare(string(x.id), string(y.id)) })
 	states := make([]wire.MachineState, 0, len(all))
@@ -153,7 +153,7 @@ func (a *Agent) request(t *trust) (wire.PollRequest, []string, error) {
 		return wire.PollRequest{}, nil, err
 	}
 	r := wire.PollRequest{
-		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: a.cfg.Version, Run: a.run, Host: a.host(), Enforces: enforces,
+		Protocol: wire.ProtocolVersion, Nonce: nonce, AgentVersion: a.cfg.Version, Run: a.run, Host: host, Enforces: enforces,
 		KeySet: t.keys.Version, Epoch: t.Epoch, Sessions: sessions, Machines: states, KeysTag: a.sealed.Tag,
 		Clock: a.time.Wall(),
 	}

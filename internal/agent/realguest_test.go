@@ -29,6 +29,7 @@ func (diskImages) Has(dormer.ImageID) bool                            { return t
 func (diskImages) Fetch(context.Context, dormer.ImageID, Fetch) error { return nil }
 func (diskImages) Verify(context.Context, dormer.ImageID) error       { return nil }
 func (diskImages) Collect(context.Context, []dormer.ImageID) error    { return nil }
+func (diskImages) Size() (int64, error)                               { return 0, nil }
 
 func (i diskImages) Describe(context.Context, dormer.ImageID, *imageformat.RepositoryKey, string) (Hardware, error) {
 	raw := func(path string) hypervisor.DiskSource {

@@ -108,7 +108,10 @@ func (a *Agent) Diagnostics(ctx context.Context, peer agentapi.Peer) (agentapi.D
 }
 
 // tail returns the end of a file, "" when it cannot be read.
-func tail(path string) string {
+func tail(path string) string { return tailOf(path, tailSize) }
+
+// tailOf is tail of at most so many bytes.
+func tailOf(path string, most int64) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return ""
@@ -118,7 +121,7 @@ func tail(path string) string {
 	if err != nil {
 		return ""
 	}
-	b, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-tailSize), tailSize))
+	b, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-most), most))
 	if err != nil {
 		return ""
 	}

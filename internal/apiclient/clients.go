@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -79,6 +80,24 @@ func (c *Client) Orders(ctx context.Context, client dormer.ClientID, waiting boo
 // WithdrawOrder takes an order back; ErrConflict when it does not wait any more.
 func (c *Client) WithdrawOrder(ctx context.Context, id string) (rest.Order, error) {
 	return ask[rest.Order](ctx, c, http.MethodDelete, "/orders"+segment(id), nil, nil)
+}
+
+// Diagnostics lists the archives that a client has sent, or all clients when it is
+// empty.
+func (c *Client) Diagnostics(ctx context.Context, client dormer.ClientID) ([]rest.Diagnostics, error) {
+	l, err := ask[rest.List[rest.Diagnostics]](ctx, c, http.MethodGet, "/diagnostics", ofClient(client), nil)
+	return l.Items, err
+}
+
+// DownloadDiagnostics writes an archive to w: tar, compressed with gzip.
+func (c *Client) DownloadDiagnostics(ctx context.Context, id string, w io.Writer) error {
+	return c.download(ctx, "/diagnostics"+segment(id), nil, w)
+}
+
+// DeleteDiagnostics deletes an archive.
+func (c *Client) DeleteDiagnostics(ctx context.Context, id string) error {
+	_, err := ask[rest.None](ctx, c, http.MethodDelete, "/diagnostics"+segment(id), nil, nil)
+	return err
 }
 
 func ofClient(id dormer.ClientID) url.Values {

@@ -150,7 +150,7 @@ func tokenByName(ctx context.Context, c *apiclient.Client, called string) (strin
 
 func newClient(a *app) *cobra.Command {
 	return group(&cobra.Command{Use: "client", Short: "Clients, their machines, and orders to them"},
-		newClientList(a), newClientFigures(a), newClientShow(a), newClientRevoke(a), newClientOrders(a), newClientWithdrawOrder(a),
+		newClientList(a), newClientFigures(a), newClientShow(a), newClientRevoke(a), newClientOrders(a), newClientWithdrawOrder(a), newClientDiagnostics(a),
 		newClientOrder(a, "refresh CLIENT", "Make a client ask for everything anew", lease.OrderRefresh),
 		newClientOrder(a, "lock CLIENT [MACHINE]", "Lock a machine, or all, until their users prove who they are", lease.OrderLock),
 		newClientOrder(a, "stop CLIENT [MACHINE]", "Stop a machine, or all, at the client's next poll", lease.OrderStop),

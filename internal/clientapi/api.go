@@ -111,7 +111,9 @@ type Config struct {
 	Events     Events
 	Objects    Objects
 	Joins      Joins
-	Audit      audit.Log
+	// Diagnostics keeps what clients send when they are ordered to.
+	Diagnostics Diagnostics
+	Audit       audit.Log
 
 	// Interval is the poll interval; 0 is one minute. The issuer has the same.
 	Interval time.Duration
@@ -225,6 +227,7 @@ func (a *API) routes() []struct {
 		{http.MethodPost, wire.PathPoll, a.forClient(a.poll)},
 		{http.MethodPost, wire.PathJoin, a.forClient(a.join)},
 		{http.MethodPost, wire.PathOverride, a.forClient(a.override)},
+		{http.MethodPut, wire.PathCollected + "{order}", a.forClient(a.collected)},
 		{http.MethodGet, wire.PathPolicy + "{hash}", a.forClient(a.policy)},
 		{http.MethodGet, wire.PathObject + "{object...}", a.object},
 	}

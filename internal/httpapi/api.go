@@ -54,6 +54,12 @@ type Config struct {
 	Machines     interface {
 		Machines(ctx context.Context) ([]lease.Machine, error)
 	}
+	// Diagnostics are archives that clients have sent.
+	Diagnostics interface {
+		Diagnostics(ctx context.Context, of dormer.ClientID) ([]lease.Diagnostics, error)
+		DiagnosticsArchive(ctx context.Context, id string) (lease.Diagnostics, []byte, error)
+		DeleteDiagnostics(ctx context.Context, id string) (lease.Diagnostics, error)
+	}
 	Images *imagerepo.Repository
 	// ImageKey encrypts the objects of images.
 	ImageKey   *imageformat.RepositoryKey

@@ -162,6 +162,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{route: "POST /join-tokens", action: "join-token.create", body: rest.NewJoinToken{Name: "x", Unmanaged: true}, out: &join},
 		{route: "DELETE /join-tokens/{id}", action: "join-token.revoke", path: func() string { return "/join-tokens/" + join.ID }},
 		{route: "POST /clients/{id}/orders", action: "client.order", body: rest.NewOrder{Kind: "refresh"}, out: &order, path: func() string { return "/clients/" + client + "/orders" }},
+		{route: "DELETE /diagnostics/{id}", action: "diagnostics.delete", path: func() string { return "/diagnostics/" + keepDiagnostics(t, h, client) }},
 		{route: "DELETE /orders/{id}", action: "client.withdraw-order", path: func() string { return "/orders/" + order.ID }},
 		{route: "PUT /secrets/{name}", action: "secret.set", body: rest.NewSecret{Value: "open sesame"}, path: func() string { return "/secrets/join.corp" }},
 		{route: "DELETE /secrets/{name}", action: "secret.delete", path: func() string { return "/secrets/join.corp" }},

@@ -1,10 +1,16 @@
 package httpapi_test
 
 import (
+	"crypto/rand"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/lease"
+	"github.com/dormer-project/dormer/internal/store"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -78,6 +84,18 @@ func TestClientLists(t *testing.T) {
 	if got := orders("?client=aaaaaaaaaaaaaaaaaaaaaaaaaa"); len(got) != 0 {
 		t.Errorf("orders of another %+v", got)
 	}
+	archive := keepDiagnostics(t, h, string(id))
+	var kept rest.List[rest.Diagnostics]
+	h.must("GET", "/diagnostics?client="+string(id), h.reader, nil, &kept)
+	if len(kept.Items) != 1 || kept.Items[0].ID != archive || kept.Items[0].Bytes != 3 || !kept.Items[0].Expires.After(kept.Items[0].Received) {
+		t.Fatalf("diagnostics %+v", kept)
+	}
+	if a := h.must("GET", "/diagnostics/"+archive, h.reader, nil, nil); string(a.body) != "\x1f\x8bx" {
+		t.Errorf("archive is %q", a.body)
+	}
+	if a := h.ask("DELETE", rest.Prefix+"/diagnostics/"+archive, h.reader, nil); a.status != http.StatusForbidden {
+		t.Errorf("a read-only operator deletes diagnostics: status %d", a.status)
+	}
 	for field, o := range map[string]rest.NewOrder{
 		"machine": {Kind: "reset", Reason: "broken"}, "kind": {Kind: "burn", Reason: "x"},
 		"grace": {Kind: "diagnostics", Grace: new(int64(5))}, "reason": {Kind: "stop"},
@@ -86,4 +104,23 @@ func TestClientLists(t *testing.T) {
 			t.Errorf("%+v: status %d: %s", o, a.status, a.body)
 		}
 	}
+}
+
+// keepDiagnostics puts an archive of a client into the database of the server.
+func keepDiagnostics(t *testing.T, h *harness, client string) string {
+	t.Helper()
+	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(h.data, "state.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	id, err := dormer.NewID(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := lease.Diagnostics{ID: id, Client: dormer.ClientID(client), Order: id, Received: time.Now().UTC()}
+	if err := state.KeepDiagnostics(t.Context(), d, []byte("\x1f\x8bx")); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }

@@ -152,6 +152,9 @@ func routes() []route {
 			act("GET", "/orders", readOnly, "List orders to clients, newest first", (*API).listOrders).with(query(
 				ofClient, parameter{name: "waiting", doc: "those alone that wait for their clients", flag: true}, limit)),
 			act("DELETE", "/orders/{id}", full, "Withdraw an order that waits for its client", (*API).withdrawOrder),
+			act("GET", "/diagnostics", readOnly, "List archives of diagnostics that clients have sent", (*API).listDiagnostics).with(query(ofClient)),
+			raw("GET", "/diagnostics/{id}", readOnly, "Download an archive of diagnostics: tar, compressed with gzip", (*API).getDiagnostics, media{}, archives),
+			act("DELETE", "/diagnostics/{id}", full, "Delete an archive of diagnostics", (*API).deleteDiagnostics),
 			act("GET", "/machines", readOnly, "List machines", (*API).listMachines).with(query(ofClient, parameter{name: "image", doc: "only those that run the image of this identity"})),
 			act("GET", "/deletions", readOnly, "List machines that their policies want deleted, and that wait", (*API).listDeletions),
 			act("POST", "/deletions/confirm", full, "Let the deletions go on that were halted", (*API).confirmDeletions),
@@ -269,6 +272,8 @@ var (
 	jsonDocument = media{typ: reflect.TypeFor[map[string]any]()}
 	// workspaceDocument is what package policy decodes.
 	workspaceDocument = media{typ: reflect.TypeFor[map[string]any](), types: []string{"application/json", "application/yaml"}}
+	// archives are tar archives, compressed.
+	archives = media{typ: reflect.TypeFor[[]byte](), types: []string{"application/gzip"}}
 	// octets are bytes.
 	octets = media{typ: reflect.TypeFor[[]byte](), types: []string{"application/octet-stream"}}
 )

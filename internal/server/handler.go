@@ -29,7 +29,7 @@ const (
 func (s *Server) makeHandler(context.Context) error {
 	api, err := httpapi.New(httpapi.Config{
 		Access: s.access, Accounts: s.accounts, Audit: s.audit, Workspaces: s.catalog, WorkspaceSchema: policy.Schema(),
-		Enrolment: s.enrolment, OnlineWithin: s.connectedWithin() + flushTime, Orders: s.issuer, Machines: s.state, Images: s.images, ImageKey: s.keys.repository,
+		Enrolment: s.enrolment, OnlineWithin: s.connectedWithin() + flushTime, Orders: s.issuer, Machines: s.state, Diagnostics: s.state, Images: s.images, ImageKey: s.keys.repository,
 		Secrets: s.vault, Publishers: publishers{State: s.state, ring: s.ring}, Reports: s.reports, Alerts: s.alerts, Notices: s.notices, Observer: s.observer(),
 		PublicURL: s.publicURLs[0], Authority: s.Fingerprint(),
 		DirectoryChanged: func() {
@@ -59,11 +59,12 @@ func (s *Server) makeHandler(context.Context) error {
 	mux.Handle("GET /readyz", problem.Handler(s.deps.Logger, s.ready))
 	mux.Handle("GET /metrics", api.Reading(access.AreaReports, s.metrics.Handler()))
 	mux.Handle(console.Path, pages)
-	mux.Handle("GET /{$}", http.RedirectHandler(strings.TrimPrefix(console.Path, "/"), http.StatusFound)) // relative: below any path
+	mux.HandleFunc("GET /{$}", toConsole)
 	mux.Handle("/", problem.Handler(s.deps.Logger, func(http.ResponseWriter, *http.Request) error { return dormer.ErrNotFound }))
 	s.handler = httpapi.Front(s.metrics.Measure(mux), s.deps.Logger, s.deps.Now, s.deps.Random, s.trustedProxies(), func(r *http.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/api/") // polls and probes are too many
 	})
+	s.handler = belowPrefixes(s.handler, s.publicURLs)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/lease"
 )
 
 // Times of the listeners.
@@ -158,6 +159,9 @@ func (s *Server) Background(ctx context.Context) error {
 		every("images", sweepInterval, s.sweepImages),
 		every("retention", sweepInterval, s.retain),
 		every("retention of the audit log", sweepInterval, s.retainAudit),
+		every("retention of diagnostics", sweepInterval, func(ctx context.Context) error {
+			return s.state.ExpireDiagnostics(ctx, s.deps.Now().Add(-lease.DiagnosticsAge))
+		}),
 		{name: "trends", run: s.sampleTrends},
 		every("prepared computers", refreshInterval, s.joins.TakeBack),
 		every("first operator", sweepInterval, s.first.tidy),

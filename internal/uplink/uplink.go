@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -159,6 +160,15 @@ func (u *Uplink) Override(ctx context.Context, r wire.OverrideRequest) (wire.Ove
 	var out wire.OverrideAnswer
 	r.Protocol = wire.ProtocolVersion
 	return out, u.call(ctx, wire.PathOverride, r, &out)
+}
+
+// Collected sends the archive of diagnostics that an order asks for. ErrNotFound
+// when none does, or the server is too old for it.
+func (u *Uplink) Collected(ctx context.Context, order string, archive []byte) error {
+	return u.inOrder(ctx, func(server string) error {
+		_, err := u.authorized(ctx, server, http.MethodPut, wire.PathCollected+url.PathEscape(order), archive, wire.MaxBody)
+		return err
+	})
 }
 
 // Policy fetches the effective policy of that hash and checks the hash.

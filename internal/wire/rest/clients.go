@@ -126,6 +126,16 @@ type Order struct {
 	Error   string           `json:"error,omitempty" doc:"why the client could not do it, or who withdrew it"`
 }
 
+// Diagnostics is an archive that a client sent because it was ordered to.
+type Diagnostics struct {
+	ID       string          `json:"id"`
+	Client   dormer.ClientID `json:"client"`
+	Order    string          `json:"order"`
+	Received time.Time       `json:"received"`
+	Bytes    int64           `json:"bytes"`
+	Expires  time.Time       `json:"expires" doc:"when it is deleted, if it is not before: the newest of each client are kept"`
+}
+
 // Machine is one user's machine from one workspace on one client.
 type Machine struct {
 	ID           dormer.MachineID   `json:"id"`

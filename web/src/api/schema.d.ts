@@ -336,6 +336,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/diagnostics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List archives of diagnostics that clients have sent
+         * @description Needs the role read-only, and of an API token that it is for the area clients.
+         */
+        get: operations["getDiagnostics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/diagnostics/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download an archive of diagnostics: tar, compressed with gzip
+         * @description Needs the role read-only, and of an API token that it is for the area clients.
+         */
+        get: operations["getDiagnosticsId"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an archive of diagnostics
+         * @description Needs the role full, and of an API token that it is for the area clients.
+         */
+        delete: operations["deleteDiagnosticsId"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/directory/check": {
         parameters: {
             query?: never;
@@ -2262,6 +2306,20 @@ export interface components {
             verification_uri: string;
             verification_uri_complete?: string;
         };
+        Diagnostics: {
+            /** Format: int64 */
+            bytes: number;
+            client: string;
+            /**
+             * Format: date-time
+             * @description when it is deleted, if it is not before: the newest of each client are kept
+             */
+            expires: string;
+            id: string;
+            order: string;
+            /** Format: date-time */
+            received: string;
+        };
         DirectoryTest: {
             directory: string;
             findings: components["schemas"]["Finding"][];
@@ -2604,6 +2662,11 @@ export interface components {
         };
         ListDeletion: {
             items: components["schemas"]["Deletion"][];
+            /** Format: int64 */
+            next?: number;
+        };
+        ListDiagnostics: {
+            items: components["schemas"]["Diagnostics"][];
             /** Format: int64 */
             next?: number;
         };
@@ -4564,6 +4627,98 @@ export interface operations {
                 "application/json": components["schemas"]["ConfirmDeletions"];
             };
         };
+        responses: {
+            /** @description Success */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDiagnostics: {
+        parameters: {
+            query?: {
+                /** @description only those of this client */
+                client?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDiagnostics"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDiagnosticsId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteDiagnosticsId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description Success */
             204: {

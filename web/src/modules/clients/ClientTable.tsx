@@ -48,7 +48,7 @@ const columns: Column[] = [
   {
     name: 'Machines',
     cell: (c) => (
-      <Link to={`/clients/${c.id}`} aria-label={`${c.running} of ${c.machines} machines run on ${c.host.name}`}>
+      <Link to={`/clients/${c.id}`}>
         {c.running} of {count(c.machines)} run
       </Link>
     ),
