@@ -3,7 +3,7 @@ import { isObject, type Json } from './json';
 import { steps } from './paths';
 
 /** Members that only hold others together: people do not miss them in what a field is called. */
-const frames = new Set(['spec', 'principal']);
+const frames = new Set(['metadata', 'spec', 'principal']);
 
 /** A member's name as words: atLimit is At limit, usb is USB. */
 export function words(name: string): string {
