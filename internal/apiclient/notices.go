@@ -48,7 +48,7 @@ func (c *Client) Watch(ctx context.Context, after int64, w Watcher) error {
 		heard, err := c.watchOnce(ctx, &after, w)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // who asked for it to end is told of no error
 		case !errors.Is(err, dormer.ErrUnavailable):
 			return err
 		case heard:
@@ -138,4 +138,3 @@ func (w Watcher) tell(name, data string) error {
 	}
 	return nil
 }
-

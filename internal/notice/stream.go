@@ -112,7 +112,7 @@ func (s *Stream) wake() {
 // samePresence says whether people would see a difference.
 func samePresence(a, b []Presence) bool {
 	return slices.EqualFunc(a, b, func(x, y Presence) bool {
-		x.Seen, y.Seen = y.Seen, y.Seen
+		x.Seen = y.Seen
 		return x == y
 	})
 }
