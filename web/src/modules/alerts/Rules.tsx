@@ -50,7 +50,10 @@ const columns: Column<Listed>[] = [
 ];
 
 /** What the API takes of a rule that it listed. */
-const ruleOf = ({ origin: _, by: __, changed: ___, ...rule }: Listed): Rule => rule;
+function ruleOf(listed: Listed): Rule {
+  const { origin: _, by: __, changed: ___, ...rule } = listed;
+  return rule;
+}
 
 /** What a menu says of what cannot be done. */
 const not = (why: string | undefined) =>

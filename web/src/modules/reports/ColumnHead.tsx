@@ -1,5 +1,6 @@
 import { useDraggable } from '@dnd-kit/core';
 import { Th, type ThProps } from '@patternfly/react-table';
+import { useEffect, useRef } from 'react';
 import type { Column } from './table';
 
 interface Props {
@@ -19,10 +20,13 @@ export function ColumnHead({ column, drags, sort }: Props) {
     data: { title: column.title },
     disabled: !drags,
   });
+  // A head measures itself by its reference, which cannot be a function.
+  const ref = useRef<HTMLTableCellElement>(null);
+  useEffect(() => setNodeRef(ref.current), [setNodeRef]);
   const press = listeners?.['onPointerDown'];
   return (
     <Th
-      ref={setNodeRef}
+      ref={ref}
       sort={sort}
       modifier="nowrap"
       {...(column.doc === undefined ? {} : { title: column.doc })}
