@@ -21,6 +21,8 @@ export interface Filled {
   workspace: string;
   image: string;
   client: string;
+  /** A rule of alerts. */
+  rule: string;
 }
 
 interface Document {
@@ -65,5 +67,11 @@ async function make(stage: Stage): Promise<Filled> {
   await stage.api('PUT', '/secrets/domain-join', { value: 'a value for tests' });
   const desk = await stage.computer(`desk-${longName}`.slice(0, 60), user);
   await desk.start(`Office ${markup}`.slice(0, 200));
-  return { workspace: id, image, client: desk.client };
+  return { workspace: id, image, client: desk.client, rule: await ruleOf(stage) };
+}
+
+/** The name of a rule of alerts that came with the program. */
+export async function ruleOf(stage: Stage): Promise<string> {
+  const rules = await stage.api<{ items: { name: string }[] }>('GET', '/alert-rules');
+  return rules.items[0]?.name ?? '';
 }

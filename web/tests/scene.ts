@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { Operator, Stage } from './fixtures';
-import type { Filled } from './fill';
+import { ruleOf, type Filled } from './fill';
 
 const examples = join(dirname(fileURLToPath(import.meta.url)), '../../examples/workspaces');
 
@@ -70,5 +70,5 @@ async function make(stage: Stage): Promise<Scene> {
     await computer.run('Notes', 'Notes');
     if (name === 'carol') await computer.crash();
   }
-  return { filled: { workspace: id, image, client }, operator };
+  return { filled: { workspace: id, image, client, rule: await ruleOf(stage) }, operator };
 }
