@@ -29,6 +29,9 @@ const pause = 600;
 
 const yamlTab = 'yaml';
 
+/** Wide tables scroll within their half. */
+const narrow = { minInlineSize: 0, overflowX: 'auto' } as const;
+
 /** The organization has its specification even when nothing is in it. */
 const keepSpec = (): string => 'spec';
 
@@ -66,10 +69,10 @@ export function Plan() {
       actions={<PlanFile organization={organization} name={name} onReplace={replace} />}
     >
       <Grid hasGutter>
-        <GridItem xl={6}>
+        <GridItem xl={6} style={narrow}>
           <Input organization={organization} onChange={set} errors={errors} warnings={warnings} />
         </GridItem>
-        <GridItem xl={6}>
+        <GridItem xl={6} style={narrow}>
           <Results organization={settled} query={result} isOld={settled !== organization || result.isPlaceholderData} />
         </GridItem>
       </Grid>

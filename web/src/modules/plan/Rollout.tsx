@@ -70,6 +70,7 @@ export function Rollout({ plan, organization }: PartProps) {
               title={`Clients that have ${rollout.image ?? image}`}
               says={`All have it after ${lasting(rollout.all)}.`}
               categories={points.map((p) => lasting(p.at))}
+              at={{ places: points.map((p) => p.at), shown: lasting }}
               series={[{ name: image, values: points.map((p) => p.share * 100) }]}
               shown={(n) => `${n.toLocaleString('en', { maximumFractionDigits: 0 })} %`}
             />

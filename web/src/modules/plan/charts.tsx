@@ -75,8 +75,14 @@ export function StackedBars({ title, says, categories, series, shown }: Props) {
   );
 }
 
+interface LinesProps extends Props {
+  /** Where the categories stand on the axis, and how a place on it is written; absent: one beside the other. */
+  at?: { places: number[]; shown: (place: number) => string };
+}
+
 /** Lines over something that goes on, years or hours. */
-export function Lines({ title, says, categories, series, shown }: Props) {
+export function Lines({ title, says, categories, series, shown, at }: LinesProps) {
+  const place = (i: number) => at?.places[i] ?? i + 1;
   return (
     <Drawn title={title} categories={categories} series={series} shown={shown}>
       <Chart
@@ -98,11 +104,15 @@ export function Lines({ title, says, categories, series, shown }: Props) {
           />
         }
       >
-        <ChartAxis tickValues={ticks(categories.length)} tickFormat={(i: number) => categories[i - 1] ?? ''} />
+        {at ? (
+          <ChartAxis tickCount={mostTicks} tickFormat={at.shown} />
+        ) : (
+          <ChartAxis tickValues={ticks(categories.length)} tickFormat={(i: number) => categories[i - 1] ?? ''} />
+        )}
         <ChartAxis dependentAxis showGrid tickFormat={shown} tickCount={5} />
         <ChartGroup>
           {series.map((s) => (
-            <ChartLine key={s.name} data={s.values.map((y, i) => ({ x: i + 1, y, name: s.name }))} />
+            <ChartLine key={s.name} data={s.values.map((y, i) => ({ x: place(i), y, name: s.name }))} />
           ))}
         </ChartGroup>
       </Chart>
