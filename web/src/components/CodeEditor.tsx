@@ -6,7 +6,7 @@ import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import type { FieldError } from '../api/problem';
 import { useDark } from '../app/theme';
 import { linesOf } from '../document/yaml';
-import { codeStyle } from './codeStyle';
+import { codeStyle, styleNonce } from './codeStyle';
 import type { DocumentEditorProps } from './DocumentEditor';
 
 function marks(state: EditorState, faults: FieldError[], severity: Diagnostic['severity']): Diagnostic[] {
@@ -46,6 +46,7 @@ export function CodeEditor({
       parent: place.current,
       doc: text.current,
       extensions: [
+        styleNonce(),
         basicSetup,
         language === 'yaml' ? yaml() : [],
         lintGutter(),

@@ -31,11 +31,15 @@ const recoloured = (colours: Record<string, string>, themeType: 'dark' | 'light'
 const dark = recoloured(onDark, 'dark');
 const light = recoloured({ '#e40': '#b23000' }, 'light');
 
-/** How code looks: as everything around it, light or dark, and with the nonce that the content policy asks for. */
-export function codeStyle(isDark: boolean): Extension {
+/** The nonce that the content policy asks of styles: an editor needs it when it is made. */
+export function styleNonce(): Extension {
   const { nonce } = served();
+  return nonce === '' ? [] : EditorView.cspNonce.of(nonce);
+}
+
+/** How code looks: as everything around it, light or dark. */
+export function codeStyle(isDark: boolean): Extension {
   return [
-    nonce === '' ? [] : EditorView.cspNonce.of(nonce),
     syntaxHighlighting(isDark ? dark : light),
     EditorView.theme(
       {

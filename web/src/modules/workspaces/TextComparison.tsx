@@ -4,7 +4,7 @@ import { EditorState, type Extension } from '@codemirror/state';
 import { EditorView, lineNumbers } from '@codemirror/view';
 import { useEffect, useRef } from 'react';
 import { useDark } from '../../app/theme';
-import { codeStyle } from '../../components/codeStyle';
+import { codeStyle, styleNonce } from '../../components/codeStyle';
 
 interface Props {
   before: string;
@@ -19,6 +19,7 @@ export function TextComparison({ before, after, names: [left, right] }: Props) {
   useEffect(() => {
     if (!place.current) return undefined;
     const shown = (label: string): Extension => [
+      styleNonce(),
       lineNumbers(),
       yaml(),
       EditorView.lineWrapping,
