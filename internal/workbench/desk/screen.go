@@ -2,7 +2,6 @@ package desk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -38,12 +37,14 @@ func (d *Desk) screen(c *call) error {
 	defer cancel()
 	browser := websocket.NetConn(ctx, ws, websocket.MessageBinary)
 	ws.SetReadLimit(maxScreenMessage)
-	ended := make(chan error, 1)
+	// Either has ended: there is nobody to be told why.
+	ended := make(chan struct{})
 	go func() {
-		_, err := io.Copy(guest, browser)
-		ended <- errors.Join(err, guest.Close())
+		defer close(ended)
+		_, _ = io.Copy(guest, browser)
+		_ = guest.Close()
 	}()
-	_, _ = io.Copy(browser, guest) // either has ended: there is nobody to be told why
+	_, _ = io.Copy(browser, guest)
 	_ = ws.Close(websocket.StatusGoingAway, "the machine has ended")
 	<-ended
 	return nil
