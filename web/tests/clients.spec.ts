@@ -60,8 +60,67 @@ test('a client is found, followed live, and ordered about', async ({ stage, page
   }).toPass();
   await page.getByRole('tab', { name: 'Machines' }).click();
   await expect(row(page, workspace)).toContainText('Ready');
+  await order(page, workspace, 'Reset');
+  await page.getByRole('button', { name: 'Orders' }).click();
+  await page.getByRole('menuitem', { name: 'Collect diagnostics' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Collect diagnostics' }).click();
+  await page.getByRole('tab', { name: 'Orders' }).click();
+  await expect(async () => {
+    await computer.poll();
+    await expect(row(page, 'Waits for the client')).toHaveCount(0, { timeout: 1000 });
+  }).toPass();
+  await expect(row(page, 'Reset')).toContainText('Done');
+  await expect(row(page, 'Collect diagnostics')).toContainText('Done');
+  await page.getByRole('tab', { name: 'Diagnostics' }).click();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download' }).click();
+  expect((await download).suggestedFilename()).toMatch(/^diagnostics-.*\.tar\.gz$/);
+  await axe(page);
+
   await page.getByRole('tab', { name: 'Events' }).click();
   await expect(row(page, 'asked for by phone').first()).toBeVisible();
   await axe(page);
   await computer.offline();
+});
+
+test('who may only read sees clients and changes none; an order is taken back; a client is revoked by its name', async ({
+  stage,
+  page,
+  open,
+}) => {
+  const name = stage.unique('desk');
+  const computer = await stage.computer(name);
+  const reader = await open('read-only');
+  await reader.goto(`clients/${computer.client}`);
+  await reader.getByRole('button', { name: 'Orders' }).click();
+  const refused = reader.getByRole('menuitem', { name: 'Revoke' });
+  await expect(refused).toHaveAttribute('aria-disabled', 'true');
+  await expect(refused).toContainText('Your role is read-only');
+
+  await computer.offline();
+  await page.goto(`clients/${computer.client}`);
+  await page.getByRole('button', { name: 'Orders' }).click();
+  await page.getByRole('menuitem', { name: 'Lock' }).click();
+  await page.getByLabel('Reason').fill('lost');
+  await page.getByRole('dialog').getByRole('button', { name: 'Lock' }).click();
+  await page.goto('clients/orders?waiting=true');
+  await row(page, 'lost').getByRole('button', { name: 'Kebab toggle' }).click();
+  await page.getByRole('menuitem', { name: 'Withdraw' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+  await expect(page.getByRole('heading', { name: 'No order waits' })).toBeVisible();
+  await axe(page);
+
+  await page.goto(`clients/${computer.client}`);
+  await page.getByRole('button', { name: 'Orders' }).click();
+  await page.getByRole('menuitem', { name: 'Revoke' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByRole('button', { name: 'Revoke' })).toBeDisabled();
+  await dialog.getByLabel(`Type ${name} to confirm`).fill(name);
+  await dialog.getByRole('button', { name: 'Revoke' }).click();
+  await expect(page.getByText('This client is revoked')).toBeVisible();
+  await page.goto('clients?state=revoked');
+  await expect(row(page, name)).toContainText('Revoked');
+  await page.goto('clients/deletions');
+  await expect(page.getByRole('heading', { name: 'No deletion waits' })).toBeVisible();
+  await axe(page);
 });

@@ -19,6 +19,7 @@ import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { Diagnostics } from './Diagnostics';
 import { Events } from './Events';
 import { HostFacts } from './HostFacts';
 import { Machines } from './Machines';
@@ -30,6 +31,7 @@ const tabs = [
   { id: 'machines', name: 'Machines' },
   { id: 'orders', name: 'Orders' },
   { id: 'events', name: 'Events' },
+  { id: 'diagnostics', name: 'Diagnostics' },
 ];
 
 /** One client: its computer, its machines, what happened there, and what it is ordered to do. */
@@ -109,6 +111,7 @@ export function ClientPage() {
               {tab === 'machines' && <Machines client={c} />}
               {tab === 'orders' && <Orders client={c.id} />}
               {tab === 'events' && <Events client={c.id} />}
+              {tab === 'diagnostics' && <Diagnostics client={c.id} />}
             </TabContent>
             {ordering && (
               <OrderDialog

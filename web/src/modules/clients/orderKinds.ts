@@ -34,7 +34,7 @@ export const orders: Record<Kind, Order> = {
   },
   reset: {
     verb: 'Reset',
-    says: 'The machine goes back to its image: what was installed or changed in it, and memory that was saved, is gone for good. The data disk stays.',
+    says: 'The machine goes back to its image: what was installed or changed in it, and memory that was saved, is gone for good. The data disk stays; of an image without one, everything goes.',
     for: ['machine'],
     reason: true,
     grace: true,
