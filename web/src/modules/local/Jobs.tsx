@@ -115,7 +115,7 @@ function OneJob({ job }: { job: Job }) {
             variant={colours[job.state]}
             helperText={
               <>
-                {job.message !== undefined && <span className="dormer-name">{job.message} </span>}
+                {job.message !== undefined && <p className="dormer-name">{job.message}</p>}
                 Asked for <Time at={job.asked} />
               </>
             }

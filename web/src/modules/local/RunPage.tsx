@@ -69,7 +69,7 @@ function Shown({ run }: { run: Run }) {
         </Alert>
       )}
       {(run.warnings ?? []).length > 0 && (
-        <Alert isInline variant="warning" title="Not as the policy wants it">
+        <Alert isInline variant="warning" title="What is not as it will be">
           {(run.warnings ?? []).map((w) => (
             <p key={w}>{w}</p>
           ))}

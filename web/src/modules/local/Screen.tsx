@@ -58,6 +58,7 @@ function Connection({ run, label, onAgain }: Props & { onAgain: () => void }) {
     rfb.scaleViewport = true;
     shown.current = rfb;
     let over = false;
+    let closed = false;
     rfb.addEventListener('connect', () => {
       if (over) return;
       const canvas = target.querySelector('canvas');
@@ -66,12 +67,13 @@ function Connection({ run, label, onAgain }: Props & { onAgain: () => void }) {
       setState('connected');
     });
     rfb.addEventListener('disconnect', ({ detail }) => {
+      closed = true;
       if (!over) setState(detail.clean ? 'ended' : 'lost');
     });
     return () => {
       over = true;
       shown.current = null;
-      rfb.disconnect();
+      if (!closed) rfb.disconnect();
     };
   }, [run, label]);
 
