@@ -70,7 +70,7 @@ func (d Duration) MarshalText() ([]byte, error) {
 type Config struct {
 	Data           string   `toml:"data" doc:"Folder of everything the server keeps. Only one server at a time may use it."`
 	Listen         []string `toml:"listen" doc:"Addresses and ports to listen on, as \"0.0.0.0:8443\" or \"[::]:8443\"."`
-	PublicURLs     []string `toml:"public_urls" doc:"Base URLs under which clients and people reach this instance, in the order in which clients try them. Empty: https, this computer's name and the port of the first listen address."`
+	PublicURLs     []string `toml:"public_urls" doc:"Base URLs under which clients and people reach this instance, in the order in which clients try them. A path, as in https://www.example.com/dormer, is for a proxy that has the server below it; whether the proxy takes the path off does not matter. Empty: https, this computer's name and the port of the first listen address."`
 	TrustedProxies []string `toml:"trusted_proxies" doc:"Addresses or prefixes of reverse proxies whose X-Forwarded-For is believed, as \"10.0.0.0/8\"."`
 
 	TimeZone string `toml:"time_zone" doc:"Time zone in which dates of workspaces end that name none, as \"Europe/Berlin\"."`
@@ -261,8 +261,10 @@ func (c *Config) Validate() error {
 func (c *Config) checkPublicURL(s string, add func(format string, args ...any)) {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || (u.Path != "" && u.Path != "/"):
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		add(`must be the base URL of the server, as "https://dormer.example.com:8443"`)
+	case prefixFault(u) != "":
+		add("%s", prefixFault(u))
 	case u.Scheme == "http" && c.TLS.Mode != TLSOff:
 		add(`must begin with https:// unless tls.mode is "off"`)
 	case u.Scheme != "http" && u.Scheme != "https":

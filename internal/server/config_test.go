@@ -37,6 +37,8 @@ func TestConfigErrors(t *testing.T) {
 		{"relative folder", "data = \"d\"\n", "data", 1, "absolute"},
 		{"no port", "listen = [\"127.0.0.1\"]\n", "listen[0]", 1, "a port"},
 		{"plain URL", "\npublic_urls = [\"http://x\"]\n", "public_urls[0]", 2, "https://"},
+		{"URL with the server's own path", "public_urls = [\"https://x/api\"]\n", "public_urls[0]", 1, "/dormer"},
+		{"URL with an odd path", "public_urls = [\"https://x/a/../b\"]\n", "public_urls[0]", 1, "path"},
 		{"URL with a password", "public_urls = [\"https://a:" + secret + "@x\"]\n", "public_urls[0]", 1, "base URL"},
 		{"bad mode", "[tls]\nmode = \"none\"\n", "tls.mode", 2, "authority"},
 		{"files without names", "[tls]\nmode = \"files\"\n", "tls.certificate", 0, "absolute path"},
