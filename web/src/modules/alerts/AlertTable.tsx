@@ -26,7 +26,7 @@ export function AlertTable({ label, alerts, onAcknowledge }: Props) {
           <Th>Alert</Th>
           <Th>About</Th>
           <Th>Since</Th>
-          <Th>How often</Th>
+          <Th>Count</Th>
           <Th>State</Th>
           {onAcknowledge && <Th screenReaderText="Acknowledge" />}
         </Tr>
@@ -61,7 +61,7 @@ export function AlertTable({ label, alerts, onAcknowledge }: Props) {
                 <br />
                 <small>last {ago(a.last)}</small>
               </Td>
-              <Td dataLabel="How often">
+              <Td dataLabel="Count">
                 {events === undefined ? count(a.count) : <Link to={events}>{count(a.count)}</Link>}
               </Td>
               <Td dataLabel="State" modifier="breakWord">

@@ -1,4 +1,4 @@
-import { Nav, NavItem, NavList } from '@patternfly/react-core';
+import { Nav, NavItem, NavList, Stack, StackItem } from '@patternfly/react-core';
 import { NavLink, useParams } from 'react-router';
 import { NotFound } from '../../app/NotFound';
 import { ModulePage } from '../../components/ModulePage';
@@ -19,18 +19,24 @@ export function Alerts() {
   if (!here) return <NotFound />;
   return (
     <ModulePage title="Alerts">
-      <Nav aria-label="Alerts" variant="horizontal-subnav">
-        <NavList>
-          {sections.map((s) => (
-            <NavItem key={s.path} isActive={s.path === section}>
-              <NavLink to={s.path === '' ? '/alerts' : `/alerts/${s.path}`} end>
-                {s.name}
-              </NavLink>
-            </NavItem>
-          ))}
-        </NavList>
-      </Nav>
-      <here.Page />
+      <Stack hasGutter>
+        <StackItem>
+          <Nav aria-label="Alerts" variant="horizontal-subnav">
+            <NavList>
+              {sections.map((s) => (
+                <NavItem key={s.path} isActive={s.path === section}>
+                  <NavLink to={s.path === '' ? '/alerts' : `/alerts/${s.path}`} end>
+                    {s.name}
+                  </NavLink>
+                </NavItem>
+              ))}
+            </NavList>
+          </Nav>
+        </StackItem>
+        <StackItem>
+          <here.Page />
+        </StackItem>
+      </Stack>
     </ModulePage>
   );
 }

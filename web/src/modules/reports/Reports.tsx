@@ -1,4 +1,4 @@
-import { Nav, NavItem, NavList, Skeleton } from '@patternfly/react-core';
+import { Nav, NavItem, NavList, Skeleton, Stack, StackItem } from '@patternfly/react-core';
 import { lazy, Suspense } from 'react';
 import { NavLink, useParams } from 'react-router';
 import { NotFound } from '../../app/NotFound';
@@ -25,22 +25,28 @@ export function Reports() {
   const kind = kinds.find((k) => k === section);
   return (
     <ModulePage title={section === 'saved' ? 'Saved reports' : here.name}>
-      <Nav aria-label="Reports" variant="horizontal-subnav">
-        <NavList>
-          {sections.map((s) => (
-            <NavItem key={s.path} isActive={s.path === section}>
-              <NavLink to={`/reports/${s.path}`}>{s.name}</NavLink>
-            </NavItem>
-          ))}
-        </NavList>
-      </Nav>
-      {kind && <ReportPage key={kind} kind={kind} />}
-      {section === 'saved' && <Saved />}
-      {section === 'trends' && (
-        <Suspense fallback={<Skeleton height="20rem" screenreaderText="The charts are loading" />}>
-          <Trends />
-        </Suspense>
-      )}
+      <Stack hasGutter>
+        <StackItem>
+          <Nav aria-label="Reports" variant="horizontal-subnav">
+            <NavList>
+              {sections.map((s) => (
+                <NavItem key={s.path} isActive={s.path === section}>
+                  <NavLink to={`/reports/${s.path}`}>{s.name}</NavLink>
+                </NavItem>
+              ))}
+            </NavList>
+          </Nav>
+        </StackItem>
+        <StackItem>
+          {kind && <ReportPage key={kind} kind={kind} />}
+          {section === 'saved' && <Saved />}
+          {section === 'trends' && (
+            <Suspense fallback={<Skeleton height="20rem" screenreaderText="The charts are loading" />}>
+              <Trends />
+            </Suspense>
+          )}
+        </StackItem>
+      </Stack>
     </ModulePage>
   );
 }

@@ -1,0 +1,149 @@
+import type { Page } from '@playwright/test';
+import { axe, expect, test, type Stage } from './fixtures';
+
+/** A computer whose workspace was started, so that there is something to report. */
+async function desk(stage: Stage) {
+  const image = stage.unique('office');
+  await stage.image(image);
+  const user = await stage.newUser();
+  const workspace = stage.unique('Office');
+  await stage.newWorkspace(
+    [
+      'apiVersion: dormer/v1',
+      'kind: Workspace',
+      `metadata: {name: ${workspace}}`,
+      `spec: {machine: {image: {name: ${image}}}, performance: {memory: [{guest: 128MiB}]}}`,
+      `grants: [{principal: {directory: local, kind: user, name: ${user.name}}}]`,
+    ].join('\n'),
+  );
+  const computer = await stage.computer(stage.unique('report'), user.name);
+  await computer.start();
+  await computer.poll();
+  return { computer, user, workspace };
+}
+
+const table = (page: Page) => page.getByRole('grid', { name: 'Rows of the report' });
+
+/** Drags a head of the table as people do with a mouse. */
+async function dragHead(page: Page, name: string) {
+  const from = await page.getByRole('columnheader', { name }).boundingBox();
+  const to = await page.getByText('Drag the head of a column here').boundingBox();
+  if (!from || !to) throw new Error('the head or the bar cannot be seen');
+  await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(to.x + 20, to.y + to.height / 2, { steps: 10 });
+  await page.mouse.up();
+}
+
+test('what happened is narrowed, grouped, opened, taken along and saved', async ({ stage, page }) => {
+  const { computer, user } = await desk(stage);
+  await page.goto('reports/activity');
+  await page.getByRole('button', { name: /^Filters/ }).click();
+  await page.getByLabel('Host contains').fill(computer.name);
+  await page.getByRole('button', { name: 'Show', exact: true }).click();
+  await expect(page).toHaveURL(new RegExp(`host=${computer.name}`));
+  await expect(async () => {
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await expect(table(page)).toContainText('The workspace runs', { timeout: 2000 });
+  }).toPass();
+  await axe(page);
+
+  // By mouse, and by the menu, which needs none.
+  await dragHead(page, 'Event');
+  await expect(table(page).getByRole('columnheader', { name: 'Count' })).toBeVisible();
+  await page.getByRole('button', { name: 'Group by' }).click();
+  await page.getByRole('option', { name: 'User' }).click();
+  await page.keyboard.press('Escape');
+  await expect(page).toHaveURL(/group=code%2Cuser/);
+  const group = table(page)
+    .getByRole('row')
+    .filter({ hasText: '501 The workspace runs' })
+    .filter({ hasText: user.name });
+  await group.getByRole('button', { name: 'Details' }).click();
+  await expect(page.getByRole('grid', { name: 'Rows of the group' })).toContainText('The workspace runs');
+  await axe(page);
+
+  // The number leads to its rows.
+  await group.getByRole('link').click();
+  await expect(page).toHaveURL(/equal=code%3D501/);
+  await expect(page.getByText('Event: 501')).toBeVisible();
+  await table(page).getByRole('button', { name: 'Details' }).first().click();
+  await expect(page.getByText('The machine is up.')).toBeVisible();
+
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export' }).click();
+  await page.getByRole('menuitem', { name: 'CSV' }).click();
+  expect((await download).suggestedFilename()).toBe('activity.csv');
+
+  const name = stage.unique('runs');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('dialog').getByLabel('Name').fill('wrong/name');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('dialog')).toContainText('without a slash');
+  await page.getByRole('dialog').getByLabel('Name').fill(name);
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: 'Saved', exact: true }).click();
+  await page.getByRole('link', { name, exact: true }).click();
+  await expect(page).toHaveURL(/equal=code%3D501/);
+  await expect(table(page)).toContainText('The workspace runs');
+});
+
+test('trends are a chart and a table, and lead to rows', async ({ stage, page }) => {
+  await desk(stage);
+  await page.goto('reports/trends?information=yes&days=7');
+  const events = page.getByRole('group', { name: 'Events a day as' });
+  await expect(page.getByRole('heading', { name: 'Events a day' })).toBeVisible();
+  await axe(page);
+  await events.getByRole('button', { name: 'Table' }).click();
+  const today = page.getByRole('grid', { name: 'Events a day' }).getByRole('row').nth(1);
+  await today.getByRole('link').last().click();
+  await expect(page).toHaveURL(/reports\/activity\?since=.*severity=information/);
+  await expect(table(page)).toContainText('information');
+});
+
+test('an alert of a rule of ones own is raised, acknowledged, and read by who may not change', async ({
+  stage,
+  page,
+  open,
+}) => {
+  const { computer } = await desk(stage);
+  const rule = stage.unique('runs');
+  await page.goto('alerts/rules');
+  await page.getByRole('button', { name: 'Make a rule' }).click();
+  await page.getByLabel('Name').fill(rule);
+  await page.getByLabel('What its alerts say').fill('{subject} runs');
+  await page.getByRole('textbox', { name: 'Events', exact: true }).fill('501');
+  await page.getByLabel('Severity of the events').selectOption('');
+  await page.getByLabel('How many').fill('1');
+  await page.getByRole('textbox', { name: 'Within' }).fill('for ever');
+  await page.getByRole('button', { name: 'Make the rule' }).click();
+  await expect(page.getByText('must be a time from 10s to 7d')).toBeVisible();
+  await page.getByRole('textbox', { name: 'Within' }).fill('1h');
+  await page.getByRole('button', { name: 'Look what it would count now' }).click();
+  await expect(page.getByText('raises an alert').first()).toBeVisible();
+  await axe(page);
+  await page.getByRole('button', { name: 'Make the rule' }).click();
+  await expect(page.getByRole('link', { name: rule })).toBeVisible();
+  await axe(page);
+
+  // Rules count what comes from now on.
+  await computer.stop();
+  await computer.start();
+  await computer.poll();
+  await page.getByRole('link', { name: 'Open', exact: true }).click();
+  const alert = page.getByRole('row').filter({ hasText: `${computer.name} runs` });
+  await expect(alert).toBeVisible({ timeout: 40_000 });
+  await expect(page.getByRole('link', { name: /^Alerts \d+ open/ })).toBeVisible();
+  await alert.getByRole('button', { name: /^Acknowledge/ }).click();
+  await page.getByRole('dialog').getByLabel('Note').fill('it may <b>run</b>');
+  await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
+  await expect(alert).toContainText('it may <b>run</b>');
+  await axe(page);
+
+  const reader = await open('read-only');
+  await reader.goto('alerts');
+  const seen = reader.getByRole('row').filter({ hasText: `${computer.name} runs` });
+  await expect(seen.getByRole('button', { name: /^Acknowledge/ })).toHaveAttribute('aria-disabled', 'true');
+  await seen.getByRole('link', { name: 'client' }).click();
+  await expect(reader.getByRole('heading', { level: 1 })).toHaveText(computer.name);
+});
