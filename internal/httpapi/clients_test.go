@@ -26,8 +26,8 @@ func TestClientLists(t *testing.T) {
 		return l
 	}
 	for query, want := range map[string]int{
-		"": 1, "?search=PC": 1, "?search=pc2": 0, "?search=" + string(id): 1, "?state=never-seen&sort=last-seen&descending=true": 1,
-		"?state=online": 0, "?version=1": 1, "?version=2": 0, "?limit=1": 1,
+		"": 1, "?search=PC": 1, "?search=pc2": 0, "?search=" + string(id): 1, "?state=online&sort=last-seen&descending=true": 1,
+		"?state=never-seen": 0, "?state=running": 0, "?version=1": 1, "?version=2": 0, "?limit=1": 1,
 	} {
 		if l := list(query); l.Total != want || len(l.Items) != want {
 			t.Errorf("%s: %d of %d clients, want %d", query, len(l.Items), l.Total, want)
@@ -43,12 +43,12 @@ func TestClientLists(t *testing.T) {
 	}
 	var f rest.ClientFigures
 	h.must("GET", "/client-figures", h.reader, nil, &f)
-	if f.Active != 1 || f.NeverSeen != 1 || f.Offline != 1 || f.Online != 0 || len(f.Versions) != 1 || f.OnlineWithinSeconds < 10 {
+	if f.Active != 1 || f.NeverSeen != 0 || f.Offline != 0 || f.Online != 1 || len(f.Versions) != 1 || f.OnlineWithinSeconds < 10 {
 		t.Errorf("figures %+v", f)
 	}
 	var one rest.Client
 	h.must("GET", "/clients/"+string(id), h.reader, nil, &one)
-	if one.Online || one.KeyFingerprint == "" {
+	if !one.Online || one.BeyondLimit || one.KeyFingerprint == "" {
 		t.Errorf("client %+v", one)
 	}
 
