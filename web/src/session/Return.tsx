@@ -1,8 +1,9 @@
-import { Alert, AlertActionLink, LoginPage, Spinner } from '@patternfly/react-core';
+import { Alert, AlertActionLink, Spinner } from '@patternfly/react-core';
 import { useEffect, useRef, useState } from 'react';
 import { asProblem, Problem } from '../api/problem';
 import { basePath } from '../app/base';
 import { useTitle } from '../app/theme';
+import { Entrance } from './Entrance';
 import { begin, finish, Refusal } from './openid';
 import { SignInProblem } from './SignInProblem';
 import { signedIn, tell } from './way';
@@ -42,7 +43,7 @@ export function Return() {
     act().catch((thrown: unknown) => setProblem(problemOf(thrown)));
   }, []);
   return (
-    <LoginPage loginTitle="Sign in to Dormer">
+    <Entrance>
       {!problem && !done && <Spinner aria-label="Signing in" />}
       {done && <Alert isInline variant="success" title="You are signed in: this window can be closed" />}
       {problem && (
@@ -53,6 +54,6 @@ export function Return() {
           </AlertActionLink>
         </>
       )}
-    </LoginPage>
+    </Entrance>
   );
 }

@@ -1,5 +1,6 @@
-import { LoginPage, Modal, ModalBody, ModalHeader } from '@patternfly/react-core';
+import { Modal, ModalBody, ModalHeader } from '@patternfly/react-core';
 import { useTitle } from '../app/theme';
+import { Entrance } from './Entrance';
 import { SignInWays } from './SignInWays';
 
 interface Props {
@@ -16,9 +17,9 @@ export function SignIn({ onSignedIn, again }: Props) {
 function Alone({ onSignedIn }: { onSignedIn: () => Promise<void> }) {
   useTitle('Sign in');
   return (
-    <LoginPage loginTitle="Sign in to Dormer" loginSubtitle="As an operator of this instance">
+    <Entrance>
       <SignInWays onSignedIn={onSignedIn} />
-    </LoginPage>
+    </Entrance>
   );
 }
 
