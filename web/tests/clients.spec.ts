@@ -52,8 +52,6 @@ test('a client is found, followed live, and ordered about', async ({ stage, page
 
   await order(page, workspace, 'Stop', 'None: at once');
   await page.getByRole('tab', { name: 'Orders' }).click();
-  await expect(row(page, 'asked for by phone')).toContainText('Waits for the client');
-  await computer.poll();
   await expect(async () => {
     await computer.poll();
     await expect(row(page, 'asked for by phone')).toContainText('Done', { timeout: 1000 });

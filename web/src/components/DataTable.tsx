@@ -146,7 +146,7 @@ export function DataTable<T>({ label, columns, rows, id, text, searchKey, action
               ))}
               {actions && (
                 <Td isActionCell>
-                  <ActionsColumn items={actions(row)} />
+                  {actions(row).length > 0 && <ActionsColumn items={actions(row)} />}
                 </Td>
               )}
             </Tr>
