@@ -144,11 +144,7 @@ export function DataTable<T>({ label, columns, rows, id, text, searchKey, action
                   {c.cell(row)}
                 </Td>
               ))}
-              {actions && (
-                <Td isActionCell>
-                  {actions(row).length > 0 && <ActionsColumn items={actions(row)} />}
-                </Td>
-              )}
+              {actions && <Td isActionCell>{actions(row).length > 0 && <ActionsColumn items={actions(row)} />}</Td>}
             </Tr>
           ))}
         </Tbody>
