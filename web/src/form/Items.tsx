@@ -116,6 +116,9 @@ export function Items(props: Props) {
   const move = (from: number, to: number) => change((list) => moved(list, from, to));
   const itemSchema = schemaAt(schema, `${path}[]`);
   const fresh = props.fresh ?? (() => blank(itemSchema ?? {}));
+  const rowOf = (key: string | number) => rows.find((r) => r.key === key);
+  const called = (key: string | number): string => named(rowOf(key)?.item ?? {});
+  const place = (key: string | number): string => `place ${(rowOf(key)?.at ?? 0) + 1} of ${items.length}`;
   const picked = rows.filter((r) => chosen.has(r.key));
 
   return (
@@ -198,10 +201,19 @@ export function Items(props: Props) {
       ) : (
         <DndContext
           sensors={sensors}
+          accessibility={{
+            announcements: {
+              onDragStart: ({ active }) => `${called(active.id)} is picked up, ${place(active.id)}.`,
+              onDragOver: ({ active, over }) => (over ? `${called(active.id)} is over ${place(over.id)}.` : undefined),
+              onDragEnd: ({ active, over }) =>
+                over ? `${called(active.id)} was put at ${place(over.id)}.` : undefined,
+              onDragCancel: ({ active }) => `${called(active.id)} stays where it was.`,
+            },
+          }}
           collisionDetection={closestCenter}
           onDragEnd={({ active, over }) => {
-            const from = rows.find((r) => r.key === active.id);
-            const to = rows.find((r) => r.key === over?.id);
+            const from = rowOf(active.id);
+            const to = over && rowOf(over.id);
             if (from && to) move(from.at, to.at);
           }}
         >
