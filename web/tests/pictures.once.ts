@@ -13,7 +13,7 @@ const called = (route: string, of: Record<string, string>): string => {
     (text, [kind, id]) => text.replace(id, kind),
     route === '' ? 'overview' : route,
   );
-  return parts.replaceAll('/', '-');
+  return parts.replaceAll(/\/|\?tab=/g, '-');
 };
 
 for (const theme of ['light', 'dark'] as const) {
