@@ -52,7 +52,7 @@ export function Chart({ label, figures: { points, series }, shape }: Props) {
         data: {
           fill: s.color,
           cursor: 'pointer',
-          ...(shape === 'areas' ? { stroke: s.color, strokeWidth: 2, fillOpacity: 0.2 } : {}),
+          ...(shape === 'areas' ? { stroke: s.color, strokeWidth: 2, fillOpacity: 0.2 } : { stroke: 'none' }),
         },
       }}
       {...(shape === 'bars' ? { barWidth: Math.max(2, ((width - 90) / points.length) * 0.7) } : {})}

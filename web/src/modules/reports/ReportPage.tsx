@@ -13,14 +13,12 @@ import {
   EmptyState,
   EmptyStateBody,
   ExpandableSection,
+  Flex,
+  FlexItem,
   Label,
   LabelGroup,
   Skeleton,
   Switch,
-  Toolbar,
-  ToolbarContent,
-  ToolbarGroup,
-  ToolbarItem,
 } from '@patternfly/react-core';
 import { InnerScrollContainer, OuterScrollContainer } from '@patternfly/react-table';
 import { SyncAltIcon } from '@patternfly/react-icons/dist/esm/icons/sync-alt-icon';
@@ -94,72 +92,63 @@ export function ReportPage({ kind }: { kind: Kind }) {
           onShow={(next) => change(next)}
         />
       </ExpandableSection>
-      <Toolbar>
-        <ToolbarContent>
-          <ToolbarGroup>
-            <ToolbarItem>
-              <Button
-                variant="secondary"
-                icon={<SyncAltIcon />}
-                isLoading={report.isFetching && !live}
-                onClick={() => void report.refetch()}
-              >
-                Refresh
-              </Button>
-            </ToolbarItem>
-            <ToolbarItem alignSelf="center">
-              <Switch
-                label="Live"
-                isChecked={live}
-                onChange={(_, checked) =>
-                  setSearch(
-                    (was) => {
-                      const to = new URLSearchParams(was);
-                      if (checked) to.set('live', 'yes');
-                      else to.delete('live');
-                      return to;
-                    },
-                    { replace: true },
-                  )
-                }
-              />
-            </ToolbarItem>
-            <ToolbarItem>
-              <ColumnsMenu query={query} columns={columns} onChange={change} />
-            </ToolbarItem>
-          </ToolbarGroup>
-          <ToolbarGroup align={{ default: 'alignEnd' }}>
-            <ToolbarItem>
-              <ExportMenu kind={kind} query={query} />
-            </ToolbarItem>
-            <ToolbarItem>
-              <ActionButton variant="secondary" onClick={() => setSaving(true)}>
-                Save
-              </ActionButton>
-            </ToolbarItem>
-          </ToolbarGroup>
-        </ToolbarContent>
-        {on.length > 0 && (
-          <ToolbarContent>
-            <ToolbarItem>
-              <LabelGroup categoryName="Only" numLabels={20}>
-                {on.map((f) => (
-                  <Label
-                    key={f.name}
-                    variant="outline"
-                    onClose={() => change(f.without)}
-                    closeBtnAriaLabel={`Without ${f.name}`}
-                  >
-                    <span className="dormer-name">
-                      {f.name}: {f.value}
-                    </span>
-                  </Label>
-                ))}
-              </LabelGroup>
-            </ToolbarItem>
-          </ToolbarContent>
-        )}
-      </Toolbar>
+      <Flex>
+        <FlexItem>
+          <Button
+            variant="secondary"
+            icon={<SyncAltIcon />}
+            isLoading={report.isFetching && !live}
+            onClick={() => void report.refetch()}
+          >
+            Refresh
+          </Button>
+        </FlexItem>
+        <FlexItem>
+          <Switch
+            label="Live"
+            isChecked={live}
+            onChange={(_, checked) =>
+              setSearch(
+                (was) => {
+                  const to = new URLSearchParams(was);
+                  if (checked) to.set('live', 'yes');
+                  else to.delete('live');
+                  return to;
+                },
+                { replace: true },
+              )
+            }
+          />
+        </FlexItem>
+        <FlexItem>
+          <ColumnsMenu query={query} columns={columns} onChange={change} />
+        </FlexItem>
+
+        <FlexItem>
+          <ExportMenu kind={kind} query={query} />
+        </FlexItem>
+        <FlexItem>
+          <ActionButton variant="secondary" onClick={() => setSaving(true)}>
+            Save
+          </ActionButton>
+        </FlexItem>
+      </Flex>
+      {on.length > 0 && (
+        <LabelGroup categoryName="Only" numLabels={20}>
+          {on.map((f) => (
+            <Label
+              key={f.name}
+              variant="outline"
+              onClose={() => change(f.without)}
+              closeBtnAriaLabel={`Without ${f.name}`}
+            >
+              <span className="dormer-name">
+                {f.name}: {f.value}
+              </span>
+            </Label>
+          ))}
+        </LabelGroup>
+      )}
       <GroupingBar query={query} columns={columns} onChange={change} />
       {problem && (
         <ProblemAlert
