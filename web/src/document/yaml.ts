@@ -6,8 +6,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
-  stringify,
-  type Document,
+  stringify
 } from 'yaml';
 import type { Json } from './json';
 import { steps } from './paths';
