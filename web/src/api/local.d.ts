@@ -243,7 +243,7 @@ export interface components {
         };
         Folder: {
             /** @description folders first, by name; hidden files, links and what is no disk are left out */
-            entries: components["schemas"]["Entry"][] | null;
+            entries: components["schemas"]["Entry"][];
             /** @description there are more entries than these */
             more: boolean;
             /** @description the folder above; absent at the top */
@@ -251,8 +251,8 @@ export interface components {
             path: string;
         };
         Images: {
-            packed: components["schemas"]["PackedImage"][] | null;
-            tests: components["schemas"]["TestImage"][] | null;
+            packed: components["schemas"]["PackedImage"][];
+            tests: components["schemas"]["TestImage"][];
         };
         Job: {
             /** Format: date-time */
@@ -287,13 +287,13 @@ export interface components {
             /** Format: int64 */
             version?: number;
             /** @description what keeps the disk from being a good image */
-            warnings: string[] | null;
+            warnings: string[];
         };
         ListJob: {
-            items: components["schemas"]["Job"][] | null;
+            items: components["schemas"]["Job"][];
         };
         ListRun: {
-            items: components["schemas"]["Run"][] | null;
+            items: components["schemas"]["Run"][];
         };
         NewJob: {
             /** @description extract: name of the disk; absent: the first */
@@ -390,7 +390,7 @@ export interface components {
             system?: string;
             test: string;
             /** @description what the policy wants and this computer cannot give */
-            warnings: string[] | null;
+            warnings: string[];
             workspace?: string;
         };
         Server: {
@@ -417,9 +417,9 @@ export interface components {
             /** @description where packed images are */
             folder: string;
             /** @description that everything is asked of; absent: none was chosen yet */
-            server: components["schemas"]["Server"];
+            server?: components["schemas"]["Server"];
             /** @description those that this computer knows */
-            servers: components["schemas"]["Server"][] | null;
+            servers: components["schemas"]["Server"][];
         };
         TestImage: {
             /** Format: date-time */
