@@ -20,7 +20,9 @@ import { ShownOnce } from '../../components/ShownOnce';
 import { Time, ago } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { wholeNumber } from './faults';
 import { fullName } from './names';
+import { rowAction } from './rowAction';
 
 type Token = Schemas['APIToken'];
 
@@ -41,7 +43,7 @@ const columns: Column<Token>[] = [
     cell: (t) => <span className="dormer-name">{fullName(t.owner)}</span>,
     sort: (t) => fullName(t.owner),
   },
-  { name: 'Role', cell: (t) => t.role, sort: (t) => t.role },
+  { name: 'Role', cell: (t) => (t.role === 'full' ? 'Full' : 'Read-only'), sort: (t) => t.role },
   { name: 'Areas', cell: (t) => (t.areas.length === 0 ? 'All' : t.areas.join(', ')) },
   {
     name: 'Last used',
@@ -70,14 +72,15 @@ export function APITokens() {
             columns={columns}
             rows={items}
             id={(t) => t.id}
-            text={(t) => `${t.name} ${fullName(t.owner)} ${t.areas.join(' ')}`}
+            text={(t) => `${t.name} ${fullName(t.owner)} ${t.areas.join(' ')} ${stateOf(t)}`}
+            searchKey="search"
             tools={add}
             actions={(t) => [
-              {
-                title: 'Revoke',
-                isDisabled: readOnly !== undefined || stateOf(t) !== 'Valid',
-                onClick: () => setRevoking(t),
-              },
+              rowAction(
+                'Revoke',
+                readOnly ?? (stateOf(t) === 'Valid' ? undefined : `It is ${stateOf(t).toLowerCase()} already.`),
+                () => setRevoking(t),
+              ),
             ]}
             empty={
               <EmptyState titleText="No program has an API token" headingLevel="h2">
@@ -118,7 +121,17 @@ export function APITokens() {
 }
 
 /** The parts of the API that a token may be confined to. */
-const areas = ['workspaces', 'directory', 'access', 'clients', 'images', 'reports'];
+const areas = [
+  { area: 'workspaces', says: 'Workspaces, their grants and their history.' },
+  { area: 'directory', says: 'Users and groups.' },
+  { area: 'access', says: 'Operators, API tokens, secrets and sessions.' },
+  { area: 'clients', says: 'Clients, machines, orders and join tokens.' },
+  { area: 'images', says: 'Images and publishers.' },
+  { area: 'reports', says: 'Reports, alerts, plans and the audit log.' },
+];
+
+const hoursOfDay = 24;
+const mostDays = 365;
 
 function MakeToken({ onMade, onClose }: { onMade: (t: Schemas['APITokenCreated']) => void; onClose: () => void }) {
   const queries = useQueryClient();
@@ -132,7 +145,12 @@ function MakeToken({ onMade, onClose }: { onMade: (t: Schemas['APITokenCreated']
       says="It acts for you, with at most your role, and is worth nothing once you are no operator any more."
       verb="Make it"
       act={async () => {
-        const body = { name, role, areas: chosen, lifetime_hours: Number(days) * 24 };
+        const body = {
+          name,
+          role,
+          areas: chosen,
+          lifetime_hours: wholeNumber(days, 'lifetime_hours', 1, mostDays) * hoursOfDay,
+        };
         onMade(await data(api.POST('/api-tokens', { body })));
         await queries.invalidateQueries({ queryKey: ['api-token'] });
       }}
@@ -156,16 +174,16 @@ function MakeToken({ onMade, onClose }: { onMade: (t: Schemas['APITokenCreated']
           { value: 'full', name: 'Full' },
         ]}
       />
-      <FormGroup label="Parts of the API" role="group" isStack>
-        {areas.map((a) => (
+      <FormGroup label="Parts of the API (none chosen: all)" role="group" isStack>
+        {areas.map(({ area, says }) => (
           <CheckField
-            key={a}
-            label={a}
-            checked={chosen.includes(a)}
-            onChange={(on) => setChosen((all) => (on ? [...all, a] : all.filter((x) => x !== a)))}
+            key={area}
+            label={area}
+            help={says}
+            checked={chosen.includes(area)}
+            onChange={(on) => setChosen((all) => (on ? [...all, area] : all.filter((x) => x !== area)))}
           />
         ))}
-        {chosen.length === 0 && 'None chosen: all of them.'}
       </FormGroup>
       <TextField
         label="Valid for days"
@@ -173,7 +191,7 @@ function MakeToken({ onMade, onClose }: { onMade: (t: Schemas['APITokenCreated']
         type="number"
         value={days}
         onChange={setDays}
-        help="At most a year."
+        help="At most 365."
       />
     </FormDialog>
   );

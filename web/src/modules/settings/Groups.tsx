@@ -1,4 +1,6 @@
 import {
+  Alert,
+  Button,
   EmptyState,
   EmptyStateActions,
   EmptyStateBody,
@@ -10,19 +12,24 @@ import {
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, data, type Schemas } from '../../api/client';
-import { asProblem } from '../../api/problem';
 import { ActionButton } from '../../components/ActionButton';
 import { Confirm } from '../../components/Confirm';
 import { DataTable, type Column } from '../../components/DataTable';
 import { FormDialog } from '../../components/FormDialog';
-import { ChoiceField, TextField } from '../../components/inputs';
+import { TextField } from '../../components/inputs';
 import { Loaded } from '../../components/Loaded';
-import { plural } from '../../components/format';
+import { count, plural } from '../../components/format';
 import { useMessages } from '../../components/messages';
+import { PrincipalPicker } from '../../components/PrincipalPicker';
 import { useReadOnly } from '../../session/session';
+import { atField } from './faults';
+import { groupsWithin, peopleIn } from './membership';
+import { fullName } from './names';
+import { rowAction } from './rowAction';
 
 type Group = Schemas['Group'];
 type Member = Group['members'][number];
+type Principal = Schemas['Operator']['principal'];
 
 /** How many members a row shows before it says how many more there are. */
 const shownMembers = 8;
@@ -47,10 +54,14 @@ export function Groups() {
       .DELETE('/directory/groups/{id}/members/{kind}/{member}', path(g, m))
       .then(again)
       .then(
-        () => say.undoable(`${m.name ?? m.id} is not in ${g.name} any more`, () => void putIn(g, m)),
+        () =>
+          say.undoable(`${m.name ?? m.id} is not in ${g.name} any more`, () => {
+            putIn(g, m).catch((thrown: unknown) => say.failed(`${m.name ?? m.id} was not put back`, thrown));
+          }),
         (thrown: unknown) => say.failed(`${m.name ?? m.id} is still in ${g.name}`, thrown),
       );
   };
+  const all = query.data?.items ?? [];
   const columns: Column<Group>[] = [
     { name: 'Name', cell: (g) => <span className="dormer-name">{g.name}</span>, sort: (g) => g.name },
     {
@@ -71,9 +82,9 @@ export function Groups() {
         </LabelGroup>
       ),
     },
+    { name: 'People, with groups in it', cell: (g) => count(peopleIn(g.id, all)), sort: (g) => peopleIn(g.id, all) },
   ];
   const add = <ActionButton onClick={() => setAdding(true)}>Add a group</ActionButton>;
-  const isDisabled = readOnly !== undefined;
   return (
     <Loaded query={query} what="groups">
       {({ items }) => (
@@ -84,11 +95,12 @@ export function Groups() {
             rows={items}
             id={(g) => g.id}
             text={(g) => `${g.name} ${g.members.map((m) => m.name).join(' ')}`}
+            searchKey="search"
             tools={add}
             actions={(g) => [
-              { title: 'Put somebody in', isDisabled, onClick: () => setInto(g) },
+              rowAction('Put somebody in', readOnly, () => setInto(g)),
               { isSeparator: true },
-              { title: 'Remove', isDisabled, onClick: () => setRemoving(g) },
+              rowAction('Remove', readOnly, () => setRemoving(g)),
             ]}
             empty={
               <EmptyState titleText="The embedded directory has no groups" headingLevel="h2">
@@ -133,7 +145,7 @@ function AddGroup({ onClose }: { onClose: () => void }) {
       title="Add a group"
       verb="Add"
       act={async () => {
-        await api.POST('/directory/groups', { body: { name } });
+        await atField('name', ['exists'], api.POST('/directory/groups', { body: { name } }));
         await queries.invalidateQueries({ queryKey: ['group'] });
         say.done(`The group ${name} is added`);
       }}
@@ -153,50 +165,42 @@ interface PutInProps {
 
 function PutIn({ group, groups, putIn, onClose }: PutInProps) {
   const say = useMessages();
-  const [kind, setKind] = useState('user');
-  const [chosen, setChosen] = useState('');
-  const query = useQuery({ queryKey: ['user'], queryFn: () => data(api.GET('/directory/users')) });
-  const isIn = (k: string, id: string) => group.members.some((m) => m.kind === k && m.id === id);
-  const all = kind === 'user' ? (query.data?.items ?? []) : groups.filter((g) => g.id !== group.id);
-  const others = all.filter((o) => !isIn(kind, o.id)).toSorted((a, b) => a.name.localeCompare(b.name));
+  const [who, setWho] = useState<Principal>();
+  const why = who && whyNot(who, group, groups);
   return (
     <FormDialog
       title={`Put somebody into ${group.name}`}
+      says="Users and groups of the embedded directory. A group brings all who are in it."
       verb="Put in"
-      not={chosen === '' ? 'Choose somebody first' : undefined}
+      not={who ? why : 'Choose somebody first'}
       act={async () => {
-        await putIn({ kind, id: chosen });
-        say.done(`${others.find((o) => o.id === chosen)?.name ?? 'The member'} is in ${group.name} now`);
+        if (!who) return;
+        await putIn({ kind: who.kind, id: who.key });
+        say.done(`${who.name} is in ${group.name} now`);
       }}
       onClose={onClose}
     >
-      <ChoiceField
-        label="Kind"
-        path="kind"
-        value={kind}
-        onChange={(k) => {
-          setKind(k);
-          setChosen('');
-        }}
-        choices={[
-          { value: 'user', name: 'User' },
-          { value: 'group', name: 'Group, with all who are in it' },
-        ]}
-      />
-      {query.isError ? (
-        <FormGroup label="Member">{asProblem(query.error).message}</FormGroup>
+      {who ? (
+        <FormGroup label="User or group">
+          <span className="dormer-name">{fullName(who)}</span>{' '}
+          <Button variant="link" onClick={() => setWho(undefined)}>
+            Choose another
+          </Button>
+          {why !== undefined && <Alert isInline isPlain variant="danger" title={why} component="p" />}
+        </FormGroup>
       ) : (
-        <ChoiceField
-          label="Member"
-          path="member"
-          value={chosen}
-          onChange={setChosen}
-          choices={[
-            { value: '', name: others.length === 0 ? 'Nobody is left' : 'Choose' },
-            ...others.map((o) => ({ value: o.id, name: o.name })),
-          ]}
-        />
+        <PrincipalPicker kinds={['user', 'group']} label="User or group" onPick={setWho} />
       )}
     </FormDialog>
   );
+}
+
+/** Why somebody cannot be put into a group; undefined: they can. */
+function whyNot(who: Principal, group: Group, groups: Group[]): string | undefined {
+  if (who.directory !== 'local') return 'Only users and groups of the embedded directory can be in its groups.';
+  if (group.members.some((m) => m.kind === who.kind && m.id === who.key)) return 'They are in it already.';
+  if (who.kind === 'group' && groupsWithin(who.key, groups).has(group.id)) {
+    return who.key === group.id ? 'A group cannot be in itself.' : `${group.name} is in that group itself.`;
+  }
+  return undefined;
 }

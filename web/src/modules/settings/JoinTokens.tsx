@@ -19,6 +19,8 @@ import { ShownOnce } from '../../components/ShownOnce';
 import { Time, ago } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { fault, wholeNumber } from './faults';
+import { rowAction } from './rowAction';
 
 type Token = Schemas['JoinToken'];
 
@@ -27,6 +29,12 @@ const stateOf = (t: Token): string => {
   if (new Date(t.expires) < new Date()) return 'Expired';
   return t.uses >= t.max_uses ? 'Used up' : 'Valid';
 };
+
+/** The most that the server takes. */
+const mostUses = 1_000_000;
+const mostHours = 366 * 24;
+
+const whyNoRevoke = (t: Token): string => `No computer can join with it any more: ${stateOf(t).toLowerCase()}.`;
 
 const admits = (t: Token): string =>
   [t.managed ? 'managed' : '', t.unmanaged ? 'unmanaged' : ''].filter((x) => x !== '').join(' and ');
@@ -41,7 +49,11 @@ const columns: Column<Token>[] = [
   { name: 'Admits', cell: admits, sort: admits },
   { name: 'Used', cell: (t) => `${t.uses} of ${t.max_uses}`, sort: (t) => t.uses },
   { name: 'Expires', cell: (t) => <Time at={t.expires} />, sort: (t) => t.expires },
-  { name: 'Made by', cell: (t) => `${t.by}, ${ago(t.created)}`, sort: (t) => t.created },
+  {
+    name: 'Made by',
+    cell: (t) => <span className="dormer-name">{`${t.by}, ${ago(t.created)}`}</span>,
+    sort: (t) => t.created,
+  },
 ];
 
 /** What admits computers as clients. */
@@ -64,14 +76,13 @@ export function JoinTokens() {
             rows={items}
             id={(t) => t.id}
             text={(t) => `${t.name} ${t.by} ${stateOf(t)}`}
+            searchKey="search"
             sorted={{ column: 5, direction: 'desc' }}
             tools={add}
             actions={(t) => [
-              {
-                title: 'Revoke',
-                isDisabled: readOnly !== undefined || stateOf(t) !== 'Valid',
-                onClick: () => setRevoking(t),
-              },
+              rowAction('Revoke', readOnly ?? (stateOf(t) === 'Valid' ? undefined : whyNoRevoke(t)), () =>
+                setRevoking(t),
+              ),
             ]}
             empty={
               <EmptyState titleText="No computer can join yet" headingLevel="h2">
@@ -122,12 +133,13 @@ function MakeToken({ onMade, onClose }: { onMade: (t: Schemas['JoinTokenCreated'
       title="Make a join token"
       verb="Make it"
       act={async () => {
+        if (!managed && !unmanaged) throw fault('', 'Choose managed clients, unmanaged clients, or both.');
         const body = {
           name,
           managed,
           unmanaged,
-          max_uses: Number(uses),
-          lifetime_hours: Number(hours),
+          max_uses: wholeNumber(uses, 'max_uses', 1, mostUses),
+          lifetime_hours: wholeNumber(hours, 'lifetime_hours', 1, mostHours),
           ...(url === '' ? {} : { url }),
         };
         onMade(await data(api.POST('/join-tokens', { body })));

@@ -10,6 +10,8 @@ import { TextField } from '../../components/inputs';
 import { Loaded } from '../../components/Loaded';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { atField } from './faults';
+import { rowAction } from './rowAction';
 
 type Publisher = Schemas['Publisher'];
 
@@ -36,11 +38,10 @@ export function Publishers() {
             columns={columns}
             rows={items}
             id={(p) => p.id}
-            text={(p) => p.name}
+            text={(p) => `${p.name} ${p.id}`}
+            searchKey="search"
             tools={add}
-            actions={(p) => [
-              { title: 'Trust no more', isDisabled: readOnly !== undefined, onClick: () => setRemoving(p) },
-            ]}
+            actions={(p) => [rowAction('Trust no more', readOnly, () => setRemoving(p))]}
             empty={
               <EmptyState titleText="Nobody's images are trusted yet" headingLevel="h2">
                 <EmptyStateBody>
@@ -85,7 +86,7 @@ function AddPublisher({ onClose }: { onClose: () => void }) {
       title="Trust a publisher"
       verb="Trust"
       act={async () => {
-        await api.POST('/publishers', { body: { name, key: key.trim() } });
+        await atField('key', ['exists'], api.POST('/publishers', { body: { name, key: key.trim() } }));
         await queries.invalidateQueries({ queryKey: ['publisher'] });
         say.done(`${name} is trusted`);
       }}

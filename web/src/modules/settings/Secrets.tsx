@@ -11,6 +11,8 @@ import { Loaded } from '../../components/Loaded';
 import { Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { atField } from './faults';
+import { rowAction } from './rowAction';
 
 type Secret = Schemas['Secret'];
 
@@ -29,7 +31,6 @@ export function Secrets() {
   const [setting, setSetting] = useState<string>();
   const [removing, setRemoving] = useState<Secret>();
   const add = <ActionButton onClick={() => setSetting('')}>Leave a secret</ActionButton>;
-  const isDisabled = readOnly !== undefined;
   return (
     <Loaded query={query} what="secrets">
       {({ items }) => (
@@ -39,12 +40,13 @@ export function Secrets() {
             columns={columns}
             rows={items}
             id={(s) => s.name}
-            text={(s) => s.name}
+            text={(s) => `${s.name} ${s.by}`}
+            searchKey="search"
             tools={add}
             actions={(s) => [
-              { title: 'Replace', isDisabled, onClick: () => setSetting(s.name) },
+              rowAction('Replace', readOnly, () => setSetting(s.name)),
               { isSeparator: true },
-              { title: 'Delete', isDisabled, onClick: () => setRemoving(s) },
+              rowAction('Delete', readOnly, () => setRemoving(s)),
             ]}
             empty={
               <EmptyState titleText="The server keeps no secrets" headingLevel="h2">
@@ -90,7 +92,8 @@ function SetSecret({ name: known, onClose }: { name: string; onClose: () => void
       says="It is kept encrypted and never shown again."
       verb="Leave it"
       act={async () => {
-        await api.PUT('/secrets/{name}', { params: { path: { name } }, body: { value } });
+        const put = api.PUT('/secrets/{name}', { params: { path: { name } }, body: { value } });
+        await atField('name', ['not-found'], put);
         await queries.invalidateQueries({ queryKey: ['secret'] });
         say.done(`The secret ${name} is kept`);
       }}

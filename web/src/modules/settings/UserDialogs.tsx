@@ -3,6 +3,7 @@ import { api, data, type Schemas } from '../../api/client';
 import { FormDialog } from '../../components/FormDialog';
 import { CheckField, TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
+import { atField, future } from './faults';
 
 type User = Schemas['User'];
 
@@ -22,21 +23,35 @@ export function UserDialog({ user, onMade, onClose }: Props & { user: User | und
   const [shown, setShown] = useState(user?.display_name ?? '');
   const [password, setPassword] = useState('');
   const [mustChange, setMustChange] = useState(user?.must_change ?? true);
-  const [expires, setExpires] = useState(user?.expires?.slice(0, 10) ?? '');
+  const known = user?.expires?.slice(0, 10) ?? '';
+  const [expires, setExpires] = useState(known);
   const act = async () => {
-    const until = expires === '' ? undefined : new Date(expires).toISOString();
+    // What was not changed is not sent: an hour that was set elsewhere stays, and the audit log says what was done.
+    const until = expires === known ? undefined : (future(expires, 'expires', Date.now()) ?? never);
     if (user) {
-      await api.PATCH('/directory/users/{id}', {
-        params: { path: { id: user.id } },
-        body: { name, display_name: shown, must_change: mustChange, expires: until ?? never },
-      });
+      const body = {
+        ...(name !== user.name && { name }),
+        ...(shown !== (user.display_name ?? '') && { display_name: shown }),
+        ...(mustChange !== user.must_change && { must_change: mustChange }),
+        ...(until !== undefined && { expires: until }),
+      };
+      if (Object.keys(body).length === 0) return;
+      await atField(
+        'name',
+        ['exists'],
+        api.PATCH('/directory/users/{id}', { params: { path: { id: user.id } }, body }),
+      );
       say.done(`${name} is changed`);
       return;
     }
-    const made = await data(
-      api.POST('/directory/users', {
-        body: { name, display_name: shown, password, must_change: mustChange, expires: until },
-      }),
+    const made = await atField(
+      'name',
+      ['exists'],
+      data(
+        api.POST('/directory/users', {
+          body: { name, display_name: shown, password, must_change: mustChange, expires: until },
+        }),
+      ),
     );
     say.done(`${name} is added`);
     if (made.password !== undefined) onMade(name, made.password);
@@ -76,7 +91,7 @@ export function UserDialog({ user, onMade, onClose }: Props & { user: User | und
         type="date"
         value={expires}
         onChange={setExpires}
-        help="Empty: never."
+        help="They cannot sign in any more from the beginning of that day (UTC) on. Empty: never."
       />
     </FormDialog>
   );

@@ -9,7 +9,8 @@ import { Loaded } from '../../components/Loaded';
 import { ShownOnce } from '../../components/ShownOnce';
 import { Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
-import { useReadOnly } from '../../session/session';
+import { useReadOnly, useSession } from '../../session/session';
+import { rowAction } from './rowAction';
 import { UserDialog, PasswordDialog } from './UserDialogs';
 
 type User = Schemas['User'];
@@ -39,7 +40,7 @@ const stateOf = (u: User): string => {
 function State({ user }: { user: User }) {
   const state = stateOf(user);
   if (state === 'Active') return <>{state}</>;
-  return <Label status={user.must_change && !user.disabled ? 'info' : 'warning'}>{state}</Label>;
+  return <Label status={state === 'Disabled' || state === 'Expired' ? 'warning' : 'info'}>{state}</Label>;
 }
 
 /** The users of the embedded directory. */
@@ -63,12 +64,13 @@ export function Users() {
   const toggle = (u: User) => {
     const verb = u.disabled ? 'enabled' : 'disabled';
     able(u, !u.disabled).then(
-      () => say.undoable(`${u.name} is ${verb}`, () => void able(u, u.disabled)),
+      () => say.undoable(`${u.name} is ${verb}`, () => toggle({ ...u, disabled: !u.disabled })),
       (thrown: unknown) => say.failed(`${u.name} was not ${verb}`, thrown),
     );
   };
   const add = <ActionButton onClick={() => setAdding(true)}>Add a user</ActionButton>;
-  const isDisabled = readOnly !== undefined;
+  const { session } = useSession();
+  const isOwn = (u: User) => session.principal.directory === 'local' && session.principal.key === u.id;
   return (
     <Loaded query={query} what="users">
       {({ items }) => (
@@ -79,14 +81,23 @@ export function Users() {
             rows={items}
             id={(u) => u.id}
             text={(u) => `${u.name} ${u.display_name ?? ''} ${stateOf(u)}`}
+            searchKey="search"
             tools={add}
             actions={(u) => [
-              { title: 'Change', isDisabled, onClick: () => setChanging(u) },
-              { title: 'Set a new password', isDisabled, onClick: () => setRenewing(u) },
-              { title: u.disabled ? 'Enable' : 'Disable', isDisabled, onClick: () => toggle(u) },
-              { title: 'End all sessions', isDisabled, onClick: () => setEnding(u) },
+              rowAction('Change', readOnly, () => setChanging(u)),
+              rowAction('Set a new password', readOnly, () => setRenewing(u)),
+              rowAction(
+                u.disabled ? 'Enable' : 'Disable',
+                readOnly ?? (isOwn(u) ? 'This is you: another operator can disable you.' : undefined),
+                () => toggle(u),
+              ),
+              rowAction('End all sessions', readOnly, () => setEnding(u)),
               { isSeparator: true },
-              { title: 'Remove', isDisabled, onClick: () => setRemoving(u) },
+              rowAction(
+                'Remove',
+                readOnly ?? (isOwn(u) ? 'This is you: another operator can remove you.' : undefined),
+                () => setRemoving(u),
+              ),
             ]}
             empty={
               <EmptyState titleText="The embedded directory has no users" headingLevel="h2">
@@ -120,7 +131,8 @@ export function Users() {
           )}
           {made && (
             <ShownOnce title={`Password of ${made.name}`} text={made.password} onClose={() => setMade(undefined)}>
-              Give it to {made.name} in person or on another way that nobody reads.
+              Give it to <span className="dormer-name">{made.name}</span> in person, or in another way that nobody else
+              reads.
             </ShownOnce>
           )}
           {ending && (
@@ -128,12 +140,12 @@ export function Users() {
               title={`End all sessions of ${ending.name}?`}
               verb="End them"
               act={async () => {
-                await api.POST('/sessions/end', { body: { user: ending.name } });
+                await api.POST('/sessions/end', { body: { user: `local\\${ending.name}` } });
                 say.done(`All sessions of ${ending.name} have ended`);
               }}
               onClose={() => setEnding(undefined)}
             >
-              They sign in again, here and on every client; until then clients give them no workspace that needs it.
+              They must sign in again, in the console and on every client.
             </Confirm>
           )}
           {removing && (
