@@ -29,6 +29,9 @@ export function Instances({ plan }: PartProps) {
       <StackItem>
         <Classic plan={plan} />
       </StackItem>
+      <StackItem>
+        <Why plan={plan} />
+      </StackItem>
       {plan.instances.map((i) => (
         <StackItem key={i.name}>
           <Card isCompact>
@@ -44,6 +47,37 @@ export function Instances({ plan }: PartProps) {
           </Card>
         </StackItem>
       ))}
+    </Stack>
+  );
+}
+
+/** Why there are so many, and not as many as the classic guide counts. */
+function Why({ plan }: Pick<PartProps, 'plan'>) {
+  const { splits, difference = [] } = plan;
+  return (
+    <Stack hasGutter>
+      {difference.length > 0 && (
+        <StackItem>
+          <Content component="h2">{`Why the classic guide counts ${plan.classic.count}, and this plan ${plan.instances.length}`}</Content>
+          <List>
+            {difference.map((text) => (
+              <ListItem key={text}>{text}</ListItem>
+            ))}
+          </List>
+        </StackItem>
+      )}
+      {splits.length > 0 && (
+        <StackItem>
+          <Content component="h2">Why instances cannot be one</Content>
+          <List>
+            {splits.map((s) => (
+              <ListItem key={`${s.between.join(' ')} ${s.text}`}>
+                <span className="dormer-name">{`${s.between.join(' and ')}: ${s.text}`}</span>
+              </ListItem>
+            ))}
+          </List>
+        </StackItem>
+      )}
     </Stack>
   );
 }

@@ -73,7 +73,13 @@ export function Plan() {
           <Input organization={organization} onChange={set} errors={errors} warnings={warnings} />
         </GridItem>
         <GridItem xl={6} style={narrow}>
-          <Results organization={settled} query={result} isOld={settled !== organization || result.isPlaceholderData} />
+          <Results
+            organization={settled}
+            entered={organization}
+            onChange={set}
+            query={result}
+            isOld={settled !== organization || result.isPlaceholderData}
+          />
         </GridItem>
       </Grid>
     </ModulePage>

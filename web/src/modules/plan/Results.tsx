@@ -29,8 +29,7 @@ import { sized } from './units';
 
 type Plan = Schemas['Plan'];
 
-interface Props {
-  organization: Json;
+interface Props extends Pick<PartProps, 'organization' | 'entered' | 'onChange'> {
   query: UseQueryResult<Plan>;
   /** What is shown is of what was entered before. */
   isOld: boolean;
@@ -38,7 +37,11 @@ interface Props {
 
 export interface PartProps {
   plan: Plan;
+  /** What the plan is of. */
   organization: Json;
+  /** What is entered by now. */
+  entered: Json;
+  onChange: (organization: Json) => void;
 }
 
 const parts: { id: string; title: string; Part: ComponentType<PartProps> }[] = [
@@ -54,11 +57,18 @@ const parts: { id: string; title: string; Part: ComponentType<PartProps> }[] = [
     Part: lazy(async () => ({ default: (await import('./DeliveryPart')).DeliveryPart })),
   },
   { id: 'rollout', title: 'Roll-out', Part: lazy(async () => ({ default: (await import('./Rollout')).Rollout })) },
+  { id: 'outages', title: 'Outages', Part: lazy(async () => ({ default: (await import('./Outages')).Outages })) },
+  { id: 'what-if', title: 'What if', Part: lazy(async () => ({ default: (await import('./WhatIf')).WhatIf })) },
+  {
+    id: 'questions',
+    title: 'Questions',
+    Part: lazy(async () => ({ default: (await import('./Questions')).Questions })),
+  },
   { id: 'compare', title: 'Compare', Part: lazy(async () => ({ default: (await import('./Compare')).Compare })) },
 ];
 
 /** What the organization needs, worked out anew as it is described. */
-export function Results({ organization, query, isOld }: Props) {
+export function Results({ organization, entered, onChange, query, isOld }: Props) {
   const [search, setSearch] = useSearchParams();
   const plan = query.data;
   const chosen = parts.find((p) => p.id === search.get('result')) ?? parts[0];
@@ -105,7 +115,7 @@ export function Results({ organization, query, isOld }: Props) {
       </StackItem>
       <StackItem>
         <Suspense fallback={<Skeleton height="12rem" />}>
-          {chosen && <chosen.Part plan={plan} organization={organization} />}
+          {chosen && <chosen.Part plan={plan} organization={organization} entered={entered} onChange={onChange} />}
         </Suspense>
       </StackItem>
     </Stack>

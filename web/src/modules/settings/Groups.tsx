@@ -22,7 +22,7 @@ import { count, plural } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { PrincipalPicker } from '../../components/PrincipalPicker';
 import { useReadOnly } from '../../session/session';
-import { atField } from './faults';
+import { unlessExists } from './faults';
 import { groupsWithin, peopleIn } from './membership';
 import { fullName } from './names';
 import { rowAction } from './rowAction';
@@ -145,7 +145,7 @@ function AddGroup({ onClose }: { onClose: () => void }) {
       title="Add a group"
       verb="Add"
       act={async () => {
-        await atField('name', ['exists'], api.POST('/directory/groups', { body: { name } }));
+        await unlessExists('name', 'is in use already', api.POST('/directory/groups', { body: { name } }));
         await queries.invalidateQueries({ queryKey: ['group'] });
         say.done(`The group ${name} is added`);
       }}

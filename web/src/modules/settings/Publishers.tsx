@@ -10,7 +10,7 @@ import { TextField } from '../../components/inputs';
 import { Loaded } from '../../components/Loaded';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
-import { atField } from './faults';
+import { publicKey, unlessExists } from './faults';
 import { rowAction } from './rowAction';
 
 type Publisher = Schemas['Publisher'];
@@ -86,7 +86,11 @@ function AddPublisher({ onClose }: { onClose: () => void }) {
       title="Trust a publisher"
       verb="Trust"
       act={async () => {
-        await atField('key', ['exists'], api.POST('/publishers', { body: { name, key: key.trim() } }));
+        await unlessExists(
+          'key',
+          'is trusted already',
+          api.POST('/publishers', { body: { name, key: publicKey(key, 'key') } }),
+        );
         await queries.invalidateQueries({ queryKey: ['publisher'] });
         say.done(`${name} is trusted`);
       }}

@@ -3,7 +3,7 @@ import { api, data, type Schemas } from '../../api/client';
 import { FormDialog } from '../../components/FormDialog';
 import { CheckField, TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
-import { atField, future } from './faults';
+import { future, unlessExists } from './faults';
 
 type User = Schemas['User'];
 
@@ -36,17 +36,17 @@ export function UserDialog({ user, onMade, onClose }: Props & { user: User | und
         ...(until !== undefined && { expires: until }),
       };
       if (Object.keys(body).length === 0) return;
-      await atField(
+      await unlessExists(
         'name',
-        ['exists'],
+        'is in use already',
         api.PATCH('/directory/users/{id}', { params: { path: { id: user.id } }, body }),
       );
       say.done(`${name} is changed`);
       return;
     }
-    const made = await atField(
+    const made = await unlessExists(
       'name',
-      ['exists'],
+      'is in use already',
       data(
         api.POST('/directory/users', {
           body: { name, display_name: shown, password, must_change: mustChange, expires: until },

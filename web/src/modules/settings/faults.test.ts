@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../../api/problem';
-import { atField, future, wholeNumber } from './faults';
+import { future, publicKey, unlessExists, wholeNumber } from './faults';
 
 const thrownBy = (what: () => unknown): unknown => {
   try {
@@ -23,6 +23,12 @@ describe('what was entered', () => {
     }
   });
 
+  it('is a key', () => {
+    const key = `${'A'.repeat(43)}=`;
+    expect(publicKey(` ${key}\n`, 'key')).toBe(key);
+    expect(thrownBy(() => publicKey('abc', 'key'))).toMatchObject({ fields: [{ path: 'key' }] });
+  });
+
   it('is a day that is still to come, or none', () => {
     const now = Date.parse('2026-11-22T12:00:00Z');
     expect(future('', 'expires', now)).toBeUndefined();
@@ -33,13 +39,16 @@ describe('what was entered', () => {
 
 describe('a refusal without a field', () => {
   it('lands at the field that it concerns', async () => {
-    await expect(atField('name', ['exists'], refused('exists'))).rejects.toMatchObject({
+    await expect(unlessExists('name', 'is in use', refused('exists'))).rejects.toMatchObject({
       kind: 'exists',
-      fields: [{ path: 'name', message: 'the name is in use' }],
+      fields: [{ path: 'name', message: 'is in use' }],
     });
   });
 
   it('of another kind stays as it is', async () => {
-    await expect(atField('name', ['exists'], refused('denied'))).rejects.toMatchObject({ kind: 'denied', fields: [] });
+    await expect(unlessExists('name', 'is in use', refused('denied'))).rejects.toMatchObject({
+      kind: 'denied',
+      fields: [],
+    });
   });
 });

@@ -4,14 +4,14 @@ import { asProblem, Problem } from '../../api/problem';
 export const fault = (path: string, message: string): Problem =>
   new Problem({ title: 'The values are not right yet', status: 0, kind: 'invalid', fields: [{ path, message }] });
 
-/** A refusal of these kinds concerns a field, though the server names none: it lands there. */
-export async function atField<T>(path: string, kinds: string[], asked: Promise<T>): Promise<T> {
+/** That something exists already concerns a field, though the server names none: it lands there, in these words. */
+export async function unlessExists<T>(path: string, message: string, asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (thrown) {
     const problem = asProblem(thrown);
-    if (problem.fields.length > 0 || !kinds.includes(problem.kind)) throw thrown;
-    throw new Problem({ ...problem.document, fields: [{ path, message: problem.message }] }, { cause: thrown });
+    if (problem.kind !== 'exists') throw thrown;
+    throw new Problem({ ...problem.document, fields: [{ path, message }] }, { cause: thrown });
   }
 }
 
@@ -31,4 +31,14 @@ export function future(day: string, path: string, now: number): string | undefin
   if (Number.isNaN(at.getTime())) throw fault(path, 'is not a date');
   if (at.getTime() <= now) throw fault(path, 'must be in the future; to shut somebody out at once, disable them');
   return at.toISOString();
+}
+
+/** A public key of Ed25519 in base64. */
+const key32 = /^[A-Za-z0-9+/]{43}=$/u;
+
+/** Reads a public key that somebody entered. Throws what is wrong with it, at its field. */
+export function publicKey(text: string, path: string): string {
+  const key = text.trim();
+  if (!key32.test(key)) throw fault(path, 'is not an Ed25519 public key: expected 32 bytes in base64');
+  return key;
 }
