@@ -6,6 +6,7 @@ import {
   EmptyState,
   EmptyStateBody,
   MenuToggle,
+  Skeleton,
   TextInput,
   Toolbar,
   ToolbarContent,
@@ -22,15 +23,19 @@ import { useZone } from '../../app/zone';
 import { ModulePage } from '../../components/ModulePage';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { Time } from '../../components/format';
+import { useLater } from '../../app/later';
 import { exportPath, filtersOf, objectOf, type FilterName } from './filters';
 
 type AuditRecord = Schemas['AuditRecord'];
 
 const pageSize = 100;
 
+/** How long nobody must have typed before the log is asked, in milliseconds. */
+const pause = 300;
+
 const inputs: { name: FilterName; label: string; type: 'text' | 'date' }[] = [
   { name: 'who', label: 'Who', type: 'text' },
-  { name: 'action', label: 'Action', type: 'text' },
+  { name: 'action', label: 'Action, as workspace.', type: 'text' },
   { name: 'object', label: 'What was changed', type: 'text' },
   { name: 'since', label: 'From', type: 'date' },
   { name: 'until', label: 'Until', type: 'date' },
@@ -40,7 +45,8 @@ const inputs: { name: FilterName; label: string; type: 'text' | 'date' }[] = [
 export function Audit() {
   const { zone } = useZone();
   const [search, setSearch] = useSearchParams();
-  const filters = useMemo(() => filtersOf(search), [search]);
+  const typed = useMemo(() => filtersOf(search), [search]);
+  const filters = useLater(typed, pause);
   const query = useInfiniteQuery({
     queryKey: ['audit', filters, zone],
     initialPageParam: 0,
@@ -53,6 +59,7 @@ export function Audit() {
         }),
       ),
     getNextPageParam: (last) => last.next,
+    placeholderData: (before) => before,
   });
   const records = query.data?.pages.flatMap((p) => p.items) ?? [];
   const change = (name: FilterName, value: string) =>
@@ -81,13 +88,13 @@ export function Audit() {
                   type={i.type}
                   aria-label={i.label}
                   placeholder={i.label}
-                  value={filters[i.name] ?? ''}
+                  value={typed[i.name] ?? ''}
                   onChange={(_, v) => change(i.name, v)}
                 />
               </ToolbarItem>
             </ToolbarGroup>
           ))}
-          {Object.keys(filters).length > 0 && (
+          {Object.keys(typed).length > 0 && (
             <ToolbarItem>
               <Button variant="link" onClick={() => setSearch({}, { replace: true })}>
                 Clear filters
@@ -103,13 +110,13 @@ export function Audit() {
           retry={() => void query.refetch()}
         />
       )}
-      {query.isSuccess && records.length === 0 ? (
+      {query.isPending && <Skeleton height="20rem" screenreaderText="The audit log is loading" />}
+      {query.isSuccess && records.length === 0 && (
         <EmptyState titleText="Nothing fits" headingLevel="h2">
-          <EmptyStateBody>No change is recorded that has what you ask for.</EmptyStateBody>
+          <EmptyStateBody>No change is recorded that has all you ask for.</EmptyStateBody>
         </EmptyState>
-      ) : (
-        <Records records={records} />
       )}
+      {records.length > 0 && <Records records={records} />}
       {query.hasNextPage && (
         <Button variant="secondary" isLoading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
           Show older ones

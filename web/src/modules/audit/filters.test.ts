@@ -24,6 +24,10 @@ describe('the object of a record', () => {
     });
   });
 
+  it('may be somebody of a directory', () => {
+    expect(objectOf('operator.set', 'alice (local/nzpov7)')).toEqual({ name: 'alice', page: '/settings/operators' });
+  });
+
   it('leads nowhere when it is gone', () => {
     expect(objectOf('workspace.delete', 'Office (abc123)')).toEqual({ name: 'Office', page: undefined });
   });

@@ -19,8 +19,8 @@ export function exportPath(filters: Filters, zone: string, format: string): stri
   return `/audit/export?${new URLSearchParams({ ...filters, tz: zone, format }).toString()}`;
 }
 
-/** Identity in "name (identity)" at the end of an object of the log. */
-const identity = /^(.*) \(([a-z0-9]+)\)$/su;
+/** Identity in "name (identity)" or "name (directory/identity)" at the end of an object of the log. */
+const identity = /^(.*) \((?:[^()/\s]+\/)?([A-Za-z0-9-]+)\)$/su;
 
 /** Which page of the console shows the objects of a kind, by the part of the action before its dot. */
 const pages: Record<string, (id: string, name: string) => string> = {

@@ -11,7 +11,7 @@ import { reportLink } from '../reports/link';
 import { Figure } from './Figure';
 import { FirstSteps } from './FirstSteps';
 import { HealthLabel, useHealth } from './HealthTable';
-import { countErrors, openBySeverity } from './figures';
+import { countErrors, openBySeverity, partsToLookAt } from './figures';
 
 /** How many of the last changes are shown. */
 const lastChanges = 10;
@@ -139,7 +139,7 @@ function Health() {
       {({ status, parts }) => ({
         number: <HealthLabel status={status} />,
         to: '/settings/server',
-        says: `${plural(parts.filter((p) => p.status !== 'ok').length, 'part')} of ${parts.length} to look at`,
+        says: partsToLookAt(parts),
       })}
     </Figure>
   );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countErrors, openBySeverity, steps } from './figures';
+import { countErrors, openBySeverity, partsToLookAt, steps } from './figures';
 
 describe('open alerts', () => {
   it('are counted by severity, and those nobody looks after', () => {
@@ -19,6 +19,13 @@ describe('open alerts', () => {
 describe('errors', () => {
   it('are the sum of their groups', () => {
     expect(countErrors([{ count: 2 }, {}, { count: 40 }])).toBe(42);
+  });
+});
+
+describe('parts of the server', () => {
+  it('are all well, or some are to be looked at', () => {
+    expect(partsToLookAt([{ status: 'ok' }, { status: 'ok' }])).toBe('All 2 parts are well');
+    expect(partsToLookAt([{ status: 'ok' }, { status: 'warning' }])).toBe('1 of 2 parts to look at');
   });
 });
 

@@ -13,6 +13,12 @@ export function openBySeverity(alerts: Pick<Schemas['Alert'], 'severity' | 'ackn
   return `${parts.filter((p) => p !== '').join(', ')}; ${untouched} that nobody looks after`;
 }
 
+/** How many parts of the server are not well, in words. */
+export function partsToLookAt(parts: Pick<Schemas['HealthPart'], 'status'>[]): string {
+  const bad = parts.filter((p) => p.status !== 'ok').length;
+  return bad === 0 ? `All ${parts.length} parts are well` : `${bad} of ${parts.length} parts to look at`;
+}
+
 /** The sum of the counts of a report's groups. */
 export const countErrors = (groups: { count?: number | undefined }[]): number =>
   groups.reduce((sum, g) => sum + (g.count ?? 0), 0);

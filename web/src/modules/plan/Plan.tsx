@@ -18,7 +18,7 @@ import { FaultMark } from '../../form/FaultMark';
 import { schemaAt, type Schema } from '../../form/schema';
 import { Section } from '../../form/Section';
 import { draft, keepDraft } from './drafts';
-import { useLater } from './later';
+import { useLater } from '../../app/later';
 import { groups } from './layout';
 import { Part } from './PlanForm';
 import { PlanFile } from './PlanFile';

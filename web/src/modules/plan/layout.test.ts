@@ -20,6 +20,6 @@ describe('the form of an organization', () => {
         .map(([n]) => n)
         .slice(0, 3),
     ).toEqual(['from', 'to', 'bandwidth']);
-    expect(columnsOf(links)).toEqual(['from', 'to', 'bandwidth']);
+    expect(columnsOf(links)).toEqual(['from', 'to']);
   });
 });

@@ -30,7 +30,7 @@ export const ordered = (schema: Schema): [string, Schema][] =>
   );
 
 /** How many columns a list of things has at most. */
-const mostColumns = 3;
+const mostColumns = 2;
 
 /** The members that the table of a list shows. */
 export const columnsOf = (schema: Schema): string[] =>
