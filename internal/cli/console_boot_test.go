@@ -40,7 +40,9 @@ func TestConsoleOfARealGuest(t *testing.T) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for limit := time.After(5 * time.Minute); !run.Screen; {
-		var all struct{ Items []struct{ State, Message string } }
+		var all struct {
+			Items []struct{ State, Message string }
+		}
 		b.fine(t, http.MethodGet, "/local/v1/runs", nil, &all)
 		run.State, run.Message = all.Items[0].State, all.Items[0].Message
 		if run.Screen = run.State == "running"; !run.Screen && run.State != "starting" {
@@ -54,13 +56,13 @@ func TestConsoleOfARealGuest(t *testing.T) {
 	}
 	address := "ws" + strings.TrimPrefix(b.origin, "http") + "/local/v1/runs/" + run.ID + "/screen"
 	dial := func(origin string) (*websocket.Conn, error) {
-		c, _, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{ //nolint:bodyclose // the library closes it
+		c, _, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{
 			HTTPClient: b.client, Subprotocols: []string{"binary"}, HTTPHeader: http.Header{"Origin": {origin}},
 		})
 		return c, err
 	}
 	if c, err := dial("http://example.com"); err == nil {
-		c.CloseNow()
+		_ = c.CloseNow()
 		t.Error("another site sees the screen")
 	}
 	c, err := dial(b.origin)
@@ -75,7 +77,8 @@ func TestConsoleOfARealGuest(t *testing.T) {
 	defer cancel()
 	s := &rfb{t: t, c: websocket.NetConn(ctx, c, websocket.MessageBinary)}
 	s.begin()
-	for !s.look() { // until something is written on it
+	for written := false; !written; {
+		written = s.look()
 	}
 	s.press('a')
 	b.close(t) // ends the machine too
