@@ -213,7 +213,7 @@ func TestEveryRouteHasAnArea(t *testing.T) {
 func TestRolesOfTable(t *testing.T) {
 	mayRead := map[string]bool{
 		"DELETE /sessions/current": true, "POST /workspaces/validate": true, "POST /workspaces/name-preview": true, "POST /workspaces/{id}/why": true, "POST /alert-rules/validate": true, "PUT /presence": true,
-		"POST /plan": true, "POST /plan/document": true, "POST /plan/explain": true, "POST /plan/compare": true, "POST /plan/simulate": true,
+		"POST /plan": true, "POST /plan/observed": true, "POST /plan/document": true, "POST /plan/explain": true, "POST /plan/compare": true, "POST /plan/simulate": true,
 	}
 	for _, r := range httpapi.Routes() {
 		if r.Method != "GET" && r.Role != dormer.RoleFull && r.Proof == "" && !mayRead[r.Method+" "+r.Path] {
