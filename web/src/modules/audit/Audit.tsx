@@ -35,7 +35,7 @@ const pause = 300;
 
 const inputs: { name: FilterName; label: string; type: 'text' | 'date' }[] = [
   { name: 'who', label: 'Who', type: 'text' },
-  { name: 'action', label: 'Action, as workspace.', type: 'text' },
+  { name: 'action', label: 'Action', type: 'text' },
   { name: 'object', label: 'What was changed', type: 'text' },
   { name: 'since', label: 'From', type: 'date' },
   { name: 'until', label: 'Until', type: 'date' },

@@ -82,7 +82,7 @@ export function Groups() {
         </LabelGroup>
       ),
     },
-    { name: 'People, with groups in it', cell: (g) => count(peopleIn(g.id, all)), sort: (g) => peopleIn(g.id, all) },
+    { name: 'People', cell: (g) => count(peopleIn(g.id, all)), sort: (g) => peopleIn(g.id, all) },
   ];
   const add = <ActionButton onClick={() => setAdding(true)}>Add a group</ActionButton>;
   return (

@@ -81,10 +81,12 @@ export function UserDialog({ user, onMade, onClose }: Props & { user: User | und
           value={password}
           onChange={setPassword}
           autoComplete="new-password"
-          help="At least 12 characters. Leave it empty to have one made, which is shown once."
+          help="At least 12 characters. Leave it empty to have one made, which is shown once and must be changed at the first sign-in."
         />
       )}
-      <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
+      {(user !== undefined || password !== '') && (
+        <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
+      )}
       <TextField
         label="Expires"
         path="expires"
@@ -121,9 +123,11 @@ export function PasswordDialog({ user, onMade, onClose }: Props & { user: User }
         value={password}
         onChange={setPassword}
         autoComplete="new-password"
-        help="At least 12 characters. Leave it empty to have one made, which is shown once."
+        help="At least 12 characters. Leave it empty to have one made, which is shown once and must be changed at the first sign-in."
       />
-      <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
+      {password !== '' && (
+        <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
+      )}
     </FormDialog>
   );
 }
