@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,11 +12,13 @@ import (
 
 // TestDiagnosticsAreFew: the newest archives of a client are kept, for a while.
 func TestDiagnosticsAreFew(t *testing.T) {
-	s, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) { testDiagnosticsAreFew(t, openState(t, e.dsn(t))) })
 	}
-	defer s.Close()
+}
+
+func testDiagnosticsAreFew(t *testing.T, s *store.State) {
+	t.Helper()
 	at := time.Unix(1_750_000_000, 0).UTC()
 	keep := func(id string, client dormer.ClientID, after time.Duration) error {
 		return s.KeepDiagnostics(t.Context(), lease.Diagnostics{ID: id, Client: client, Order: "order " + id, Received: at.Add(after)}, []byte(id))

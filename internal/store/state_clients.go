@@ -48,7 +48,7 @@ var clientOrders = map[enroll.Order]string{
 // FindClients implements enroll.Finder.
 func (s *State) FindClients(ctx context.Context, f enroll.Filter) ([]enroll.Found, int, error) {
 	// The first conditions hold always; they give the parameters their types.
-	where := []string{"$1 > 0", "$2 <= $1", "$3 > 0"}
+	where := []string{"CAST($1 AS bigint) > 0", "$2 <= $1", "CAST($3 AS bigint) > 0"}
 	args := []any{micros(f.Now), micros(f.OnlineSince), enroll.ClockWrong.Microseconds()}
 	arg := func(v any) string {
 		args = append(args, v)
