@@ -1,4 +1,4 @@
-import { Button, Grid, GridItem, Tab, Tabs, TabTitleText } from '@patternfly/react-core';
+import { Button, Grid, GridItem, Tab, TabContent, TabContentBody, Tabs, TabTitleText } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
@@ -56,6 +56,9 @@ export function Plan() {
     staleTime: Infinity,
     retry: false,
   });
+  // A fault leaves the last plan that was worked out on the screen.
+  const [last, setLast] = useState(result.data);
+  if (result.data !== undefined && result.data !== last) setLast(result.data);
   const errors = useMemo(() => (result.isError ? asProblem(result.error).fields : []), [result.isError, result.error]);
   const warnings = useMemo<FieldError[]>(
     () => (result.data?.warnings ?? []).flatMap((w) => (w.path ? [{ path: w.path, message: w.text }] : [])),
@@ -78,6 +81,7 @@ export function Plan() {
             entered={organization}
             onChange={set}
             query={result}
+            last={last}
             isOld={settled !== organization || result.isPlaceholderData}
           />
         </GridItem>
@@ -100,8 +104,9 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
     queryFn: async () => (await data(api.GET('/schema/organization.json'))) as Schema,
     staleTime: Infinity,
   });
-  const tab = search.get('input') ?? groups[0]?.id ?? yamlTab;
-  const shown = groups.find((g) => g.id === tab);
+  const wanted = search.get('input') ?? groups[0]?.id;
+  const shown = groups.find((g) => g.id === wanted);
+  const tab = shown?.id ?? yamlTab;
   return (
     <>
       <Tabs
@@ -123,6 +128,7 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
           <Tab
             key={g.id}
             eventKey={g.id}
+            tabContentId={`plan-input-${g.id}`}
             title={
               <TabTitleText>
                 {g.title}{' '}
@@ -138,33 +144,37 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
           />
         ))}
       </Tabs>
-      <Loaded query={schema} what="form">
-        {(s) =>
-          shown ? (
-            <DocumentForm
-              schema={s}
-              document={organization}
-              onChange={onChange}
-              errors={errors}
-              warnings={warnings}
-              keep={keepSpec}
-            >
-              {shown === groups[0] && (
-                <Section title="The plan">
-                  <Field path="metadata.name" />
-                  <Field path="metadata.description" lines={3} />
-                </Section>
-              )}
-              {shown.members.map((m) => {
-                const part = schemaAt(s, `spec.${m}`);
-                return part && <Part key={m} path={`spec.${m}`} schema={part} />;
-              })}
-            </DocumentForm>
-          ) : (
-            <YAMLInput organization={organization} onChange={onChange} errors={errors} warnings={warnings} />
-          )
-        }
-      </Loaded>
+      <TabContent id={`plan-input-${tab}`} aria-label={shown?.title ?? 'YAML'} hidden={false}>
+        <TabContentBody>
+          <Loaded query={schema} what="form">
+            {(s) =>
+              shown ? (
+                <DocumentForm
+                  schema={s}
+                  document={organization}
+                  onChange={onChange}
+                  errors={errors}
+                  warnings={warnings}
+                  keep={keepSpec}
+                >
+                  {shown === groups[0] && (
+                    <Section title="The plan">
+                      <Field path="metadata.name" />
+                      <Field path="metadata.description" lines={3} />
+                    </Section>
+                  )}
+                  {shown.members.map((m) => {
+                    const part = schemaAt(s, `spec.${m}`);
+                    return part && <Part key={m} path={`spec.${m}`} schema={part} />;
+                  })}
+                </DocumentForm>
+              ) : (
+                <YAMLInput organization={organization} onChange={onChange} errors={errors} warnings={warnings} />
+              )
+            }
+          </Loaded>
+        </TabContentBody>
+      </TabContent>
     </>
   );
 }

@@ -14,6 +14,7 @@ import {
   Stack,
   StackItem,
   Tab,
+  TabContent,
   Tabs,
   TabTitleText,
 } from '@patternfly/react-core';
@@ -31,6 +32,8 @@ type Plan = Schemas['Plan'];
 
 interface Props extends Pick<PartProps, 'organization' | 'entered' | 'onChange'> {
   query: UseQueryResult<Plan>;
+  /** The last one that could be worked out. */
+  last: Plan | undefined;
   /** What is shown is of what was entered before. */
   isOld: boolean;
 }
@@ -68,9 +71,9 @@ const parts: { id: string; title: string; Part: ComponentType<PartProps> }[] = [
 ];
 
 /** What the organization needs, worked out anew as it is described. */
-export function Results({ organization, entered, onChange, query, isOld }: Props) {
+export function Results({ organization, entered, onChange, query, last, isOld }: Props) {
   const [search, setSearch] = useSearchParams();
-  const plan = query.data;
+  const plan = query.data ?? last;
   const chosen = parts.find((p) => p.id === search.get('result')) ?? parts[0];
   if (!plan) {
     return query.isError ? (
@@ -109,14 +112,23 @@ export function Results({ organization, entered, onChange, query, isOld }: Props
           isOverflowHorizontal
         >
           {parts.map((p) => (
-            <Tab key={p.id} eventKey={p.id} title={<TabTitleText>{p.title}</TabTitleText>} />
+            <Tab
+              key={p.id}
+              eventKey={p.id}
+              tabContentId={`plan-result-${p.id}`}
+              title={<TabTitleText>{p.title}</TabTitleText>}
+            />
           ))}
         </Tabs>
       </StackItem>
       <StackItem>
-        <Suspense fallback={<Skeleton height="12rem" />}>
-          {chosen && <chosen.Part plan={plan} organization={organization} entered={entered} onChange={onChange} />}
-        </Suspense>
+        {chosen && (
+          <TabContent id={`plan-result-${chosen.id}`} aria-label={chosen.title} hidden={false}>
+            <Suspense fallback={<Skeleton height="12rem" />}>
+              <chosen.Part plan={plan} organization={organization} entered={entered} onChange={onChange} />
+            </Suspense>
+          </TabContent>
+        )}
       </StackItem>
     </Stack>
   );
