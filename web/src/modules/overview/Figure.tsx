@@ -31,7 +31,7 @@ export function Figure<T>({ title, query, children }: Props<T>) {
         {said && (
           <>
             <p className="dormer-figure">
-              <Link to={said.to} aria-label={typeof said.number === 'string' ? `${title}: ${said.number}` : title}>
+              <Link to={said.to} aria-label={typeof said.number === 'string' ? `${title}: ${said.number}` : undefined}>
                 {said.number}
               </Link>
             </p>
