@@ -35,7 +35,8 @@ trap 'rm -rf "$aside"' EXIT
 for types in src/api/*.d.ts; do
   document=$(basename "$types" .d.ts)
   [[ $document != schema ]] || document=openapi
-  npx --no-install openapi-typescript "../api/$document.json" --output "$aside/types.d.ts" --alphabetize --default-non-nullable false >/dev/null 2>&1
+  rm -f "$aside/types.d.ts"
+  npx --no-install openapi-typescript "../api/$document.json" --output "$aside/types.d.ts" --alphabetize --default-non-nullable false >"$aside/said" 2>&1 || cat "$aside/said"
   step "web/$types is out of date: cd web && npm run api" diff -q "$aside/types.d.ts" "$types"
 done
 
