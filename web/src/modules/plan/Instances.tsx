@@ -37,7 +37,7 @@ export function Instances({ plan }: PartProps) {
           <Card isCompact>
             <CardTitle component="h2">{i.name}</CardTitle>
             <CardBody>
-              <Content component="p">{`${count(i.users)} people, ${count(i.active)} on at the same time; the server stands at ${i.seat}.`}</Content>
+              <Content component="p">{`${count(i.users)} people, ${count(i.active)} on at the same time. The server stands at ${i.site}: ${i.seat}`}</Content>
               <List>
                 {(i.reasons ?? []).map((r) => (
                   <ListItem key={r.text}>{r.text}</ListItem>
@@ -88,7 +88,9 @@ function Servers({ plan }: Pick<PartProps, 'plan'>) {
       <Thead>
         <Tr>
           {['Instance', 'Cores', 'Memory', 'Disk', 'Events database', 'Standby'].map((h) => (
-            <Th key={h}>{h}</Th>
+            <Th key={h} modifier="wrap">
+              {h}
+            </Th>
           ))}
         </Tr>
       </Thead>
@@ -119,7 +121,9 @@ function Classic({ plan }: Pick<PartProps, 'plan'>) {
       <Thead>
         <Tr>
           {['Condition', 'About', 'Adds', 'Reason'].map((h) => (
-            <Th key={h}>{h}</Th>
+            <Th key={h} modifier="wrap">
+              {h}
+            </Th>
           ))}
         </Tr>
       </Thead>
