@@ -26,7 +26,6 @@ for (const half of [0, 1]) {
     stage,
     open,
   }) => {
-    test.setTimeout(240_000);
     const all = routes(await fill(stage)).filter((_, n) => n % 2 === half);
     const page = await open('full', { reducedMotion: 'reduce' });
     for (const route of all) {
@@ -76,7 +75,6 @@ test('the navigation can be used with the keyboard alone', async ({ page }) => {
 });
 
 test('an operator who may only read sees every page, and can change nothing', async ({ stage, open }) => {
-  test.setTimeout(180_000);
   const all = routes(await fill(stage));
   const page = await open('read-only');
   const changes: string[] = [];
@@ -90,13 +88,17 @@ test('an operator who may only read sees every page, and can change nothing', as
     await test.step(route === '' ? 'overview' : route, async () => {
       await page.goto(route === '' ? '.' : route);
       await shown(page);
-      for (const button of await page.getByRole('main').getByRole('button', { name: changing }).all()) {
-        // It says why, and does nothing.
-        if (await button.isEnabled()) {
-          await button.click();
-          await expect(page.getByRole('dialog'), `${route}: ${await button.innerText()}`).toHaveCount(0);
-        }
-      }
+      // A plan is kept in the browser: everybody may make one.
+      if (route === 'plan') return;
+      const enabled = await page
+        .getByRole('main')
+        .getByRole('button', { name: changing })
+        .evaluateAll((all) =>
+          all
+            .filter((b) => !(b as HTMLButtonElement).disabled && b.ariaDisabled !== 'true')
+            .map((b) => b.ariaLabel ?? b.textContent),
+        );
+      expect.soft(enabled, route).toEqual([]);
     });
   }
   expect(changes).toEqual([]);
