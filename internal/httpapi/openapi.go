@@ -135,8 +135,11 @@ func (r route) operation(registry huma.Registry) *huma.Operation {
 			op.Parameters = append(op.Parameters, &huma.Param{Name: strings.Trim(part, "{}."), In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
 		}
 	}
-	for in, list := range map[string][]parameter{"query": r.query, "header": r.headers} {
-		for _, p := range list {
+	for _, place := range []struct {
+		in   string
+		list []parameter
+	}{{"query", r.query}, {"header", r.headers}} {
+		for _, p := range place.list {
 			s := &huma.Schema{Type: "string"}
 			switch {
 			case p.number:
@@ -144,7 +147,7 @@ func (r route) operation(registry huma.Registry) *huma.Operation {
 			case p.flag:
 				s = &huma.Schema{Type: "boolean"}
 			}
-			op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: in, Description: p.doc, Required: p.required, Schema: s})
+			op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: place.in, Description: p.doc, Required: p.required, Schema: s})
 		}
 	}
 	if content := r.body.content(registry); content != nil {
