@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -90,6 +91,7 @@ type house struct {
 	closed  []bool
 	refuse  error // of polls
 	body    []byte
+	taken   map[string][]byte // archives by what they were collected for
 }
 
 func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -119,6 +121,15 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case h.refuse != nil:
 		problem.Write(w, h.refuse)
+		return
+	}
+	if order, ok := strings.CutPrefix(r.URL.Path, wire.PathCollected); ok && r.Method == http.MethodPut {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(err)
+		}
+		h.taken = map[string][]byte{order: b}
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	switch r.URL.Path {
@@ -260,6 +271,24 @@ func TestOtherRequests(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || r.URL.Path != "/repository/v1/x" {
 		t.Errorf("%s: %s", r.URL.Path, resp.Status)
+	}
+}
+
+// TestCollected: an archive goes to a server that takes it, and comes as it was.
+func TestCollected(t *testing.T) {
+	a, h := newAuthority(t), &house{}
+	fenced := &house{refuse: dormer.ErrFenced}
+	u := newUplink(t, a, serve(t, a, fenced).URL, serve(t, a, h).URL)
+	archive := []byte{0x1f, 0x8b, 0, 0xff}
+	if err := u.Collected(t.Context(), "order", archive); err != nil {
+		t.Fatal(err)
+	}
+	if len(fenced.taken) > 0 || string(h.taken["order"]) != string(archive) {
+		t.Errorf("taken were %x and %x", fenced.taken, h.taken)
+	}
+	h.refuse = fmt.Errorf("no order asks for these diagnostics: %w", dormer.ErrNotFound)
+	if err := u.Collected(t.Context(), "another", archive); !errors.Is(err, dormer.ErrNotFound) {
+		t.Errorf("unasked: %v", err)
 	}
 }
 
