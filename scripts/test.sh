@@ -99,7 +99,7 @@ fi
   suite faults 6m -- go test -json -count=1 -timeout 15m "${as_root[@]}" "${in_faults[@]}"
 # Still beside the directories, which wait longest.
 [[ ${#in_console[@]} -eq 0 ]] ||
-  suite console 4m -- go test -json -count=1 -timeout 10m "${in_console[@]}"
+  suite console 5m -- go test -json -count=1 -timeout 25m "${in_console[@]}"
 if [[ -n $beside ]]; then
   wait "$beside" || failed=1
   cat build/directories.txt
