@@ -1,57 +1,71 @@
 import { useSortable } from '@dnd-kit/sortable';
 import { CSS } from '@dnd-kit/utilities';
-import { Button, HelperText, HelperTextItem } from '@patternfly/react-core';
+import { Button, Checkbox, HelperText, HelperTextItem } from '@patternfly/react-core';
 import { ArrowDownIcon } from '@patternfly/react-icons/dist/esm/icons/arrow-down-icon';
 import { ArrowUpIcon } from '@patternfly/react-icons/dist/esm/icons/arrow-up-icon';
 import { GripVerticalIcon } from '@patternfly/react-icons/dist/esm/icons/grip-vertical-icon';
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { Td, Tr } from '@patternfly/react-table';
-import type { FieldError } from '../api/problem';
+import { memo } from 'react';
 import type { JsonObject } from '../document/json';
-import { isBelow } from '../document/paths';
-import { inputId, useForm } from './form';
-import type { ItemColumn } from './Items';
+import { inputId } from './form';
+import type { ItemColumn, ItemFaults } from './Items';
+
+/** What is done with rows, by their place or their identity. The same object as long as the list is shown. */
+export interface RowActions {
+  open: (at: number) => void;
+  move: (from: number, to: number) => void;
+  remove: (at: number) => void;
+  choose: (id: string, on: boolean) => void;
+}
 
 interface Props {
   /** Identity of the row while it is dragged. */
   id: string;
   at: number;
-  count: number;
+  isLast: boolean;
   path: string;
   item: JsonObject;
   name: string;
   columns: ItemColumn[];
-  onOpen: () => void;
-  /** Moves it within the list; absent: the order means nothing, or must not be changed. */
-  onMove: ((from: number, to: number) => void) | undefined;
-  onRemove: (() => void) | undefined;
+  /** What is wrong within it; undefined: nothing. */
+  faults: ItemFaults | undefined;
+  actions: RowActions;
+  /** false: the order means nothing, or must not be changed. */
+  isMovable: boolean;
+  isReadOnly: boolean;
   /** Whether it is chosen; absent: rows are not chosen here. */
   chosen: boolean | undefined;
-  onChoose: (on: boolean) => void;
 }
 
-/** One thing of a list: its columns, what is wrong with it, and what can be done. */
-export function ItemRow(props: Props) {
-  const { id, at, count, path, item, name, columns, onOpen, onMove, onRemove, chosen, onChoose } = props;
-  const { errors, warnings, readOnly } = useForm();
+/** Of so many faults of an item its row tells. */
+const told = 3;
+
+/** One thing of a list: its columns, what is wrong with it, and what can be done. Drawn anew only when they change. */
+export const ItemRow = memo(function ItemRow(props: Props) {
+  const { id, at, isLast, path, item, name, columns, faults, actions, isMovable, isReadOnly, chosen } = props;
   const { attributes, listeners, setNodeRef, setActivatorNodeRef, transform, transition, isDragging } = useSortable({
     id,
-    disabled: onMove === undefined,
+    disabled: !isMovable,
   });
-  const within = (f: FieldError) => isBelow(f.path, path);
-  const faults = [...errors.filter(within), ...warnings.filter(within)];
+  const all = [...(faults?.errors ?? []), ...(faults?.warnings ?? [])];
+  const open = () => actions.open(at);
   return (
     <Tr
       ref={setNodeRef}
       style={{ transform: CSS.Translate.toString(transform), transition, opacity: isDragging ? 0.6 : undefined }}
     >
       {chosen !== undefined && (
-        <Td
-          select={{ rowIndex: at, isSelected: chosen, onSelect: (_, on) => onChoose(on) }}
-          aria-label={`Choose ${name}`}
-        />
+        <Td modifier="fitContent">
+          <Checkbox
+            id={`${inputId(path)}:chosen`}
+            aria-label={`Choose ${name}`}
+            isChecked={chosen}
+            onChange={(_, on) => actions.choose(id, on)}
+          />
+        </Td>
       )}
-      {onMove && (
+      {isMovable && (
         <Td modifier="fitContent" style={{ whiteSpace: 'nowrap' }}>
           <Button
             ref={setActivatorNodeRef}
@@ -67,14 +81,14 @@ export function ItemRow(props: Props) {
             icon={<ArrowUpIcon />}
             aria-label={`Move ${name} up`}
             isAriaDisabled={at === 0}
-            onClick={() => onMove(at, at - 1)}
+            onClick={() => actions.move(at, at - 1)}
           />
           <Button
             variant="plain"
             icon={<ArrowDownIcon />}
             aria-label={`Move ${name} down`}
-            isAriaDisabled={at === count - 1}
-            onClick={() => onMove(at, at + 1)}
+            isAriaDisabled={isLast}
+            onClick={() => actions.move(at, at + 1)}
           />
         </Td>
       )}
@@ -82,13 +96,16 @@ export function ItemRow(props: Props) {
         <Td key={c.name} dataLabel={c.name} modifier="breakWord">
           {i === 0 ? (
             <>
-              <Button variant="link" isInline className="dormer-name" id={inputId(path)} onClick={onOpen}>
+              <Button variant="link" isInline className="dormer-name" id={inputId(path)} onClick={open}>
                 {c.cell(item, path)}
               </Button>
-              {faults.length > 0 && (
+              {all.length > 0 && (
                 <HelperText>
-                  {faults.slice(0, 3).map((f) => (
-                    <HelperTextItem key={f.path + f.message} variant={errors.includes(f) ? 'error' : 'warning'}>
+                  {all.slice(0, told).map((f) => (
+                    <HelperTextItem
+                      key={f.path + f.message}
+                      variant={faults?.errors.includes(f) === true ? 'error' : 'warning'}
+                    >
                       {f.path.slice(path.length).replace(/^\./u, '')} {f.message}
                     </HelperTextItem>
                   ))}
@@ -101,11 +118,18 @@ export function ItemRow(props: Props) {
         </Td>
       ))}
       <Td isActionCell style={{ whiteSpace: 'nowrap' }}>
-        <Button variant="link" onClick={onOpen} aria-label={`${readOnly === undefined ? 'Edit' : 'Show'} ${name}`}>
-          {readOnly === undefined ? 'Edit' : 'Show'}
+        <Button variant="link" onClick={open} aria-label={`${isReadOnly ? 'Show' : 'Edit'} ${name}`}>
+          {isReadOnly ? 'Show' : 'Edit'}
         </Button>
-        {onRemove && <Button variant="plain" icon={<TrashIcon />} aria-label={`Remove ${name}`} onClick={onRemove} />}
+        {!isReadOnly && (
+          <Button
+            variant="plain"
+            icon={<TrashIcon />}
+            aria-label={`Remove ${name}`}
+            onClick={() => actions.remove(at)}
+          />
+        )}
       </Td>
     </Tr>
   );
-}
+});

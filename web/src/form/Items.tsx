@@ -13,14 +13,15 @@ import {
 } from '@patternfly/react-core';
 import { PlusCircleIcon } from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import { Table, Tbody, Th, Thead, Tr } from '@patternfly/react-table';
-import { useState, type ReactNode } from 'react';
+import { useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { useMessages } from '../components/messages';
+import type { FieldError } from '../api/problem';
 import { asList, isObject, type Json, type JsonObject } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
-import { countFaults, inputId, useForm, useShown } from './form';
+import { inputId, useForm, useShown } from './form';
 import { ItemDialog } from './ItemDialog';
-import { ItemRow } from './ItemRow';
-import { itemKey } from './itemKey';
+import { ItemRow, type RowActions } from './ItemRow';
+import { useItemKeys, useSameKeys } from './itemKeys';
 import { blank, inSentence, schemaAt } from './schema';
 import { moved } from './Texts';
 
@@ -60,6 +61,31 @@ const shownAtOnce = 25;
 
 const asItem = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
+const pointer = { activationConstraint: { distance: 4 } };
+const keyboard = { coordinateGetter: sortableKeyboardCoordinates };
+
+/** What is wrong within each item of the list at a path, by its place. */
+export interface ItemFaults {
+  errors: FieldError[];
+  warnings: FieldError[];
+}
+
+function byItem(path: string, errors: FieldError[], warnings: FieldError[]): ReadonlyMap<number, ItemFaults> {
+  const found = new Map<number, ItemFaults>();
+  const put = (fault: FieldError, kind: keyof ItemFaults) => {
+    const place = fault.path.startsWith(`${path}[`)
+      ? Number.parseInt(fault.path.slice(path.length + 1), 10)
+      : Number.NaN;
+    if (Number.isNaN(place)) return;
+    const of = found.get(place) ?? { errors: [], warnings: [] };
+    of[kind].push(fault);
+    found.set(place, of);
+  };
+  for (const e of errors) put(e, 'errors');
+  for (const w of warnings) put(w, 'warnings');
+  return found;
+}
+
 /** A list of things with several values each: a table, and a dialog for one of them. */
 export function Items(props: Props) {
   const { path, label, one, name, columns, fields, empty, ordered = false, adder, several } = props;
@@ -70,37 +96,40 @@ export function Items(props: Props) {
   const [page, setPage] = useState(1);
   const [opened, setOpened] = useState<{ at: number; before: JsonObject | undefined }>();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const sensors = useSensors(
-    useSensor(PointerSensor, { activationConstraint: { distance: 4 } }),
-    useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
-  );
+  const sensors = useSensors(useSensor(PointerSensor, pointer), useSensor(KeyboardSensor, keyboard));
 
-  const items = asList(valueAt(document, path)).map(asItem);
+  const list = valueAt(document, path);
+  const items = useMemo(() => asList(list).map(asItem), [list]);
+  const keys = useItemKeys(items);
   const below = (p: string) => isBelow(p, path);
   useShown([path, ...[...errors, ...warnings].map((f) => f.path).filter(below)]);
   const own = errors.filter((e) => e.path === path);
-  const faultsOf = (i: number) => countFaults(errors, warnings, [`${path}[${i}]`]);
+  const faults = useMemo(() => byItem(path, errors, warnings), [path, errors, warnings]);
   const wanted = search.trim().toLocaleLowerCase();
-  const rows = items
-    .map((item, at) => ({ item, at, key: itemKey(item) }))
-    .filter(({ item, at }) => {
-      if (faulty && faultsOf(at).errors + faultsOf(at).warnings === 0) return false;
-      return wanted === '' || JSON.stringify(item).toLocaleLowerCase().includes(wanted);
-    });
-  const withFaults =
-    errors.some((e) => isBelow(e.path, path) && e.path !== path) || warnings.some((e) => isBelow(e.path, path));
+  const rows = useMemo(
+    () =>
+      items
+        .map((item, at) => ({ item, at, key: keys[at] ?? '' }))
+        .filter(({ item, at }) => {
+          if (faulty && !faults.has(at)) return false;
+          return wanted === '' || JSON.stringify(item).toLocaleLowerCase().includes(wanted);
+        }),
+    [items, keys, faulty, faults, wanted],
+  );
+  const withFaults = faults.size > 0;
   const pages = Math.max(1, Math.ceil(rows.length / shownAtOnce));
   const current = Math.min(page, pages);
   const shown = rows.slice((current - 1) * shownAtOnce, current * shownAtOnce);
+  const sortable = useSameKeys(shown.map((r) => r.key));
   const movable = ordered && readOnly === undefined && wanted === '' && !faulty;
 
   const change = (make: (list: Json[]) => Json[]) =>
     edit(path, (value) => {
-      const list = make(asList(value));
-      return list.length === 0 ? undefined : list;
+      const made = make(asList(value));
+      return made.length === 0 ? undefined : made;
     });
   const add = (item: JsonObject, open = true) => {
-    change((list) => [...list, item]);
+    change((all) => [...all, item]);
     setSearch('');
     setFaulty(false);
     setPage(Math.ceil((items.length + 1) / shownAtOnce));
@@ -109,17 +138,37 @@ export function Items(props: Props) {
   const remove = (at: number) => {
     const item = items[at];
     if (!item) return;
-    change((list) => list.toSpliced(at, 1));
-    undoable(`${named(item)} was removed`, () => change((list) => list.toSpliced(at, 0, item)));
+    change((all) => all.toSpliced(at, 1));
+    undoable(`${named(item)} was removed`, () => change((all) => all.toSpliced(at, 0, item)));
   };
   const named = (item: JsonObject): string => name(item) || `The ${one} without a name`;
-  const move = (from: number, to: number) => change((list) => moved(list, from, to));
+  const move = (from: number, to: number) => change((all) => moved(all, from, to));
   const itemSchema = schemaAt(schema, `${path}[]`);
   const fresh = props.fresh ?? (() => blank(itemSchema ?? {}));
   const rowOf = (key: string | number) => rows.find((r) => r.key === key);
   const called = (key: string | number): string => named(rowOf(key)?.item ?? {});
   const place = (key: string | number): string => `place ${(rowOf(key)?.at ?? 0) + 1} of ${items.length}`;
   const picked = rows.filter((r) => chosen.has(r.key));
+  const choosable = several !== undefined && readOnly === undefined;
+  // Rows are drawn anew for what they show, and do what is right at the time.
+  const acts = useRef<RowActions>(undefined);
+  useLayoutEffect(() => {
+    acts.current = {
+      open: (at) => setOpened({ at, before: items[at] ?? {} }),
+      move,
+      remove,
+      choose: (key, on) => setChosen((was) => new Set(on ? [...was, key] : [...was].filter((k) => k !== key))),
+    };
+  });
+  const actions = useMemo<RowActions>(
+    () => ({
+      open: (at) => acts.current?.open(at),
+      move: (from, to) => acts.current?.move(from, to),
+      remove: (at) => acts.current?.remove(at),
+      choose: (key, on) => acts.current?.choose(key, on),
+    }),
+    [],
+  );
 
   return (
     <div>
@@ -220,14 +269,15 @@ export function Items(props: Props) {
           <Table aria-label={label} variant="compact">
             <Thead>
               <Tr>
-                {several && readOnly === undefined && (
-                  <Th
-                    aria-label={`Choose all ${inSentence(label)}`}
-                    select={{
-                      isSelected: rows.length > 0 && rows.every((r) => chosen.has(r.key)),
-                      onSelect: (_, on) => setChosen(new Set(on ? rows.map((r) => r.key) : [])),
-                    }}
-                  />
+                {choosable && (
+                  <Th screenReaderText="Chosen" modifier="fitContent">
+                    <Checkbox
+                      id={`${inputId(path)}:all`}
+                      aria-label={`Choose all ${inSentence(label)}`}
+                      isChecked={picked.length === rows.length ? rows.length > 0 : picked.length === 0 ? false : null}
+                      onChange={(_, on) => setChosen(new Set(on ? rows.map((r) => r.key) : []))}
+                    />
+                  </Th>
                 )}
                 {movable && <Th screenReaderText="Order" modifier="fitContent" />}
                 {columns.map((c) => (
@@ -239,22 +289,22 @@ export function Items(props: Props) {
               </Tr>
             </Thead>
             <Tbody>
-              <SortableContext items={shown.map((r) => r.key)} strategy={verticalListSortingStrategy}>
+              <SortableContext items={sortable} strategy={verticalListSortingStrategy}>
                 {shown.map(({ item, at, key }) => (
                   <ItemRow
                     key={key}
                     id={key}
                     at={at}
-                    count={items.length}
+                    isLast={at === items.length - 1}
                     path={`${path}[${at}]`}
                     item={item}
                     name={named(item)}
                     columns={columns}
-                    onOpen={() => setOpened({ at, before: item })}
-                    onMove={movable ? move : undefined}
-                    onRemove={readOnly === undefined ? () => remove(at) : undefined}
-                    chosen={several && readOnly === undefined ? chosen.has(key) : undefined}
-                    onChoose={(on) => setChosen(new Set(on ? [...chosen, key] : [...chosen].filter((k) => k !== key)))}
+                    faults={faults.get(at)}
+                    actions={actions}
+                    isMovable={movable}
+                    isReadOnly={readOnly !== undefined}
+                    chosen={choosable ? chosen.has(key) : undefined}
                   />
                 ))}
               </SortableContext>
@@ -272,7 +322,7 @@ export function Items(props: Props) {
             const { at, before } = opened;
             setOpened(undefined);
             if (readOnly !== undefined) return;
-            change((list) => (before === undefined ? list.toSpliced(at, 1) : list.with(at, before)));
+            change((all) => (before === undefined ? all.toSpliced(at, 1) : all.with(at, before)));
           }}
         >
           {fields(`${path}[${opened.at}]`)}

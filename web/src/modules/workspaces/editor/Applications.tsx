@@ -1,7 +1,7 @@
 import { asText, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
 import { Field } from '../../../form/Field';
-import { Items } from '../../../form/Items';
+import { Items, type ItemColumn } from '../../../form/Items';
 import { Fields, Section, When } from '../../../form/Section';
 import type { Draft } from './draft';
 import { TabForm } from './TabForm';
@@ -12,6 +12,13 @@ export const applicationsPaths = ['spec.applications'];
 const nameOf = (item: JsonObject): string => asText(item['name']);
 const command = (item: JsonObject) => <code className="dormer-name">{asText(item['command'])}</code>;
 const enabled = (item: JsonObject): string => (item['enabled'] === false ? 'No' : 'Yes');
+
+const columns: ItemColumn[] = [
+  { name: 'Name', cell: nameOf },
+  { name: 'Command', cell: command },
+  { name: 'Enabled', cell: enabled },
+  { name: 'Starts with the workspace', cell: (a) => (a['startWithWorkspace'] === true ? 'Yes' : 'No') },
+];
 
 const letters = [...'DEFGHIJKLMNOPQRSTUVWXYZAB'].map((l) => ({ value: l, name: `${l}:` }));
 
@@ -28,12 +35,7 @@ export function Applications({ ws }: { ws: Draft }) {
           name={nameOf}
           ordered
           empty="No application is published. Add what users shall start from the host."
-          columns={[
-            { name: 'Name', cell: nameOf },
-            { name: 'Command', cell: command },
-            { name: 'Enabled', cell: enabled },
-            { name: 'Starts with the workspace', cell: (a) => (a['startWithWorkspace'] === true ? 'Yes' : 'No') },
-          ]}
+          columns={columns}
           fields={(at) => (
             <>
               <Field path={`${at}.name`} />

@@ -1,9 +1,9 @@
 import { Alert, Label } from '@patternfly/react-core';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { PrincipalPicker } from '../../../components/PrincipalPicker';
 import { asList, asText, isObject, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
-import { Items } from '../../../form/Items';
+import { Items, type ItemColumn } from '../../../form/Items';
 import { words } from '../../../form/schema';
 import { Section } from '../../../form/Section';
 import type { Draft } from './draft';
@@ -20,6 +20,17 @@ const colors = { found: 'green', renamed: 'orange', gone: 'red' } as const;
 /** The tab Deployment: who gets the workspace, and what each of them may do with it. */
 export function Deployment({ ws }: { ws: Draft }) {
   const stateOf = usePrincipalStates(ws.document);
+  const columns = useMemo<ItemColumn[]>(
+    () => [
+      { name: 'Who', cell: (g) => grantName(g) || 'Not given yet' },
+      { name: 'Directory says', cell: (g) => <Known state={stateOf(g)} /> },
+      { name: 'In force', cell: inForce },
+      { name: 'Off-line', cell: offline },
+      { name: 'At a limit', cell: atLimit },
+      { name: 'May', cell: may },
+    ],
+    [stateOf],
+  );
   const [said, setSaid] = useState('');
   const grants = asList(valueAt(ws.document, 'grants'));
   return (
@@ -50,14 +61,7 @@ export function Deployment({ ws }: { ws: Draft }) {
             />
           )}
           several={(chosen, clear) => <SeveralGrants chosen={chosen} onDone={clear} />}
-          columns={[
-            { name: 'Who', cell: (g) => grantName(g) || 'Not given yet' },
-            { name: 'Directory says', cell: (g) => <Known state={stateOf(g)} /> },
-            { name: 'In force', cell: inForce },
-            { name: 'Off-line', cell: offline },
-            { name: 'At a limit', cell: atLimit },
-            { name: 'May', cell: may },
-          ]}
+          columns={columns}
           fields={(at) => <GrantFields at={at} />}
         />
       </Section>

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { api, data, type Schemas } from '../../../api/client';
 import { asText, isObject, type Json, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
@@ -33,8 +34,11 @@ export function usePrincipalStates(document: Json): (grant: JsonObject) => Princ
     enabled: id !== '',
     queryFn: () => data(api.GET('/workspaces/{id}/principals', { params: { path: { id } } })),
   });
-  const known = new Map((states.data?.items ?? []).map((s) => [keyOf(s.principal), s]));
-  return (grant) => known.get(keyOf(principalOf(grant)));
+  const { data: said } = states;
+  return useMemo(() => {
+    const known = new Map((said?.items ?? []).map((s) => [keyOf(s.principal), s]));
+    return (grant: JsonObject) => known.get(keyOf(principalOf(grant)));
+  }, [said]);
 }
 
 /** A new grant for somebody: without the directory where that is the server's own, as documents leave defaults out. */
