@@ -28,8 +28,6 @@ async function commit(page: Page, message: string): Promise<void> {
 async function type(page: Page, text: string): Promise<void> {
   await page.getByRole('textbox', { name: 'Workspace as YAML' }).click();
   await page.keyboard.press('ControlOrMeta+a');
-  // Over a selection the browser would keep its colours as inline style, which the content policy forbids.
-  await page.keyboard.press('Delete');
   await page.keyboard.insertText(text);
 }
 

@@ -22,6 +22,25 @@ function marks(state: EditorState, faults: FieldError[], severity: Diagnostic['s
   });
 }
 
+/**
+ * What is typed over a selection is put there by the editor. A browser would keep
+ * the colours of what it replaces as inline style, which the content policy forbids.
+ */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput: (event, view) => {
+    const { data, inputType, isComposing } = event;
+    const { from, to, empty } = view.state.selection.main;
+    if (inputType !== 'insertText' || data === null || isComposing || empty || view.state.readOnly) return false;
+    const insert = () =>
+      view.state.update(view.state.replaceSelection(data), { userEvent: 'input.type', scrollIntoView: true });
+    // Brackets are put around a selection, for one.
+    const taken = view.state.facet(EditorView.inputHandler).some((take) => take(view, from, to, data, insert));
+    if (!taken) view.dispatch(insert());
+    event.preventDefault();
+    return true;
+  },
+});
+
 /** The editor itself; DocumentEditor loads it. Tab leaves it, as it leaves any field. */
 export function CodeEditor({
   value,
@@ -54,6 +73,7 @@ export function CodeEditor({
         EditorState.tabSize.of(2),
         look.of([]),
         writing.of([]),
+        typedOver,
         EditorView.updateListener.of((u) => {
           if (!u.docChanged) return;
           const now = u.state.doc.toString();

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { isObject, same, type Json } from '../../document/json';
 import type { Held } from './calls';
 
@@ -9,6 +9,9 @@ interface Kept {
   /** A text of the YAML view that is no document. */
   text?: { text: string; line: number; message: string } | undefined;
 }
+
+/** How long nothing has to change before a draft is kept, in milliseconds. */
+const pause = 300;
 
 const key = (id: string): string => `dormer.draft.${id}`;
 
@@ -56,7 +59,21 @@ export interface Work {
  */
 export function useDraft(id: string, current: Held): Work {
   const [kept, setKept] = useState<Kept | null>(() => keptDraft(id));
-  useEffect(() => keepDraft(id, kept), [id, kept]);
+  // A draft can be long: while somebody types it is kept when they pause, or go.
+  const latest = useRef(kept);
+  useEffect(() => {
+    latest.current = kept;
+    const timer = setTimeout(() => keepDraft(id, kept), pause);
+    return () => clearTimeout(timer);
+  }, [id, kept]);
+  useEffect(() => {
+    const keep = () => keepDraft(id, latest.current);
+    window.addEventListener('pagehide', keep);
+    return () => {
+      window.removeEventListener('pagehide', keep);
+      keep();
+    };
+  }, [id]);
   const change = useCallback(
     (how: (now: Kept) => Kept) =>
       setKept((was) => {
