@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -131,6 +132,44 @@ func TestFenced(t *testing.T) {
 	}
 	if code := ask(t, s, "GET", "/healthz", "", "", nil); code != http.StatusOK {
 		t.Errorf("health: status %d", code)
+	}
+}
+
+// TestFencedTellsNobody: who listens for changes at a server that was superseded
+// has to ask again, where others answer.
+func TestFencedTellsNobody(t *testing.T) {
+	s, err := testServer(t, func(*Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(s.Handler())
+	defer web.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+"/api/v1/notices", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+adminToken(t, s))
+	resp, err := web.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, %v", resp.StatusCode, err)
+	}
+	s.fence(s.epoch + 1)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, resp.Body)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the stream ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the stream goes on")
 	}
 }
 

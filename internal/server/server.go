@@ -407,6 +407,7 @@ func (s *Server) trustedProxies() []netip.Prefix {
 // taken over. A restart must not bring it back.
 func (s *Server) fence(heard dormer.Epoch) {
 	s.fenced.Store(true)
+	s.notices.Stop() // consoles ask again, and are told why there is no answer
 	s.tell(event.ServerSuperseded, fmt.Sprintf("it has epoch %d, another server has %d", s.epoch, heard))
 	if err := s.data.keepFence(heard); err != nil {
 		s.deps.Logger.LogAttrs(context.Background(), slog.LevelError, "after a restart this server would not know that it was superseded",
