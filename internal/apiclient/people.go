@@ -39,6 +39,11 @@ func (c *Client) Users(ctx context.Context) ([]rest.User, error) {
 	return l.Items, err
 }
 
+// User reads a user of the embedded directory.
+func (c *Client) User(ctx context.Context, id string) (rest.User, error) {
+	return ask[rest.User](ctx, c, http.MethodGet, "/directory/users"+segment(id), nil, nil)
+}
+
 // CreateUser adds a user.
 func (c *Client) CreateUser(ctx context.Context, u rest.NewUser) (rest.UserCreated, error) {
 	return ask[rest.UserCreated](ctx, c, http.MethodPost, "/directory/users", nil, u)

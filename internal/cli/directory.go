@@ -20,7 +20,7 @@ import (
 func newDirectory(a *app) *cobra.Command {
 	return group(&cobra.Command{Use: "directory", Short: "Users and groups"},
 		group(&cobra.Command{Use: "user", Short: "Users of the embedded directory"},
-			newUserAdd(a), newUserList(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a)),
+			newUserAdd(a), newUserList(a), newUserShow(a), newUserPassword(a), newUserEnable(a, true), newUserEnable(a, false), newUserDelete(a)),
 		group(&cobra.Command{Use: "group", Short: "Groups of the embedded directory"},
 			newGroupAdd(a), newGroupList(a), newGroupMember(a, true), newGroupMember(a, false), newGroupDelete(a)),
 		newDirectoryCheck(a), newDirectoryFind(a), newDirectoryTest(a), newDirectorySignOut(a))
@@ -110,19 +110,47 @@ func newUserList(a *app) *cobra.Command {
 			}
 			rows := make([][]string, len(all))
 			for i, u := range all {
-				var state []string
-				if u.Disabled {
-					state = append(state, "disabled")
-				}
-				if u.MustChange {
-					state = append(state, "must change password")
-				}
-				if u.Expires != nil {
-					state = append(state, "expires "+when(*u.Expires))
-				}
-				rows[i] = []string{u.Name, u.DisplayName, strings.Join(state, ", "), when(u.Created)}
+				rows[i] = userRow(u)
 			}
-			return a.print(all, []string{"NAME", "DISPLAY NAME", "STATE", "ADDED"}, rows)
+			return a.print(all, userHeaders, rows)
+		}),
+	}
+}
+
+var userHeaders = []string{"NAME", "DISPLAY NAME", "STATE", "ADDED"}
+
+func userRow(u rest.User) []string {
+	var state []string
+	if u.Disabled {
+		state = append(state, "disabled")
+	}
+	if u.MustChange {
+		state = append(state, "must change password")
+	}
+	if u.Expires != nil {
+		state = append(state, "expires "+when(*u.Expires))
+	}
+	return []string{u.Name, u.DisplayName, strings.Join(state, ", "), when(u.Created)}
+}
+
+func newUserShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a user, by name or by identity", Args: exactArgs(1),
+		Long:    "Shows a user of the embedded directory. Instead of the name there may be the\nidentity, which stays when the user is renamed.",
+		Example: "  dormer directory user show alice",
+		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
+			var u rest.User
+			err := dormer.ErrNotFound
+			if dormer.ValidID(args[0]) {
+				u, err = c.User(ctx, args[0])
+			}
+			if errors.Is(err, dormer.ErrNotFound) {
+				u, err = userByName(ctx, c, args[0])
+			}
+			if err != nil {
+				return err
+			}
+			return a.print(u, userHeaders, [][]string{userRow(u)})
 		}),
 	}
 }
