@@ -48,7 +48,6 @@ function keys(page: Page) {
 }
 
 test('a workspace is filled on all tabs by keyboard alone', async ({ stage, page }) => {
-  test.slow();
   const { id } = await newWorkspace(stage);
   const user = await stage.newUser();
   const { press, type, choose, open } = keys(page);
@@ -109,7 +108,8 @@ test('a workspace is filled on all tabs by keyboard alone', async ({ stage, page
   // The second action is dragged before the first.
   const handle = actions.getByRole('button', { name: 'Drag Rename the computer' });
   await press(handle, 'Space');
-  await expect(handle).toHaveAttribute('aria-pressed', 'true');
+  // Where the rows are is measured after it is picked up.
+  await expect(page.getByText('Rename the computer is over place 2 of 2.')).toBeAttached();
   await page.keyboard.press('ArrowUp');
   await expect(page.getByText('Rename the computer is over place 1 of 2.')).toBeAttached();
   await page.keyboard.press('Space');
@@ -179,7 +179,9 @@ test('500 applications and 200 grants stay quick, whatever they are called', asy
     command: `/opt/app${i + 1}`,
   }));
   const groups = Array.from({ length: 200 }, () => stage.unique('group'));
-  await Promise.all(groups.map((name) => stage.api('POST', '/directory/groups', { name })));
+  for (let at = 0; at < groups.length; at += 20) {
+    await Promise.all(groups.slice(at, at + 20).map((name) => stage.api('POST', '/directory/groups', { name })));
+  }
   const grants = groups.map((name) => ({ principal: { kind: 'group', name } }));
   const { id } = await newWorkspace(stage, { applications: { published } }, { grants });
   const page = await open('full');
@@ -201,7 +203,7 @@ test('500 applications and 200 grants stay quick, whatever they are called', asy
   await tab(page, 'Deployment').click();
   await page.getByRole('checkbox', { name: 'Choose all grants' }).check();
   await page.getByLabel('Field to set').selectOption('Enabled');
-  await page.getByRole('switch', { name: 'Enabled' }).click();
+  await page.getByRole('switch', { name: 'Enabled' }).press('Space');
   await page.getByRole('button', { name: 'Set in 200 grants' }).click();
   await expect(page.getByRole('grid', { name: 'Grants' }).getByText('Disabled')).toHaveCount(25);
 });
