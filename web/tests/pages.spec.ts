@@ -93,8 +93,8 @@ test('an operator who may only read sees every page, and can change nothing', as
       const enabled = await page
         .getByRole('main')
         .getByRole('button', { name: changing })
-        .evaluateAll((all) =>
-          all
+        .evaluateAll((buttons) =>
+          buttons
             .filter((b) => !(b as HTMLButtonElement).disabled && b.ariaDisabled !== 'true')
             .map((b) => b.ariaLabel ?? b.textContent),
         );
