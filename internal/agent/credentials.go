@@ -114,11 +114,11 @@ func (a *Agent) keepSaved(u dormer.UserID, password string, wanted bool) (saved 
 	if !wanted && (!before || password == "") {
 		return before, nil
 	}
-	if err := a.savePassword(u, password); err != nil {
+	if err := a.savePassword(u, password, wanted); err != nil {
 		a.forgetPassword(u) // the old one opens nothing any more
 		return false, err
 	}
-	return true, nil
+	return a.savedOf(u), nil
 }
 
 // machinesOf are the machines of a user of the instance.
@@ -179,8 +179,9 @@ func (a *Agent) maySave(u dormer.UserID) error {
 }
 
 // savePassword keeps a password beyond the life of the agent, if that is
-// allowed.
-func (a *Agent) savePassword(u dormer.UserID, password string) error {
+// allowed. One that is not wanted only takes the place of another, which may have
+// been refused and forgotten by now.
+func (a *Agent) savePassword(u dormer.UserID, password string, wanted bool) error {
 	if err := a.maySave(u); err != nil {
 		return err
 	}
@@ -194,6 +195,9 @@ func (a *Agent) savePassword(u dormer.UserID, password string) error {
 	return a.changeSettings(func(s *settings) {
 		if s.Saved == nil {
 			s.Saved = map[dormer.UserID][]byte{}
+		}
+		if _, still := s.Saved[u]; !still && !wanted {
+			return
 		}
 		s.Saved[u] = sealed
 	})
