@@ -53,7 +53,7 @@ test('what happened is narrowed, grouped, opened, taken along and saved', async 
   await page.getByRole('button', { name: /^Filters/ }).click();
   await dragHead(page, 'User');
   await expect(table(page).getByRole('columnheader', { name: 'Count' })).toBeVisible();
-  await page.getByRole('button', { name: 'Group by' }).click();
+  await page.getByRole('button', { name: 'Group by', exact: true }).click();
   await page.getByRole('option', { name: 'Event' }).click();
   await page.keyboard.press('Escape');
   await expect(page).toHaveURL(/group=user%2Ccode/);

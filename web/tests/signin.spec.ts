@@ -3,7 +3,7 @@ import { axe, expect, test, type Operator } from './fixtures';
 
 async function signIn(page: Page, who: Pick<Operator, 'name' | 'password'>) {
   await page.getByLabel('Name').fill(who.name);
-  await page.getByLabel('Password', { exact: true }).fill(who.password);
+  await page.getByRole('textbox', { name: 'Password', exact: true }).fill(who.password);
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
 }
 
@@ -43,16 +43,16 @@ test('a password that was given must be changed first', async ({ stage, open }) 
   await signIn(page, { name, password });
   await expect(page.getByText('Choose a new password')).toBeVisible();
   const change = page.getByRole('button', { name: 'Change the password and sign in' });
-  await page.getByLabel('New password', { exact: true }).fill('short');
-  await page.getByLabel('New password again').fill('shor');
+  await page.getByRole('textbox', { name: 'New password', exact: true }).fill('short');
+  await page.getByRole('textbox', { name: 'New password again' }).fill('shor');
   await expect(page.getByText('This is not the same as above.')).toBeVisible();
   await expect(change).toBeDisabled();
-  await page.getByLabel('New password again').fill('short');
+  await page.getByRole('textbox', { name: 'New password again' }).fill('short');
   await change.click();
   // What the server says of the new password is said at it.
-  await expect(page.getByLabel('New password', { exact: true })).toHaveAttribute('aria-invalid', 'true');
-  await page.getByLabel('New password', { exact: true }).fill('a horse of another colour');
-  await page.getByLabel('New password again').fill('a horse of another colour');
+  await expect(page.getByRole('textbox', { name: 'New password', exact: true })).toHaveAttribute('aria-invalid', 'true');
+  await page.getByRole('textbox', { name: 'New password', exact: true }).fill('a horse of another colour');
+  await page.getByRole('textbox', { name: 'New password again' }).fill('a horse of another colour');
   await axe(page);
   await change.click();
   await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
@@ -81,7 +81,7 @@ test('a session that ends takes no input with it', async ({ stage, open }) => {
   await page.keyboard.press('Escape');
   await expect(again).toBeVisible();
   await expect(again.getByLabel('Name')).toHaveValue(operator.name);
-  await again.getByLabel('Password', { exact: true }).fill(operator.password);
+  await again.getByRole('textbox', { name: 'Password', exact: true }).fill(operator.password);
   await again.getByRole('button', { name: 'Sign in', exact: true }).click();
   await expect(again).toBeHidden();
   // What was asked is done now.

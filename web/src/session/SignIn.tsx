@@ -32,7 +32,8 @@ function Above({ onSignedIn, again }: { onSignedIn: () => Promise<void>; again: 
         labelId="again-title"
         description="Sign in again: what you were doing goes on, and nothing that you entered is lost."
       />
-      <ModalBody>
+      {/* Something must take the focus while the ways to sign in are asked for. */}
+      <ModalBody tabIndex={0} aria-label="Sign in again">
         <SignInWays onSignedIn={onSignedIn} again={again} />
       </ModalBody>
     </Modal>
