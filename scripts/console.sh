@@ -5,7 +5,7 @@
 # there already.
 #
 #   scripts/console.sh            build
-#   scripts/console.sh --modules  only fetch what web/ needs from npm
+#   scripts/console.sh --modules  only what editors and checks need: packages from npm, types of the APIs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,6 +26,11 @@ if [[ ! -e $modules/complete ]]; then
 fi
 if [[ ! -e web/node_modules || -L web/node_modules ]]; then
   ln -sfn "$modules/node_modules" web/node_modules
+fi
+# The types of the APIs are made from their documents, anew when these change: what
+# the application asks and the documents do not have is an error of its types.
+if [[ ! web/src/api/schema.d.ts -nt api/openapi.json || ! web/src/api/local.d.ts -nt api/local.json ]]; then
+  (cd web && npm run --silent api) >&2
 fi
 [[ ${1:-} != --modules ]] || exit 0
 
