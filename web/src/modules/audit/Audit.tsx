@@ -1,11 +1,8 @@
 import {
   Button,
-  Dropdown,
   DropdownItem,
-  DropdownList,
   EmptyState,
   EmptyStateBody,
-  MenuToggle,
   Skeleton,
   TextInput,
   Toolbar,
@@ -15,15 +12,17 @@ import {
 } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { apiURL } from '../../app/base';
 import { useZone } from '../../app/zone';
+import { Menu } from '../../components/Menu';
 import { ModulePage } from '../../components/ModulePage';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { Time } from '../../components/format';
 import { useLater } from '../../app/later';
+import { formats } from '../reports/useReport';
 import { exportPath, filtersOf, objectOf, type FilterName } from './filters';
 
 type AuditRecord = Schemas['AuditRecord'];
@@ -173,36 +172,17 @@ function What({ record }: { record: AuditRecord }) {
   );
 }
 
-const formats = [
-  { format: 'xlsx', name: 'Excel (.xlsx)' },
-  { format: 'csv', name: 'CSV' },
-  { format: 'json', name: 'JSON' },
-];
-
 function ExportMenu() {
   const { zone } = useZone();
   const [search] = useSearchParams();
-  const [open, setOpen] = useState(false);
   const filters = filtersOf(search);
   return (
-    <Dropdown
-      isOpen={open}
-      onOpenChange={setOpen}
-      onSelect={() => setOpen(false)}
-      popperProps={{ position: 'right' }}
-      toggle={(ref) => (
-        <MenuToggle ref={ref} onClick={() => setOpen(!open)} isExpanded={open}>
-          Export all that fit
-        </MenuToggle>
-      )}
-    >
-      <DropdownList>
-        {formats.map((f) => (
-          <DropdownItem key={f.format} to={apiURL() + exportPath(filters, zone, f.format)} download="">
-            {f.name}
-          </DropdownItem>
-        ))}
-      </DropdownList>
-    </Dropdown>
+    <Menu label="Export all that fit">
+      {formats.map((f) => (
+        <DropdownItem key={f.format} to={apiURL() + exportPath(filters, zone, f.format)} download="">
+          {f.name}
+        </DropdownItem>
+      ))}
+    </Menu>
   );
 }

@@ -1,14 +1,4 @@
-import {
-  Content,
-  Dropdown,
-  DropdownItem,
-  DropdownList,
-  MenuToggle,
-  Tab,
-  TabContent,
-  Tabs,
-  TabTitleText,
-} from '@patternfly/react-core';
+import { Content, DropdownItem, Tab, TabContent, Tabs, TabTitleText } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useParams, useSearchParams } from 'react-router';
@@ -16,6 +6,7 @@ import { api, data } from '../../api/client';
 import { liveInterval } from '../../app/queries';
 import { Confirm } from '../../components/Confirm';
 import { Loaded } from '../../components/Loaded';
+import { Menu } from '../../components/Menu';
 import { ModulePage } from '../../components/ModulePage';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
@@ -42,7 +33,6 @@ export function ClientPage() {
   const queries = useQueryClient();
   const say = useMessages();
   const readOnly = useReadOnly();
-  const [open, setOpen] = useState(false);
   const [ordering, setOrdering] = useState<Kind>();
   const [revoking, setRevoking] = useState(false);
   const query = useQuery({
@@ -53,35 +43,23 @@ export function ClientPage() {
   const client = query.data;
   const why = readOnly ?? (client?.revoked === undefined ? undefined : 'This client is revoked.');
   const menu = (
-    <Dropdown
-      isOpen={open}
-      onOpenChange={setOpen}
-      onSelect={() => setOpen(false)}
-      popperProps={{ position: 'right' }}
-      toggle={(ref) => (
-        <MenuToggle ref={ref} variant="primary" onClick={() => setOpen(!open)} isExpanded={open}>
-          Orders
-        </MenuToggle>
-      )}
-    >
-      <DropdownList>
-        {kinds
-          .filter((kind) => orders[kind].for.includes('client'))
-          .map((kind) => (
-            <DropdownItem
-              key={kind}
-              isAriaDisabled={why !== undefined}
-              description={why}
-              onClick={() => setOrdering(kind)}
-            >
-              {orders[kind].verb}
-            </DropdownItem>
-          ))}
-        <DropdownItem isDanger isAriaDisabled={why !== undefined} description={why} onClick={() => setRevoking(true)}>
-          Revoke
-        </DropdownItem>
-      </DropdownList>
-    </Dropdown>
+    <Menu label="Orders" variant="primary">
+      {kinds
+        .filter((kind) => orders[kind].for.includes('client'))
+        .map((kind) => (
+          <DropdownItem
+            key={kind}
+            isAriaDisabled={why !== undefined}
+            description={why}
+            onClick={() => setOrdering(kind)}
+          >
+            {orders[kind].verb}
+          </DropdownItem>
+        ))}
+      <DropdownItem isDanger isAriaDisabled={why !== undefined} description={why} onClick={() => setRevoking(true)}>
+        Revoke
+      </DropdownItem>
+    </Menu>
   );
   return (
     <ModulePage

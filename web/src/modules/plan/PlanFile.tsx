@@ -1,12 +1,13 @@
-import { Dropdown, DropdownGroup, DropdownItem, DropdownList, Flex, MenuToggle } from '@patternfly/react-core';
-import { useRef, useState, type ReactNode } from 'react';
+import { DropdownItem, Flex } from '@patternfly/react-core';
+import { useRef } from 'react';
 import { raw } from '../../api/client';
+import { saveFile } from '../../app/saveFile';
+import { Menu } from '../../components/Menu';
 import { useMessages } from '../../components/messages';
 import type { Json, JsonObject } from '../../document/json';
 import { toYAML } from '../../document/yaml';
 import { asProblem, Problem } from '../../api/problem';
 import { blankOrganization, opened } from './drafts';
-import { save } from './save';
 import { observed } from './live';
 
 interface Props {
@@ -45,7 +46,7 @@ export function PlanFile({ organization, name, onReplace }: Props) {
         headers: { 'Content-Type': 'application/json', Accept: media },
         body: JSON.stringify(organization),
       });
-      save(await answer.blob(), `${name}.${extension}`);
+      saveFile(`${name}.${extension}`, await answer.blob());
     } catch (thrown) {
       say.failed('The design document was not made', asProblem(thrown));
     }
@@ -68,7 +69,7 @@ export function PlanFile({ organization, name, onReplace }: Props) {
         <DropdownItem onClick={() => onReplace(blankOrganization(), 'A new plan is begun')}>New</DropdownItem>
         <DropdownItem onClick={() => file.current?.click()}>Open a file…</DropdownItem>
         <DropdownItem
-          onClick={() => save(new Blob([toYAML(organization)], { type: 'application/yaml' }), `${name}.yaml`)}
+          onClick={() => saveFile(`${name}.yaml`, new Blob([toYAML(organization)], { type: 'application/yaml' }))}
         >
           Save as a file
         </DropdownItem>
@@ -87,26 +88,5 @@ export function PlanFile({ organization, name, onReplace }: Props) {
         ))}
       </Menu>
     </Flex>
-  );
-}
-
-function Menu({ label, children }: { label: string; children: ReactNode }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <Dropdown
-      isOpen={isOpen}
-      onOpenChange={setOpen}
-      onSelect={() => setOpen(false)}
-      popperProps={{ position: 'right' }}
-      toggle={(ref) => (
-        <MenuToggle ref={ref} onClick={() => setOpen(!isOpen)} isExpanded={isOpen}>
-          {label}
-        </MenuToggle>
-      )}
-    >
-      <DropdownGroup>
-        <DropdownList>{children}</DropdownList>
-      </DropdownGroup>
-    </Dropdown>
   );
 }

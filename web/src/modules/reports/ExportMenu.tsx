@@ -1,6 +1,6 @@
-import { Dropdown, DropdownGroup, DropdownItem, DropdownList, MenuToggle } from '@patternfly/react-core';
+import { DropdownItem } from '@patternfly/react-core';
 import { DownloadIcon } from '@patternfly/react-icons/dist/esm/icons/download-icon';
-import { useState } from 'react';
+import { Menu } from '../../components/Menu';
 import { useZone } from '../../app/zone';
 import { titles, timeOf } from './table';
 import type { Kind, Query } from './query';
@@ -9,28 +9,17 @@ import { exportURL, formats } from './useReport';
 /** Takes a report along as a file. The browser fetches it as the server writes it, however many rows it has. */
 export function ExportMenu({ kind, query }: { kind: Kind; query: Query }) {
   const { zone } = useZone();
-  const [open, setOpen] = useState(false);
   return (
-    <Dropdown
-      isOpen={open}
-      onOpenChange={setOpen}
-      onSelect={() => setOpen(false)}
-      popperProps={{ position: 'right' }}
-      toggle={(ref) => (
-        <MenuToggle ref={ref} onClick={() => setOpen(!open)} isExpanded={open} icon={<DownloadIcon />}>
-          Export
-        </MenuToggle>
-      )}
+    <Menu
+      label="Export"
+      icon={<DownloadIcon />}
+      heading={`All rows of ${titles[kind]}, ${timeOf(query)}, as filtered and sorted here`}
     >
-      <DropdownGroup label={`All rows of ${titles[kind]}, ${timeOf(query)}, as filtered and sorted here`}>
-        <DropdownList>
-          {formats.map((f) => (
-            <DropdownItem key={f.format} to={exportURL(kind, query, zone, f.format)} component="a" download="">
-              {f.name}
-            </DropdownItem>
-          ))}
-        </DropdownList>
-      </DropdownGroup>
-    </Dropdown>
+      {formats.map((f) => (
+        <DropdownItem key={f.format} to={exportURL(kind, query, zone, f.format)} component="a" download="">
+          {f.name}
+        </DropdownItem>
+      ))}
+    </Menu>
   );
 }

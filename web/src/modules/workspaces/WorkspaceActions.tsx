@@ -1,8 +1,10 @@
-import { Divider, Dropdown, DropdownItem, DropdownList, MenuToggle } from '@patternfly/react-core';
+import { Divider, DropdownItem } from '@patternfly/react-core';
 import { useState } from 'react';
+import { saveFile } from '../../app/saveFile';
+import { Menu } from '../../components/Menu';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
-import { exported, fileName, saveFile } from './calls';
+import { exported, fileName } from './calls';
 import { CloneDialog, DeleteDialog, RenameDialog, type Named } from './dialogs';
 
 interface Props {
@@ -13,14 +15,13 @@ interface Props {
 
 /** What is done with a workspace as a whole. */
 export function WorkspaceActions({ workspace, dirty, onDeleted }: Props) {
-  const [open, setOpen] = useState(false);
   const [asked, setAsked] = useState<'clone' | 'rename' | 'delete'>();
   const say = useMessages();
   const readOnly = useReadOnly();
   const not = readOnly ?? (dirty ? 'Commit or discard your changes first.' : undefined);
   const save = async () => {
     try {
-      saveFile(fileName(workspace.name), await exported(workspace.id), 'application/yaml');
+      saveFile(fileName(workspace.name), new Blob([await exported(workspace.id)], { type: 'application/yaml' }));
     } catch (thrown) {
       say.failed(`${workspace.name} is not exported`, thrown);
     }
@@ -28,25 +29,13 @@ export function WorkspaceActions({ workspace, dirty, onDeleted }: Props) {
   const close = () => setAsked(undefined);
   return (
     <>
-      <Dropdown
-        isOpen={open}
-        onOpenChange={setOpen}
-        onSelect={() => setOpen(false)}
-        popperProps={{ position: 'right' }}
-        toggle={(ref) => (
-          <MenuToggle ref={ref} variant="secondary" isExpanded={open} onClick={() => setOpen(!open)}>
-            Actions
-          </MenuToggle>
-        )}
-      >
-        <DropdownList>
-          {item('Export', undefined, () => void save())}
-          {item('Clone', not, () => setAsked('clone'))}
-          {item('Rename', not, () => setAsked('rename'))}
-          <Divider component="li" />
-          {item('Delete', readOnly, () => setAsked('delete'))}
-        </DropdownList>
-      </Dropdown>
+      <Menu label="Actions" variant="secondary">
+        {item('Export', undefined, () => void save())}
+        {item('Clone', not, () => setAsked('clone'))}
+        {item('Rename', not, () => setAsked('rename'))}
+        <Divider component="li" />
+        {item('Delete', readOnly, () => setAsked('delete'))}
+      </Menu>
       {asked === 'clone' && <CloneDialog workspace={workspace} onClose={close} />}
       {asked === 'rename' && <RenameDialog workspace={workspace} onClose={close} />}
       {asked === 'delete' && <DeleteDialog workspace={workspace} onClose={close} onDeleted={onDeleted} />}

@@ -15,6 +15,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { liveInterval } from '../../app/queries';
+import { saveFile } from '../../app/saveFile';
 import { ActionButton } from '../../components/ActionButton';
 import { DataTable, type Column } from '../../components/DataTable';
 import { count, plural, Time } from '../../components/format';
@@ -22,7 +23,7 @@ import { Loaded } from '../../components/Loaded';
 import { useMessages } from '../../components/messages';
 import { ModulePage } from '../../components/ModulePage';
 import { useReadOnly } from '../../session/session';
-import { exported, fileName, listed, saveFile } from './calls';
+import { exported, fileName, listed } from './calls';
 import { CloneDialog, DeleteDialog, RenameDialog } from './dialogs';
 import { ImportDialog } from './ImportDialog';
 import { filters, findings, type Row } from './findings';
@@ -218,5 +219,5 @@ export function Workspaces() {
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
 
 async function exportFile(w: Row): Promise<void> {
-  saveFile(fileName(w.name), await exported(w.id), 'application/yaml');
+  saveFile(fileName(w.name), new Blob([await exported(w.id)], { type: 'application/yaml' }));
 }

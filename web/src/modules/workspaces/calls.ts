@@ -72,16 +72,6 @@ export async function exported(id: string): Promise<string> {
   return (await raw(path(id), { headers: { Accept: 'application/yaml' } })).text();
 }
 
-/** Has the browser keep a text as a file. */
-export function saveFile(name: string, text: string, type: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
-}
-
 /** A file's name for a workspace: its own without what file systems do not take. */
 export function fileName(workspace: string): string {
   const safe = workspace.replaceAll(/[\p{Cc}<>:"/\\|?*]+/gu, '-').replace(/^\.+/, '');

@@ -1,5 +1,5 @@
-/** Gives somebody a file that was made in the browser. */
-export function save(content: Blob, name: string): void {
+/** Has the browser keep what was made in it as a file. */
+export function saveFile(name: string, content: Blob): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(content);
   link.download = name;
