@@ -13,9 +13,10 @@ const (
 	// FileSpec is the Spec of the machine that was started last, as JSON.
 	FileSpec = "spec.json"
 	// FileOwnerLock is locked by the machine process for as long as it lives,
-	// FileLock by the driver whose QEMU uses the disks.
+	// FileLock by the driver whose QEMU uses the disks, FileQEMULock by QEMU itself.
 	FileOwnerLock = "owner.lock"
 	FileLock      = "machine.lock"
+	FileQEMULock  = "qemu.lock"
 	// FileOwner is the pid and start time of the machine process, as JSON. It
 	// is gone when the machine has ended cleanly.
 	FileOwner = "machine.pid"

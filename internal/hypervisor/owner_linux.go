@@ -2,7 +2,9 @@ package hypervisor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -109,8 +111,8 @@ func ReadProcess(dir, name string) ProcessID {
 	return id
 }
 
-// LockFile takes the lock of a file of a machine's directory, FileLock or
-// FileOwnerLock. It returns false when somebody else has it. The lock is held
+// LockFile takes the lock of a file of a machine's directory, one of the names
+// that end in Lock. It returns false when somebody else has it. The lock is held
 // until the file is closed or the process ends.
 func LockFile(dir, name string) (*os.File, bool, error) {
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
@@ -130,9 +132,24 @@ func LockFile(dir, name string) (*os.File, bool, error) {
 // goneTime is how long a killed QEMU may take to go.
 const goneTime = 15 * time.Second
 
+// LockForQEMU returns a file for a QEMU to inherit. FileQEMULock is locked until
+// the last process that has the file has closed it or has ended.
+func LockForQEMU(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, FileQEMULock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock machine: %w", err)
+	}
+	// Shared, and waited for: EndLeftBehind has it for a moment when it looks.
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock machine: %w", err), f.Close())
+	}
+	return f, nil
+}
+
 // EndLeftBehind ends a QEMU that its owner has left behind and returns when it
 // has gone. The kernel kills it with its owner, but not in no time, and its
-// disks are locked until then.
+// disks are locked until then. The lock shows it too where the owner was killed
+// before it could write down which process QEMU is.
 func EndLeftBehind(dir string) error {
 	id := ReadProcess(dir, FileProcess)
 	if err := id.Kill(); err != nil {
@@ -142,12 +159,26 @@ func EndLeftBehind(dir string) error {
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for id.Alive() {
+	for {
+		lock, free, err := LockFile(dir, FileQEMULock)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // nothing runs in a directory that is not there
+		}
+		if err != nil {
+			return err
+		}
+		if free {
+			if err := lock.Close(); err != nil {
+				return fmt.Errorf("lock machine: %w", err)
+			}
+		}
+		if free && !id.Alive() {
+			return nil
+		}
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			return fmt.Errorf("QEMU %d of an earlier start does not end: %w", id.PID, dormer.ErrUnavailable)
+			return fmt.Errorf("QEMU of an earlier start does not end: %w", dormer.ErrUnavailable)
 		}
 	}
-	return nil
 }

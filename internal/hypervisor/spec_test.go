@@ -105,7 +105,7 @@ func TestSecretsAreHidden(t *testing.T) {
 
 func TestLeftover(t *testing.T) {
 	for _, name := range []string{
-		hypervisor.FileSpec, hypervisor.FileData, hypervisor.FileLog, hypervisor.FileConsole, hypervisor.FileLock, hypervisor.FileEnd,
+		hypervisor.FileSpec, hypervisor.FileData, hypervisor.FileLog, hypervisor.FileConsole, hypervisor.FileLock, hypervisor.FileQEMULock, hypervisor.FileEnd,
 		hypervisor.FileLayer(hypervisor.OverlayKeep, "v1", 0),
 	} {
 		if hypervisor.Leftover(name) {

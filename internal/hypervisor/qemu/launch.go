@@ -43,6 +43,11 @@ func (i *inherited) close() {
 func (d *Driver) launch(ctx context.Context, p plan, version string, dataKey, layerKey []byte, lock *os.File) (_ *machine, err error) {
 	var inherit inherited
 	defer inherit.close()
+	alive, err := hypervisor.LockForQEMU(p.spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	inherit.add(alive)
 	var conns []net.Conn
 	defer func() {
 		if err != nil {
