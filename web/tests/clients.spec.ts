@@ -1,25 +1,5 @@
 import type { Page } from '@playwright/test';
-import { axe, expect, test, type Stage } from './fixtures';
-
-/** A computer with a workspace that runs. */
-async function desk(stage: Stage) {
-  const image = stage.unique('office');
-  await stage.image(image);
-  const user = await stage.newUser();
-  const workspace = stage.unique('Office');
-  await stage.newWorkspace(
-    [
-      'apiVersion: dormer/v1',
-      'kind: Workspace',
-      `metadata: {name: ${workspace}}`,
-      `spec: {machine: {image: {name: ${image}}}, performance: {memory: [{guest: 128MiB}]}}`,
-      `grants: [{principal: {directory: local, kind: user, name: ${user.name}}, atLimit: {grace: 0s}}]`,
-    ].join('\n'),
-  );
-  const computer = await stage.computer(stage.unique('desk'), user.name);
-  await computer.start();
-  return { computer, user, workspace };
-}
+import { axe, expect, test } from './fixtures';
 
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
 
@@ -38,16 +18,16 @@ async function order(page: Page, workspace: string, verb: string, grace?: string
 }
 
 test('a client is found, followed live, and ordered about', async ({ stage, page }) => {
-  const { computer, user, workspace } = await desk(stage);
+  const { computer, user, workspace } = await stage.desk();
   await page.goto('clients');
-  await page.getByLabel('Search clients').fill(user.name);
+  await page.getByLabel('Search clients').fill(user);
   await expect(row(page, computer.name)).toContainText('On-line');
   await expect(row(page, computer.name)).toContainText('1 of 1 run');
   await axe(page);
   await page.getByRole('link', { name: computer.name, exact: true }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(computer.name);
   await expect(row(page, workspace)).toContainText('Running');
-  await expect(row(page, workspace)).toContainText(user.name);
+  await expect(row(page, workspace)).toContainText(user);
   await axe(page);
 
   await order(page, workspace, 'Stop', 'None: at once');

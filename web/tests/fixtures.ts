@@ -40,6 +40,14 @@ export interface Computer {
   poll: () => Promise<void>;
 }
 
+/** A computer with somebody at it, whose workspace runs. */
+export interface Desk {
+  computer: Computer;
+  /** Names of its user and its workspace. */
+  user: string;
+  workspace: string;
+}
+
 /**
  * One server of this worker's own, with computers. Journeys share it: they make
  * what they need under names of their own, see unique.
@@ -130,6 +138,27 @@ export class Stage {
       online: async () => await act('online')(),
       poll: async () => await act('poll')(),
     };
+  }
+
+  /** A computer named after purpose, with a new user at it whose workspace runs, and stops at once when it is told to. */
+  async desk(purpose = 'desk'): Promise<Desk> {
+    const image = this.unique('office');
+    await this.image(image);
+    const user = await this.newUser();
+    const workspace = this.unique('Office');
+    await this.newWorkspace(
+      [
+        'apiVersion: dormer/v1',
+        'kind: Workspace',
+        `metadata: {name: ${workspace}}`,
+        `spec: {machine: {image: {name: ${image}}}, performance: {memory: [{guest: 128MiB}]}}`,
+        `grants: [{principal: {directory: local, kind: user, name: ${user.name}}, atLimit: {grace: 0s}}]`,
+      ].join('\n'),
+    );
+    const computer = await this.computer(this.unique(purpose), user.name);
+    await computer.start();
+    await computer.poll();
+    return { computer, user: user.name, workspace };
   }
 
   /** Sets the server's clock ahead, by seconds. It does not go back. */

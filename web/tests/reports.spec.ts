@@ -1,31 +1,10 @@
 import type { Page } from '@playwright/test';
-import { axe, expect, test, type Stage } from './fixtures';
-
-/** A computer whose workspace was started, so that there is something to report. */
-async function desk(stage: Stage) {
-  const image = stage.unique('office');
-  await stage.image(image);
-  const user = await stage.newUser();
-  const workspace = stage.unique('Office');
-  await stage.newWorkspace(
-    [
-      'apiVersion: dormer/v1',
-      'kind: Workspace',
-      `metadata: {name: ${workspace}}`,
-      `spec: {machine: {image: {name: ${image}}}, performance: {memory: [{guest: 128MiB}]}}`,
-      `grants: [{principal: {directory: local, kind: user, name: ${user.name}}}]`,
-    ].join('\n'),
-  );
-  const computer = await stage.computer(stage.unique('report'), user.name);
-  await computer.start();
-  await computer.poll();
-  return { computer, user, workspace };
-}
+import { axe, expect, test } from './fixtures';
 
 const table = (page: Page) => page.getByRole('grid', { name: 'Rows of the report' });
 
 test('trends are a chart and a table, and lead to rows', async ({ stage, page }) => {
-  await desk(stage);
+  await stage.desk('report');
   await page.goto('reports/trends?information=yes&days=7');
   const events = page.getByRole('group', { name: 'Events a day as' });
   await expect(page.getByRole('heading', { name: 'Events a day' })).toBeVisible();
@@ -42,7 +21,7 @@ test('an alert of a rule of ones own is raised, acknowledged, and read by who ma
   page,
   open,
 }) => {
-  const { computer } = await desk(stage);
+  const { computer } = await stage.desk('report');
   const rule = stage.unique('runs');
   await page.goto('alerts/rules');
   await page.getByRole('button', { name: 'Make a rule' }).click();
