@@ -18,8 +18,10 @@ import (
 type bench struct {
 	dormerd, work, cache, profile string
 	engines, parts                string
-	clients, events               int
-	lasts                         time.Duration
+	clients, events, versions     int
+	// browser is a command that looks at the console; empty: nothing does.
+	browser string
+	lasts   time.Duration
 	// out takes the rows; printErr is the first failure to write one.
 	out, progress io.Writer
 	printErr      error
@@ -41,11 +43,12 @@ var parts = []part{
 	{"durable", (*bench).durable},
 	{"drain", (*bench).drain},
 	{"stored", (*bench).stored},
+	{"console", (*bench).console},
 }
 
 func (b *bench) run(ctx context.Context) error {
-	if b.dormerd == "" || b.work == "" || b.clients < 1 || b.events < 1 {
-		return dormer.Invalidf("", "name the program with --dormerd and a folder with --work; clients and events are at least one")
+	if b.dormerd == "" || b.work == "" || b.clients < 1 || b.events < 1 || b.versions < imageNames {
+		return dormer.Invalidf("", "name the program with --dormerd and a folder with --work; clients and events are at least one, versions %d", imageNames)
 	}
 	wanted := strings.Split(b.parts, ",")
 	if slices.Contains(wanted, "journal") {
@@ -108,6 +111,8 @@ type site struct {
 	database          *load.Postgres // nil with SQLite
 	server            *load.Server
 	dsn               string // of the events
+	state             string // likewise; empty: a file of the server's
+	settings          string // lines of dormerd.toml beside those of every part
 }
 
 // row prints a figure of the engine.
@@ -154,7 +159,7 @@ func (s *site) serve(ctx context.Context) error {
 	}
 	var err error
 	if s.server == nil {
-		settings := fmt.Sprintf("[events]\ndsn = %q\nretention_days = 0\n[log]\nlevel = \"warn\"\n", s.dsn)
+		settings := fmt.Sprintf("[events]\ndsn = %q\nretention_days = 0\n[log]\nlevel = \"warn\"\n", s.dsn) + s.settings
 		if s.server, err = load.NewServer(ctx, s.dir, program, settings); err != nil {
 			return err
 		}

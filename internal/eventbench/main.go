@@ -1,6 +1,7 @@
 // Command eventbench measures what events cost: taking them, durable, from many
 // clients over HTTPS; draining what clients kept while they were off-line; and
-// reading reports, clearing and exporting with many millions of them stored. It
+// reading reports, clearing and exporting with many millions of them stored; and
+// what the pages of the console ask with as many clients and images. It
 // runs a real dormerd beside itself, on SQLite and on a PostgreSQL of its own, and
 // prints a row for each figure: name, value, unit. What it does meanwhile, and
 // what limits, goes to standard error.
@@ -46,9 +47,11 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.work, "work", "", "folder for databases, gone afterwards; with PostgreSQL a short path")
 	flag.StringVar(&b.cache, "cache", "", "folder in which filled databases are kept for the next time; empty: they are not")
 	flag.StringVar(&b.engines, "engines", "sqlite,postgres", "databases to measure")
-	flag.StringVar(&b.parts, "parts", "journal,durable,drain,stored", "what to measure")
+	flag.StringVar(&b.parts, "parts", "journal,durable,drain,stored", "what to measure: journal, durable, drain, stored, console")
 	flag.IntVar(&b.clients, "clients", 5000, "how many clients there are")
 	flag.IntVar(&b.events, "events", 30_000_000, "how many events are stored when reports are read")
+	flag.IntVar(&b.versions, "versions", 5000, "how many versions of images there are when the console is looked at")
+	flag.StringVar(&b.browser, "browser", "", "command that looks at the console in a browser; empty: none")
 	flag.DurationVar(&b.lasts, "lasts", time.Minute, "how long events are sent")
 	flag.StringVar(&b.profile, "profile", "", "folder for profiles of the server's processor time; empty: none")
 	flag.Parse()
