@@ -1,7 +1,7 @@
 // Package httpapi is the REST API of dormerd: one table of routes (routes.go),
 // one file a resource. Programs import it. Bodies are read by the package's own
-// strict decoder and documents by package policy; huma describes the types for
-// the OpenAPI document and does nothing else.
+// strict decoder and documents by package policy; package openapi describes the
+// types and does nothing else.
 package httpapi
 
 import (
