@@ -41,6 +41,8 @@ interface TextProps extends Common {
   lines?: number;
   autoComplete?: string;
   placeholder?: string;
+  /** Takes the focus when it appears. */
+  autoFocus?: boolean;
 }
 
 /** A text that is asked for. */

@@ -1,5 +1,8 @@
 import { Login, LoginMainBody, LoginMainHeader, Title } from '@patternfly/react-core';
-import type { ReactNode } from 'react';
+import { lazy, Suspense, type ReactNode } from 'react';
+import { served } from '../app/base';
+
+const ServerFirst = lazy(async () => ({ default: (await import('../modules/local/ServerFirst')).ServerFirst }));
 
 /** The page of people who are not signed in. */
 export function Entrance({ children }: { children: ReactNode }) {
@@ -11,7 +14,15 @@ export function Entrance({ children }: { children: ReactNode }) {
         </Title>
         <p>As an operator of this instance</p>
       </LoginMainHeader>
-      <LoginMainBody>{children}</LoginMainBody>
+      <LoginMainBody>
+        {served().local ? (
+          <Suspense fallback={null}>
+            <ServerFirst>{children}</ServerFirst>
+          </Suspense>
+        ) : (
+          children
+        )}
+      </LoginMainBody>
     </Login>
   );
 }

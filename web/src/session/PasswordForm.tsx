@@ -75,6 +75,7 @@ export function PasswordForm({ directories, user, onSignedIn }: Props) {
           value={name}
           onChange={setName}
           autoComplete="username"
+          autoFocus={user === ''}
           isRequired
           help={<Hint directories={directories} />}
         />

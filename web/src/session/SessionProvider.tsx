@@ -1,8 +1,9 @@
-import { Bullseye, Spinner } from '@patternfly/react-core';
+import { Bullseye, Spinner, Stack } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
-import { Fragment, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { Fragment, lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { api, data, onSessionEnd, type Schemas } from '../api/client';
 import { asProblem, type Problem } from '../api/problem';
+import { served } from '../app/base';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { isReturn } from './openid';
 import { Return } from './Return';
@@ -10,6 +11,8 @@ import { SessionContext } from './session';
 import { SignIn } from './SignIn';
 import { waiters } from './waiters';
 import { listen, signedOut, tell } from './way';
+
+const ServerButton = lazy(async () => ({ default: (await import('../modules/local/ServerButton')).ServerButton }));
 
 type Session = Schemas['Session'];
 
@@ -102,7 +105,14 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   if (problem && !signed) {
     return (
       <Bullseye>
-        <ProblemAlert problem={problem} title="The console could not be loaded" retry={lookFirst} />
+        <Stack hasGutter>
+          <ProblemAlert problem={problem} title="The console could not be loaded" retry={lookFirst} />
+          {served().local && (
+            <Suspense fallback={null}>
+              <ServerButton />
+            </Suspense>
+          )}
+        </Stack>
       </Bullseye>
     );
   }

@@ -1,7 +1,7 @@
 import { Modal, ModalBody, ModalHeader } from '@patternfly/react-core';
 import { useTitle } from '../app/theme';
 import { Entrance } from './Entrance';
-import { SignInWays } from './SignInWays';
+import { SignInWays, useWays } from './SignInWays';
 
 interface Props {
   onSignedIn: () => Promise<void>;
@@ -25,15 +25,23 @@ function Alone({ onSignedIn }: { onSignedIn: () => Promise<void> }) {
 
 /** It cannot be closed: what is below waits for it, and would fail without it. */
 function Above({ onSignedIn, again }: { onSignedIn: () => Promise<void>; again: string }) {
+  const { isPending } = useWays();
   return (
-    <Modal isOpen variant="small" aria-labelledby="again-title" onEscapePress={() => undefined}>
+    <Modal
+      isOpen
+      variant="small"
+      aria-labelledby="again-title"
+      onEscapePress={() => undefined}
+      // Until the ways to sign in are known there is nothing in it that could have the focus.
+      disableFocusTrap={isPending}
+      elementToFocus="#again-ways :is(input[type=password], button)"
+    >
       <ModalHeader
         title="Your session has ended"
         labelId="again-title"
         description="Sign in again: what you were doing goes on, and nothing that you entered is lost."
       />
-      {/* Something must take the focus while the ways to sign in are asked for. */}
-      <ModalBody tabIndex={0} aria-label="Sign in again">
+      <ModalBody id="again-ways">
         <SignInWays onSignedIn={onSignedIn} again={again} />
       </ModalBody>
     </Modal>

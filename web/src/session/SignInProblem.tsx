@@ -1,5 +1,6 @@
 import { Alert } from '@patternfly/react-core';
 import type { Problem } from '../api/problem';
+import { ProblemAlert } from '../components/ProblemAlert';
 
 interface Props {
   problem: Problem;
@@ -11,7 +12,7 @@ interface Props {
 
 /** Says why somebody could not sign in, and what they can do about it. */
 export function SignInProblem({ problem, wait = 0, said = [] }: Props) {
-  const { document, kind, fields } = problem;
+  const { document, kind } = problem;
   if (kind === 'rate-limited') {
     return (
       <Alert isInline variant="warning" title="Too many attempts">
@@ -27,13 +28,5 @@ export function SignInProblem({ problem, wait = 0, said = [] }: Props) {
       </Alert>
     );
   }
-  const unsaid = fields.filter((f) => !said.includes(f.path));
-  return (
-    <Alert isInline variant="danger" title={document.title}>
-      {fields.length === 0 && document.detail}
-      {unsaid.map((f) => (
-        <p key={f.path + f.message}>{f.message}</p>
-      ))}
-    </Alert>
-  );
+  return <ProblemAlert problem={problem} said={said} />;
 }

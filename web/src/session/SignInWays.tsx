@@ -18,9 +18,13 @@ interface Props {
 
 const ticket = () => api.POST('/sessions/kerberos', { params: { header: { 'Dormer-Session': 'cookie' } } });
 
+/** Asks the server which ways to sign in it offers. */
+export const useWays = () =>
+  useQuery({ queryKey: ['sign-in-methods'], queryFn: () => data(api.GET('/sign-in-methods')) });
+
 /** The ways to sign in that the server offers. A ticket is tried unasked, without a word when there is none. */
 export function SignInWays({ again, onSignedIn }: Props) {
-  const methods = useQuery({ queryKey: ['sign-in-methods'], queryFn: () => data(api.GET('/sign-in-methods')) });
+  const methods = useWays();
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
   const goesOn = again !== undefined;
