@@ -51,6 +51,7 @@ type set struct {
 	instance  *stage.Instance
 	join      string
 	computers map[string]*stage.Computer
+	benches     map[string]*bench // by folder
 	pushes    int
 }
 
@@ -103,6 +104,9 @@ func (t *set) close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var err error
+	for _, d := range t.benches {
+		err = errors.Join(err, d.close())
+	}
 	for _, c := range t.computers {
 		err = errors.Join(err, c.Shut())
 	}
@@ -125,6 +129,9 @@ type request struct {
 	Application string `json:"application"`
 	// Seconds that go by.
 	Seconds int64 `json:"seconds"`
+	// Folder of the administrator whose command line is meant, and its arguments.
+	Folder    string   `json:"folder"`
+	Arguments []string `json:"arguments"`
 }
 
 // made is a new instance.
@@ -134,6 +141,8 @@ type made struct {
 	Token    string `json:"token"`    // of the first operator
 	Password string `json:"password"` // of the first operator, admin
 	Users    string `json:"users"`    // the password that users get to sign in on computers
+	// Authority of its certificate, PEM.
+	Authority string `json:"authority"`
 }
 
 // enrolled is a new computer.
@@ -188,6 +197,12 @@ func (s *Stage) handler() http.Handler {
 		}
 		return nil, fmt.Errorf("server: %w", errAction)
 	})
+	on("POST /instances/{instance}/benches", func(_ context.Context, t *set, _ request, _ *http.Request) (any, error) {
+		return t.newBench()
+	})
+	on("POST /instances/{instance}/benches/dormer", func(ctx context.Context, t *set, q request, _ *http.Request) (any, error) {
+		return t.dormer(ctx, q)
+	})
 	on("POST /instances/{instance}/computers", func(ctx context.Context, t *set, q request, _ *http.Request) (any, error) {
 		return t.newComputer(ctx, q, s.log)
 	})
@@ -241,18 +256,22 @@ func (s *Stage) newInstance() (any, error) {
 	if err := i.Start(); err != nil {
 		return nil, err
 	}
-	t := &set{dir: dir, instance: i, computers: map[string]*stage.Computer{}}
+	t := &set{dir: dir, instance: i, computers: map[string]*stage.Computer{}, benches: map[string]*bench{}}
 	if err := i.SignIn(context.Background()); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	if t.join, err = i.JoinToken(context.Background()); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
+	authority, err := i.Authority()
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
 	id := filepath.Base(dir)
 	s.mu.Lock()
 	s.sets[id] = t
 	s.mu.Unlock()
-	return made{ID: id, URL: i.Config.PublicURLs[0], Token: i.Token, Password: stage.AdminPassword, Users: stage.UserPassword}, nil
+	return made{ID: id, URL: i.Config.PublicURLs[0], Token: i.Token, Password: stage.AdminPassword, Users: stage.UserPassword, Authority: string(authority)}, nil
 }
 
 func (s *Stage) remove(id string) error {

@@ -48,6 +48,16 @@ export interface Desk {
   workspace: string;
 }
 
+/** An administrator's computer, on which `dormer console` runs. It knows no server yet. */
+export interface Bench {
+  /** Lets the first browser that opens it in. */
+  address: string;
+  /** The administrator's home: disks that are laid here can be chosen. */
+  folder: string;
+  /** Runs a command line of theirs, and returns what it prints. */
+  dormer: (...args: string[]) => Promise<string>;
+}
+
 /**
  * One server of this worker's own, with computers. Journeys share it: they make
  * what they need under names of their own, see unique.
@@ -59,6 +69,8 @@ export class Stage {
     /** The server, without a slash at its end. */
     readonly url: string,
     private readonly id: string,
+    /** PEM of what its certificate comes from. */
+    readonly authority: string,
     private readonly usersPassword: string,
     private readonly control: APIRequestContext,
     private readonly admin: APIRequestContext,
@@ -161,6 +173,20 @@ export class Stage {
     return { computer, user: user.name, workspace };
   }
 
+  /** Starts `dormer console` for an administrator. */
+  async bench(): Promise<Bench> {
+    const { address, folder } = await this.tell<{ address: string; folder: string }>('benches');
+    const dormer = async (...args: string[]) => {
+      const said = await this.tell<{ code: number; out: string; err: string }>('benches/dormer', {
+        folder,
+        arguments: args,
+      });
+      if (said.code !== 0) throw new Error(`dormer ${args.join(' ')}: ${said.code} ${said.err}`);
+      return said.out;
+    };
+    return { address, folder, dormer };
+  }
+
   /** Sets the server's clock ahead, by seconds. It does not go back. */
   async ahead(seconds: number): Promise<void> {
     await this.tell('ahead', { seconds });
@@ -182,13 +208,15 @@ export type Open = (who: Operator | Role | undefined, options?: BrowserContextOp
 interface Fixtures {
   /**
    * Opens a page as somebody, as a new operator with a role, or as nobody
-   * (undefined). What goes wrong in it fails the journey, see watch.ts.
+   * (undefined); at another address with the option baseURL. What goes wrong in it fails the journey, see watch.ts.
    */
   open: Open;
   /** A page of a new operator with the role full, at no address yet. */
   page: Page;
   /** A page of another operator, in another browser. */
   colleague: Page;
+  /** Another server, of nobody else's. */
+  elsewhere: Stage;
 }
 
 interface Made {
@@ -196,30 +224,49 @@ interface Made {
   url: string;
   token: string;
   users: string;
+  authority: string;
+}
+
+/** Makes a server and returns it with what takes it down again. */
+async function raise(): Promise<{ stage: Stage; end: () => Promise<void> }> {
+  const control = await request.newContext({
+    baseURL: `${process.env['DORMER_STAGE'] ?? ''}/`,
+    extraHTTPHeaders: { Authorization: `Bearer ${process.env['DORMER_STAGE_SECRET'] ?? ''}` },
+  });
+  const answer = await control.post('instances');
+  if (!answer.ok()) throw new Error(`stage: ${await answer.text()}`);
+  const made = (await answer.json()) as Made;
+  const admin = await request.newContext({
+    ignoreHTTPSErrors: true,
+    extraHTTPHeaders: { Authorization: `Bearer ${made.token}` },
+  });
+  return {
+    stage: new Stage(made.url, made.id, made.authority, made.users, control, admin),
+    end: async () => {
+      await admin.dispose();
+      await control.delete(`instances/${made.id}`);
+      await control.dispose();
+    },
+  };
 }
 
 export const test = base.extend<Fixtures, { stage: Stage }>({
   stage: [
     // oxlint-disable-next-line no-empty-pattern -- Playwright wants the pattern
     async ({}, provide) => {
-      const control = await request.newContext({
-        baseURL: `${process.env['DORMER_STAGE'] ?? ''}/`,
-        extraHTTPHeaders: { Authorization: `Bearer ${process.env['DORMER_STAGE_SECRET'] ?? ''}` },
-      });
-      const answer = await control.post('instances');
-      if (!answer.ok()) throw new Error(`stage: ${await answer.text()}`);
-      const made = (await answer.json()) as Made;
-      const admin = await request.newContext({
-        ignoreHTTPSErrors: true,
-        extraHTTPHeaders: { Authorization: `Bearer ${made.token}` },
-      });
-      await provide(new Stage(made.url, made.id, made.users, control, admin));
-      await admin.dispose();
-      await control.delete(`instances/${made.id}`);
-      await control.dispose();
+      const { stage, end } = await raise();
+      await provide(stage);
+      await end();
     },
     { scope: 'worker', timeout: 60_000 },
   ],
+
+  // oxlint-disable-next-line no-empty-pattern -- Playwright wants the pattern
+  elsewhere: async ({}, provide) => {
+    const { stage, end } = await raise();
+    await provide(stage);
+    await end();
+  },
 
   open: async ({ stage, browser }, provide, info) => {
     const closing: (() => Promise<void>)[] = [];
@@ -240,7 +287,7 @@ export const test = base.extend<Fixtures, { stage: Stage }>({
         expect(signedIn.ok(), await signedIn.text()).toBe(true);
       }
       const page = await context.newPage();
-      watch(page, stage.url, (fault) => faults.push(fault));
+      watch(page, options.baseURL ?? stage.url, (fault) => faults.push(fault));
       return page;
     });
     for (const close of closing) await close();

@@ -123,11 +123,20 @@ func (i *Instance) Shut() error {
 	}
 }
 
-// Client returns a client of the REST API, which the caller closes.
-func (i *Instance) Client(token string) (*apiclient.Client, error) {
-	authority, err := os.ReadFile(filepath.Join(i.Config.Data, "keys", "tls", "ca.crt"))
+// Authority returns what the server's certificate comes from, PEM.
+func (i *Instance) Authority() ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(i.Config.Data, "keys", "tls", "ca.crt"))
 	if err != nil {
 		return nil, fmt.Errorf("read the server's authority: %w", err)
+	}
+	return b, nil
+}
+
+// Client returns a client of the REST API, which the caller closes.
+func (i *Instance) Client(token string) (*apiclient.Client, error) {
+	authority, err := i.Authority()
+	if err != nil {
+		return nil, err
 	}
 	return apiclient.New(apiclient.Config{Server: i.Config.PublicURLs[0], Authority: authority, Token: token, UserAgent: "test"})
 }
