@@ -1,14 +1,8 @@
 import { axe, expect, test } from './fixtures';
 import { fill, longName, names } from './fill';
 import { routes } from './routes';
+import { shown } from './shown';
 import type { Page } from '@playwright/test';
-
-/** Waits until a page is there: it has its one heading, and nothing in it loads. */
-async function shown(page: Page): Promise<void> {
-  await expect(page.getByRole('heading', { level: 1 })).toHaveCount(1);
-  await expect(page.getByRole('progressbar')).toHaveCount(0);
-  await page.evaluate(() => document.fonts.ready);
-}
 
 /** The page is no wider than the window; what is wide in it scrolls by itself. */
 async function fits(page: Page): Promise<void> {

@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from './fixtures';
+import { test } from './fixtures';
 import { fillForPictures } from './scene';
+import { shown } from './shown';
 import { routes } from './routes';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../docs/pictures/console');
@@ -28,9 +29,7 @@ for (const theme of ['light', 'dark'] as const) {
     });
     for (const route of routes(filled)) {
       await page.goto(route === '' ? '.' : route);
-      await expect(page.getByRole('heading', { level: 1 })).toHaveCount(1);
-      await expect(page.getByRole('progressbar')).toHaveCount(0);
-      await page.evaluate(() => document.fonts.ready);
+      await shown(page);
       const name = called(route, {
         page: filled.workspace,
         'page-version': `${filled.image}/1`,

@@ -1,6 +1,6 @@
-import { Skeleton } from '@patternfly/react-core';
 import { lazy, Suspense } from 'react';
 import type { FieldError } from '../api/problem';
+import { Waiting } from './Waiting';
 
 const CodeEditor = lazy(async () => ({ default: (await import('./CodeEditor')).CodeEditor }));
 
@@ -20,7 +20,7 @@ export interface DocumentEditorProps {
 /** A text of many lines with numbers, colours and marks at what is wrong. The editor loads when one is shown. */
 export function DocumentEditor(props: DocumentEditorProps) {
   return (
-    <Suspense fallback={<Skeleton height="20rem" screenreaderText={`${props.label} is loading`} />}>
+    <Suspense fallback={<Waiting what={props.label} height="20rem" />}>
       <CodeEditor {...props} />
     </Suspense>
   );

@@ -1,7 +1,7 @@
-import { Skeleton } from '@patternfly/react-core';
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { ProblemAlert } from './ProblemAlert';
+import { Waiting } from './Waiting';
 
 interface Props<T> {
   query: UseQueryResult<T>;
@@ -20,7 +20,7 @@ export function Loaded<T>({ query, what, children }: Props<T>) {
     return query.isError ? (
       <ProblemAlert problem={query.error} title={`The ${what} could not be loaded`} retry={again} />
     ) : (
-      <Skeleton height="12rem" screenreaderText={`The ${what} are loading`} />
+      <Waiting what={what} />
     );
   }
   return (

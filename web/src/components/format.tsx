@@ -25,7 +25,7 @@ export function Time({ at }: { at: string }) {
   const { zone } = useZone();
   const date = new Date(at);
   return (
-    <Timestamp date={date} tooltip={{ variant: TimestampTooltipVariant.custom, content: at }}>
+    <Timestamp className="dormer-time" date={date} tooltip={{ variant: TimestampTooltipVariant.custom, content: at }}>
       {date.toLocaleString('en-GB', { timeZone: zone, dateStyle: 'medium', timeStyle: 'short' })}
     </Timestamp>
   );

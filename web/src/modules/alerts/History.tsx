@@ -1,8 +1,9 @@
-import { Button, EmptyState, EmptyStateBody, Skeleton } from '@patternfly/react-core';
+import { Button, EmptyState, EmptyStateBody } from '@patternfly/react-core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { api, data } from '../../api/client';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { AlertTable } from './AlertTable';
+import { Waiting } from '../../components/Waiting';
 
 const pageSize = 100;
 
@@ -25,7 +26,7 @@ export function History() {
       {query.isError && (
         <ProblemAlert problem={query.error} title="The alerts could not be listed" retry={() => void query.refetch()} />
       )}
-      {query.isPending && <Skeleton height="12rem" screenreaderText="The alerts are loading" />}
+      {query.isPending && <Waiting what="the alerts" />}
       {query.isSuccess && alerts.length === 0 && (
         <EmptyState titleText="No alert was raised yet" headingLevel="h2">
           <EmptyStateBody>When the condition of a rule holds, its alert stands here, and stays.</EmptyStateBody>

@@ -1,4 +1,4 @@
-import { ActionGroup, Alert, Button, Form, PageSection, Skeleton } from '@patternfly/react-core';
+import { ActionGroup, Alert, Button, Form, PageSection } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useNavigate, useParams } from 'react-router';
@@ -13,6 +13,7 @@ import { useReadOnly } from '../../session/session';
 import { RuleForm } from './RuleForm';
 import { blank, condition, type Rule } from './rules';
 import { Trial } from './Trial';
+import { Waiting } from '../../components/Waiting';
 
 const above = [
   { name: 'Alerts', to: '/alerts' },
@@ -40,7 +41,7 @@ export function RulePage() {
         {query.isError ? (
           <ProblemAlert problem={query.error} title="The rule could not be read" retry={() => void query.refetch()} />
         ) : (
-          <Skeleton height="12rem" screenreaderText="The rule is loading" />
+          <Waiting what="the rule" />
         )}
       </ModulePage>
     );

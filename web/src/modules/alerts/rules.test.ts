@@ -49,8 +49,11 @@ describe('rules of alerts', () => {
   });
 
   it('read as a line', () => {
+    expect(
+      condition({ ...blank, events: { ...blank.events, threshold: 1, codes: [112, 301, 701] } as Rule['events'] }),
+    ).toBe('1 event 112, 301 or 701 at least error within 10m, for each client');
     expect(condition(blank)).toBe('20 events at least error within 10m, for each client');
-    expect(condition(byImage)).toBe('2 clients with events 503, 402 within 1h, for each image');
+    expect(condition(byImage)).toBe('2 clients with events 503 or 402 within 1h, for each image');
   });
 
   it('are tried on what happened', () => {

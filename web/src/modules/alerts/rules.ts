@@ -78,15 +78,20 @@ export function subjectOf(alert: Alert, rule: Rule | undefined): string | undefi
 /** What an alert is about, for people. */
 export const subjectName = (alert: Alert, rule: Rule | undefined): string => {
   if (alert.key.startsWith('*')) return 'All together';
-  return rule?.events?.by ?? (rule?.state?.observed === 'client_offline_beyond_limit' ? 'client' : alert.key);
+  // Clients and workspaces are keyed by their identities, which say nothing to people.
+  const by = rule?.events?.by ?? (rule?.state?.observed === 'client_offline_beyond_limit' ? 'client' : 'other');
+  return by === 'client' || by === 'workspace' ? by : alert.key;
 };
+
+const either = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
 /** A rule in a line. */
 export function condition(rule: Rule): string {
   const { events, state } = rule;
   if (events) {
     const what = [
-      events.codes && events.codes.length > 0 ? `events ${events.codes.join(', ')}` : 'events',
+      events.counts === 'events' && events.threshold === 1 ? 'event' : 'events',
+      either.format((events.codes ?? []).map(String)),
       events.severity && `at least ${events.severity}`,
       events.category && `of ${events.category}`,
     ].filter((p) => p !== undefined && p !== '');

@@ -3,7 +3,6 @@ import {
   DropdownItem,
   EmptyState,
   EmptyStateBody,
-  Skeleton,
   TextInput,
   Toolbar,
   ToolbarContent,
@@ -24,6 +23,7 @@ import { Time } from '../../components/format';
 import { useLater } from '../../app/later';
 import { formats } from '../reports/useReport';
 import { exportPath, filtersOf, objectOf, type FilterName } from './filters';
+import { Waiting } from '../../components/Waiting';
 
 type AuditRecord = Schemas['AuditRecord'];
 
@@ -109,7 +109,7 @@ export function Audit() {
           retry={() => void query.refetch()}
         />
       )}
-      {query.isPending && <Skeleton height="20rem" screenreaderText="The audit log is loading" />}
+      {query.isPending && <Waiting what="the audit log" height="20rem" />}
       {query.isSuccess && records.length === 0 && (
         <EmptyState titleText="Nothing fits" headingLevel="h2">
           <EmptyStateBody>No change is recorded that has all you ask for.</EmptyStateBody>

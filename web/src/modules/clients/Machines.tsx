@@ -26,10 +26,10 @@ function Follows({ machine: m }: { machine: Machine }) {
       {m.policy_revision === undefined ? 'not reported' : `revision ${m.policy_revision}`}
       {current !== undefined && m.policy_revision !== undefined && current !== m.policy_revision && ` of ${current}`}
       {(m.at_next_start ?? []).length > 0 && (
-        <div className="dormer-name">At the next start: {(m.at_next_start ?? []).join(', ')}</div>
+        <div className="dormer-name dormer-sentence">At the next start: {(m.at_next_start ?? []).join(', ')}</div>
       )}
       {(m.not_enforced ?? []).length > 0 && (
-        <div className="dormer-name">Not enforced: {(m.not_enforced ?? []).join(', ')}</div>
+        <div className="dormer-name dormer-sentence">Not enforced: {(m.not_enforced ?? []).join(', ')}</div>
       )}
     </>
   );
@@ -75,7 +75,7 @@ export function Machines({ client }: { client: Client }) {
               </Label>
             )}
           </LabelGroup>
-          {m.detail !== undefined && <div className="dormer-name">{m.detail}</div>}
+          {m.detail !== undefined && <div className="dormer-name dormer-sentence">{m.detail}</div>}
         </>
       ),
       sort: (m) => machineState(m.state),

@@ -6,6 +6,7 @@ import { asProblem } from '../../api/problem';
 import { FormDialog } from '../../components/FormDialog';
 import { CheckField, ChoiceField, TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
+import { TypedName } from '../../components/TypedName';
 import { graces, newOrder, orders, type Kind } from './orderKinds';
 
 interface Props {
@@ -53,6 +54,7 @@ export function OrderDialog({ kind, client, machine, onClose }: Props) {
       act={act}
       onClose={onClose}
       not={missing()}
+      isDanger={order.destroys === true}
     >
       {machine === undefined && order.for.includes('machine') && (
         <Content component="p">It is for all machines of {client.name}, whoever works in them.</Content>
@@ -81,16 +83,7 @@ export function OrderDialog({ kind, client, machine, onClose }: Props) {
           }
         />
       )}
-      {order.destroys === true && (
-        <TextField
-          label={`Type ${name} to confirm`}
-          path="name"
-          value={typed}
-          onChange={setTyped}
-          isRequired
-          autoComplete="off"
-        />
-      )}
+      {order.destroys === true && <TypedName name={name} value={typed} onChange={setTyped} />}
       {halted && (
         <CheckField label="Delete it although many are being deleted" checked={confirmed} onChange={setConfirmed} />
       )}

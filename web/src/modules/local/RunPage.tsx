@@ -1,4 +1,4 @@
-import { Alert, Button, DescriptionList, Skeleton, Stack } from '@patternfly/react-core';
+import { Alert, Button, DescriptionList, Stack } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useState } from 'react';
 import { useParams } from 'react-router';
@@ -8,6 +8,7 @@ import { ModulePage } from '../../components/ModulePage';
 import { Time } from '../../components/format';
 import { Fact } from '../images/Fact';
 import { isAlive, local, runsQuery, type LocalSchemas } from './api';
+import { Waiting } from '../../components/Waiting';
 
 type Run = LocalSchemas['Run'];
 
@@ -76,7 +77,7 @@ function Shown({ run }: { run: Run }) {
         </Alert>
       )}
       {run.screen && (
-        <Suspense fallback={<Skeleton height="24rem" screenreaderText="The screen is loading" />}>
+        <Suspense fallback={<Waiting what="the screen" height="24rem" />}>
           <Screen run={run.id} label={`Screen of ${run.test}`} />
         </Suspense>
       )}

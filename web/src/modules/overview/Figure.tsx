@@ -1,8 +1,9 @@
-import { Card, CardBody, CardTitle, Content, Skeleton } from '@patternfly/react-core';
+import { Card, CardBody, CardTitle, Content } from '@patternfly/react-core';
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 import { ProblemAlert } from '../../components/ProblemAlert';
+import { Waiting } from '../../components/Waiting';
 
 interface Said {
   number: ReactNode;
@@ -27,7 +28,7 @@ export function Figure<T>({ title, query, children }: Props<T>) {
         {said === undefined && query.isError && (
           <ProblemAlert problem={query.error} retry={() => void query.refetch()} />
         )}
-        {said === undefined && !query.isError && <Skeleton height="4rem" screenreaderText={`${title}: loading`} />}
+        {said === undefined && !query.isError && <Waiting what={title} height="4rem" />}
         {said && (
           <>
             <p className="dormer-figure">

@@ -10,7 +10,6 @@ import {
   Label,
   List,
   ListItem,
-  Skeleton,
   Stack,
   StackItem,
   Tab,
@@ -27,6 +26,7 @@ import { count, plural } from '../../components/format';
 import type { Json } from '../../document/json';
 import { goTo } from '../../form/form';
 import { sized } from './units';
+import { Waiting } from '../../components/Waiting';
 
 type Plan = Schemas['Plan'];
 
@@ -79,7 +79,7 @@ export function Results({ organization, entered, onChange, query, last, isOld }:
     return query.isError ? (
       <ProblemAlert problem={query.error} title="There is no plan yet" />
     ) : (
-      <Skeleton height="20rem" screenreaderText="The plan is worked out" />
+      <Waiting what="the plan" height="20rem" />
     );
   }
   return (
@@ -124,7 +124,7 @@ export function Results({ organization, entered, onChange, query, last, isOld }:
       <StackItem>
         {chosen && (
           <TabContent id={`plan-result-${chosen.id}`} aria-label={chosen.title} hidden={false}>
-            <Suspense fallback={<Skeleton height="12rem" />}>
+            <Suspense fallback={<Waiting what="the charts" />}>
               <chosen.Part plan={plan} organization={organization} entered={entered} onChange={onChange} />
             </Suspense>
           </TabContent>

@@ -44,6 +44,9 @@ function EventName({ code }: { code: number }) {
   return `${code}${kind === undefined ? '' : ` ${kind.text}`}`;
 }
 
+/** Longer texts are sentences; more characters than names of computers have. */
+const longest = 40;
+
 interface Props {
   column: Column;
   row: Row;
@@ -76,5 +79,5 @@ export function Cell({ column, row, words = false }: Props) {
       </Link>
     );
   }
-  return <span className="dormer-name">{text}</span>;
+  return <span className={`dormer-name ${text.length > longest ? 'dormer-sentence' : ''}`}>{text}</span>;
 }

@@ -17,7 +17,7 @@ import {
   FlexItem,
   Label,
   LabelGroup,
-  Skeleton,
+  Stack,
   Switch,
 } from '@patternfly/react-core';
 import { InnerScrollContainer, OuterScrollContainer } from '@patternfly/react-table';
@@ -37,6 +37,7 @@ import { Rows } from './Rows';
 import { SaveDialog } from './SaveDialog';
 import { filters, groupedBy, shown, summaries, timeOf, type Column } from './table';
 import { useReport } from './useReport';
+import { Waiting } from '../../components/Waiting';
 
 /** One kind of report: what narrows it, what it is grouped by, and its rows. All of it stands in the address. */
 export function ReportPage({ kind }: { kind: Kind }) {
@@ -82,94 +83,93 @@ export function ReportPage({ kind }: { kind: Kind }) {
   const visible = page ? shown(page.columns, query) : [];
   return (
     <DndContext sensors={sensors} collisionDetection={pointerWithin} onDragEnd={dropped}>
-      <p>{summaries[kind]}</p>
-      <ExpandableSection toggleText={`Filters: ${timeOf(query)}`} isIndented>
-        <Parameters
-          key={`${kind} ${search.toString()}`}
-          kind={kind}
-          query={query}
-          faults={problem?.fields ?? []}
-          onShow={(next) => change(next)}
-        />
-      </ExpandableSection>
-      <Flex>
-        <FlexItem>
-          <Button
-            variant="secondary"
-            icon={<SyncAltIcon />}
-            isLoading={report.isFetching && !live}
-            onClick={() => void report.refetch()}
-          >
-            Refresh
-          </Button>
-        </FlexItem>
-        <FlexItem>
-          <Switch
-            label="Live"
-            isChecked={live}
-            onChange={(_, checked) =>
-              setSearch(
-                (was) => {
-                  const to = new URLSearchParams(was);
-                  if (checked) to.set('live', 'yes');
-                  else to.delete('live');
-                  return to;
-                },
-                { replace: true },
-              )
-            }
+      <Stack hasGutter>
+        <p>{summaries[kind]}</p>
+        <ExpandableSection toggleText={`Filters: ${timeOf(query)}`} isIndented>
+          <Parameters
+            key={`${kind} ${search.toString()}`}
+            kind={kind}
+            query={query}
+            faults={problem?.fields ?? []}
+            onShow={(next) => change(next)}
           />
-        </FlexItem>
-        <FlexItem>
-          <ColumnsMenu query={query} columns={columns} onChange={change} />
-        </FlexItem>
-
-        <FlexItem>
-          <ExportMenu kind={kind} query={query} />
-        </FlexItem>
-        <FlexItem>
-          <ActionButton variant="secondary" onClick={() => setSaving(true)}>
-            Save
-          </ActionButton>
-        </FlexItem>
-      </Flex>
-      {on.length > 0 && (
-        <LabelGroup categoryName="Only" numLabels={20}>
-          {on.map((f) => (
-            <Label
-              key={f.name}
-              variant="outline"
-              onClose={() => change(f.without)}
-              closeBtnAriaLabel={`Without ${f.name}`}
+        </ExpandableSection>
+        <Flex>
+          <FlexItem>
+            <Button
+              variant="secondary"
+              icon={<SyncAltIcon />}
+              isLoading={report.isFetching && !live}
+              onClick={() => void report.refetch()}
             >
-              <span className="dormer-name">
-                {f.name}: {f.value}
-              </span>
-            </Label>
-          ))}
-        </LabelGroup>
-      )}
-      <GroupingBar query={query} columns={columns} onChange={change} />
-      {problem && (
-        <ProblemAlert
-          problem={problem}
-          title={page && !report.isPlaceholderData ? 'The report is old: it could not be made again' : undefined}
-          retry={() => void report.refetch()}
-          said={said.filter((s) => s !== 'days' && s !== 'instances')}
-        />
-      )}
-      {!page && !problem && <Skeleton height="20rem" screenreaderText="The report is being made" />}
-      {page && page.items.length === 0 && (
-        <EmptyState titleText="Nothing fits" headingLevel="h2">
-          <EmptyStateBody>
-            {on.length > 0
-              ? 'No row has all that you filter by in this time. Take a filter away, or look further back.'
-              : 'There is nothing in this time. Look further back in the filters; rows come once clients are connected.'}
-          </EmptyStateBody>
-        </EmptyState>
-      )}
-      {page && page.items.length > 0 && (
-        <>
+              Refresh
+            </Button>
+          </FlexItem>
+          <FlexItem>
+            <Switch
+              label="Live"
+              isChecked={live}
+              onChange={(_, checked) =>
+                setSearch(
+                  (was) => {
+                    const to = new URLSearchParams(was);
+                    if (checked) to.set('live', 'yes');
+                    else to.delete('live');
+                    return to;
+                  },
+                  { replace: true },
+                )
+              }
+            />
+          </FlexItem>
+          <FlexItem>
+            <ColumnsMenu query={query} columns={columns} onChange={change} />
+          </FlexItem>
+          <FlexItem>
+            <ExportMenu kind={kind} query={query} />
+          </FlexItem>
+          <FlexItem>
+            <ActionButton variant="secondary" onClick={() => setSaving(true)}>
+              Save
+            </ActionButton>
+          </FlexItem>
+        </Flex>
+        {on.length > 0 && (
+          <LabelGroup categoryName="Only" numLabels={20}>
+            {on.map((f) => (
+              <Label
+                key={f.name}
+                variant="outline"
+                onClose={() => change(f.without)}
+                closeBtnAriaLabel={`Without ${f.name}`}
+              >
+                <span className="dormer-name">
+                  {f.name}: {f.value}
+                </span>
+              </Label>
+            ))}
+          </LabelGroup>
+        )}
+        <GroupingBar query={query} columns={columns} onChange={change} />
+        {problem && (
+          <ProblemAlert
+            problem={problem}
+            title={page && !report.isPlaceholderData ? 'The report is old: it could not be made again' : undefined}
+            retry={() => void report.refetch()}
+            said={said.filter((s) => s !== 'days' && s !== 'instances')}
+          />
+        )}
+        {!page && !problem && <Waiting what="the report" height="20rem" />}
+        {page && page.items.length === 0 && (
+          <EmptyState titleText="Nothing fits" headingLevel="h2">
+            <EmptyStateBody>
+              {on.length > 0
+                ? 'No row has all that you filter by in this time. Take a filter away, or look further back.'
+                : 'There is nothing in this time. Look further back in the filters; rows come once clients are connected.'}
+            </EmptyStateBody>
+          </EmptyState>
+        )}
+        {page && page.items.length > 0 && (
           <OuterScrollContainer>
             <InnerScrollContainer aria-busy={report.isPlaceholderData}>
               <Rows
@@ -182,9 +182,9 @@ export function ReportPage({ kind }: { kind: Kind }) {
               />
             </InnerScrollContainer>
           </OuterScrollContainer>
-        </>
-      )}
-      {page && <Pages rows={page.items.length} next={report.isPlaceholderData ? undefined : page.next} />}
+        )}
+        {page && <Pages rows={page.items.length} next={report.isPlaceholderData ? undefined : page.next} />}
+      </Stack>
       {saving && <SaveDialog kind={kind} query={query} onClose={() => setSaving(false)} />}
     </DndContext>
   );

@@ -1,4 +1,4 @@
-import { Nav, NavItem, NavList, Skeleton, Stack, StackItem } from '@patternfly/react-core';
+import { Nav, NavItem, NavList, Stack, StackItem } from '@patternfly/react-core';
 import { lazy, Suspense } from 'react';
 import { NavLink, useParams } from 'react-router';
 import { NotFound } from '../../app/NotFound';
@@ -7,6 +7,7 @@ import { kinds } from './query';
 import { ReportPage } from './ReportPage';
 import { Saved } from './Saved';
 import { titles } from './table';
+import { Waiting } from '../../components/Waiting';
 
 // Charts are heavy, and most who look at reports look at rows.
 const Trends = lazy(async () => ({ default: (await import('./Trends')).Trends }));
@@ -41,7 +42,7 @@ export function Reports() {
           {kind && <ReportPage key={kind} kind={kind} />}
           {section === 'saved' && <Saved />}
           {section === 'trends' && (
-            <Suspense fallback={<Skeleton height="20rem" screenreaderText="The charts are loading" />}>
+            <Suspense fallback={<Waiting what="the charts" height="20rem" />}>
               <Trends />
             </Suspense>
           )}

@@ -38,7 +38,7 @@ const counted = new Set(['count', 'first', 'last']);
 export const groups = (c: Column): boolean => !counted.has(c.name);
 
 /** Columns of this rank and below are shown when nobody chose any: more do not fit beside each other. */
-const fits = 9;
+const fits = 7;
 
 /** The columns that are shown: those chosen, in their order, or those that fit. Groups have all of theirs. */
 export function shown(all: Column[], query: Query): Column[] {

@@ -3,6 +3,7 @@ import { Suspense, lazy, type ComponentType } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import { NotFound } from '../../app/NotFound';
 import { ModulePage } from '../../components/ModulePage';
+import { Waiting } from '../../components/Waiting';
 
 interface Section {
   path: string;
@@ -67,7 +68,7 @@ export function Settings() {
       </Tabs>
       <TabContent id={`section-${chosen.path}`} aria-label={chosen.name} hidden={false}>
         <TabContentBody hasPadding>
-          <Suspense fallback={null}>
+          <Suspense fallback={<Waiting what={chosen.name} />}>
             <chosen.Page />
           </Suspense>
         </TabContentBody>

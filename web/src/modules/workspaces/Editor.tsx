@@ -190,7 +190,12 @@ export function Editor({ id, current, query }: Props) {
         ) : (
           <>
             <StackItem>
-              <Tabs activeKey={tab} onSelect={(_, key) => select(String(key))} aria-label="Parts of the workspace">
+              <Tabs
+                className="dormer-many-tabs"
+                activeKey={tab}
+                onSelect={(_, key) => select(String(key))}
+                aria-label="Parts of the workspace"
+              >
                 {all.map((t) => (
                   <Tab
                     key={t.id}

@@ -5,7 +5,6 @@ import {
   FlexItem,
   FormSelect,
   FormSelectOption,
-  Skeleton,
   Stack,
   StackItem,
   Title,
@@ -24,6 +23,7 @@ import { Differences } from '../../document/Differences';
 import { toYAML } from '../../document/yaml';
 import { history, load, type Held } from './calls';
 import { RollBack } from './RollBack';
+import { Waiting } from '../../components/Waiting';
 
 const TextComparison = lazy(async () => ({ default: (await import('./TextComparison')).TextComparison }));
 
@@ -174,7 +174,7 @@ function Comparison({ id, revisions, from, to, choose }: ComparisonProps) {
         <Loaded query={query} what="revisions">
           {([before, after]) =>
             asText ? (
-              <Suspense fallback={<Skeleton height="12rem" screenreaderText="The comparison is loading" />}>
+              <Suspense fallback={<Waiting what="the comparison" />}>
                 <TextComparison before={toYAML(before.document)} after={toYAML(after.document)} names={names} />
               </Suspense>
             ) : (

@@ -1,7 +1,6 @@
 import {
   ActionGroup,
   Button,
-  Form,
   FormGroup,
   FormHelperText,
   HelperText,
@@ -12,13 +11,12 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, data } from '../../api/client';
-import { asProblem } from '../../api/problem';
 import { ActionButton } from '../../components/ActionButton';
-import { FaultsContext } from '../../components/faults';
 import { ChoiceField, TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
 import { ModulePage } from '../../components/ModulePage';
-import { ProblemAlert } from '../../components/ProblemAlert';
+import { SubmissionForm } from '../../components/SubmissionForm';
+import { useSubmission } from '../../components/submission';
 import { create } from './calls';
 import { begun, templates, type Template } from './templates';
 
@@ -32,23 +30,15 @@ export function NewWorkspace() {
   const [description, setDescription] = useState('');
   const [chosen, setChosen] = useState<string>();
   const [template, setTemplate] = useState<Template | undefined>(templates[0]);
-  const [problem, setProblem] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [shown, setShown] = useState<string[]>([]);
+  const submission = useSubmission();
   const names = (images.data?.items ?? []).map((i) => i.name);
   const image = chosen ?? names[0] ?? '';
   const submit = async () => {
     if (!template) return;
-    setBusy(true);
-    try {
-      const made = await create(begun(template, name.trim(), description, image.trim()), '');
-      await queries.invalidateQueries({ queryKey: ['workspace'] });
-      say.done(`${made.name} is there`);
-      await navigate(`/workspaces/${made.id}`);
-    } catch (thrown) {
-      setProblem(thrown);
-      setBusy(false);
-    }
+    const made = await create(begun(template, name.trim(), description, image.trim()), '');
+    await queries.invalidateQueries({ queryKey: ['workspace'] });
+    say.done(`${made.name} is there`);
+    await navigate(`/workspaces/${made.id}`);
   };
   const not = [name.trim() === '' && 'a name', image.trim() === '' && 'an image'].filter(Boolean).join(' and ');
   return (
@@ -57,59 +47,56 @@ export function NewWorkspace() {
       above={[{ name: 'Workspaces', to: '/workspaces' }]}
       says="Nobody gets it before it is granted to somebody, in the editor that opens next."
     >
-      <Form
+      <SubmissionForm
         isWidthLimited
-        onSubmit={(e) => {
-          e.preventDefault();
-          if (not === '' && !busy) void submit();
+        submission={submission}
+        onSubmit={() => {
+          if (not === '') void submission.attempt(submit);
         }}
       >
-        {problem !== undefined && <ProblemAlert problem={problem} said={shown} />}
-        <FaultsContext value={{ fields: problem === undefined ? [] : asProblem(problem).fields, setShown }}>
-          <TextField
-            label="Name"
-            path="metadata.name"
-            help="Users see it in their menu."
+        <TextField
+          label="Name"
+          path="metadata.name"
+          help="Users see it in their menu."
+          isRequired
+          value={name}
+          onChange={setName}
+          autoComplete="off"
+        />
+        <TextField
+          label="Description"
+          path="metadata.description"
+          help="For administrators."
+          lines={2}
+          value={description}
+          onChange={setDescription}
+        />
+        {names.length > 0 ? (
+          <ChoiceField
+            label="Image"
+            path="spec.machine.image.name"
+            help="Machines get its newest version; the editor can keep them at one."
             isRequired
-            value={name}
-            onChange={setName}
+            value={image}
+            onChange={setChosen}
+            choices={names.map((n) => ({ value: n, name: n }))}
+          />
+        ) : (
+          <TextField
+            label="Image"
+            path="spec.machine.image.name"
+            help={
+              <>
+                The repository has no image yet. Its name can be given now; <Link to="/images">upload it</Link> before
+                users come.
+              </>
+            }
+            isRequired
+            value={image}
+            onChange={setChosen}
             autoComplete="off"
           />
-          <TextField
-            label="Description"
-            path="metadata.description"
-            help="For administrators."
-            lines={2}
-            value={description}
-            onChange={setDescription}
-          />
-          {names.length > 0 ? (
-            <ChoiceField
-              label="Image"
-              path="spec.machine.image.name"
-              help="Machines get its newest version; the editor can keep them at one."
-              isRequired
-              value={image}
-              onChange={setChosen}
-              choices={names.map((n) => ({ value: n, name: n }))}
-            />
-          ) : (
-            <TextField
-              label="Image"
-              path="spec.machine.image.name"
-              help={
-                <>
-                  The repository has no image yet. Its name can be given now; <Link to="/images">upload it</Link> before
-                  users come.
-                </>
-              }
-              isRequired
-              value={image}
-              onChange={setChosen}
-              autoComplete="off"
-            />
-          )}
-        </FaultsContext>
+        )}
         <FormGroup role="radiogroup" label="Begin with" isStack fieldId="template">
           {templates.map((t) => (
             <Radio
@@ -132,14 +119,14 @@ export function NewWorkspace() {
           </FormHelperText>
         </FormGroup>
         <ActionGroup>
-          <ActionButton type="submit" not={not === '' ? undefined : `It needs ${not}.`} isLoading={busy}>
+          <ActionButton type="submit" not={not === '' ? undefined : `It needs ${not}.`} isLoading={submission.busy}>
             Create
           </ActionButton>
           <Button variant="link" component={(props) => <Link {...props} to="/workspaces" />}>
             Cancel
           </Button>
         </ActionGroup>
-      </Form>
+      </SubmissionForm>
     </ModulePage>
   );
 }

@@ -1,4 +1,4 @@
-import { Content, List, ListItem, Skeleton } from '@patternfly/react-core';
+import { Content, List, ListItem } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
@@ -9,6 +9,7 @@ import { plural } from '../../components/format';
 import { TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
 import { keepDraft } from './useDraft';
+import { Waiting } from '../../components/Waiting';
 
 /** A workspace as its row or its page names it. */
 export type Named = Pick<Schemas['Workspace'], 'id' | 'name' | 'etag'>;
@@ -121,7 +122,7 @@ export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
         Nobody can start it any more. Machines of it stop, and are kept on their clients until somebody deletes them
         there.
       </Content>
-      {machines.isPending && <Skeleton screenreaderText="Who has machines of it is loading" />}
+      {machines.isPending && <Waiting what="who has machines of it" height="1.5rem" />}
       {machines.isError && <Content component="p">Who has machines of it cannot be said now.</Content>}
       {machines.data && users.length === 0 && <Content component="p">Nobody has a machine of it.</Content>}
       {machines.data && users.length > 0 && (
