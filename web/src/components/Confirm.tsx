@@ -1,6 +1,6 @@
-import { Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, TextInput } from '@patternfly/react-core';
-import { useState, type ReactNode } from 'react';
-import { ProblemAlert } from './ProblemAlert';
+import { useId, useState, type ReactNode } from 'react';
+import { FormDialog } from './FormDialog';
+import { TypedName } from './TypedName';
 
 interface Props {
   /** As a question: "Delete image office?" */
@@ -21,54 +21,16 @@ interface Props {
 
 /** Asks before something is destroyed, by name where it is gone for good. */
 export function Confirm({ title, children, verb, name, isBlocked = false, act, onClose }: Props) {
+  const id = useId();
   const [typed, setTyped] = useState('');
-  const [problem, setProblem] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const ready = (name === undefined || typed === name) && !busy && !isBlocked;
-  const submit = async () => {
-    setBusy(true);
-    try {
-      await act();
-      onClose();
-    } catch (thrown) {
-      setProblem(thrown);
-      setBusy(false);
-    }
+  const not = (): string | undefined => {
+    if (name !== undefined && typed !== name) return 'Type the name first.';
+    return isBlocked ? 'Answer what is asked first.' : undefined;
   };
   return (
-    <Modal isOpen variant="small" onClose={onClose} aria-labelledby="confirm-title" aria-describedby="confirm-body">
-      <ModalHeader title={title} labelId="confirm-title" titleIconVariant="warning" />
-      <ModalBody id="confirm-body">
-        {children}
-        {name !== undefined && (
-          <Form
-            onSubmit={(e) => {
-              e.preventDefault();
-              if (ready) void submit();
-            }}
-          >
-            <FormGroup
-              fieldId="confirm-name"
-              label={
-                <>
-                  Type <strong className="dormer-name">{name}</strong> to confirm
-                </>
-              }
-            >
-              <TextInput id="confirm-name" value={typed} onChange={(_, v) => setTyped(v)} autoComplete="off" />
-            </FormGroup>
-          </Form>
-        )}
-        {problem !== undefined && <ProblemAlert problem={problem} />}
-      </ModalBody>
-      <ModalFooter>
-        <Button variant="danger" isDisabled={!ready} isLoading={busy} onClick={() => void submit()}>
-          {verb}
-        </Button>
-        <Button variant="link" onClick={onClose}>
-          Cancel
-        </Button>
-      </ModalFooter>
-    </Modal>
+    <FormDialog title={title} verb={verb} act={act} onClose={onClose} not={not()} isDanger describedBy={id}>
+      <div id={id}>{children}</div>
+      {name !== undefined && <TypedName name={name} value={typed} onChange={setTyped} />}
+    </FormDialog>
   );
 }

@@ -1,8 +1,7 @@
-import { Button, Form, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
-import { useId, useState, type ReactNode } from 'react';
-import { asProblem } from '../api/problem';
-import { FaultsContext } from './faults';
-import { ProblemAlert } from './ProblemAlert';
+import { Button, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
+import { useId, type ReactNode } from 'react';
+import { SubmissionForm } from './SubmissionForm';
+import { useSubmission } from './submission';
 
 interface Props {
   title: string;
@@ -10,49 +9,50 @@ interface Props {
   says?: ReactNode;
   /** The verb on the button: "Add". */
   verb: string;
-  /** Does it; what it throws is shown at the fields that it names, the rest above them. */
+  /** Does it; what it throws is shown at the fields that it names, the rest above them, and the dialog stays. */
   act: () => Promise<unknown>;
   /** Called when it was done, or nothing was. */
   onClose: () => void;
   /** Why it cannot be done yet; undefined: it can. */
   not?: string | undefined;
+  /** Something is destroyed. */
+  isDanger?: boolean;
+  /** Identity of the element in children that says what is asked; absent: the title says enough. */
+  describedBy?: string;
   children: ReactNode;
 }
 
 /** Asks for a few values and does something with them. */
-export function FormDialog({ title, says, verb, act, onClose, not, children }: Props) {
-  const [problem, setProblem] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
+export function FormDialog({ title, says, verb, act, onClose, not, isDanger = false, describedBy, children }: Props) {
+  const submission = useSubmission();
   const id = useId();
-  const fields = problem === undefined ? [] : asProblem(problem).fields;
-  const [shown, setShown] = useState<string[]>([]);
-  const submit = async () => {
-    setBusy(true);
-    try {
-      await act();
-      onClose();
-    } catch (thrown) {
-      setProblem(thrown);
-      setBusy(false);
-    }
-  };
   return (
-    <Modal isOpen variant="small" onClose={onClose} aria-labelledby={`${id}-title`}>
-      <ModalHeader title={title} labelId={`${id}-title`} description={says} />
+    <Modal isOpen variant="small" onClose={onClose} aria-labelledby={`${id}-title`} aria-describedby={describedBy}>
+      <ModalHeader
+        title={title}
+        labelId={`${id}-title`}
+        description={says}
+        {...(isDanger && { titleIconVariant: 'warning' as const })}
+      />
       <ModalBody>
-        <Form
+        <SubmissionForm
           id={`${id}-form`}
-          onSubmit={(e) => {
-            e.preventDefault();
-            if (not === undefined && !busy) void submit();
+          submission={submission}
+          onSubmit={() => {
+            if (not === undefined) void submission.attempt(async () => await act().then(onClose));
           }}
         >
-          {problem !== undefined && <ProblemAlert problem={problem} said={shown} />}
-          <FaultsContext value={{ fields, setShown }}>{children}</FaultsContext>
-        </Form>
+          {children}
+        </SubmissionForm>
       </ModalBody>
       <ModalFooter>
-        <Button type="submit" form={`${id}-form`} isDisabled={not !== undefined || busy} isLoading={busy}>
+        <Button
+          type="submit"
+          form={`${id}-form`}
+          variant={isDanger ? 'danger' : 'primary'}
+          isDisabled={not !== undefined || submission.busy}
+          isLoading={submission.busy}
+        >
           {verb}
         </Button>
         <Button variant="link" onClick={onClose}>
