@@ -125,7 +125,8 @@ const (
 // ServeHTTP answers with a file of the application, or with its page: which
 // page of it the rest of the path means, the application knows.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	below, ok := strings.CutPrefix(r.URL.Path, Path)
+	// A slash in a name is written %2F and is none of the path: so browsers see it.
+	below, ok := strings.CutPrefix(r.URL.EscapedPath(), Path)
 	switch f, known := h.files[below]; {
 	case !ok:
 		problem.Write(w, fmt.Errorf("the console is at %s: %w", Path, dormer.ErrNotFound))
