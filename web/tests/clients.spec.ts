@@ -6,7 +6,7 @@ const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText
 /** Gives the order to the machine in a row of the page, and answers what is asked. */
 async function order(page: Page, workspace: string, verb: string, grace?: string) {
   await page.getByRole('tab', { name: 'Machines' }).click();
-  await row(page, workspace).getByRole('button', { name: 'Kebab toggle' }).click();
+  await page.getByRole('button', { name: `Actions of ${workspace}` }).click();
   await page.getByRole('menuitem', { name: verb }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Reason').fill('asked for by phone');
@@ -82,7 +82,7 @@ test('who may only read sees clients and changes none; an order is taken back; a
   await page.getByLabel('Reason').fill('lost');
   await page.getByRole('dialog').getByRole('button', { name: 'Lock' }).click();
   await page.goto('clients/orders?waiting=true');
-  await row(page, 'lost').getByRole('button', { name: 'Kebab toggle' }).click();
+  await row(page, 'lost').getByRole('button', { name: 'Actions of the order: Lock' }).click();
   await page.getByRole('menuitem', { name: 'Withdraw' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
   await expect(page.getByRole('heading', { name: 'No order waits' })).toBeVisible();

@@ -58,7 +58,7 @@ test('people are added, grouped and made operators; who may only read sees it an
   await begin(page, 'groups', 'Add a group');
   await dialog.getByRole('textbox', { name: 'Name' }).fill(group);
   await finish(page, 'Add');
-  await rowOf(page, group).getByRole('button', { name: 'Kebab toggle' }).click();
+  await page.getByRole('button', { name: `Actions of ${group}` }).click();
   await page.getByRole('menuitem', { name: 'Put somebody in' }).click();
   await dialog.getByRole('combobox', { name: 'User or group' }).fill(name);
   await page.getByRole('option', { name: new RegExp(name) }).click();
@@ -83,7 +83,7 @@ test('people are added, grouped and made operators; who may only read sees it an
   const reader = await open({ name, password: chosen, role: 'read-only' });
   await reader.goto('settings/users?search=zoë');
   await expect(reader.getByRole('button', { name: 'Add a user' })).toHaveAttribute('aria-disabled', 'true');
-  await rowOf(reader, name).getByRole('button', { name: 'Kebab toggle' }).click();
+  await reader.getByRole('button', { name: `Actions of ${name}` }).click();
   await reader.getByRole('menuitem', { name: 'Remove' }).hover();
   await expect(reader.getByRole('tooltip')).toContainText('read-only');
   await reader.getByRole('menuitem', { name: 'Remove' }).click({ force: true });
@@ -130,7 +130,7 @@ test('tokens, secrets and publishers are made, used and taken back, and the audi
   });
   const statusOf = async (path: string) => (await program.get(`${stage.url}/api/v1${path}`)).status();
   expect([await statusOf('/audit'), await statusOf('/workspaces')]).toEqual([200, 403]);
-  await rowOf(page, exporting).getByRole('button', { name: 'Kebab toggle' }).click();
+  await page.getByRole('button', { name: `Actions of ${exporting}` }).click();
   await page.getByRole('menuitem', { name: 'Revoke' }).click();
   await finish(page, 'Revoke');
   await expect(rowOf(page, exporting)).toContainText('Revoked');

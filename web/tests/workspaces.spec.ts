@@ -148,7 +148,7 @@ test('workspaces are cloned, renamed, exported, imported and deleted', async ({ 
   const rowOf = (of: string) =>
     page.getByRole('row').filter({ has: page.getByRole('link', { name: of, exact: true }) });
   const choose = async (of: string, action: string) => {
-    await rowOf(of).getByRole('button', { name: 'Kebab toggle' }).click();
+    await page.getByRole('button', { name: `Actions of ${of}`, exact: true }).click();
     await page.getByRole('menuitem', { name: action }).click();
   };
   await expect(rowOf(name)).toContainText('granted to nobody');

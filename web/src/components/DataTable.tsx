@@ -1,6 +1,7 @@
 import {
   EmptyState,
   EmptyStateBody,
+  MenuToggle,
   Pagination,
   SearchInput,
   Toolbar,
@@ -8,6 +9,7 @@ import {
   ToolbarGroup,
   ToolbarItem,
 } from '@patternfly/react-core';
+import EllipsisIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon';
 import { ActionsColumn, Table, Tbody, Td, Th, Thead, Tr, type IAction } from '@patternfly/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
 import { useSearchParams } from 'react-router';
@@ -20,7 +22,10 @@ export interface Column<T> {
   sort?: (row: T) => string | number;
 }
 
-interface Props<T> {
+/** What can be done with a row, and what the row is called. */
+type Acting<T> = { actions: (row: T) => IAction[]; name: (row: T) => string } | { actions?: never; name?: never };
+
+type Props<T> = Acting<T> & {
   /** What the table is called for screen readers. */
   label: string;
   columns: Column<T>[];
@@ -31,14 +36,13 @@ interface Props<T> {
   text?: (row: T) => string;
   /** Parameter of the address that keeps the search, so that it can be linked to; absent: it is not kept. */
   searchKey?: string;
-  actions?: (row: T) => IAction[];
   /** Filters and buttons beside the search. */
   tools?: ReactNode;
   /** Shown in place of the table when there are no rows at all. */
   empty: ReactNode;
   /** Column that rows are sorted by at first, and in which direction. */
   sorted?: { column: number; direction: 'asc' | 'desc' };
-}
+};
 
 const smallest = 20;
 const sizes = [smallest, 50, 100, 500].map((value) => ({ title: String(value), value }));
@@ -53,7 +57,19 @@ const withParameter = (all: URLSearchParams, key: string, value: string): URLSea
 };
 
 /** A table of what is all here: searched, sorted and turned over in the browser. Thousands of rows are fine. */
-export function DataTable<T>({ label, columns, rows, id, text, searchKey, actions, tools, empty, sorted }: Props<T>) {
+export function DataTable<T>({
+  label,
+  columns,
+  rows,
+  id,
+  text,
+  searchKey,
+  actions,
+  name,
+  tools,
+  empty,
+  sorted,
+}: Props<T>) {
   const [params, setParams] = useSearchParams();
   const [typed, setTyped] = useState('');
   const search = searchKey === undefined ? typed : (params.get(searchKey) ?? '');
@@ -144,7 +160,11 @@ export function DataTable<T>({ label, columns, rows, id, text, searchKey, action
                   {c.cell(row)}
                 </Td>
               ))}
-              {actions && <Td isActionCell>{actions(row).length > 0 && <ActionsColumn items={actions(row)} />}</Td>}
+              {actions && (
+                <Td isActionCell>
+                  <RowMenu name={name(row)} items={actions(row)} />
+                </Td>
+              )}
             </Tr>
           ))}
         </Tbody>
@@ -156,5 +176,26 @@ export function DataTable<T>({ label, columns, rows, id, text, searchKey, action
       )}
       {found.length > smallest && pagination(false)}
     </>
+  );
+}
+
+/** The menu of a row. */
+function RowMenu({ name, items }: { name: string; items: IAction[] }) {
+  if (items.length === 0) return null;
+  return (
+    <ActionsColumn
+      items={items}
+      actionsToggle={({ onToggle, isOpen, isDisabled, toggleRef }) => (
+        <MenuToggle
+          ref={toggleRef}
+          aria-label={`Actions of ${name}`}
+          variant="plain"
+          icon={<EllipsisIcon />}
+          onClick={onToggle}
+          isExpanded={isOpen}
+          isDisabled={isDisabled}
+        />
+      )}
+    />
   );
 }

@@ -6,6 +6,7 @@ import { api, type Schemas } from '../../api/client';
 import { asProblem } from '../../api/problem';
 import { ActionButton } from '../../components/ActionButton';
 import { Confirm } from '../../components/Confirm';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Time } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
@@ -56,9 +57,6 @@ function ruleOf(listed: Listed): Rule {
 }
 
 /** What a menu says of what cannot be done. */
-const not = (why: string | undefined) =>
-  why === undefined ? {} : { isAriaDisabled: true, tooltipProps: { content: why } };
-
 /** What raises alerts. */
 export function Rules() {
   const query = useRules();
@@ -95,16 +93,15 @@ export function Rules() {
             id={(r) => r.name}
             text={(r) => `${r.name} ${r.text} ${condition(r)}`}
             tools={<ActionButton onClick={() => void navigate('/alerts/new-rule')}>Make a rule</ActionButton>}
+            name={(r) => r.name}
             actions={(r) => [
-              { title: 'Change', onClick: () => void navigate(`/alerts/rules/${encodeURIComponent(r.name)}`) },
-              { title: r.enabled ? 'Turn off' : 'Turn on', onClick: () => void turn(r), ...not(readOnly) },
-              {
-                title: r.origin === 'own' ? 'Delete' : 'Undo the changes',
-                onClick: () => setDeleting(r),
-                ...not(
-                  readOnly ?? (r.origin === 'default' ? 'It is as it comes: there is nothing to undo.' : undefined),
-                ),
-              },
+              rowAction('Change', undefined, () => void navigate(`/alerts/rules/${encodeURIComponent(r.name)}`)),
+              rowAction(r.enabled ? 'Turn off' : 'Turn on', readOnly, () => void turn(r)),
+              rowAction(
+                r.origin === 'own' ? 'Delete' : 'Undo the changes',
+                readOnly ?? (r.origin === 'default' ? 'It is as it comes: there is nothing to undo.' : undefined),
+                () => setDeleting(r),
+              ),
             ]}
             empty={null}
           />

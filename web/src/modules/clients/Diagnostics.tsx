@@ -5,6 +5,7 @@ import { api, data, type Schemas } from '../../api/client';
 import { apiURL } from '../../app/base';
 import { liveInterval } from '../../app/queries';
 import { Confirm } from '../../components/Confirm';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { bytes, Time } from '../../components/format';
@@ -48,15 +49,8 @@ export function Diagnostics({ client }: { client: string }) {
             rows={items}
             id={(d) => d.id}
             sorted={{ column: 0, direction: 'desc' }}
-            actions={(d) => [
-              {
-                title: 'Delete',
-                isDanger: true,
-                isAriaDisabled: readOnly !== undefined,
-                description: readOnly,
-                onClick: () => setDeleting(d),
-              },
-            ]}
+            name={(d) => `the archive of ${d.received}`}
+            actions={(d) => [rowAction('Delete', readOnly, () => setDeleting(d), true)]}
             empty={
               <EmptyState titleText="No diagnostics are here" headingLevel="h2">
                 <EmptyStateBody>

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { liveInterval } from '../../app/queries';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { Time } from '../../components/format';
@@ -102,13 +103,9 @@ export function Machines({ client }: { client: Client }) {
   const actions = (m: Machine): IAction[] =>
     kinds
       .filter((kind) => orders[kind].for.includes('machine'))
-      .map((kind) => ({
-        title: orders[kind].verb,
-        isAriaDisabled: readOnly !== undefined,
-        description: readOnly,
-        isDanger: orders[kind].destroys === true,
-        onClick: () => setOrdering({ kind, machine: m }),
-      }));
+      .map((kind) =>
+        rowAction(orders[kind].verb, readOnly, () => setOrdering({ kind, machine: m }), orders[kind].destroys === true),
+      );
   return (
     <>
       <Loaded query={query} what="machines">
@@ -119,6 +116,7 @@ export function Machines({ client }: { client: Client }) {
             rows={machines}
             id={(m) => m.id}
             text={(m) => `${nameOf(m)} ${m.user.name} ${m.row?.image ?? ''} ${m.id}`}
+            name={nameOf}
             actions={client.revoked === undefined ? actions : () => []}
             empty={
               <EmptyState titleText="No machine yet" headingLevel="h2">

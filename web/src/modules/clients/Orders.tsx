@@ -5,6 +5,7 @@ import { Link, useSearchParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { liveInterval } from '../../app/queries';
 import { Confirm } from '../../components/Confirm';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
@@ -81,18 +82,8 @@ export function Orders({ client, waiting = false }: Props) {
             id={(o) => o.id}
             text={(o) => `${orderName(o.kind)} ${o.client} ${o.machine ?? ''} ${o.by} ${o.reason} ${o.error ?? ''}`}
             sorted={{ column: 0, direction: 'desc' }}
-            actions={(o) =>
-              o.state === 'waiting'
-                ? [
-                    {
-                      title: 'Withdraw',
-                      isAriaDisabled: readOnly !== undefined,
-                      description: readOnly,
-                      onClick: () => setWithdrawing(o),
-                    },
-                  ]
-                : []
-            }
+            name={(o) => `the order: ${orderName(o.kind)}`}
+            actions={(o) => (o.state === 'waiting' ? [rowAction('Withdraw', readOnly, () => setWithdrawing(o))] : [])}
             empty={
               <EmptyState titleText={waiting ? 'No order waits' : 'No order was given'} headingLevel="h2">
                 <EmptyStateBody>

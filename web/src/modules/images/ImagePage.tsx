@@ -13,6 +13,7 @@ import { useMemo, useState } from 'react';
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { ActionButton } from '../../components/ActionButton';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
@@ -170,9 +171,8 @@ function Versions({ image }: { image: Image }) {
             {there.length === 0 ? 'Delete chosen' : `Delete ${plural(there.length, 'version')}`}
           </ActionButton>
         }
-        actions={(v) => [
-          { title: 'Delete…', isDisabled: readOnly !== undefined, onClick: () => setDeleting([v.number]) },
-        ]}
+        name={(v) => `version ${v.number}`}
+        actions={(v) => [rowAction('Delete…', readOnly, () => setDeleting([v.number]))]}
         empty={null}
       />
       {deleting && <Deletion image={image.name} numbers={deleting} onClose={() => setDeleting(undefined)} />}

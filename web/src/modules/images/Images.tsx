@@ -12,6 +12,7 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { served } from '../../app/base';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
@@ -76,9 +77,8 @@ export function Images() {
               id={(i) => i.name}
               text={(i) => [i.name, ...i.used_by.map((u) => u.name)].join('\n')}
               searchKey="search"
-              actions={(i) => [
-                { title: 'Delete…', isDisabled: readOnly !== undefined, onClick: () => setDeleting(i.name) },
-              ]}
+              name={(i) => i.name}
+              actions={(i) => [rowAction('Delete…', readOnly, () => setDeleting(i.name))]}
               empty={<NoImages />}
             />
           </>

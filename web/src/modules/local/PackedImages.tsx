@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { asProblem } from '../../api/problem';
 import { Confirm } from '../../components/Confirm';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { bytes, Time } from '../../components/format';
@@ -62,11 +63,12 @@ export function PackedImages() {
             id={(p) => p.name}
             text={(p) => p.name}
             searchKey="search"
+            name={(p) => p.name}
             actions={(p) => [
-              { title: 'Upload', isDisabled: readOnly !== undefined, onClick: () => void begin('upload', p.name) },
-              { title: 'Verify what the server has', onClick: () => void begin('verify', p.name) },
-              { title: 'Extract from the server…', onClick: () => setExtracting(p.name) },
-              { title: 'Delete…', onClick: () => setDeleting(p.name) },
+              rowAction('Upload', readOnly, () => void begin('upload', p.name)),
+              rowAction('Verify what the server has', undefined, () => void begin('verify', p.name)),
+              rowAction('Extract from the server…', undefined, () => setExtracting(p.name)),
+              rowAction('Delete…', undefined, () => setDeleting(p.name)),
             ]}
             empty={
               <EmptyState titleText="There are no packed images here yet" headingLevel="h2">

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { Confirm } from '../../components/Confirm';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { bytes, Time } from '../../components/format';
@@ -32,6 +33,10 @@ function TestState({ test }: { test: TestImage }) {
   return <>does not run</>;
 }
 
+const inUse = (t: TestImage): string | undefined =>
+  t.running === undefined ? undefined : 'It runs. End the run first.';
+const lost = (t: TestImage): string | undefined => (t.missing ? 'Its disk is gone.' : undefined);
+
 /** Disks that are being prepared and tried here. */
 export function TestImages() {
   const queries = useQueryClient();
@@ -54,18 +59,11 @@ export function TestImages() {
             text={(t) => `${t.name}\n${t.disk}`}
             searchKey="search"
             tools={add}
+            name={(t) => t.name}
             actions={(t) => [
-              {
-                title: 'Test…',
-                isDisabled: t.missing || t.running !== undefined,
-                onClick: () => setRunning(t),
-              },
-              {
-                title: 'Pack…',
-                isDisabled: t.missing || t.running !== undefined,
-                onClick: () => setPacking(t),
-              },
-              { title: 'Forget…', isDisabled: t.running !== undefined, onClick: () => setRemoving(t) },
+              rowAction('Test…', inUse(t) ?? lost(t), () => setRunning(t)),
+              rowAction('Pack…', inUse(t) ?? lost(t), () => setPacking(t)),
+              rowAction('Forget…', inUse(t), () => setRemoving(t)),
             ]}
             empty={
               <EmptyState titleText="There are no test images here yet" headingLevel="h2">

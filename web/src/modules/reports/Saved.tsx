@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { asProblem } from '../../api/problem';
 import { Confirm } from '../../components/Confirm';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Time } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
@@ -64,7 +65,6 @@ export function Saved() {
     await changed();
     undoable(`${r.name} was deleted`, () => void put(r));
   };
-  const not = readOnly === undefined ? {} : { isAriaDisabled: true, tooltipProps: { content: readOnly } };
   return (
     <Loaded query={query} what="saved reports">
       {({ items }) => (
@@ -75,9 +75,10 @@ export function Saved() {
             rows={items}
             id={(r) => r.name}
             text={(r) => `${r.name} ${r.description ?? ''} ${r.report} ${r.changed_by}`}
+            name={(r) => r.name}
             actions={(r) => [
-              { title: 'Rename', onClick: () => setRenaming(r), ...not },
-              { title: 'Delete', onClick: () => setDeleting(r), ...not },
+              rowAction('Rename', readOnly, () => setRenaming(r)),
+              rowAction('Delete', readOnly, () => setDeleting(r)),
             ]}
             empty={
               <EmptyState titleText="No report was saved yet" headingLevel="h2">

@@ -22,7 +22,7 @@ import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
 import { wholeNumber } from './faults';
 import { fullName } from './names';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 
 type Token = Schemas['APIToken'];
 
@@ -75,6 +75,7 @@ export function APITokens() {
             text={(t) => `${t.name} ${fullName(t.owner)} ${t.areas.join(' ')} ${stateOf(t)}`}
             searchKey="search"
             tools={add}
+            name={(t) => t.name}
             actions={(t) => [
               rowAction(
                 'Revoke',

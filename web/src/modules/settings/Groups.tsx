@@ -25,7 +25,7 @@ import { useReadOnly } from '../../session/session';
 import { unlessExists } from './faults';
 import { groupsWithin, peopleIn } from './membership';
 import { fullName } from './names';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 
 type Group = Schemas['Group'];
 type Member = Group['members'][number];
@@ -97,6 +97,7 @@ export function Groups() {
             text={(g) => `${g.name} ${g.members.map((m) => m.name).join(' ')}`}
             searchKey="search"
             tools={add}
+            name={(g) => g.name}
             actions={(g) => [
               rowAction('Put somebody in', readOnly, () => setInto(g)),
               { isSeparator: true },

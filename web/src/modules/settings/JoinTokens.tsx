@@ -20,7 +20,7 @@ import { Time, ago } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
 import { fault, wholeNumber } from './faults';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 
 type Token = Schemas['JoinToken'];
 
@@ -79,6 +79,7 @@ export function JoinTokens() {
             searchKey="search"
             sorted={{ column: 5, direction: 'desc' }}
             tools={add}
+            name={(t) => t.name}
             actions={(t) => [
               rowAction('Revoke', readOnly ?? (stateOf(t) === 'Valid' ? undefined : whyNoRevoke(t)), () =>
                 setRevoking(t),

@@ -22,7 +22,7 @@ import { PrincipalPicker } from '../../components/PrincipalPicker';
 import { useMessages } from '../../components/messages';
 import { useReadOnly, useSession } from '../../session/session';
 import { exactName, fullName, isSame } from './names';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 
 type Operator = Schemas['Operator'];
 type Principal = Operator['principal'];
@@ -98,6 +98,7 @@ export function Operators() {
             text={(o) => `${fullName(o.principal)} ${roleName(o.role)} ${kindOf(o.principal)}`}
             searchKey="search"
             tools={<ActionButton onClick={() => setAdding(true)}>Add an operator</ActionButton>}
+            name={(o) => fullName(o.principal)}
             actions={(o) => [
               rowAction(o.role === 'full' ? 'Make read-only' : 'Make full', readOnly, () => toggle(o)),
               rowAction('Take the role away', readOnly, () => setRemoving(o)),

@@ -11,7 +11,7 @@ import { Loaded } from '../../components/Loaded';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
 import { publicKey, unlessExists } from './faults';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 
 type Publisher = Schemas['Publisher'];
 
@@ -41,6 +41,7 @@ export function Publishers() {
             text={(p) => `${p.name} ${p.id}`}
             searchKey="search"
             tools={add}
+            name={(p) => p.name}
             actions={(p) => [rowAction('Trust no more', readOnly, () => setRemoving(p))]}
             empty={
               <EmptyState titleText="Nobody's images are trusted yet" headingLevel="h2">

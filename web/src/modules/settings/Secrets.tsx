@@ -11,7 +11,7 @@ import { Loaded } from '../../components/Loaded';
 import { Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 
 type Secret = Schemas['Secret'];
 
@@ -42,6 +42,7 @@ export function Secrets() {
             text={(s) => `${s.name} ${s.by}`}
             searchKey="search"
             tools={add}
+            name={(s) => s.name}
             actions={(s) => [
               rowAction('Replace', readOnly, () => setSetting(s.name)),
               { isSeparator: true },

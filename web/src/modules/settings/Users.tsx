@@ -10,7 +10,7 @@ import { ShownOnce } from '../../components/ShownOnce';
 import { Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly, useSession } from '../../session/session';
-import { rowAction } from './rowAction';
+import { rowAction } from '../../components/rowAction';
 import { UserDialog, PasswordDialog } from './UserDialogs';
 
 type User = Schemas['User'];
@@ -83,6 +83,7 @@ export function Users() {
             text={(u) => `${u.name} ${u.display_name ?? ''} ${stateOf(u)}`}
             searchKey="search"
             tools={add}
+            name={(u) => u.name}
             actions={(u) => [
               rowAction('Change', readOnly, () => setChanging(u)),
               rowAction('Set a new password', readOnly, () => setRenewing(u)),

@@ -17,6 +17,7 @@ import { Link, useNavigate, useSearchParams } from 'react-router';
 import { liveInterval } from '../../app/queries';
 import { saveFile } from '../../app/saveFile';
 import { ActionButton } from '../../components/ActionButton';
+import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { count, plural, Time } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
@@ -180,16 +181,17 @@ export function Workspaces() {
                     `${w.name} ${w.figures?.description ?? ''} ${w.figures?.image ?? ''} ${w.author} ${w.id}`
                   }
                   tools={choice}
+                  name={(w) => w.name}
                   actions={(w) => [
                     {
                       title: 'Export',
                       onClick: () =>
                         void exportFile(w).catch((t: unknown) => say.failed(`${w.name} is not exported`, t)),
                     },
-                    { title: 'Clone', isDisabled, onClick: () => setAsked({ what: 'clone', row: w }) },
-                    { title: 'Rename', isDisabled, onClick: () => setAsked({ what: 'rename', row: w }) },
+                    rowAction('Clone', readOnly, () => setAsked({ what: 'clone', row: w })),
+                    rowAction('Rename', readOnly, () => setAsked({ what: 'rename', row: w })),
                     { isSeparator: true },
-                    { title: 'Delete', isDisabled, onClick: () => setAsked({ what: 'delete', row: w }) },
+                    rowAction('Delete', readOnly, () => setAsked({ what: 'delete', row: w })),
                   ]}
                   empty={
                     <EmptyState titleText="There are no workspaces yet" headingLevel="h2">
