@@ -59,7 +59,7 @@ test('two operators in one workspace see each other, and make one document of bo
   await page.getByRole('dialog').getByRole('button', { name: 'Commit', exact: true }).click();
   await expect(page.getByText('Everything is committed')).toBeVisible();
   await expect(description(colleague)).toHaveValue('what I want', { timeout: 2_000 });
-  await expect(colleague.getByText(/has changed this/)).toBeVisible();
+  await expect(colleague.getByText(/has committed a change of this/)).toBeVisible();
 
   // Who goes is not there any more.
   await page.goto('workspaces');

@@ -17,14 +17,19 @@ import {
   Spinner,
 } from '@patternfly/react-core';
 import { BarsIcon } from '@patternfly/react-icons/dist/esm/icons/bars-icon';
-import { Suspense, useEffect, useRef } from 'react';
-import { NavLink, Outlet, useLocation } from 'react-router';
+import { Suspense, useEffect, useRef, type ComponentProps } from 'react';
+import { Link, NavLink, Outlet, useLocation } from 'react-router';
 import { served } from './base';
 import { ConnectionBanner } from '../notices/ConnectionBanner';
 import type { Module } from './modules';
 import { Tools } from './Tools';
 
 const mainID = 'main';
+
+/** The way to the first page. */
+const Home = (props: Omit<ComponentProps<typeof Link>, 'to'>) => (
+  <Link {...props} to="/" aria-label="Dormer, overview" />
+);
 
 /** The frame of every page: masthead, navigation, and the page itself. */
 export function Shell({ modules }: { modules: Module[] }) {
@@ -47,7 +52,7 @@ export function Shell({ modules }: { modules: Module[] }) {
           </PageToggleButton>
         </MastheadToggle>
         <MastheadBrand>
-          <MastheadLogo component={(props) => <NavLink {...props} to="/" aria-label="Dormer, overview" />}>
+          <MastheadLogo component={Home}>
             <img className="dormer-logo" src={new URL('icon.svg', document.baseURI).href} alt="" />
             <span className="dormer-word">Dormer</span>
           </MastheadLogo>

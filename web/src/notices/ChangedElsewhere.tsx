@@ -2,6 +2,7 @@ import { Alert, AlertActionCloseButton, AlertActionLink } from '@patternfly/reac
 import { useCallback, useState } from 'react';
 import { Time } from '../components/format';
 import { useNotice, type Notice } from './notices';
+import { doneWith } from './words';
 
 interface Props {
   /** Kind of what is on the screen, as notices name it. */
@@ -10,12 +11,10 @@ interface Props {
   id: string;
   /** Shows what it is now. */
   onReload: () => void;
-  /** Compares it with what is on the screen; absent: there is nothing to compare. */
-  onCompare?: () => void;
 }
 
 /** Says that somebody else has changed what is on the screen: who, what and when. */
-export function ChangedElsewhere({ kind, id, onReload, onCompare }: Props) {
+export function ChangedElsewhere({ kind, id, onReload }: Props) {
   const [notice, setNotice] = useState<Notice>();
   const listen = useCallback(
     (n: Notice) => {
@@ -33,32 +32,28 @@ export function ChangedElsewhere({ kind, id, onReload, onCompare }: Props) {
         variant="info"
         title={
           <>
-            <span className="dormer-name">{notice.who}</span> has changed this
+            <span className="dormer-name">{notice.who}</span> has {doneWith(notice.action)} this
           </>
         }
         actionClose={<AlertActionCloseButton onClose={close} />}
         actionLinks={
-          <>
-            <AlertActionLink
-              onClick={() => {
-                close();
-                onReload();
-              }}
-            >
-              Show
-            </AlertActionLink>
-            {onCompare && <AlertActionLink onClick={onCompare}>Compare</AlertActionLink>}
-          </>
+          <AlertActionLink
+            onClick={() => {
+              close();
+              onReload();
+            }}
+          >
+            Show
+          </AlertActionLink>
         }
       >
         <p>
-          {notice.action}
           {notice.detail !== undefined && notice.detail !== '' && (
             <>
-              : <span className="dormer-name">{notice.detail}</span>
+              <span className="dormer-name">{notice.detail}</span>,{' '}
             </>
           )}
-          , <Time at={notice.time} />
+          <Time at={notice.time} />
         </p>
       </Alert>
     </div>

@@ -1,5 +1,4 @@
 import {
-  Button,
   EmptyState,
   EmptyStateActions,
   EmptyStateBody,
@@ -16,6 +15,7 @@ import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useEffect, useState, type ReactNode } from 'react';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
+import { LinkButton } from '../../components/LinkButton';
 import { ago, bytes, count } from '../../components/format';
 import { parametersOf, sizes, type Filters } from './filters';
 import { StateLabel } from './StateLabel';
@@ -185,17 +185,12 @@ export function ClientTable({ page, filters, versions, change, loading, selected
           {(selected || filters.page > 1) && (
             <EmptyStateFooter>
               <EmptyStateActions>
-                <Button
+                <LinkButton
                   variant="link"
-                  component={(props) => (
-                    <Link
-                      {...props}
-                      to={`?${parametersOf({ ...filters, search: '', state: 'active', version: '', page: 1 }).toString()}`}
-                    />
-                  )}
+                  to={`?${parametersOf({ ...filters, search: '', state: 'active', version: '', page: 1 }).toString()}`}
                 >
                   Show all clients
-                </Button>
+                </LinkButton>
               </EmptyStateActions>
             </EmptyStateFooter>
           )}

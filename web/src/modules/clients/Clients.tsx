@@ -4,7 +4,6 @@ import {
   EmptyStateActions,
   EmptyStateBody,
   EmptyStateFooter,
-  Button,
   ClipboardCopy,
   ClipboardCopyVariant,
 } from '@patternfly/react-core';
@@ -12,6 +11,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'react-router';
 import { api, data } from '../../api/client';
 import { liveInterval } from '../../app/queries';
+import { LinkButton } from '../../components/LinkButton';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { plural } from '../../components/format';
@@ -93,7 +93,7 @@ function NoClients() {
       </EmptyStateBody>
       <EmptyStateFooter>
         <EmptyStateActions>
-          <Button component={(props) => <Link {...props} to="/settings/join-tokens" />}>Make a join token</Button>
+          <LinkButton to="/settings/join-tokens">Make a join token</LinkButton>
         </EmptyStateActions>
       </EmptyStateFooter>
     </EmptyState>

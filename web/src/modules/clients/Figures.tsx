@@ -1,6 +1,6 @@
-import { Badge, Button, Flex, FlexItem } from '@patternfly/react-core';
-import { Link } from 'react-router';
+import { Badge, Flex, FlexItem } from '@patternfly/react-core';
 import type { Schemas } from '../../api/client';
+import { LinkButton } from '../../components/LinkButton';
 import { count } from '../../components/format';
 import { parametersOf, states, type Filters } from './filters';
 
@@ -24,14 +24,15 @@ export function Figures({ figures, filters }: Props) {
         const to = `?${parametersOf({ ...filters, state: s.state, page: 1 }).toString()}`;
         return (
           <FlexItem component="li" key={s.state}>
-            <Button
+            <LinkButton
               size="sm"
               variant={chosen ? 'primary' : 'tertiary'}
               isDanger={s.trouble === true && !chosen}
-              component={(props) => <Link {...props} to={to} aria-current={chosen ? 'true' : undefined} />}
+              to={to}
+              aria-current={chosen ? 'true' : undefined}
             >
               {s.name} <Badge isRead>{count(n)}</Badge>
-            </Button>
+            </LinkButton>
           </FlexItem>
         );
       })}

@@ -1,18 +1,11 @@
-import {
-  ActionGroup,
-  Button,
-  FormGroup,
-  FormHelperText,
-  HelperText,
-  HelperTextItem,
-  Radio,
-} from '@patternfly/react-core';
+import { ActionGroup, FormGroup, FormHelperText, HelperText, HelperTextItem, Radio } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, data } from '../../api/client';
 import { ActionButton } from '../../components/ActionButton';
 import { ChoiceField, TextField } from '../../components/inputs';
+import { LinkButton } from '../../components/LinkButton';
 import { useMessages } from '../../components/messages';
 import { ModulePage } from '../../components/ModulePage';
 import { SubmissionForm } from '../../components/SubmissionForm';
@@ -122,9 +115,9 @@ export function NewWorkspace() {
           <ActionButton type="submit" not={not === '' ? undefined : `It needs ${not}.`} isLoading={submission.busy}>
             Create
           </ActionButton>
-          <Button variant="link" component={(props) => <Link {...props} to="/workspaces" />}>
+          <LinkButton variant="link" to="/workspaces">
             Cancel
-          </Button>
+          </LinkButton>
         </ActionGroup>
       </SubmissionForm>
     </ModulePage>
