@@ -5,21 +5,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"html"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,118 +27,8 @@ import (
 // recheck is short: dex has its own clock, and does not go along.
 const recheck = 5 * time.Minute
 
-// dexWithin is how long dex may take to start.
-const dexWithin = 30 * time.Second
-
-// dex is a running dex whose users are those of a domain.
-type dex struct {
-	issuer, address, config, program string
-	stop                             func()
-}
-
-// startDex builds dex, unless the cache has it, and starts it before a domain
-// controller.
-func startDex(t *testing.T, domain *testdomain.Domain) *dex {
-	t.Helper()
-	root, err := filepath.Abs("../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", "dex.sh"))
-	var progress bytes.Buffer
-	build.Stderr = &progress
-	out, err := build.Output()
-	if err != nil {
-		t.Fatalf("build dex: %v\n%s", err, progress.String())
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	x := &dex{program: lines[len(lines)-1], config: filepath.Join(t.TempDir(), "dex.json")}
-
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.address = l.Addr().String()
-	x.issuer = "http://" + x.address // with a path, dex loses its way in sign-ins by another device
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	user, passwordFile := domain.Service()
-	password, err := os.ReadFile(passwordFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	type fields = map[string]any
-	config, err := json.Marshal(fields{ // which is YAML, too
-		"issuer": x.issuer, "storage": fields{"type": "memory"}, "web": fields{"http": x.address},
-		"logger": fields{"level": "error"},
-		"oauth2": fields{"skipApprovalScreen": true},
-		"expiry": fields{"refreshTokens": fields{"reuseInterval": "0s"}},
-		"staticClients": []any{
-			fields{"id": "dormer", "name": "Dormer", "secret": "a secret of dex", "redirectURIs": []string{redirectURI, "/device/callback"}},
-			fields{"id": "dormer-public", "name": "Dormer", "public": true, "redirectURIs": []string{redirectURI}},
-		},
-		"connectors": []any{fields{"type": "ldap", "id": "corp", "name": "corp", "config": fields{
-			"host": domain.Address + ":636", "rootCA": domain.AuthorityFile, "bindDN": user, "bindPW": string(password),
-			"userSearch": fields{
-				// Without the bit of disabled accounts: dex must not find them.
-				"baseDN": domain.BaseDN, "filter": "(&(objectClass=user)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))",
-				"username": "sAMAccountName", "idAttr": "sAMAccountName", "emailAttr": "userPrincipalName",
-				"nameAttr": "cn", "preferredUsernameAttr": "sAMAccountName",
-			},
-			"groupSearch": fields{
-				// The rule goes through groups in groups.
-				"baseDN": domain.BaseDN, "filter": "(objectClass=group)", "nameAttr": "cn",
-				"userMatchers": []any{fields{"userAttr": "DN", "groupAttr": "member:1.2.840.113556.1.4.1941:"}},
-			},
-		}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(x.config, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	x.start(t)
-	t.Cleanup(func() { x.stop() })
-	return x
-}
-
-func (x *dex) start(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, x.program, "serve", x.config)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	x.stop = func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-		x.stop = func() {}
-	}
-	waiting, cancelWait := context.WithTimeout(t.Context(), dexWithin)
-	defer cancelWait()
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		r, err := http.NewRequestWithContext(waiting, http.MethodGet, x.issuer+"/healthz", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := newClient(nil, time.Now).Do(r)
-		if err == nil {
-			_ = a.Body.Close()
-			tick.Stop()
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-waiting.Done():
-			t.Fatalf("dex does not start: %v", err)
-		}
-	}
-}
+// dex signs people in at a running dex.
+type dex struct{ *testdomain.Dex }
 
 var (
 	formTag  = regexp.MustCompile(`(?s)<form[^>]*>`)
@@ -229,7 +113,7 @@ func browser(t *testing.T, address, user, password string) (back *url.URL, page 
 }
 
 // signIn signs somebody of the domain in.
-func (x *dex) signIn(t *testing.T, p *Provider, user, password string) (dormer.Principal, error) {
+func (x dex) signIn(t *testing.T, p *Provider, user, password string) (dormer.Principal, error) {
 	t.Helper()
 	a := newAttempt()
 	address, err := p.Begin(t.Context(), a.Authorization)
@@ -249,11 +133,11 @@ func (x *dex) signIn(t *testing.T, p *Provider, user, password string) (dormer.P
 // TestDex signs people of a real domain in through a real provider.
 func TestDex(t *testing.T) {
 	domain := testdomain.StartDomain(t, testdomain.Options{})
-	x := startDex(t, domain)
+	x := dex{testdomain.StartDex(t, domain, redirectURI)}
 	ahead := &clock{}
 	state := openStore(t)
 	c := Config{
-		Name: "login", Issuer: x.issuer, ClientID: "dormer", Secret: func() (string, error) { return "a secret of dex", nil },
+		Name: "login", Issuer: x.Issuer, ClientID: testdomain.DexClient, Secret: func() (string, error) { return testdomain.DexSecret, nil },
 		Recheck: recheck, Store: state, Once: state, Key: bytes.Repeat([]byte{7}, KeySize), Now: ahead.now, Random: rand.Reader,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
@@ -285,7 +169,7 @@ func TestDex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if alice.Name != "alice" || alice.Directory != "login" || !strings.HasPrefix(alice.Key, x.issuer+"|") {
+	if alice.Name != "alice" || alice.Directory != "login" || !strings.HasPrefix(alice.Key, x.Issuer+"|") {
 		t.Errorf("signed in %+v", alice)
 	}
 	if diff := cmp.Diff([]string{"everyone-office", "office", "staff"}, groupNames(t, d, alice)); diff != "" {
@@ -348,7 +232,7 @@ func TestDex(t *testing.T) {
 	t.Run("public client of a directory", func(t *testing.T) {
 		corp := dormer.Principal{Directory: "corp", Kind: dormer.KindUser, Key: "S-1-5-21-1", Name: "alice"}
 		p := open(t, Config{
-			Name: "corp-login", Issuer: x.issuer, ClientID: "dormer-public", Now: ahead.now, Directory: "corp", UserClaim: "preferred_username",
+			Name: "corp-login", Issuer: x.Issuer, ClientID: testdomain.DexPublic, Now: ahead.now, Directory: "corp", UserClaim: "preferred_username",
 			Lookup: func(_ context.Context, claim string) (dormer.Principal, error) {
 				if claim != "alice" {
 					return dormer.Principal{}, dormer.ErrNotFound
@@ -364,9 +248,9 @@ func TestDex(t *testing.T) {
 	})
 	t.Run("restarted", func(t *testing.T) {
 		forward(recheck)
-		x.stop()
+		x.Stop()
 		groupNames(t, d, alice) // it is away
-		x.start(t)              // it has forgotten all tokens, and has other keys
+		x.Start(t)              // it has forgotten all tokens, and has other keys
 		forward(pause)
 		if _, err := d.Groups(t.Context(), alice); reason(err) != access.ReasonSignInAgain {
 			t.Errorf("a token that it does not know: %v", err)
