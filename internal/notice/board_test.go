@@ -216,9 +216,15 @@ func TestChanges(t *testing.T) {
 		// Another server of the instance.
 		b.store.put(audit.Record{Action: "image.delete", Object: "base/3"})
 		b.store.put(audit.Record{Action: "join-token.revoke", Object: id})
+		b.store.put(audit.Record{Action: "report.save", Object: "Weekly (all)"})
+		b.store.put(audit.Record{Action: "operator.set", Object: "ann (corp/x)"})
 		told := b.next(s)
-		b.same(actions(told), []string{"image.delete", "join-token.revoke"})
-		b.same([]string{told.Changes[0].Name, told.Changes[0].Object, told.Changes[1].Name, told.Changes[1].Object}, []string{"base/3", "", "", id})
+		b.same(actions(told), []string{"image.delete", "join-token.revoke", "report.save", "operator.set"})
+		var objects [][2]string
+		for _, c := range told.Changes {
+			objects = append(objects, [2]string{c.Name, c.Object})
+		}
+		b.same(objects, [][2]string{{"base/3", ""}, {"", id}, {"Weekly (all)", ""}, {"ann", "corp/x"}})
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("what another server recorded came after %v", took)
 		}

@@ -112,13 +112,19 @@ func changeOf(r audit.Record) (Change, bool) {
 		ID: r.ID, Time: r.Time, Who: r.Who, Principal: r.Principal, Action: r.Action, Kind: kind,
 		Detail: r.Detail, Request: r.Request,
 	}
-	c.Name, c.Object = parts(r.Object)
+	c.Name, c.Object = parts(kind, r.Object)
 	return c, true
 }
 
-// parts takes the object of a record apart, NAME (IDENTITY).
-func parts(object string) (name, id string) {
-	if i := strings.LastIndex(object, " ("); i >= 0 && strings.HasSuffix(object, ")") {
+// identified are the kinds of things that have identities beside their names.
+var identified = map[string]bool{
+	"workspace": true, "client": true, "join-token": true, "api-token": true, "operator": true, "user": true, "group": true, "publisher": true,
+}
+
+// parts takes the object of a record apart, NAME (IDENTITY) where things of its
+// kind have one. What has none may be called "Weekly (all)".
+func parts(kind, object string) (name, id string) {
+	if i := strings.LastIndex(object, " ("); i >= 0 && strings.HasSuffix(object, ")") && identified[kind] {
 		return object[:i], object[i+2 : len(object)-1]
 	}
 	if dormer.ValidID(object) {

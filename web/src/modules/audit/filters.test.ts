@@ -33,6 +33,7 @@ describe('the object of a record', () => {
   });
 
   it('is shown as it is when it has no identity', () => {
+    expect(objectOf('report.save', 'Weekly (all)')).toEqual({ name: 'Weekly (all)', page: undefined });
     expect(objectOf('image.commit', 'office-desktop/2').page).toBe('/images/office-desktop');
     expect(objectOf('image.push', 'office-desktop')).toEqual({
       name: 'office-desktop',
