@@ -1,5 +1,5 @@
 import { FormFieldGroup, FormFieldGroupHeader, Radio } from '@patternfly/react-core';
-import { useId } from 'react';
+import { useId, useState } from 'react';
 import { CheckField, ChoiceField, TextField } from '../../components/inputs';
 import { useEventKinds } from '../reports/eventKinds';
 import { kindsObserved, type Rule } from './rules';
@@ -114,8 +114,15 @@ export function RuleForm({ rule, onChange, isNew }: Props) {
   );
 }
 
+/** The numbers in a text. */
+const codesOf = (text: string): number[] => (text.match(/\d+/g) ?? []).map(Number);
+
 function EventFields({ events, onChange }: { events: Events; onChange: (events: Events) => void }) {
   const kinds = useEventKinds();
+  const [typed, setTyped] = useState('');
+  const written = (events.codes ?? []).join(', ');
+  // What is typed stays as it is while it says the same: "503," on its way to "503, 402".
+  const text = codesOf(typed).join(', ') === written ? typed : written;
   const set = (change: Partial<Events>) => onChange({ ...events, ...change });
   const named = (events.codes ?? []).map((c) => kinds.find((k) => k.code === c)?.text).filter((t) => t !== undefined);
   const categories = [...new Set(kinds.map((k) => k.category))].map((c) => ({ value: c, name: c }));
@@ -124,15 +131,11 @@ function EventFields({ events, onChange }: { events: Events; onChange: (events: 
       <TextField
         label="Events"
         path="events.codes"
-        value={(events.codes ?? []).join(', ')}
-        onChange={(text) =>
-          set({
-            codes: text
-              .split(/\D+/)
-              .filter((w) => w !== '')
-              .map(Number),
-          })
-        }
+        value={text}
+        onChange={(typed) => {
+          setTyped(typed);
+          set({ codes: codesOf(typed) });
+        }}
         placeholder="all"
         help={named.length === 0 ? 'Numbers of the catalogue, as 503, 402; none: all.' : named.join(', ')}
       />
@@ -193,7 +196,10 @@ function StateFields({ state, onChange }: { state: State; onChange: (state: Stat
         path="state.observed"
         value={state.observed}
         onChange={(observed) => set({ observed })}
-        choices={kindsObserved}
+        choices={kindsObserved.map(({ value, name, unit }) => ({
+          value,
+          name: unit === undefined ? name : `${name}, ${unit}`,
+        }))}
       />
       <ChoiceField
         label="Is"

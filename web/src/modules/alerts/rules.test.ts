@@ -53,6 +53,13 @@ describe('rules of alerts', () => {
       condition({ ...blank, events: { ...blank.events, threshold: 1, codes: [112, 301, 701] } as Rule['events'] }),
     ).toBe('1 event 112, 301 or 701 at least error within 10m, for each client');
     expect(condition(blank)).toBe('20 events at least error within 10m, for each client');
+    const observes = (state: Rule['state']): string => condition({ ...blank, events: undefined, state });
+    expect(observes({ observed: 'disk_used', comparison: 'above', value: 85, for: '1h' })).toBe(
+      'Disk of the data and repository folders above 85 per cent for 1h',
+    );
+    expect(observes({ observed: 'database_away', comparison: 'above', value: 0, for: '30s' })).toBe(
+      'A database does not answer for 30s',
+    );
     expect(condition(byImage)).toBe('2 clients with events 503 or 402 within 1h, for each image');
   });
 

@@ -83,6 +83,29 @@ export const subjectName = (alert: Alert, rule: Rule | undefined): string => {
   return by === 'client' || by === 'workspace' ? by : alert.key;
 };
 
+/** Something that the server observes, and how it is counted; docs/alerts.md says more. */
+interface Observed {
+  value: string;
+  name: string;
+  /** What the number counts; absent: it is 1 while the name is true. */
+  unit?: string;
+}
+
+/** What can be observed. */
+export const kindsObserved: Observed[] = [
+  { value: 'disk_used', name: 'Disk of the data and repository folders', unit: 'per cent' },
+  { value: 'database_size', name: 'Size of a database', unit: 'GiB' },
+  { value: 'database_away', name: 'A database does not answer' },
+  { value: 'events_waiting', name: 'Queue of events', unit: 'per cent' },
+  { value: 'certificate_days', name: 'Time until a certificate expires', unit: 'days' },
+  { value: 'client_offline_beyond_limit', name: 'A client is off-line beyond its limit' },
+  { value: 'clients_connected', name: 'On-line', unit: 'clients' },
+  { value: 'replica_behind', name: 'Standby is behind', unit: 'seconds' },
+  { value: 'directory_away', name: 'A directory is not usable' },
+  { value: 'forwarding_fails', name: 'A receiver takes no events' },
+  { value: 'deletions_halted', name: 'Waiting to be deleted', unit: 'machines' },
+];
+
 const either = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
 /** A rule in a line. */
@@ -101,25 +124,13 @@ export function condition(rule: Rule): string {
   }
   if (state) {
     const held = state.for === undefined || state.for === '' ? '' : ` for ${state.for}`;
-    return `${state.observed} ${state.comparison} ${state.value}${held}`;
+    const kind = kindsObserved.find((k) => k.value === state.observed);
+    if (kind && kind.unit === undefined && state.comparison === 'above' && state.value === 0) return kind.name + held;
+    const of = kind?.unit === undefined ? '' : ` ${kind.unit}`;
+    return `${kind?.name ?? state.observed} ${state.comparison} ${state.value}${of}${held}`;
   }
   return '';
 }
-
-/** What can be observed, and how it is counted; docs/alerts.md says more. */
-export const kindsObserved: { value: string; name: string }[] = [
-  { value: 'disk_used', name: 'Disk of the data and repository folders, per cent' },
-  { value: 'database_size', name: 'Size of a database, GiB' },
-  { value: 'database_away', name: 'A database does not answer, 1' },
-  { value: 'events_waiting', name: 'Queue of events, per cent' },
-  { value: 'certificate_days', name: 'Days until a certificate expires' },
-  { value: 'client_offline_beyond_limit', name: 'A client is off-line beyond its limit, 1' },
-  { value: 'clients_connected', name: 'Clients on-line' },
-  { value: 'replica_behind', name: 'Standby is behind, seconds' },
-  { value: 'directory_away', name: 'A directory is not usable, 1' },
-  { value: 'forwarding_fails', name: 'A receiver takes no events, 1' },
-  { value: 'deletions_halted', name: 'Machines that wait to be deleted' },
-];
 
 /** The report that tries a rule: what it would count now; undefined: it cannot be tried. */
 export function trial(rule: Rule, now: number): Query | undefined {

@@ -65,7 +65,23 @@ export function Images() {
   const query = useQuery({ queryKey: ['image'], queryFn: () => data(api.GET('/images')) });
   const [deleting, setDeleting] = useState<string>();
   return (
-    <ModulePage title="Images" says="Disks of virtual machines, in numbered versions, as workspaces use them.">
+    <ModulePage
+      title="Images"
+      says={
+        <>
+          Disks of virtual machines, in numbered versions, as workspaces use them. They are uploaded from the computer
+          on which they were packed,{' '}
+          {served().local ? (
+            <Link to="/local">this one</Link>
+          ) : (
+            <>
+              by <code>dormer console</code>
+            </>
+          )}{' '}
+          or by <code>dormer image push</code>.
+        </>
+      }
+    >
       <Loaded query={query} what="images">
         {({ items }) => (
           <>

@@ -78,7 +78,11 @@ function Machines() {
       {(f) => ({
         number: count(f.running_machines),
         to: '/clients?state=running',
-        says: `of ${plural(f.machines, 'machine')}`,
+        says: (
+          <>
+            of <Link to="/reports/status">{plural(f.machines, 'machine')}</Link>
+          </>
+        ),
       })}
     </Figure>
   );
