@@ -132,9 +132,9 @@ function EventFields({ events, onChange }: { events: Events; onChange: (events: 
         label="Events"
         path="events.codes"
         value={text}
-        onChange={(typed) => {
-          setTyped(typed);
-          set({ codes: codesOf(typed) });
+        onChange={(now) => {
+          setTyped(now);
+          set({ codes: codesOf(now) });
         }}
         placeholder="all"
         help={named.length === 0 ? 'Numbers of the catalogue, as 503, 402; none: all.' : named.join(', ')}

@@ -11,6 +11,7 @@ const alert: Alert = {
   last: '2026-11-22T10:00:00Z',
   count: 1,
 };
+const observes = (state: Rule['state']): string => condition({ ...blank, events: undefined, state });
 const byImage: Rule = {
   ...blank,
   events: { codes: [503, 402], counts: 'clients', threshold: 2, window: '1h', by: 'image' },
@@ -53,7 +54,6 @@ describe('rules of alerts', () => {
       condition({ ...blank, events: { ...blank.events, threshold: 1, codes: [112, 301, 701] } as Rule['events'] }),
     ).toBe('1 event 112, 301 or 701 at least error within 10m, for each client');
     expect(condition(blank)).toBe('20 events at least error within 10m, for each client');
-    const observes = (state: Rule['state']): string => condition({ ...blank, events: undefined, state });
     expect(observes({ observed: 'disk_used', comparison: 'above', value: 85, for: '1h' })).toBe(
       'Disk of the data and repository folders above 85 per cent for 1h',
     );
