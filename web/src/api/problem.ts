@@ -76,3 +76,11 @@ export const asProblem = (thrown: unknown): Problem =>
         { title: 'The console failed', detail: String(thrown), status: 0, kind: 'console' },
         { cause: thrown },
       );
+
+/** What a detail says that its title does not say already; empty: nothing. */
+export function beyond(title: string, detail = ''): string {
+  if (!detail.toLowerCase().startsWith(title.toLowerCase())) return detail;
+  const rest = detail.slice(title.length);
+  // A longer word that begins alike is none of the title.
+  return /^\p{L}/u.test(rest) ? detail : rest.replace(/^[.:;,\s]+/u, '');
+}

@@ -1,5 +1,5 @@
 import { Alert, AlertActionLink } from '@patternfly/react-core';
-import { asProblem } from '../api/problem';
+import { asProblem, beyond } from '../api/problem';
 
 interface Props {
   /** What was thrown. */
@@ -15,15 +15,17 @@ interface Props {
 /** Says why something was refused or failed, where it belongs on the page. */
 export function ProblemAlert({ problem, title, retry, said = [] }: Props) {
   const { document, fields } = asProblem(problem);
+  const heading = title ?? document.title;
+  const detail = beyond(heading, document.detail);
   const unsaid = fields.filter((f) => !said.includes(f.path));
   return (
     <Alert
       isInline
       variant="danger"
-      title={title ?? document.title}
+      title={heading}
       actionLinks={retry && <AlertActionLink onClick={retry}>Try again</AlertActionLink>}
     >
-      {document.detail !== undefined && unsaid.length === 0 && <p>{document.detail}</p>}
+      {detail !== '' && fields.length === 0 && <p>{detail}</p>}
       {unsaid.map((f) => (
         <p key={f.path + f.message}>
           {f.path !== '' && <code>{f.path}</code>} {f.message}
