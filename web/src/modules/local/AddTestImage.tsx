@@ -34,7 +34,7 @@ export function AddTestImage({ onClose }: { onClose: () => void }) {
   return (
     <FormDialog
       title="Add a test image"
-      says="The disk stays where it is. Tests write to it: keep a copy of what you need."
+      says="The disk stays where it is, and as it is: what a guest writes while it is tested is thrown away."
       verb="Add"
       act={act}
       onClose={onClose}

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { FormDialog } from '../../components/FormDialog';
 import { ChoiceField, TextField } from '../../components/inputs';
-import { imagesQuery, local, stateQuery } from './api';
+import { folderQuery, imagesQuery, local } from './api';
 
 const formats = [
   { value: 'qcow2', name: 'qcow2' },
@@ -14,12 +14,12 @@ const formats = [
 export function ExtractImage({ image, version, onClose }: { image: string; version?: number; onClose: () => void }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const state = useQuery(stateQuery);
+  const home = useQuery(folderQuery());
   const tests = useQuery(imagesQuery);
   const [format, setFormat] = useState('qcow2');
   const [typed, setTyped] = useState<string>();
   const [test, setTest] = useState('');
-  const to = typed ?? (state.data ? `${state.data.folder}/${image}.${format}` : '');
+  const to = typed ?? (home.data ? `${home.data.path}/${image}.${format}` : '');
   const taken = tests.data?.tests?.some((t) => t.name === test) === true;
   const act = async () => {
     await local.POST('/jobs', {

@@ -1,35 +1,32 @@
-import { Button, Content, Menu, MenuContent, MenuItem, MenuList } from '@patternfly/react-core';
+import { Content, FormGroup, Menu, MenuContent, MenuItem, MenuList } from '@patternfly/react-core';
 import { FileIcon } from '@patternfly/react-icons/dist/esm/icons/file-icon';
 import { FolderIcon } from '@patternfly/react-icons/dist/esm/icons/folder-icon';
+import { LevelUpAltIcon } from '@patternfly/react-icons/dist/esm/icons/level-up-alt-icon';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { data } from '../../api/client';
 import { Loaded } from '../../components/Loaded';
 import { bytes } from '../../components/format';
-import { local } from './api';
+import { folderQuery } from './api';
 
 /** Lets people choose a disk file among those of this computer. */
 export function FileChooser({ onChoose }: { onChoose: (path: string) => void }) {
   const [path, setPath] = useState<string>();
-  const query = useQuery({
-    queryKey: ['local-file', path],
-    queryFn: () => data(local.GET('/files', { params: { query: path === undefined ? {} : { path } } })),
-  });
+  const query = useQuery(folderQuery(path));
   return (
     <Loaded query={query} what="files">
       {(folder) => (
-        <>
-          <Content component="small" className="dormer-name">
-            {folder.path}
+        <FormGroup label="Files of this computer" role="group">
+          <Content component="p" className="dormer-name">
+            In <code>{folder.path}</code>
           </Content>
-          {folder.parent !== undefined && (
-            <Button variant="link" isInline onClick={() => setPath(folder.parent)}>
-              The folder above
-            </Button>
-          )}
-          <Menu aria-label="Files of this computer" isScrollable>
+          <Menu aria-label="Files of this computer" isScrollable isPlain>
             <MenuContent maxMenuHeight="14rem">
               <MenuList>
+                {folder.parent !== undefined && (
+                  <MenuItem itemId={folder.parent} icon={<LevelUpAltIcon />} onClick={() => setPath(folder.parent)}>
+                    The folder above
+                  </MenuItem>
+                )}
                 {(folder.entries ?? []).map((e) => (
                   <MenuItem
                     key={e.path}
@@ -51,7 +48,7 @@ export function FileChooser({ onChoose }: { onChoose: (path: string) => void }) 
             <Content component="small">Here are no folders and no disk files.</Content>
           )}
           {folder.more && <Content component="small">There are more: type the path below.</Content>}
-        </>
+        </FormGroup>
       )}
     </Loaded>
   );

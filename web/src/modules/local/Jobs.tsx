@@ -1,15 +1,16 @@
 import {
   Alert,
   Button,
+  Content,
   EmptyState,
   EmptyStateBody,
   Flex,
   FlexItem,
+  Label,
   List,
   ListItem,
   Progress,
   Stack,
-  StackItem,
 } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
@@ -37,13 +38,13 @@ export function Jobs() {
             </EmptyStateBody>
           </EmptyState>
         ) : (
-          <Stack hasGutter>
+          <List isPlain isBordered aria-label="Jobs">
             {jobs.map((j) => (
-              <StackItem key={j.id}>
+              <ListItem key={j.id}>
                 <OneJob job={j} />
-              </StackItem>
+              </ListItem>
             ))}
-          </Stack>
+          </List>
         )
       }
     </Loaded>
@@ -64,9 +65,9 @@ function useRefreshWhenDone(jobs: Job[] | undefined): void {
   }, [jobs, queries]);
 }
 
-const colours: Record<Job['state'], 'success' | 'danger' | 'warning' | undefined> = {
-  waiting: undefined,
-  running: undefined,
+const outcomes: Record<Job['state'], 'success' | 'danger' | 'warning' | 'info'> = {
+  waiting: 'info',
+  running: 'info',
   done: 'success',
   failed: 'danger',
   cancelled: 'warning',
@@ -91,7 +92,6 @@ function OneJob({ job }: { job: Job }) {
   const queries = useQueryClient();
   const say = useMessages();
   const title = `${verbs[job.kind]} ${job.name}${job.version === undefined ? '' : `/${job.version}`}`;
-  const value = percent(job) ?? (job.state === 'done' ? 100 : 0);
   const warnings = job.warnings ?? [];
   const end = async () => {
     try {
@@ -102,24 +102,36 @@ function OneJob({ job }: { job: Job }) {
     }
   };
   return (
-    <>
-      <Flex flexWrap={{ default: 'nowrap' }} alignItems={{ default: 'alignItemsFlexEnd' }}>
+    <Stack hasGutter>
+      <Flex alignItems={{ default: 'alignItemsFlexStart' }} flexWrap={{ default: 'wrap', md: 'nowrap' }}>
         <FlexItem grow={{ default: 'grow' }}>
-          <Progress
-            id={`job-${job.id}`}
-            aria-label={title}
-            title={<span className="dormer-name">{title}</span>}
-            value={value}
-            label={stateText(job)}
-            valueText={stateText(job)}
-            variant={colours[job.state]}
-            helperText={
+          {isUnderWay(job) ? (
+            <Progress
+              id={`job-${job.id}`}
+              aria-label={title}
+              title={<span className="dormer-name">{title}</span>}
+              value={percent(job) ?? 0}
+              label={stateText(job)}
+              valueText={stateText(job)}
+            />
+          ) : (
+            <p>
+              <strong className="dormer-name">{title}</strong>{' '}
+              <Label status={outcomes[job.state]}>{stateText(job)}</Label>
+            </p>
+          )}
+          {job.message !== undefined && <p className="dormer-name">{job.message}</p>}
+          <Content component="small">
+            {job.ended === undefined ? (
               <>
-                {job.message !== undefined && <p className="dormer-name">{job.message}</p>}
                 Asked for <Time at={job.asked} />
               </>
-            }
-          />
+            ) : (
+              <>
+                Ended <Time at={job.ended} />
+              </>
+            )}
+          </Content>
         </FlexItem>
         <FlexItem>
           <Button
@@ -140,6 +152,6 @@ function OneJob({ job }: { job: Job }) {
           </List>
         </Alert>
       )}
-    </>
+    </Stack>
   );
 }

@@ -11,7 +11,7 @@ import { bytes, Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
 import { versionPath } from '../images/figures';
-import { imagesQuery, local, type LocalSchemas } from './api';
+import { imagesQuery, local, stateQuery, type LocalSchemas } from './api';
 import { ExtractImage } from './ExtractImage';
 
 type PackedImage = LocalSchemas['PackedImage'];
@@ -24,12 +24,20 @@ const columns: Column<PackedImage>[] = [
   { name: 'Uploaded', cell: (p) => <Uploaded image={p} />, sort: (p) => p.uploaded?.at ?? '' },
 ];
 
+/** Says which version an image has become, of the server that is shown or of another one. */
 function Uploaded({ image }: { image: PackedImage }) {
+  const here = useQuery(stateQuery).data?.server?.url;
   if (!image.uploaded) return <>not from this console</>;
-  const { version, at } = image.uploaded;
+  const { version, at, server } = image.uploaded;
+  const text = `as ${image.name}/${version}`;
   return (
     <>
-      <Link to={versionPath(image.name, version)}>{`as ${image.name}/${version}`}</Link>, <Time at={at} />
+      {server === here ? (
+        <Link to={versionPath(image.name, version)}>{text}</Link>
+      ) : (
+        <span className="dormer-name">{`${text} to ${new URL(server).host}`}</span>
+      )}
+      , <Time at={at} />
     </>
   );
 }

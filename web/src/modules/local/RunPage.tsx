@@ -109,8 +109,8 @@ function Stop({ run }: { run: Run }) {
           onClose={() => setAsking(false)}
         >
           {off
-            ? 'What the guest has not written yet is lost.'
-            : 'The guest is asked to shut down. When it does not, the machine can be turned off.'}
+            ? 'The guest is not asked any more. The disk stays as it was.'
+            : 'The guest is asked to shut down. When it does not, the machine can be turned off. What it has written is thrown away: the disk stays as it was.'}
         </Confirm>
       )}
     </>

@@ -31,7 +31,7 @@ export function ServerFirst({ children }: { children: ReactNode }) {
 function NoServer() {
   const [choosing, setChoosing] = useState(false);
   return (
-    <>
+    <Stack hasGutter>
       <Content>This computer does not know yet which server you work with. You need its address.</Content>
       <Button isBlock onClick={() => setChoosing(true)}>
         Choose a server
@@ -41,6 +41,6 @@ function NoServer() {
           <ServerChoice onClose={() => setChoosing(false)} />
         </Suspense>
       )}
-    </>
+    </Stack>
   );
 }

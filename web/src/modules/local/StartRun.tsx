@@ -23,7 +23,7 @@ export function StartRun({ test, onClose }: { test: string; onClose: () => void 
   return (
     <FormDialog
       title={`Test ${test}`}
-      says="A machine of this computer starts from the disk. What the guest writes stays in it."
+      says="A machine of this computer starts from the disk. What the guest writes is thrown away in the end: the disk stays as it is."
       verb="Start"
       act={act}
       onClose={onClose}

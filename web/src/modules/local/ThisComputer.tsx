@@ -1,4 +1,4 @@
-import { Label, Tab, Tabs, TabTitleText } from '@patternfly/react-core';
+import { Label, Tab, TabContentBody, Tabs, TabTitleText } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearchParams } from 'react-router';
 import { ModulePage } from '../../components/ModulePage';
@@ -33,10 +33,10 @@ export function ThisComputer() {
         aria-label="Images of this computer"
       >
         <Tab eventKey="tests" title={<TabTitleText>Test images</TabTitleText>}>
-          {tab === 'tests' && <TestImages />}
+          <TabContentBody hasPadding>{tab === 'tests' && <TestImages />}</TabContentBody>
         </Tab>
         <Tab eventKey="packed" title={<TabTitleText>Packed images</TabTitleText>}>
-          {tab === 'packed' && <PackedImages />}
+          <TabContentBody hasPadding>{tab === 'packed' && <PackedImages />}</TabContentBody>
         </Tab>
         <Tab
           eventKey="jobs"
@@ -46,7 +46,7 @@ export function ThisComputer() {
             </>
           }
         >
-          {tab === 'jobs' && <Jobs />}
+          <TabContentBody hasPadding>{tab === 'jobs' && <Jobs />}</TabContentBody>
         </Tab>
       </Tabs>
     </ModulePage>

@@ -33,6 +33,13 @@ export const imagesQuery = queryOptions({
   queryFn: () => data(local.GET('/images')),
 });
 
+/** What is in a folder of this computer; undefined: in the user's home. */
+export const folderQuery = (path?: string) =>
+  queryOptions({
+    queryKey: ['local-file', path],
+    queryFn: () => data(local.GET('/files', { params: { query: path === undefined ? {} : { path } } })),
+  });
+
 /** Whether a job still has something to do. */
 export const isUnderWay = (job: LocalSchemas['Job']): boolean => job.state === 'running' || job.state === 'waiting';
 
