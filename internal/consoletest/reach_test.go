@@ -262,7 +262,7 @@ func callFrom(text []byte) []byte {
 func askedByConsole(t *testing.T) map[string]string {
 	t.Helper()
 	asked := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(web, "src"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../../web/src", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.Contains(path, ".test.") || !strings.HasSuffix(strings.TrimSuffix(path, "x"), ".ts") {
 			return err
 		}

@@ -8,7 +8,8 @@
 // Some, by hand: cd web && npx playwright test tests/together.spec.ts. That
 // builds the console and brings a stage of its own (package byhand); one that is
 // there already is used when its variables are set: go run ./internal/consoletest/byhand.
-// Nothing imports the package but its tests and byhand.
+// Nothing imports the package but its tests and byhand; package playwright in it
+// runs journeys for tests elsewhere, too.
 package consoletest
 
 import (

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+
+	"github.com/dormer-project/dormer/internal/consoletest/playwright"
 )
 
 // TestFirstPage holds the build against its budget.
 func TestFirstPage(t *testing.T) {
 	const dist = "../console/dist"
 	if _, err := os.Stat(dist + "/index.html"); err != nil {
-		skip(t, "this test needs the console, which scripts/console.sh builds")
+		playwright.Missing(t, "this test needs the console, which scripts/console.sh builds")
 	}
 	files, total, err := firstPage(os.DirFS(dist))
 	if err != nil {
