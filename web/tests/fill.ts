@@ -3,6 +3,9 @@ import type { Stage } from './fixtures';
 /** Texts that must be shown as they are: nothing in them runs. */
 export const markup = `<script>alert('ran')</script><img src=x onerror="alert('ran')">`;
 
+/** The same for names that a path has, in which no slash may be. */
+const mark = '<img src=x onerror=alert(1)>';
+
 /** Names in several scripts, right to left ones among them. */
 export const names = [
   'Büro für Planung',
@@ -65,8 +68,25 @@ async function make(stage: Stage): Promise<Filled> {
   );
   for (const name of [...names, longName]) await stage.newWorkspace(document({ name, description: markup, image }));
   await stage.api('PUT', '/secrets/domain-join', { value: 'a value for tests' });
+  await stage.api('POST', '/join-tokens', { name: markup, managed: true });
+  await stage.api('POST', '/api-tokens', { name: markup, role: 'read-only' });
+  await stage.api('PUT', `/reports/saved/${encodeURIComponent(`Errors ${mark}`)}`, {
+    report: 'errors',
+    description: markup,
+    query: { days: 1 },
+  });
+  await stage.api('POST', '/directory/users', { name: stage.unique('markup'), display_name: markup });
+  await stage.api('PUT', '/alert-rules/markup', {
+    name: 'markup',
+    enabled: true,
+    severity: 'warning',
+    text: markup,
+    clear_after: '1h',
+    state: { observed: 'clients_connected', comparison: 'above', value: 0 },
+  });
   const desk = await stage.computer(`desk-${longName}`.slice(0, 60), user);
   await desk.start(`Office ${markup}`.slice(0, 200));
+  await stage.api('POST', `/clients/${desk.client}/orders`, { kind: 'refresh', reason: markup });
   return { workspace: id, image, client: desk.client, rule: await ruleOf(stage) };
 }
 

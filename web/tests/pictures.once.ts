@@ -6,7 +6,8 @@ import { fillForPictures } from './scene';
 import { shown } from './shown';
 import { routes } from './routes';
 
-const folder = join(dirname(fileURLToPath(import.meta.url)), '../../docs/pictures/console');
+const folder = join(dirname(fileURLToPath(import.meta.url)), '../../build/pictures');
+const plan = join(dirname(fileURLToPath(import.meta.url)), '../../examples/plans/twelve-thousand.yaml');
 
 /** What a picture of a route is called: its path, without what names one thing. */
 const called = (route: string, of: Record<string, string>): string => {
@@ -30,6 +31,11 @@ for (const theme of ['light', 'dark'] as const) {
     for (const route of routes(filled)) {
       await page.goto(route === '' ? '.' : route);
       await shown(page);
+      if (route === 'plan') {
+        await page.getByLabel('File with a plan').setInputFiles(plan);
+        await page.getByRole('button', { name: 'Close' }).first().click();
+        await shown(page);
+      }
       const name = called(route, {
         page: filled.workspace,
         'page-version': `${filled.image}/1`,
