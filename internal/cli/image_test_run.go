@@ -89,7 +89,8 @@ func (a *app) imageTest(ctx context.Context, disk string, o trialOptions) (err e
 	t, err := workbench.StartTrial(ctx, workbench.TrialOptions{
 		Description: d, Document: doc, ComputerName: o.name, Optical: o.optical, Work: o.work, Memory: o.memory,
 		Command: o.command, Record: o.record, RecordFor: o.recordFor, UntilReady: o.untilReady,
-		ProbeFile: filepath.Join(data, workbench.ProbeFile), Software: "dormer " + a.Version, Listener: trialTeller{a},
+		ProbeFile: filepath.Join(data, workbench.ProbeFile), Software: "dormer " + a.Version,
+		Now: a.Now, Random: a.Rand, Listener: trialTeller{a},
 	})
 	if err != nil {
 		return err

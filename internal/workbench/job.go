@@ -3,7 +3,6 @@ package workbench
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -379,7 +378,7 @@ func (b *Bench) extracted(ask NewJob) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.test(ask.Test); ok {
-		return errors.New("the disk was written; a test image of that name is there already")
+		return fmt.Errorf("the disk was written; a test image called %s is there already: %w", ask.Test, dormer.ErrExists)
 	}
 	_, err := b.keepTest(ask.Test, ask.To, ask.Format)
 	return err

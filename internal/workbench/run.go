@@ -148,7 +148,8 @@ func (b *Bench) Start(ctx context.Context, test, workspace string, memory int) (
 	}
 	o := TrialOptions{
 		Description: d, Document: doc, ComputerName: DefaultComputerName, Optical: DefaultOptical, Memory: memory, Work: b.config.Work,
-		ProbeFile: filepath.Join(b.config.Folder, ProbeFile), Software: b.config.Software, Listener: &runListener{b, r},
+		ProbeFile: filepath.Join(b.config.Folder, ProbeFile), Software: b.config.Software,
+		Now: b.config.Now, Random: b.config.Random, Listener: &runListener{b, r},
 	}
 	b.going.Go(func() {
 		defer stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,8 @@ type TrialOptions struct {
 	ProbeFile string
 	// Software is the program that tries it, and its version.
 	Software string
+	Now      func() time.Time
+	Random   io.Reader
 	Listener TrialListener
 }
 
@@ -153,8 +156,9 @@ func (t *Trial) Run(ctx context.Context) error {
 	}
 	t.Report.Ready, t.Report.System = st.Guest.Ready, st.Guest.System
 	if t.Report.Ready {
-		t.Report.ReadyMS = time.Since(t.began).Milliseconds()
-		t.options.Listener.Ready(st.Guest.System, time.Since(t.began))
+		after := t.options.Now().Sub(t.began)
+		t.Report.ReadyMS = after.Milliseconds()
+		t.options.Listener.Ready(st.Guest.System, after)
 	}
 	if t.options.Record != "" {
 		if err := t.writeProfile(); err != nil {
@@ -215,8 +219,7 @@ func (t *Trial) ready(ctx context.Context) (hypervisor.Status, error) {
 
 // writeProfile ends recording and writes what was recorded.
 func (t *Trial) writeProfile() error {
-	took := time.Since(t.began)
-	p := imageformat.StartupProfile{Complete: t.Report.Ready, Took: took}
+	p := imageformat.StartupProfile{Complete: t.Report.Ready, Took: t.options.Now().Sub(t.began)}
 	for i, b := range t.bases {
 		b.recorder.Stop()
 		p.Disks = append(p.Disks, imageformat.StartupDisk{Name: t.options.Description.Disks[i].Name, Size: b.Size()})

@@ -2,8 +2,8 @@ package workbench
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path"
@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -73,7 +72,7 @@ func (t *Trial) start(ctx context.Context) error {
 	// configuration would have to allow.
 	driver := qemu.New(qemu.Config{
 		ProbeFile: t.options.ProbeFile, Bridges: []string{"*"}, Software: t.options.Software,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Now: t.options.Now,
 	})
 	caps, err := driver.Probe(ctx)
 	if err != nil {
@@ -90,10 +89,10 @@ func (t *Trial) start(ctx context.Context) error {
 		return err
 	}
 	var key [32]byte
-	if _, err := rand.Read(key[:]); err != nil {
+	if _, err := io.ReadFull(t.options.Random, key[:]); err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	t.began = time.Now()
+	t.began = t.options.Now()
 	if t.machine, err = driver.Start(ctx, spec, hypervisor.Secrets{DiskKey: key[:]}); err != nil {
 		return err
 	}
@@ -144,7 +143,7 @@ func (t *Trial) note(disk int, r nbd.Run) {
 
 // spec is the machine that the policy wants of the disks.
 func (t *Trial) spec(caps hypervisor.Capabilities) (hypervisor.Spec, error) {
-	id, err := dormer.NewID(rand.Reader)
+	id, err := dormer.NewID(t.options.Random)
 	if err != nil {
 		return hypervisor.Spec{}, fmt.Errorf("name machine: %w", err)
 	}
