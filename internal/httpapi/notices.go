@@ -103,23 +103,27 @@ func (a *API) setPresence(c *call, in rest.SetPresence) (rest.None, error) {
 func (a *API) notices(c *call) error {
 	l := listening{call: c, listener: notice.Listener{Console: notice.Console{Principal: c.caller.User.ID()}, After: c.lastEvent()}}
 	v := c.r.URL.Query()
+	var p notice.Presence
 	if v.Has("console") {
 		editing, err := c.flag("editing")
 		if err != nil {
 			return err
 		}
-		p, err := c.placed(rest.SetPresence{Console: v.Get("console"), Where: v.Get("where"), Editing: editing})
-		if err != nil {
+		if p, err = c.placed(rest.SetPresence{Console: v.Get("console"), Where: v.Get("where"), Editing: editing}); err != nil {
 			return err
 		}
 		l.listener.Console = p.Console
-		if err := a.Notices.Be(c.ctx(), p); err != nil {
-			return err
-		}
 	}
 	var err error
 	if l.stream, err = a.Notices.Listen(c.ctx(), l.listener); err != nil {
 		return err
+	}
+	// Only who hears the others is seen by them.
+	if p.Console.Name != "" {
+		if err := a.Notices.Be(c.ctx(), p); err != nil {
+			l.stream.Close()
+			return err
+		}
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")

@@ -217,7 +217,10 @@ func TestNoticesEnd(t *testing.T) {
 	for range notice.MaxStreamsOfPrincipal - 1 {
 		h.listen(t, h.admin, "")
 	}
-	if a := h.ask("GET", rest.Prefix+"/notices", h.admin, nil); a.status != http.StatusConflict || !strings.Contains(string(a.body), "close some") {
+	if a := h.ask("GET", rest.Prefix+"/notices?console=one-too-many&where=images", h.admin, nil); a.status != http.StatusConflict || !strings.Contains(string(a.body), "close some") {
 		t.Errorf("one too many: status %d: %s", a.status, a.body)
 	}
+	// Who is refused is nowhere.
+	h.must("PUT", "/presence", h.admin, rest.SetPresence{Console: "console-of-admin", Where: "alerts"}, nil)
+	admin.until("admin alerts")
 }
