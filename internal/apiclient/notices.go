@@ -84,11 +84,17 @@ func (c *Client) watchOnce(ctx context.Context, after *int64, w Watcher) (heard 
 	defer resp.Body.Close()
 	silence := time.AfterFunc(noticeSilence, cancel)
 	defer silence.Stop()
-	lines := bufio.NewScanner(resp.Body)
+	return true, w.read(resp.Body, after, func() { silence.Reset(noticeSilence) })
+}
+
+// read tells the events of a stream to its end, which is an error. alive is
+// called for each line, after is the number of the last event that has one.
+func (w Watcher) read(stream io.Reader, after *int64, alive func()) error {
+	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxNotice)
 	var name, data string
 	for lines.Scan() {
-		silence.Reset(noticeSilence)
+		alive()
 		field, value, _ := strings.Cut(lines.Text(), ": ")
 		switch field {
 		case "event":
@@ -101,15 +107,16 @@ func (c *Client) watchOnce(ctx context.Context, after *int64, w Watcher) (heard 
 			}
 		case "":
 			if err := w.tell(name, data); err != nil {
-				return true, err
+				return err
 			}
 			name, data = "", ""
 		}
 	}
-	if err = lines.Err(); err == nil {
+	err := lines.Err()
+	if err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	return true, fmt.Errorf("the server does not tell any more: %w (%w)", err, dormer.ErrUnavailable)
+	return fmt.Errorf("the server does not tell any more: %w (%w)", err, dormer.ErrUnavailable)
 }
 
 // tell hands on one event. What is not known is for newer programs.

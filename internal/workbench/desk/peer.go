@@ -72,7 +72,11 @@ func socketUser(table io.Reader, own, other netip.AddrPort) (int, error) {
 		// sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid ...
 		f := strings.Fields(lines.Text())
 		if len(f) > 7 && f[1] == local && f[2] == remote {
-			return strconv.Atoi(f[7])
+			user, err := strconv.ParseUint(f[7], 10, 31)
+			if err != nil {
+				return 0, fmt.Errorf("user of the other end: %w", err)
+			}
+			return int(user), nil
 		}
 	}
 	return 0, errors.Join(lines.Err(), errNoSocket)
