@@ -1,8 +1,9 @@
-import { ClipboardCopy, DescriptionList, EmptyState, EmptyStateBody, Stack, Title } from '@patternfly/react-core';
+import { ClipboardCopy, DescriptionList, EmptyState, EmptyStateBody, Flex, Stack, Title } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
+import { served } from '../../app/base';
 import { liveInterval } from '../../app/queries';
 import { ActionButton } from '../../components/ActionButton';
 import { DataTable, type Column } from '../../components/DataTable';
@@ -15,6 +16,8 @@ import { imagePath, newest, usesOf } from './figures';
 import { UsedBy } from './UsedBy';
 
 type Machine = Schemas['Machine'];
+
+const Fetch = lazy(async () => ({ default: (await import('../local/Fetch')).Fetch }));
 
 /** One version of an image: what it is, who made it, and which machines run it. */
 export function VersionPage() {
@@ -34,14 +37,21 @@ export function VersionPage() {
         { name: query.data?.name ?? name, to: imagePath(name) },
       ]}
       actions={
-        <ActionButton
-          variant="secondary"
-          isDanger
-          not={version ? undefined : 'There is no such version.'}
-          onClick={() => setDeleting(true)}
-        >
-          Delete version
-        </ActionButton>
+        <Flex>
+          {served().local && version && (
+            <Suspense fallback={null}>
+              <Fetch image={version.name} version={version.number} />
+            </Suspense>
+          )}
+          <ActionButton
+            variant="secondary"
+            isDanger
+            not={version ? undefined : 'There is no such version.'}
+            onClick={() => setDeleting(true)}
+          >
+            Delete version
+          </ActionButton>
+        </Flex>
       }
     >
       <Loaded query={query} what="image">

@@ -92,6 +92,7 @@ export function PackedImages() {
             <Confirm
               title={`Delete packed image ${deleting}?`}
               verb="Delete"
+              name={deleting}
               act={async () => {
                 await local.DELETE('/packed/{name}', { params: { path: { name: deleting } } });
                 await queries.invalidateQueries({ queryKey: ['local-image'] });
@@ -99,7 +100,7 @@ export function PackedImages() {
               }}
               onClose={() => setDeleting(undefined)}
             >
-              Its files on this computer go. What is on the server stays; it can be packed again from the disk.
+              Its files on this computer go. What is on the server stays, and so does the disk that it was packed from.
             </Confirm>
           )}
         </>
