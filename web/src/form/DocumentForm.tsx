@@ -1,5 +1,5 @@
 import { Form, HelperText, HelperTextItem } from '@patternfly/react-core';
-import { useCallback, useLayoutEffect, useMemo, useRef, type ReactNode } from 'react';
+import { useCallback, useMemo, type ReactNode } from 'react';
 import type { FieldError } from '../api/problem';
 import type { Json } from '../document/json';
 import { valueAt, withValue } from '../document/paths';
@@ -9,8 +9,8 @@ import type { Schema } from './schema';
 interface Props {
   schema: Schema;
   document: Json;
-  /** Takes the changed document. */
-  onChange: (document: Json) => void;
+  /** Changes the document as it stands then: messages that undo outlive the form. */
+  onChange: (make: (document: Json) => Json) => void;
   errors?: FieldError[];
   warnings?: FieldError[];
   /** Why nothing may be changed; undefined: everything may. */
@@ -24,6 +24,10 @@ interface Props {
 
 const none: FieldError[] = [];
 const keepNothing = (): string => '';
+
+/** Whether the items are still there that a path leads through. */
+const isThere = (document: Json, path: string): boolean =>
+  !path.includes(']') || valueAt(document, path.slice(0, path.lastIndexOf(']') + 1)) !== undefined;
 
 /** A form over a document that a schema describes; its fields are the Field elements anywhere below. */
 export function DocumentForm(props: Props) {
@@ -39,16 +43,9 @@ export function DocumentForm(props: Props) {
     children,
   } = props;
   const { shown, show } = useRegistry();
-  // What is changed twice before the page is drawn again is changed on top of the first change.
-  const latest = useRef(document);
-  useLayoutEffect(() => {
-    latest.current = document;
-  }, [document]);
   const edit = useCallback<FormState['edit']>(
-    (path, make) => {
-      latest.current = withValue(latest.current, path, make(valueAt(latest.current, path)), keep(path));
-      onChange(latest.current);
-    },
+    (path, make) =>
+      onChange((now) => (isThere(now, path) ? withValue(now, path, make(valueAt(now, path)), keep(path)) : now)),
     [onChange, keep],
   );
   const change = useCallback<FormState['change']>((path, value) => edit(path, () => value), [edit]);

@@ -139,7 +139,9 @@ export function Items(props: Props) {
     const item = items[at];
     if (!item) return;
     change((all) => all.toSpliced(at, 1));
-    undoable(`${named(item)} was removed`, () => change((all) => all.toSpliced(at, 0, item)));
+    undoable(`${named(item)} was removed`, () =>
+      change((all) => (all.includes(item) ? all : all.toSpliced(at, 0, item))),
+    );
   };
   const named = (item: JsonObject): string => name(item) || `The ${one} without a name`;
   const move = (from: number, to: number) => change((all) => moved(all, from, to));

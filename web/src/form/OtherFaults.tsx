@@ -1,6 +1,7 @@
-import { Alert, Button } from '@patternfly/react-core';
+import { Alert } from '@patternfly/react-core';
 import type { FieldError } from '../api/problem';
 import { isBelow } from '../document/paths';
+import { FaultList } from './FaultList';
 import { goTo, useForm } from './form';
 import { unknown } from './schema';
 
@@ -10,33 +11,23 @@ export function OtherFaults({ below }: { below: string[] }) {
   const hidden = (f: FieldError) => !shown.has(f.path) && below.some((p) => isBelow(f.path, p));
   return (
     <>
-      <FaultList faults={errors.filter(hidden)} variant="danger" title="Something else here is wrong" />
-      <FaultList faults={warnings.filter(hidden)} variant="warning" title="Something else here needs a look" />
+      <Listed faults={errors.filter(hidden)} variant="danger" title="Something else here is wrong" />
+      <Listed faults={warnings.filter(hidden)} variant="warning" title="Something else here needs a look" />
     </>
   );
 }
 
-interface ListProps {
+interface ListedProps {
   faults: FieldError[];
   variant: 'danger' | 'warning';
   title: string;
 }
 
-/** Faults with their paths, each leading to its field where that is on the screen. */
-export function FaultList({ faults, variant, title }: ListProps) {
+function Listed({ faults, variant, title }: ListedProps) {
   if (faults.length === 0) return null;
   return (
     <Alert isInline variant={variant} title={title}>
-      <ul>
-        {faults.map((f) => (
-          <li key={f.path + f.message}>
-            <Button variant="link" isInline onClick={() => goTo(f.path)}>
-              {f.path === '' ? 'The document' : f.path}
-            </Button>{' '}
-            <span className="dormer-name">{f.message}</span>
-          </li>
-        ))}
-      </ul>
+      <FaultList faults={faults} onFault={goTo} />
     </Alert>
   );
 }

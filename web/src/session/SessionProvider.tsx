@@ -7,7 +7,7 @@ import { served } from '../app/base';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { isReturn } from './openid';
 import { Return } from './Return';
-import { SessionContext } from './session';
+import { SessionContext, whose } from './session';
 import { SignIn } from './SignIn';
 import { waiters } from './waiters';
 import { listen, signedOut, tell } from './way';
@@ -15,8 +15,6 @@ import { listen, signedOut, tell } from './way';
 const ServerButton = lazy(async () => ({ default: (await import('../modules/local/ServerButton')).ServerButton }));
 
 type Session = Schemas['Session'];
-
-const whose = (s: Session): string => `${s.principal.directory}/${s.principal.key}`;
 
 /**
  * Lets nobody further who is not signed in. Whose session ends in the middle

@@ -16,6 +16,12 @@ export function useSession(): Signed {
   return signed;
 }
 
+/** Names somebody who is signed in, among all directories. */
+export const whose = (s: Schemas['Session']): string => `${s.principal.directory}/${s.principal.key}`;
+
+/** Names who is signed in: what the browser keeps for them is kept by it. */
+export const useWho = (): string => whose(useSession().session);
+
 /** Why the operator may not change things; undefined: they may. Controls say it instead of vanishing. */
 export function useReadOnly(): string | undefined {
   const { session } = useSession();

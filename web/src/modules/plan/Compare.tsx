@@ -17,20 +17,23 @@ import { Loaded } from '../../components/Loaded';
 import { count } from '../../components/format';
 import { asText, type Json } from '../../document/json';
 import { valueAt } from '../../document/paths';
-import { keep, kept } from './drafts';
+import { useShelved } from '../../document/shelf';
+import { useWho } from '../../session/session';
+import { keep, plans, plansKey } from './drafts';
 import type { PartProps } from './Results';
 import { lasting, sized } from './units';
 
 /** The plan beside one that was kept before. */
 export function Compare({ organization }: PartProps) {
-  const [all, setAll] = useState(kept);
+  const key = plansKey(useWho());
+  const all = useShelved(plans, key);
   const names = Object.keys(all);
   const [chosen, setChosen] = useState(names[0] ?? '');
   const before = all[chosen];
   const name = asText(valueAt(organization, 'metadata.name')) || 'Plan';
   const keepThis = () => {
     const label = `${name}, ${new Date().toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })}`;
-    setAll(keep(label, organization));
+    keep(key, label, organization);
     setChosen(label);
   };
   return (
@@ -56,8 +59,7 @@ export function Compare({ organization }: PartProps) {
             <Button
               variant="link"
               onClick={() => {
-                const left = keep(chosen, undefined);
-                setAll(left);
+                const left = keep(key, chosen, undefined);
                 setChosen(Object.keys(left)[0] ?? '');
               }}
             >

@@ -1,6 +1,6 @@
 import { Button, Grid, GridItem, Tab, TabContent, TabContentBody, Tabs, TabTitleText } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { api, data } from '../../api/client';
 import { asProblem, type FieldError } from '../../api/problem';
@@ -8,26 +8,25 @@ import { useMessages } from '../../components/messages';
 import { DocumentEditor } from '../../components/DocumentEditor';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
-import { asText, isObject, type Json, type JsonObject } from '../../document/json';
+import { asText, isObject } from '../../document/json';
 import { valueAt } from '../../document/paths';
 import { fromYAML, toYAML } from '../../document/yaml';
 import { DocumentForm } from '../../form/DocumentForm';
 import { Field } from '../../form/Field';
 import { countFaults } from '../../form/form';
 import { FaultMark } from '../../form/FaultMark';
+import { useLead } from '../../form/lead';
 import { schemaAt, type Schema } from '../../form/schema';
 import { Section } from '../../form/Section';
-import { draft, keepDraft } from './drafts';
 import { useLater } from '../../app/later';
-import { groups } from './layout';
+import { groups, pathsOf, tabOf, yamlTab } from './layout';
 import { Part } from './PlanForm';
 import { PlanFile } from './PlanFile';
 import { Results } from './Results';
+import { useEntered, type Work } from './useEntered';
 
 /** How long nobody must have typed before the plan is worked out, in milliseconds. */
 const pause = 600;
-
-const yamlTab = 'yaml';
 
 /** Wide tables scroll within their half. */
 const narrow = { minInlineSize: 0, overflowX: 'auto' } as const;
@@ -38,17 +37,24 @@ const keepSpec = (): string => 'spec';
 /** The infrastructure planner: an organization on one side, what it needs on the other. */
 export function Plan() {
   const say = useMessages();
-  const [organization, setState] = useState<Json>(draft);
+  const work = useEntered();
+  const { organization, text, edit } = work;
   const settled = useLater(organization, pause);
-  const set = (document: Json) => {
-    setState(document);
-    keepDraft(document);
-  };
-  const replace = (document: JsonObject, what: string) => {
-    const before = organization;
-    set(document);
-    say.undoable(what, () => set(before));
-  };
+  const readOnly = text && `Line ${text.line} of the YAML is no document: correct it there, or go back, first.`;
+  const [, setSearch] = useSearchParams();
+  const show = useCallback(
+    (tab: string) =>
+      setSearch(
+        (was) => {
+          const next = new URLSearchParams(was);
+          next.set('input', tab);
+          return next;
+        },
+        { replace: true },
+      ),
+    [setSearch],
+  );
+  const lead = useLead(useCallback((path: string) => show(tabOf(path)), [show]));
   const result = useQuery({
     queryKey: ['plan', settled],
     queryFn: () => data(api.POST('/plan', { body: isObject(settled) ? settled : {} })),
@@ -69,17 +75,25 @@ export function Plan() {
     <ModulePage
       title="Plan"
       says="What servers, databases and repositories an organization needs, and why."
-      actions={<PlanFile organization={organization} name={name} onReplace={replace} />}
+      actions={
+        <PlanFile
+          organization={organization}
+          name={name}
+          onReplace={(document, what) => say.undoable(what, work.replace(document))}
+        />
+      }
     >
       <Grid hasGutter>
         <GridItem xl={6} style={narrow}>
-          <Input organization={organization} onChange={set} errors={errors} warnings={warnings} />
+          <Input work={work} readOnly={readOnly} errors={errors} warnings={warnings} show={show} />
         </GridItem>
         <GridItem xl={6} style={narrow}>
           <Results
             organization={settled}
             entered={organization}
-            onChange={set}
+            onChange={edit}
+            readOnly={readOnly}
+            onFault={lead}
             query={result}
             last={last}
             isOld={settled !== organization || result.isPlaceholderData}
@@ -91,14 +105,17 @@ export function Plan() {
 }
 
 interface InputProps {
-  organization: Json;
-  onChange: (organization: Json) => void;
+  work: Work;
+  /** Why the form changes nothing now; undefined: it does. */
+  readOnly: string | undefined;
   errors: FieldError[];
   warnings: FieldError[];
+  /** Opens a tab. */
+  show: (tab: string) => void;
 }
 
-function Input({ organization, onChange, errors, warnings }: InputProps) {
-  const [search, setSearch] = useSearchParams();
+function Input({ work, readOnly, errors, warnings, show }: InputProps) {
+  const [search] = useSearchParams();
   const schema = useQuery({
     queryKey: ['schema', 'organization'],
     queryFn: async () => (await data(api.GET('/schema/organization.json'))) as Schema,
@@ -109,21 +126,7 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
   const tab = shown?.id ?? yamlTab;
   return (
     <>
-      <Tabs
-        activeKey={tab}
-        onSelect={(_, key) =>
-          setSearch(
-            (was) => {
-              const next = new URLSearchParams(was);
-              next.set('input', String(key));
-              return next;
-            },
-            { replace: true },
-          )
-        }
-        aria-label="The organization"
-        isOverflowHorizontal
-      >
+      <Tabs activeKey={tab} onSelect={(_, key) => show(String(key))} aria-label="The organization" isOverflowHorizontal>
         {[...groups, { id: yamlTab, title: 'YAML', members: [] }].map((g) => (
           <Tab
             key={g.id}
@@ -132,13 +135,11 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
             title={
               <TabTitleText>
                 {g.title}{' '}
-                <FaultMark
-                  {...countFaults(
-                    errors,
-                    warnings,
-                    g.members.map((m) => `spec.${m}`),
-                  )}
-                />
+                {g.id === yamlTab ? (
+                  <FaultMark errors={work.text ? 1 : 0} warnings={0} />
+                ) : (
+                  <FaultMark {...countFaults(errors, warnings, pathsOf(g))} />
+                )}
               </TabTitleText>
             }
           />
@@ -151,8 +152,9 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
               shown ? (
                 <DocumentForm
                   schema={s}
-                  document={organization}
-                  onChange={onChange}
+                  document={work.organization}
+                  onChange={work.edit}
+                  readOnly={readOnly}
                   errors={errors}
                   warnings={warnings}
                   keep={keepSpec}
@@ -169,7 +171,7 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
                   })}
                 </DocumentForm>
               ) : (
-                <YAMLInput organization={organization} onChange={onChange} errors={errors} warnings={warnings} />
+                <YAMLInput work={work} errors={errors} warnings={warnings} />
               )
             }
           </Loaded>
@@ -180,37 +182,31 @@ function Input({ organization, onChange, errors, warnings }: InputProps) {
 }
 
 /** The same organization as text. What does not read as YAML stays as it was typed, and the plan as it was. */
-function YAMLInput({ organization, onChange, errors, warnings }: InputProps) {
-  const [text, setText] = useState(() => toYAML(organization));
-  const [typed, setTyped] = useState<Json>(organization);
-  const read = useMemo(() => fromYAML(text), [text]);
-  useEffect(() => {
-    // Something else than this text changed the organization: it is undone, or opened.
-    if (organization !== typed) {
-      setTyped(organization);
-      setText(toYAML(organization));
-    }
-  }, [organization, typed]);
-  const faults = 'error' in read ? [{ path: '', line: read.error.line, message: read.error.message }] : errors;
+function YAMLInput({ work, errors, warnings }: Pick<InputProps, 'work' | 'errors' | 'warnings'>) {
+  const { organization, text: broken, edit, setText } = work;
+  const [typed, setTyped] = useState(() => ({ text: toYAML(organization), organization }));
+  // Something else than this text changed the organization: it is undone, or opened.
+  if (typed.organization !== organization) setTyped({ text: toYAML(organization), organization });
   return (
     <>
       <DocumentEditor
         label="The organization as YAML"
         language="yaml"
-        value={text}
-        errors={faults}
-        warnings={warnings}
-        onChange={(t) => {
-          setText(t);
-          const got = fromYAML(t);
-          if ('document' in got) {
-            setTyped(got.document);
-            onChange(got.document);
+        value={broken?.text ?? typed.text}
+        errors={broken ? [{ path: '', line: broken.line, message: broken.message }] : errors}
+        warnings={broken ? [] : warnings}
+        onChange={(text) => {
+          const got = fromYAML(text);
+          if ('error' in got) {
+            setText({ text, ...got.error });
+            return;
           }
+          setTyped({ text, organization: got.document });
+          edit(() => got.document);
         }}
       />
-      {'error' in read && (
-        <Button variant="link" onClick={() => setText(toYAML(organization))}>
+      {broken && (
+        <Button variant="link" onClick={() => setText(undefined)}>
           Take back what does not read as YAML
         </Button>
       )}

@@ -1,5 +1,6 @@
 import {
   Alert,
+  Button,
   Card,
   CardBody,
   DescriptionList,
@@ -24,18 +25,19 @@ import type { Schemas } from '../../api/client';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { count, plural } from '../../components/format';
 import type { Json } from '../../document/json';
-import { goTo } from '../../form/form';
 import { sized } from './units';
 import { Waiting } from '../../components/Waiting';
 
 type Plan = Schemas['Plan'];
 
-interface Props extends Pick<PartProps, 'organization' | 'entered' | 'onChange'> {
+interface Props extends Omit<PartProps, 'plan'> {
   query: UseQueryResult<Plan>;
   /** The last one that could be worked out. */
   last: Plan | undefined;
   /** What is shown is of what was entered before. */
   isOld: boolean;
+  /** Leads to the field of a path. */
+  onFault: (path: string) => void;
 }
 
 export interface PartProps {
@@ -44,7 +46,10 @@ export interface PartProps {
   organization: Json;
   /** What is entered by now. */
   entered: Json;
-  onChange: (organization: Json) => void;
+  /** Changes what is entered, as it stands then. */
+  onChange: (make: (organization: Json) => Json) => void;
+  /** Why nothing can be changed now; undefined: it can. */
+  readOnly: string | undefined;
 }
 
 const parts: { id: string; title: string; Part: ComponentType<PartProps> }[] = [
@@ -71,7 +76,7 @@ const parts: { id: string; title: string; Part: ComponentType<PartProps> }[] = [
 ];
 
 /** What the organization needs, worked out anew as it is described. */
-export function Results({ organization, entered, onChange, query, last, isOld }: Props) {
+export function Results({ query, last, isOld, onFault, ...entered }: Props) {
   const [search, setSearch] = useSearchParams();
   const plan = query.data ?? last;
   const chosen = parts.find((p) => p.id === search.get('result')) ?? parts[0];
@@ -93,7 +98,7 @@ export function Results({ organization, entered, onChange, query, last, isOld }:
         <Summary plan={plan} />
       </StackItem>
       <StackItem>
-        <Warnings plan={plan} />
+        <Warnings plan={plan} onFault={onFault} />
       </StackItem>
       <StackItem>
         <Tabs
@@ -125,7 +130,7 @@ export function Results({ organization, entered, onChange, query, last, isOld }:
         {chosen && (
           <TabContent id={`plan-result-${chosen.id}`} aria-label={chosen.title} hidden={false}>
             <Suspense fallback={<Waiting what="the charts" />}>
-              <chosen.Part plan={plan} organization={organization} entered={entered} onChange={onChange} />
+              <chosen.Part plan={plan} {...entered} />
             </Suspense>
           </TabContent>
         )}
@@ -180,7 +185,7 @@ function Summary({ plan }: { plan: Plan }) {
   );
 }
 
-function Warnings({ plan }: { plan: Plan }) {
+function Warnings({ plan, onFault }: { plan: Plan } & Pick<Props, 'onFault'>) {
   const all = [...(plan.warnings ?? []), ...(plan.delivery.warnings ?? []).map((text) => ({ path: '', text }))];
   const unique = all.filter((w, i) => all.findIndex((o) => o.text === w.text) === i);
   if (unique.length === 0) return null;
@@ -188,17 +193,13 @@ function Warnings({ plan }: { plan: Plan }) {
     <Alert isInline variant="warning" title={plural(unique.length, 'thing to look at', 'things to look at')}>
       <ExpandableSection toggleText="Show">
         <List>
-          {unique.map((w) => (
-            <ListItem key={`${w.path ?? ''} ${w.text}`}>
-              {w.text}{' '}
-              {w.path !== undefined && w.path !== '' && (
-                <button
-                  type="button"
-                  className="pf-v6-c-button pf-m-link pf-m-inline"
-                  onClick={() => goTo(w.path ?? '')}
-                >
-                  {w.path}
-                </button>
+          {unique.map(({ text, path = '' }) => (
+            <ListItem key={`${path} ${text}`}>
+              {text}{' '}
+              {path !== '' && (
+                <Button variant="link" isInline onClick={() => onFault(path)}>
+                  {path}
+                </Button>
               )}
             </ListItem>
           ))}

@@ -1,8 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../../document/json';
+import { shelf } from '../../document/shelf';
 import { fromYAML } from '../../document/yaml';
-
-const key = 'dormer.plan';
-const keptKey = 'dormer.plans';
 
 /** A plan's organization before anything is known of it. */
 export const blankOrganization = (): JsonObject => ({
@@ -17,36 +15,52 @@ export const blankOrganization = (): JsonObject => ({
   },
 });
 
-const read = (name: string): Json | undefined => {
-  const text = localStorage.getItem(name);
-  if (text === null) return undefined;
+/** What somebody entered for a plan. */
+export interface Entered {
+  organization: Json;
+  /** A text of the YAML view that is no document. */
+  text?: { text: string; line: number; message: string } | undefined;
+}
+
+function read(text: string | null): JsonObject | undefined {
   try {
-    return JSON.parse(text) as Json;
+    const value = JSON.parse(text ?? 'null') as Json;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined; // what is not whole is as nothing
   }
-};
-
-/** The organization that was worked on last in this browser. */
-export function draft(): JsonObject {
-  const last = read(key);
-  return isObject(last) ? last : blankOrganization();
 }
 
-/** Keeps what is worked on in this browser, so that nothing is lost with the page. */
-export const keepDraft = (organization: Json): void => localStorage.setItem(key, JSON.stringify(organization));
+const isText = (value: unknown): value is Entered['text'] =>
+  typeof value === 'object' && value !== null && 'text' in value && 'line' in value && 'message' in value;
+
+/** What was worked on last in this browser. */
+export const drafts = shelf<Entered>({
+  storage: () => localStorage,
+  read: (kept) => {
+    const { organization, text } = read(kept) ?? {};
+    if (!isObject(organization)) return { organization: blankOrganization() };
+    return isText(text) ? { organization, text } : { organization };
+  },
+  write: (entered) => JSON.stringify(entered),
+});
 
 /** Plans that were kept in this browser to compare with, by name. */
-export function kept(): Record<string, Json> {
-  const all = read(keptKey);
-  return isObject(all) ? all : {};
-}
+export const plans = shelf<Record<string, Json>>({
+  storage: () => localStorage,
+  read: (kept) => read(kept) ?? {},
+  write: (all) => JSON.stringify(all),
+});
+
+/** Names what somebody works on, and what they kept: nobody else who signs in here finds it. */
+export const draftKey = (who: string): string => `dormer.plan.${who}`;
+export const plansKey = (who: string): string => `dormer.plans.${who}`;
 
 /** Keeps a plan under a name, or forgets it. Returns what is kept then. */
-export function keep(name: string, organization: Json | undefined): Record<string, Json> {
-  const { [name]: _, ...others } = kept();
+export function keep(key: string, name: string, organization: Json | undefined): Record<string, Json> {
+  const { [name]: _, ...others } = plans.get(key);
   const all = organization === undefined ? others : { ...others, [name]: organization };
-  localStorage.setItem(keptKey, JSON.stringify(all));
+  plans.set(key, all);
   return all;
 }
 

@@ -1,4 +1,5 @@
 import type { Json } from '../../document/json';
+import { isBelow } from '../../document/paths';
 import type { Schema } from '../../form/schema';
 
 /** The tabs of the form, and which members of spec stand on them in which order. */
@@ -13,6 +14,19 @@ export const groups: { id: string; title: string; members: string[] }[] = [
   },
   { id: 'questions', title: 'Questions', members: ['questions', 'observed'] },
 ];
+
+/** The tab on which the whole organization stands as text. */
+export const yamlTab = 'yaml';
+
+/** The paths that are on a tab of the form; the first has the name of the plan, too. */
+export const pathsOf = (group: { members: string[] }): string[] => [
+  ...(group === groups[0] ? ['metadata'] : []),
+  ...group.members.map((m) => `spec.${m}`),
+];
+
+/** The tab on which a path is. */
+export const tabOf = (path: string): string =>
+  groups.find((g) => pathsOf(g).some((p) => isBelow(path, p)))?.id ?? yamlTab;
 
 /** What stands first among the members of a thing. */
 const first = ['name', 'from', 'to', 'site', 'about', 'subject', 'users', 'active', 'image', 'packed', 'kind'];

@@ -1,11 +1,12 @@
 import { Alert, Content } from '@patternfly/react-core';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import type { FieldError } from '../../api/problem';
 import { FormDialog } from '../../components/FormDialog';
 import { plural } from '../../components/format';
 import { TextField } from '../../components/inputs';
 import { changes } from '../../document/difference';
 import type { Json } from '../../document/json';
+import { FaultList } from '../../form/FaultList';
 import { ChangeList } from './ChangeList';
 
 interface Props {
@@ -14,20 +15,22 @@ interface Props {
   warnings: FieldError[];
   /** Takes the document without one of the changes. */
   onRevert: (document: Json) => void;
-  act: (message: string) => Promise<unknown>;
+  /** Why it is committed. */
+  message: string;
+  onMessage: (message: string) => void;
+  act: () => Promise<unknown>;
   onClose: () => void;
 }
 
 /** Shows what a commit changes, and asks why. */
-export function CommitDialog({ before, after, warnings, onRevert, act, onClose }: Props) {
-  const [message, setMessage] = useState('');
+export function CommitDialog({ before, after, warnings, onRevert, message, onMessage, act, onClose }: Props) {
   const found = useMemo(() => changes(before, after), [before, after]);
   return (
     <FormDialog
       title="Commit the changes?"
       says="Clients take them over with their next poll."
       verb="Commit"
-      act={() => act(message)}
+      act={act}
       onClose={onClose}
       not={found.length === 0 ? 'Nothing is changed.' : undefined}
     >
@@ -43,11 +46,7 @@ export function CommitDialog({ before, after, warnings, onRevert, act, onClose }
             'things are valid and perhaps not meant',
           )}
         >
-          {warnings.map((w) => (
-            <p key={w.path + w.message}>
-              <code>{w.path}</code> {w.message}
-            </p>
-          ))}
+          <FaultList faults={warnings} />
         </Alert>
       )}
       <TextField
@@ -55,7 +54,7 @@ export function CommitDialog({ before, after, warnings, onRevert, act, onClose }
         path="message"
         help="Why, for the history. It may be left empty."
         value={message}
-        onChange={setMessage}
+        onChange={onMessage}
         autoComplete="off"
       />
     </FormDialog>

@@ -1,13 +1,10 @@
 import {
   Alert,
   AlertActionLink,
-  Button,
   Content,
   ExpandableSection,
   Flex,
   FlexItem,
-  List,
-  ListItem,
   Stack,
   StackItem,
 } from '@patternfly/react-core';
@@ -17,6 +14,7 @@ import type { FieldError } from '../../api/problem';
 import { ActionButton } from '../../components/ActionButton';
 import { ago, plural } from '../../components/format';
 import { changes } from '../../document/difference';
+import { FaultList } from '../../form/FaultList';
 import type { Present } from '../../notices/notices';
 import { Others } from '../../notices/Others';
 import type { Work } from './useDraft';
@@ -45,11 +43,10 @@ export function DraftBar({ work, found, others, committed, not, onCommit, onComp
   const none = work.dirty ? undefined : 'Nothing is changed.';
   return (
     <Stack hasGutter>
-      {others.length > 0 && (
-        <StackItem>
-          <Others present={others} />
-        </StackItem>
-      )}
+      {/* Always there: what comes into it is read out. */}
+      <StackItem style={others.length === 0 ? { marginBlockEnd: 0 } : undefined}>
+        <Others present={others} />
+      </StackItem>
       {committed && (
         <StackItem>
           <Alert
@@ -120,16 +117,7 @@ function Faults({ faults, variant, one, many, onFault }: FaultsProps) {
     <StackItem>
       <Alert isInline isPlain variant={variant} title={plural(faults.length, one, many)} component="h2">
         <ExpandableSection toggleText={faults.length > 1 ? 'All of them' : 'What it is'} isIndented>
-          <List>
-            {faults.map((f) => (
-              <ListItem key={f.path + f.message}>
-                <Button variant="link" isInline onClick={() => onFault(f.path)}>
-                  {f.path === '' ? 'The document' : f.path}
-                </Button>{' '}
-                <span className="dormer-name">{f.message}</span>
-              </ListItem>
-            ))}
-          </List>
+          <FaultList faults={faults} onFault={onFault} />
         </ExpandableSection>
       </Alert>
     </StackItem>

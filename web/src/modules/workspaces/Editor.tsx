@@ -1,6 +1,6 @@
 import { Stack, StackItem, Tab, TabContent, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
 import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 import { asProblem } from '../../api/problem';
 import { Loaded } from '../../components/Loaded';
@@ -9,7 +9,8 @@ import { ModulePage } from '../../components/ModulePage';
 import { asText } from '../../document/json';
 import { isBelow, valueAt } from '../../document/paths';
 import { FaultMark } from '../../form/FaultMark';
-import { countFaults, goTo } from '../../form/form';
+import { countFaults } from '../../form/form';
+import { useLead } from '../../form/lead';
 import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { usePresence } from '../../notices/notices';
 import { useReadOnly } from '../../session/session';
@@ -28,9 +29,6 @@ import { WorkspaceActions } from './WorkspaceActions';
 import { WorkspaceSays } from './WorkspaceSays';
 import { YAMLView } from './YAMLView';
 
-/** For how many frames of the screen a field is looked for that a fault leads to. */
-const longestWait = 120;
-
 interface Props {
   id: string;
   current: Held;
@@ -47,6 +45,8 @@ export function Editor({ id, current, query }: Props) {
   const work = useDraft(id, current);
   const [found, setFound] = useValidation(work.document);
   const [committing, setCommitting] = useState(false);
+  // Stays when somebody else was faster, and the commit begins anew.
+  const [message, setMessage] = useState('');
   const [theirs, setTheirs] = useState<Theirs>();
   const [leaving, setLeaving] = useState(false);
   const others = usePresence(`workspaces/${id}`, work.dirty);
@@ -55,7 +55,6 @@ export function Editor({ id, current, query }: Props) {
   const name = asText(valueAt(current.document, 'metadata.name'));
 
   const tab = search.get('tab') ?? editorTabs[0]?.id ?? 'yaml';
-  const [target, setTarget] = useState<string>();
   const select = useCallback(
     (to: string) =>
       setSearch((was) => {
@@ -65,25 +64,15 @@ export function Editor({ id, current, query }: Props) {
     [setSearch],
   );
   // A fault leads to its field, which is there when its tab is.
-  const lead = (path: string) => {
-    const owner = editorTabs.find((t) => t.prefixes.some((p) => isBelow(path, p)));
-    if (owner && owner.id !== tab) select(owner.id);
-    if (!owner) select('yaml');
-    setTarget(path);
-  };
-  useEffect(() => {
-    if (target === undefined) return undefined;
-    // The tab may have to be loaded before its fields are there.
-    let tries = 0;
-    let frame = 0;
-    const look = () => {
-      tries += 1;
-      if (goTo(target) || tries > longestWait) setTarget(undefined);
-      else frame = requestAnimationFrame(look);
-    };
-    frame = requestAnimationFrame(look);
-    return () => cancelAnimationFrame(frame);
-  }, [target]);
+  const lead = useLead(
+    useCallback(
+      (path: string) => {
+        const owner = editorTabs.find((t) => t.prefixes.some((p) => isBelow(path, p)))?.id ?? 'yaml';
+        if (owner !== tab) select(owner);
+      },
+      [tab, select],
+    ),
+  );
 
   const broken =
     work.text && `Line ${work.text.line} of the YAML view is no document: correct it there, or go back, first.`;
@@ -91,7 +80,7 @@ export function Editor({ id, current, query }: Props) {
     () => ({
       document: work.document,
       base: work.base.document,
-      set: work.set,
+      edit: work.edit,
       errors: found.errors,
       warnings: found.warnings,
       readOnly: readOnly ?? broken,
@@ -105,10 +94,11 @@ export function Editor({ id, current, query }: Props) {
     const last = all.data?.[0];
     if (answer.data) setTheirs({ held: answer.data, who: last?.author ?? '', when: last?.time ?? '' });
   };
-  const act = async (message: string) => {
+  const act = async () => {
     try {
       const made = await commit(id, work.document, work.base.tag, message);
       work.discard();
+      setMessage('');
       setTheirs(undefined);
       await queries.invalidateQueries({ queryKey: ['workspace'] });
       say.done(`${made.name} is committed: revision ${made.revision}`);
@@ -250,6 +240,8 @@ export function Editor({ id, current, query }: Props) {
           after={work.document}
           warnings={found.warnings}
           onRevert={work.set}
+          message={message}
+          onMessage={setMessage}
           act={act}
           onClose={() => setCommitting(false)}
         />

@@ -8,7 +8,8 @@ import { FormDialog } from '../../components/FormDialog';
 import { plural } from '../../components/format';
 import { TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
-import { keepDraft } from './useDraft';
+import { useWho } from '../../session/session';
+import { draftKey, drafts } from './drafts';
 import { Waiting } from '../../components/Waiting';
 
 /** A workspace as its row or its page names it. */
@@ -95,6 +96,7 @@ interface DeleteProps extends Props {
 /** Asks by name before a workspace is deleted, and says who has machines of it. */
 export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
   const queries = useQueryClient();
+  const who = useWho();
   const say = useMessages();
   const machines = useQuery({
     queryKey: ['client', 'machines', workspace.id],
@@ -104,7 +106,7 @@ export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
     await api.DELETE('/workspaces/{id}', {
       params: { path: { id: workspace.id }, header: { 'If-Match': `"${workspace.etag}"` } },
     });
-    keepDraft(workspace.id, null);
+    drafts.set(draftKey(who, workspace.id), null);
     say.done(`${workspace.name} is deleted`);
     onDeleted?.();
     await queries.invalidateQueries({ queryKey: ['workspace'] });

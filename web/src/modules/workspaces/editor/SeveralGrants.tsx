@@ -10,12 +10,14 @@ import {
 } from '@patternfly/react-core';
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { useId, useMemo, useState } from 'react';
+import { plural } from '../../../components/format';
 import { useMessages } from '../../../components/messages';
 import { asList, isObject, type Json } from '../../../document/json';
 import { valueAt, withValue } from '../../../document/paths';
 import { DocumentForm } from '../../../form/DocumentForm';
 import { Field } from '../../../form/Field';
 import { useForm } from '../../../form/form';
+import { editWithUndo } from '../../../form/undo';
 import { leaves, schemaAt, words } from '../../../form/schema';
 
 interface Props {
@@ -26,7 +28,7 @@ interface Props {
 
 /** Sets one field of several grants at once, or removes them. */
 export function SeveralGrants({ chosen, onDone }: Props) {
-  const { schema, edit, document, change } = useForm();
+  const { schema, edit } = useForm();
   const { undoable } = useMessages();
   const [member, setMember] = useState('enabled');
   const [value, setValue] = useState<Json>({});
@@ -37,22 +39,21 @@ export function SeveralGrants({ chosen, onDone }: Props) {
     [grant],
   );
   if (!grant) return null;
-  const before = valueAt(document, 'grants');
-  const counted = `${chosen.length} grant${chosen.length === 1 ? '' : 's'}`;
+  const counted = plural(chosen.length, 'grant');
   const set = () => {
     const wanted = valueAt(value, member);
-    edit('grants', (grants) =>
+    const undo = editWithUndo(edit, 'grants', (grants) =>
       asList(grants).map((g, i) => (chosen.includes(i) && isObject(g) ? withValue(g, member, wanted) : g)),
     );
-    undoable(`${called(member)} was set in ${counted}`, () => change('grants', before));
+    undoable(`${called(member)} was set in ${counted}`, undo);
     onDone();
   };
   const remove = () => {
-    edit('grants', (grants) => {
+    const undo = editWithUndo(edit, 'grants', (grants) => {
       const left = asList(grants).filter((_, i) => !chosen.includes(i));
       return left.length === 0 ? undefined : left;
     });
-    undoable(`${counted} were removed`, () => change('grants', before));
+    undoable(`${counted} ${chosen.length === 1 ? 'was' : 'were'} removed`, undo);
     onDone();
   };
   return (

@@ -32,7 +32,7 @@ export function TabForm({ ws, prefixes, keep, children }: Props) {
         <DocumentForm
           schema={loaded}
           document={ws.document}
-          onChange={ws.set}
+          onChange={ws.edit}
           errors={ws.errors}
           warnings={ws.warnings}
           readOnly={ws.readOnly}

@@ -7,8 +7,8 @@ export interface Draft {
   document: Json;
   /** The document as it was committed last. */
   base: Json;
-  /** Takes the changed document. */
-  set: (document: Json) => void;
+  /** Changes the document as it stands then. */
+  edit: (make: (document: Json) => Json) => void;
   errors: FieldError[];
   warnings: FieldError[];
   /** Why nothing may be changed; undefined: everything may. */

@@ -81,7 +81,7 @@ function fieldsOf({ Tab }: EditorTab): Set<string> {
   const { container } = render(
     <QueryClientProvider client={queries}>
       <MemoryRouter>
-        <Tab ws={{ document: everything, base: everything, set: () => undefined, errors: [], warnings: [] }} />
+        <Tab ws={{ document: everything, base: everything, edit: () => undefined, errors: [], warnings: [] }} />
       </MemoryRouter>
     </QueryClientProvider>,
   );
