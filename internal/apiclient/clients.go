@@ -125,7 +125,7 @@ func (c *Client) Order(ctx context.Context, id dormer.ClientID, o rest.NewOrder)
 
 // Machines lists the machines of a client, or of the instance when it is empty.
 func (c *Client) Machines(ctx context.Context, of dormer.ClientID) ([]rest.Machine, error) {
-	l, err := ask[rest.List[rest.Machine]](ctx, c, http.MethodGet, "/machines", ofClient(of), nil)
+	l, err := ask[rest.MachineList](ctx, c, http.MethodGet, "/machines", ofClient(of), nil)
 	return l.Items, err
 }
 

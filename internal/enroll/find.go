@@ -68,7 +68,8 @@ type Filter struct {
 	// Search is a part of the name of a host or of a user of one of its machines,
 	// without regard to case, or the whole of an identity.
 	Search string
-	State  State // "": any
+	ID     dormer.ClientID // the client of this identity alone; "": any
+	State  State           // "": any
 	// Version is that of the agent, exactly.
 	Version string
 	Order   Order // "": ByHost

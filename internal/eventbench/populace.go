@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -32,6 +33,10 @@ const (
 	atOnce           = 16
 	diskBytes        = 64 << 10
 	machinesOfSecond = 10 // one client in so many has two machines
+
+	stateFile = "state.db"
+	// inMemory is a folder whose files are in memory.
+	inMemory = "/dev/shm"
 )
 
 // populace is what clients are given.
@@ -153,12 +158,42 @@ func clientOf(n int, token string, now time.Time) enroll.Client {
 func (s *site) populate(ctx context.Context, p populace) (err error) {
 	b := s.bench
 	b.say("adding %d clients with their machines", b.clients)
-	dsn := s.state
-	if dsn == "" {
-		dsn = "sqlite:" + filepath.Join(s.server.Data(), "state.db")
-	} else if _, err := s.database.SQL(ctx, "postgres", "ALTER DATABASE state SET synchronous_commit = off"); err != nil {
-		return err
+	// Each client is a commit: nothing is to wait for the disk.
+	if s.database != nil {
+		if _, err := s.database.SQL(ctx, "postgres", "ALTER SYSTEM SET fsync = off"); err != nil {
+			return err
+		}
+		if _, err := s.database.SQL(ctx, "postgres", "SELECT pg_reload_conf()"); err != nil {
+			return err
+		}
+		if err := settle(ctx, b, s.state, p); err != nil {
+			return err
+		}
+		for _, text := range []string{"ALTER SYSTEM RESET fsync", "SELECT pg_reload_conf()", "VACUUM ANALYZE", "CHECKPOINT"} {
+			if _, err := s.database.SQL(ctx, "state", text); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
+	memory, err := os.MkdirTemp(inMemory, "dormer-bench")
+	if err != nil {
+		return fmt.Errorf("make a folder in memory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(memory)) }()
+	there, here := filepath.Join(memory, stateFile), filepath.Join(s.server.Data(), stateFile)
+	return errors.Join(copyFile(ctx, here, there), settle(ctx, b, "sqlite:"+there, p), copyFile(ctx, there, here))
+}
+
+func copyFile(ctx context.Context, from, to string) error {
+	if out, err := exec.CommandContext(ctx, "cp", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy %s: %w: %s", from, err, out)
+	}
+	return nil
+}
+
+// settle puts clients and machines into a state database.
+func settle(ctx context.Context, b *bench, dsn string, p populace) (err error) {
 	state, err := store.OpenState(ctx, dsn, store.Options{})
 	if err != nil {
 		return err
@@ -198,14 +233,7 @@ func (s *site) populate(ctx context.Context, p populace) (err error) {
 	for _, of := range reports {
 		all = append(all, of...)
 	}
-	if err := state.FlushReports(ctx, all); err != nil {
-		return err
-	}
-	if s.state == "" {
-		return nil
-	}
-	_, err = s.database.SQL(ctx, "state", "ALTER DATABASE state RESET synchronous_commit; VACUUM ANALYZE")
-	return err
+	return state.FlushReports(ctx, all)
 }
 
 // machineOf is machine number i of client number n.

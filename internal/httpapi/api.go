@@ -51,9 +51,7 @@ type Config struct {
 	Orders          *lease.Issuer
 	// OnlineWithin is how long after it was last seen a client counts as on-line.
 	OnlineWithin time.Duration
-	Machines     interface {
-		Machines(ctx context.Context) ([]lease.Machine, error)
-	}
+	Machines     lease.MachineFinder
 	// Diagnostics are archives that clients have sent.
 	Diagnostics interface {
 		Diagnostics(ctx context.Context, of dormer.ClientID) ([]lease.Diagnostics, error)

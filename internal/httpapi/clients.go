@@ -191,17 +191,15 @@ func (a *API) getClient(c *call, _ rest.None) (rest.Client, error) {
 	if err := a.freshen(c); err != nil {
 		return rest.Client{}, err
 	}
-	found, _, err := a.Enrolment.Find(c.ctx(), enroll.Filter{Search: id}, a.OnlineWithin)
+	found, _, err := a.Enrolment.Find(c.ctx(), enroll.Filter{ID: one.ID}, a.OnlineWithin)
 	if err != nil {
 		return rest.Client{}, err
 	}
 	out := clientDetailOf(one)
 	for _, f := range found {
-		if f.ID == one.ID {
-			worked := a.listedClient(f)
-			out.Online, out.BeyondLimit, out.OfflineLimitSeconds = worked.Online, worked.BeyondLimit, worked.OfflineLimitSeconds
-			out.Machines, out.Running = worked.Machines, worked.Running
-		}
+		worked := a.listedClient(f)
+		out.Online, out.BeyondLimit, out.OfflineLimitSeconds = worked.Online, worked.BeyondLimit, worked.OfflineLimitSeconds
+		out.Machines, out.Running = worked.Machines, worked.Running
 	}
 	return out, nil
 }
@@ -313,26 +311,29 @@ func (a *API) withdrawOrder(c *call, _ rest.None) (rest.Order, error) {
 	return orderOf(o), c.audit("client.withdraw-order", string(o.Order.Client), detail)
 }
 
-func (a *API) listMachines(c *call, _ rest.None) (rest.List[rest.Machine], error) {
-	if err := a.freshen(c); err != nil {
-		return rest.List[rest.Machine]{}, err
-	}
-	all, err := a.Machines.Machines(c.ctx())
+func (a *API) listMachines(c *call, _ rest.None) (rest.MachineList, error) {
+	limit, err := c.number("limit", maxList)
 	if err != nil {
-		return rest.List[rest.Machine]{}, err
+		return rest.MachineList{}, err
 	}
-	of, image := dormer.ClientID(c.r.URL.Query().Get("client")), dormer.ImageID(c.r.URL.Query().Get("image"))
-	items := make([]rest.Machine, 0, len(all))
-	for _, m := range all {
-		if of != "" && m.Client != of || image != "" && m.Image != image {
-			continue
-		}
-		items = append(items, rest.Machine{
+	if err := a.freshen(c); err != nil {
+		return rest.MachineList{}, err
+	}
+	v := c.r.URL.Query()
+	found, total, err := a.Machines.FindMachines(c.ctx(), lease.MachineFilter{
+		Client: dormer.ClientID(v.Get("client")), Image: dormer.ImageID(v.Get("image")), Limit: int(limit),
+	})
+	if err != nil {
+		return rest.MachineList{}, err
+	}
+	out := rest.MachineList{Items: make([]rest.Machine, len(found)), Total: total}
+	for i, m := range found {
+		out.Items[i] = rest.Machine{
 			ID: m.ID, Client: m.Client, User: m.User, Workspace: m.Workspace, ComputerName: m.ComputerName, Created: m.Created,
 			State: m.State, Detail: m.Detail, Image: m.Image, Guest: m.Guest, Reported: m.Reported,
 			PolicyRevision: m.Follows.Revision, Locked: m.Follows.Locked, AtNextStart: m.Follows.AtNextStart, NotEnforced: m.Follows.NotEnforced,
 			OfflineBudgetSeconds: m.OfflineBudget,
-		})
+		}
 	}
-	return rest.List[rest.Machine]{Items: items}, nil
+	return out, nil
 }

@@ -2,8 +2,10 @@ package httpapi_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,4 +125,65 @@ func keepDiagnostics(t *testing.T, h *harness, client string) string {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// TestMachineLists: machines are listed and counted by what they are of, and a
+// list that is cut says how many there are.
+func TestMachineLists(t *testing.T) {
+	h := newHarness(t)
+	made, err := h.client(h.admin).CreateWorkspace(t.Context(), []byte(document), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushImage(t, h, "debian")
+	var image rest.Image
+	h.must("GET", "/images/debian", h.admin, nil, &image)
+	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(h.data, "state.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	for n, client := range []dormer.ClientID{"c1", "c1", "c2"} {
+		m := lease.Machine{
+			ID: dormer.MachineID("m" + strconv.Itoa(n)), Client: client, Workspace: made.ID, Created: time.Unix(int64(n), 0),
+			User: dormer.Principal{Directory: dormer.EmbeddedDirectory, Kind: dormer.KindUser, Key: strconv.Itoa(n), Name: "anna"},
+		}
+		_, err := state.EnsureMachine(t.Context(), m)
+		r := lease.Report{Machine: m.ID, State: []string{"running", "ready", "running"}[n], Time: time.Now()}
+		if n != 1 {
+			r.Image = image.Versions[0].Image
+		}
+		if err := errors.Join(err, state.FlushReports(t.Context(), []lease.Report{r})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string][]int{
+		"": {3, 3}, "?client=c1": {2, 2}, "?image=" + string(image.Versions[0].Image): {2, 2}, "?limit=1": {1, 3},
+		"?limit=1&image=" + string(image.Versions[0].Image): {1, 2}, "?client=c3": {0, 0},
+	} {
+		var got rest.MachineList
+		h.must("GET", "/machines"+query, h.reader, nil, &got)
+		if len(got.Items) != want[0] || got.Total != want[1] {
+			t.Errorf("%s: %d of %d machines, want %v", query, len(got.Items), got.Total, want)
+		}
+	}
+	if a := h.ask("GET", rest.Prefix+"/machines?limit=1001", h.reader, nil); a.status != http.StatusBadRequest {
+		t.Errorf("too many: status %d", a.status)
+	}
+	h.must("GET", "/images/debian", h.reader, nil, &image)
+	if v := image.Versions[0]; v.Machines != 2 || v.Clients != 2 {
+		t.Errorf("the version is run by %d machines on %d clients", v.Machines, v.Clients)
+	}
+	var deletion rest.ImageDeletion
+	h.must("GET", "/images/debian/deletion", h.reader, nil, &deletion)
+	if deletion.Machines != 2 || deletion.Clients != 2 {
+		t.Errorf("its deletion concerns %+v", deletion)
+	}
+	workspaces, err := h.client(h.reader).WorkspacesWithFigures(t.Context())
+	if err != nil || len(workspaces) != 1 {
+		t.Fatalf("workspaces are %+v, %v", workspaces, err)
+	}
+	if f := workspaces[0].Figures; f.Machines != 3 || f.Running != 2 || f.Clients != 2 {
+		t.Errorf("the workspace comes to %+v", f)
+	}
 }

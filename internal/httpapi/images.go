@@ -60,21 +60,17 @@ func usesOf(uses []catalog.ImageUse, image string, numbers []int) []rest.ImageUs
 // running counts machines by the image that their clients reported last, and
 // the clients that have them.
 func (a *API) running(c *call, images ...dormer.ImageID) (machines map[dormer.ImageID]int, clients map[dormer.ImageID]map[dormer.ClientID]bool, err error) {
-	all, err := a.Machines.Machines(c.ctx())
-	if err != nil {
-		return nil, nil, err
-	}
 	machines, clients = map[dormer.ImageID]int{}, map[dormer.ImageID]map[dormer.ClientID]bool{}
 	for _, i := range images {
 		clients[i] = map[dormer.ClientID]bool{}
 	}
-	for _, m := range all {
-		if of := clients[m.Image]; of != nil {
-			machines[m.Image]++
-			of[m.Client] = true
+	err = a.Machines.EachMachineImage(c.ctx(), func(image dormer.ImageID, client dormer.ClientID) {
+		if of := clients[image]; of != nil {
+			machines[image]++
+			of[client] = true
 		}
-	}
-	return machines, clients, nil
+	})
+	return machines, clients, err
 }
 
 func (c *call) imageName() (string, error) {

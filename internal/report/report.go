@@ -20,13 +20,14 @@ import (
 
 // State is what the status report is made from.
 type State interface {
-	// Machines returns all machines of the instance.
-	Machines(ctx context.Context) ([]lease.Machine, error)
-	// StatesSince returns, for each machine that reported, since when its
+	// MachinesOf returns the machines of a client, with "" all of the instance.
+	MachinesOf(ctx context.Context, of dormer.ClientID) ([]lease.Machine, error)
+	// StatesSince returns, for each of these machines that reported, since when its
 	// state is what it is.
-	StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error)
-	// Clients returns all clients, revoked ones too.
-	Clients(ctx context.Context) ([]enroll.Client, error)
+	StatesSince(ctx context.Context, of dormer.ClientID) (map[dormer.MachineID]time.Time, error)
+	// ClientsOf returns a client, with "" all, revoked ones too. There is none that
+	// is not known.
+	ClientsOf(ctx context.Context, of dormer.ClientID) ([]enroll.Client, error)
 	// Workspaces returns the current revision of every workspace.
 	Workspaces(ctx context.Context) ([]catalog.Revision, error)
 }

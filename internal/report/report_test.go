@@ -426,12 +426,14 @@ func FuzzQuery(f *testing.F) {
 // nothing and none are an instance without anything.
 type nothing struct{}
 
-func (nothing) Machines(context.Context) ([]lease.Machine, error) { return nil, nil }
-func (nothing) StatesSince(context.Context) (map[dormer.MachineID]time.Time, error) {
+func (nothing) MachinesOf(context.Context, dormer.ClientID) ([]lease.Machine, error) { return nil, nil }
+
+func (nothing) StatesSince(context.Context, dormer.ClientID) (map[dormer.MachineID]time.Time, error) {
 	return nil, nil
 }
-func (nothing) Clients(context.Context) ([]enroll.Client, error)       { return nil, nil }
-func (nothing) Workspaces(context.Context) ([]catalog.Revision, error) { return nil, nil }
+
+func (nothing) ClientsOf(context.Context, dormer.ClientID) ([]enroll.Client, error) { return nil, nil }
+func (nothing) Workspaces(context.Context) ([]catalog.Revision, error)              { return nil, nil }
 
 type none struct{}
 

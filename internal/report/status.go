@@ -87,7 +87,7 @@ var running = map[string]bool{"running": true, "paused": true, "suspended": true
 // status makes the rows of the status report: the state of every user's
 // workspaces on every client heard of within the time asked for.
 func (r *Reporter) status(ctx context.Context, s *Selection) ([]made, error) {
-	rows, err := r.statusRows(ctx)
+	rows, err := r.statusRows(ctx, s.Client)
 	if err != nil {
 		return nil, err
 	}
@@ -108,17 +108,18 @@ func (r *Reporter) status(ctx context.Context, s *Selection) ([]made, error) {
 	return list, nil
 }
 
-// statusRows joins machines, clients and workspaces.
-func (r *Reporter) statusRows(ctx context.Context) ([]statusRow, error) {
-	clients, err := r.c.State.Clients(ctx)
+// statusRows joins machines, clients and workspaces: of one client, or with ""
+// of all.
+func (r *Reporter) statusRows(ctx context.Context, one dormer.ClientID) ([]statusRow, error) {
+	clients, err := r.c.State.ClientsOf(ctx, one)
 	if err != nil {
 		return nil, err
 	}
-	machines, err := r.c.State.Machines(ctx)
+	machines, err := r.c.State.MachinesOf(ctx, one)
 	if err != nil {
 		return nil, err
 	}
-	since, err := r.c.State.StatesSince(ctx)
+	since, err := r.c.State.StatesSince(ctx, one)
 	if err != nil {
 		return nil, err
 	}

@@ -176,7 +176,7 @@ func (r *Reporter) versions(ctx context.Context, t *Trends) error {
 // Sample counts what trends are made of, now: the clients that are on-line, and
 // who has which version. Revoked clients do not count.
 func (r *Reporter) Sample(ctx context.Context) ([]Sample, error) {
-	rows, err := r.statusRows(ctx)
+	rows, err := r.statusRows(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("count clients and versions: %w", err)
 	}

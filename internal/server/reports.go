@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -32,6 +33,26 @@ func (r reportState) Machines(ctx context.Context) ([]lease.Machine, error) {
 		return nil, err
 	}
 	return r.State.Machines(ctx)
+}
+
+// MachinesOf returns those of a client, with "" all, likewise.
+func (r reportState) MachinesOf(ctx context.Context, of dormer.ClientID) ([]lease.Machine, error) {
+	if err := r.issuer.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return r.State.MachinesOf(ctx, of)
+}
+
+// ClientsOf returns a client, with "" all, with the newest signs of life.
+func (r reportState) ClientsOf(ctx context.Context, of dormer.ClientID) ([]enroll.Client, error) {
+	if of == "" {
+		return r.enrolment.Clients(ctx)
+	}
+	c, err := r.enrolment.Client(ctx, of)
+	if errors.Is(err, dormer.ErrNotFound) {
+		return nil, nil
+	}
+	return []enroll.Client{c}, err
 }
 
 // Clients returns all clients with their newest signs of life.

@@ -28,8 +28,22 @@ func kind(err error) error {
 	case errors.Is(k, dormer.ErrNotFound), errors.Is(k, dormer.ErrExists):
 		return k
 	}
+	if errors.Is(k, dormer.ErrUnavailable) {
+		return &awayError{err}
+	}
 	return fmt.Errorf("%w: %w", k, err)
 }
+
+// awayError is an ErrUnavailable: the database does not answer, or not as it
+// should.
+type awayError struct{ err error }
+
+func (e *awayError) Error() string { return dormer.ErrUnavailable.Error() + ": " + e.err.Error() }
+
+// Away names what does not answer, for who asked for something that needs it.
+func (e *awayError) Away() string { return "the server's database" }
+
+func (e *awayError) Unwrap() []error { return []error{dormer.ErrUnavailable, e.err} }
 
 func kindOf(err error) error {
 	var (

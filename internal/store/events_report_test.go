@@ -28,11 +28,14 @@ var reportNow = time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)
 // empty is the state of an instance that has no clients.
 type empty struct{}
 
-func (empty) Machines(context.Context) ([]lease.Machine, error) { return nil, nil }
-func (empty) StatesSince(context.Context) (map[dormer.MachineID]time.Time, error) {
+func (empty) MachinesOf(context.Context, dormer.ClientID) ([]lease.Machine, error) { return nil, nil }
+
+func (empty) StatesSince(context.Context, dormer.ClientID) (map[dormer.MachineID]time.Time, error) {
 	return nil, nil
 }
-func (empty) Clients(context.Context) ([]enroll.Client, error)       { return nil, nil }
+
+func (empty) ClientsOf(context.Context, dormer.ClientID) ([]enroll.Client, error) { return nil, nil }
+
 func (empty) Workspaces(context.Context) ([]catalog.Revision, error) { return nil, nil }
 
 const (

@@ -14,16 +14,7 @@ func TestFollowPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	lines, err := all(t.Context(), s.db.read, "explain", func(r scanner) (string, error) {
-		var line string
-		var skip any
-		err := r.Scan(&skip, &skip, &skip, &line)
-		return line, err
-	}, "EXPLAIN QUERY PLAN "+s.followQuery(), int64(1), int64(5), int64(100), int64(10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan := strings.Join(lines, "\n")
+	plan := explained(t, s.db, s.followQuery(), int64(1), int64(5), int64(100), int64(10))
 	if !strings.Contains(plan, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)") || strings.Contains(plan, "TEMP B-TREE") {
 		t.Errorf("following events is a scan:\n%s", plan)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/report"
 )
 
@@ -58,21 +59,60 @@ func TestPlans(t *testing.T) {
 			b.q.Order = test.q.Group[0]
 			query, search = b.groups(), "SEARCH e USING COVERING INDEX "
 		}
-		lines, err := all(t.Context(), s.db.read, "explain", func(r scanner) (string, error) {
-			var line string
-			var skip any
-			err := r.Scan(&skip, &skip, &skip, &line)
-			return line, err
-		}, "EXPLAIN QUERY PLAN "+query, b.args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := strings.Join(lines, "\n")
+		plan := explained(t, s.db, query, b.args...)
 		if !strings.Contains(plan, search+test.index+" ") {
 			t.Errorf("%s does not use %s:\n%s", test.name, test.index, plan)
 		}
 		if test.sorted && strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") {
 			t.Errorf("%s sorts:\n%s", test.name, plan)
+		}
+	}
+}
+
+// explained is how SQLite runs a query, a line for each step.
+func explained(t *testing.T, e *engine, query string, args ...any) string {
+	t.Helper()
+	lines, err := all(t.Context(), e.read, "explain", func(r scanner) (string, error) {
+		var line string
+		var skip any
+		err := r.Scan(&skip, &skip, &skip, &line)
+		return line, err
+	}, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestClientPlans: what takes time is worked out for the clients of a page alone,
+// one client is not looked for among all, and no filter looks through the
+// machines for each client.
+func TestClientPlans(t *testing.T) {
+	s, err := OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const byID = "SEARCH clients USING INDEX sqlite_autoindex_clients_1 (id=?)"
+	filters := []enroll.Filter{{}, {Search: "x"}, {ID: "c"}, {Version: "1"}}
+	for _, state := range enroll.States {
+		filters = append(filters, enroll.Filter{State: state})
+	}
+	for _, f := range filters {
+		f.Now, f.OnlineSince, f.Limit, f.Order = time.Unix(2, 0), time.Unix(1, 0), 50, enroll.BySeen
+		condition, args := clientCondition(f)
+		plan := explained(t, s.db, "SELECT count(*)"+condition, args...)
+		// Of those that are off-line few are asked how long they may be.
+		if f.State != enroll.StateBeyond && strings.Contains(plan, "CORRELATED") {
+			t.Errorf("%+v looks through machines for each client:\n%s", f, plan)
+		}
+		if f.ID != "" && !strings.Contains(plan, "SEARCH clients ") {
+			t.Errorf("one client is looked for among all:\n%s", plan)
+		}
+		query, args := findClients(f, condition, args, 1000)
+		first, _, _ := strings.Cut(explained(t, s.db, query, args...), "\n")
+		if first != byID {
+			t.Errorf("%+v: more is worked out than for the page: %s", f, first)
 		}
 	}
 }

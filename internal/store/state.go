@@ -32,6 +32,7 @@ var (
 	_ catalog.Store         = (*State)(nil)
 	_ catalog.PolicyStore   = (*State)(nil)
 	_ lease.MachineStore    = (*State)(nil)
+	_ lease.MachineFinder   = (*State)(nil)
 	_ lease.OrderStore      = (*State)(nil)
 	_ lease.DeletionStore   = (*State)(nil)
 	_ lease.EpochStore      = (*State)(nil)

@@ -12,11 +12,13 @@ import (
 )
 
 // offlineLimit is the shortest time that one of a client's machines may run
-// without the server, in seconds; live counts its machines that run.
+// without the server, in seconds; live counts its machines that run, and runs
+// says whether there are any: all that run are gathered once for it.
 const (
 	offlineLimit = "(SELECT min(m.offline_budget) FROM machines m WHERE m.client = clients.id)"
 	liveStates   = "('" + string(states.Running) + "', '" + string(states.Paused) + "', '" + string(states.Suspended) + "')"
 	live         = "(SELECT count(*) FROM machines m WHERE m.client = clients.id AND m.state IN " + liveStates + ")"
+	runs         = "id IN (SELECT m.client FROM machines m WHERE m.state IN " + liveStates + ")"
 )
 
 // clientStates says of each state what selects the clients that are in it. $1 is
@@ -27,7 +29,7 @@ var clientStates = map[enroll.State]string{
 	enroll.StateOnline:  "revoked IS NULL AND last_seen >= $2",
 	enroll.StateOffline: "revoked IS NULL AND (last_seen IS NULL OR last_seen < $2)",
 	enroll.StateBeyond:  "revoked IS NULL AND last_seen < $2 AND ($1 - last_seen) / 1000000 >= " + offlineLimit,
-	enroll.StateRunning: "revoked IS NULL AND last_seen >= $2 AND " + live + " > 0",
+	enroll.StateRunning: "revoked IS NULL AND last_seen >= $2 AND " + runs,
 	enroll.StateNever:   "revoked IS NULL AND last_seen IS NULL",
 	enroll.StateCopied:  "revoked IS NULL AND copied_at IS NOT NULL",
 	enroll.StateClock:   "revoked IS NULL AND abs(clock_ahead) > $3",
@@ -47,41 +49,12 @@ var clientOrders = map[enroll.Order]string{
 
 // FindClients implements enroll.Finder.
 func (s *State) FindClients(ctx context.Context, f enroll.Filter) ([]enroll.Found, int, error) {
-	// The first conditions hold always; they give the parameters their types.
-	where := []string{"CAST($1 AS bigint) > 0", "$2 <= $1", "CAST($3 AS bigint) > 0"}
-	args := []any{micros(f.Now), micros(f.OnlineSince), enroll.ClockWrong.Microseconds()}
-	arg := func(v any) string {
-		args = append(args, v)
-		return "$" + strconv.Itoa(len(args))
-	}
-	if f.State != "" {
-		where = append(where, clientStates[f.State])
-	}
-	if f.Version != "" {
-		where = append(where, "agent_version = "+arg(clean(f.Version)))
-	}
-	if f.Search != "" {
-		pattern, whole := arg(strings.ToLower(literally(f.Search))), arg(clean(f.Search))
-		where = append(where, "(lower(host_name) LIKE "+pattern+` ESCAPE '\' OR id = `+whole+
-			" OR EXISTS (SELECT 1 FROM machines m WHERE m.client = clients.id AND lower(m.user_name) LIKE "+pattern+` ESCAPE '\'))`)
-	}
-	condition := " FROM clients WHERE " + strings.Join(where, " AND ")
+	condition, args := clientCondition(f)
 	total, err := one(ctx, s.db.read, "count clients", value[int], "SELECT count(*)"+condition, args...)
-	if err != nil {
+	if err != nil || total == 0 {
 		return nil, 0, err
 	}
-	direction := ""
-	if f.Down {
-		direction = " DESC"
-	}
-	order := " ORDER BY " + clientOrders[f.Order] + direction + ", host_name" + direction + ", id" + direction
-	if f.Limit > 0 || f.Offset > 0 {
-		limit := int64(f.Limit)
-		if limit == 0 {
-			limit = int64(total)
-		}
-		order += " LIMIT " + arg(limit) + " OFFSET " + arg(int64(f.Offset))
-	}
+	query, args := findClients(f, condition, args, total)
 	found, err := all(ctx, s.db.read, "find clients", func(r scanner) (enroll.Found, error) {
 		var (
 			found enroll.Found
@@ -94,8 +67,59 @@ func (s *State) FindClients(ctx context.Context, f enroll.Filter) ([]enroll.Foun
 			found.OfflineLimit = &d
 		}
 		return found, err
-	}, "SELECT "+clientColumns+", (SELECT count(*) FROM machines m WHERE m.client = clients.id), "+live+", "+offlineLimit+condition+order, args...)
+	}, query, args...)
 	return found, total, err
+}
+
+// clientCondition selects the clients of a filter.
+func clientCondition(f enroll.Filter) (condition string, args []any) {
+	// The first conditions hold always; they give the parameters their types.
+	where := []string{"CAST($1 AS bigint) > 0", "$2 <= $1", "CAST($3 AS bigint) > 0"}
+	args = []any{micros(f.Now), micros(f.OnlineSince), enroll.ClockWrong.Microseconds()}
+	arg := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	if f.ID != "" {
+		where = append(where, "id = "+arg(clean(string(f.ID))))
+	}
+	if f.State != "" {
+		where = append(where, clientStates[f.State])
+	}
+	if f.Version != "" {
+		where = append(where, "agent_version = "+arg(clean(f.Version)))
+	}
+	if f.Search != "" {
+		pattern, whole := arg(strings.ToLower(literally(f.Search))), arg(clean(f.Search))
+		// The machines are looked through once, not for each client.
+		where = append(where, "(lower(host_name) LIKE "+pattern+` ESCAPE '\' OR id = `+whole+
+			" OR id IN (SELECT m.client FROM machines m WHERE lower(m.user_name) LIKE "+pattern+` ESCAPE '\'))`)
+	}
+	return " FROM clients WHERE " + strings.Join(where, " AND "), args
+}
+
+// findClients is the statement for the clients of a filter: first those that
+// are wanted, in their order, and then of them alone what takes time.
+func findClients(f enroll.Filter, condition string, args []any, total int) (string, []any) {
+	arg := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	direction := ""
+	if f.Down {
+		direction = " DESC"
+	}
+	order := " ORDER BY " + clientOrders[f.Order] + direction + ", host_name" + direction + ", id" + direction
+	wanted := "SELECT id" + condition + order
+	if f.Limit > 0 || f.Offset > 0 {
+		limit := int64(f.Limit)
+		if limit == 0 {
+			limit = int64(total)
+		}
+		wanted += " LIMIT " + arg(limit) + " OFFSET " + arg(int64(f.Offset))
+	}
+	return "SELECT " + clientColumns + ", (SELECT count(*) FROM machines m WHERE m.client = clients.id), " + live + ", " + offlineLimit +
+		" FROM clients WHERE id IN (" + wanted + ")" + order, args
 }
 
 // beyond scans more columns than whoever scans the row knows of.
@@ -117,7 +141,7 @@ func (s *State) FigureClients(ctx context.Context, now, onlineSince time.Time) (
 			condition = strings.ReplaceAll(condition, offlineLimit, "l.budget")
 		}
 		if state == enroll.StateRunning {
-			condition = strings.ReplaceAll(condition, live, "coalesce(l.live, 0)")
+			condition = strings.ReplaceAll(condition, runs, "l.live > 0")
 		}
 		columns = append(columns, "count(*) FILTER (WHERE "+condition+")")
 	}

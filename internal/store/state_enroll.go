@@ -115,6 +115,14 @@ func (s *State) Clients(ctx context.Context) ([]enroll.Client, error) {
 	return all(ctx, s.db.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients ORDER BY host_name, id")
 }
 
+// ClientsOf returns a client if there is such a one, with "" all.
+func (s *State) ClientsOf(ctx context.Context, of dormer.ClientID) ([]enroll.Client, error) {
+	if of == "" {
+		return s.Clients(ctx)
+	}
+	return all(ctx, s.db.read, "find client", scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", string(of))
+}
+
 // RevokeClient implements enroll.ClientStore. The first time counts.
 func (s *State) RevokeClient(ctx context.Context, id dormer.ClientID, at time.Time) error {
 	const what = "revoke client"

@@ -137,28 +137,6 @@ func (s *State) Machines(ctx context.Context) ([]lease.Machine, error) {
 	return all(ctx, s.db.read, "list machines", scanMachine, "SELECT "+machineColumns+" FROM machines ORDER BY created, id")
 }
 
-// StatesSince returns, for each machine that reported, since when its state is
-// what it is.
-func (s *State) StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error) {
-	type since struct {
-		machine dormer.MachineID
-		at      int64
-	}
-	list, err := all(ctx, s.db.read, "list states of machines", func(r scanner) (since, error) {
-		var v since
-		err := r.Scan(&v.machine, &v.at)
-		return v, err
-	}, "SELECT id, state_since FROM machines WHERE state_since IS NOT NULL")
-	if err != nil {
-		return nil, err
-	}
-	m := make(map[dormer.MachineID]time.Time, len(list))
-	for _, v := range list {
-		m[v.machine] = moment(v.at)
-	}
-	return m, nil
-}
-
 // FlushReports implements lease.MachineStore.
 func (s *State) FlushReports(ctx context.Context, reports []lease.Report) error {
 	reports = newest(reports, func(r lease.Report) dormer.MachineID { return r.Machine }, func(r lease.Report) time.Time { return r.Time })

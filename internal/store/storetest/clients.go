@@ -202,9 +202,9 @@ func testReports(t *testing.T, s State) {
 	a.Follows = lease.Follows{Revision: 7, Locked: true, AtNextStart: []string{"network.mode"}, NotEnforced: []string{"web\uFFFD", "x"}}
 	a.OfflineBudget = &budget
 	equal(t, must[[]lease.Machine](t)(s.Machines(ctx)), []lease.Machine{a})
-	equal(t, must[map[dormer.MachineID]time.Time](t)(s.StatesSince(ctx)), map[dormer.MachineID]time.Time{a.ID: at(time.Minute)})
+	equal(t, must[map[dormer.MachineID]time.Time](t)(s.StatesSince(ctx, "")), map[dormer.MachineID]time.Time{a.ID: at(time.Minute)})
 	ok(t, s.FlushReports(ctx, []lease.Report{report("ready", time.Hour)}))
-	equal(t, must[map[dormer.MachineID]time.Time](t)(s.StatesSince(ctx)), map[dormer.MachineID]time.Time{a.ID: at(time.Hour)})
+	equal(t, must[map[dormer.MachineID]time.Time](t)(s.StatesSince(ctx, "")), map[dormer.MachineID]time.Time{a.ID: at(time.Hour)})
 }
 
 func testOrders(t *testing.T, s State) {

@@ -41,6 +41,7 @@ type State interface {
 	catalog.Store
 	catalog.PolicyStore
 	lease.MachineStore
+	lease.MachineFinder
 	lease.OrderStore
 	lease.DeletionStore
 	vault.Store
@@ -49,7 +50,7 @@ type State interface {
 	audit.Log
 	alert.RuleStore
 	notice.Store
-	StatesSince(ctx context.Context) (map[dormer.MachineID]time.Time, error)
+	StatesSince(ctx context.Context, of dormer.ClientID) (map[dormer.MachineID]time.Time, error)
 	Publishers(ctx context.Context) ([]seal.PublicKey, error)
 	AddPublisher(ctx context.Context, k seal.PublicKey, by string, at time.Time) error
 	RemovePublisher(ctx context.Context, id seal.KeyID) error
@@ -95,6 +96,7 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"policies", testPolicies},
 		{"machines", testMachines},
 		{"machines at once", testMachinesAtOnce},
+		{"lists of machines", testFindMachines},
 		{"reports of machines", testReports},
 		{"orders", testOrders},
 		{"computer names", testComputerNames},

@@ -69,6 +69,12 @@ type ClientList struct {
 	Total int      `json:"total" doc:"how many the filters select in all"`
 }
 
+// MachineList is the beginning of a list of machines, or all of it.
+type MachineList struct {
+	Items []Machine `json:"items"`
+	Total int       `json:"total" doc:"how many there are without the limit"`
+}
+
 // ClientFigures counts clients by how they are.
 type ClientFigures struct {
 	Active      int `json:"active" doc:"not revoked"`

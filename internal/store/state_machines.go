@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/lease"
+	states "github.com/dormer-project/dormer/internal/workspace"
+)
+
+// FindMachines implements lease.MachineFinder.
+func (s *State) FindMachines(ctx context.Context, f lease.MachineFilter) ([]lease.Machine, int, error) {
+	b := builder{}
+	var where []string
+	if f.Client != "" {
+		where = append(where, "client = "+b.arg(clean(string(f.Client))))
+	}
+	if f.Image != "" {
+		where = append(where, "image = "+b.arg(clean(string(f.Image))))
+	}
+	from := " FROM machines"
+	if len(where) > 0 {
+		from += " WHERE " + strings.Join(where, " AND ")
+	}
+	args, limit := b.args, ""
+	if f.Limit > 0 {
+		limit = " LIMIT " + b.arg(int64(f.Limit))
+	}
+	list, err := all(ctx, s.db.read, "find machines", scanMachine, "SELECT "+machineColumns+from+" ORDER BY created, id"+limit, b.args...)
+	if err != nil || f.Limit == 0 || len(list) < f.Limit {
+		return list, len(list), err
+	}
+	total, err := one(ctx, s.db.read, "count machines", value[int], "SELECT count(*)"+from, args...)
+	return list, total, err
+}
+
+// MachinesOf returns the machines of a client, with "" all.
+func (s *State) MachinesOf(ctx context.Context, of dormer.ClientID) ([]lease.Machine, error) {
+	list, _, err := s.FindMachines(ctx, lease.MachineFilter{Client: of})
+	return list, err
+}
+
+// MachinesByWorkspace implements lease.MachineFinder.
+func (s *State) MachinesByWorkspace(ctx context.Context) (map[dormer.WorkspaceID]lease.MachineCounts, error) {
+	by := map[dormer.WorkspaceID]lease.MachineCounts{}
+	return by, s.each(ctx, "count machines", func(r scanner) error {
+		var (
+			w dormer.WorkspaceID
+			n lease.MachineCounts
+		)
+		if err := r.Scan(&w, &n.Machines, &n.Running, &n.Clients); err != nil {
+			return err
+		}
+		by[w] = n
+		return nil
+	}, "SELECT workspace, count(*), count(*) FILTER (WHERE state = $1), count(DISTINCT client) FROM machines GROUP BY workspace", string(states.Running))
+}
+
+// EachMachineImage implements lease.MachineFinder.
+func (s *State) EachMachineImage(ctx context.Context, each func(dormer.ImageID, dormer.ClientID)) error {
+	return s.each(ctx, "look which images machines run", func(r scanner) error {
+		var (
+			image  dormer.ImageID
+			client dormer.ClientID
+		)
+		if err := r.Scan(&image, &client); err != nil {
+			return err
+		}
+		each(image, client)
+		return nil
+	}, "SELECT image, client FROM machines WHERE image <> ''")
+}
+
+// StatesSince returns, for each machine that reported, since when its state is
+// what it is: of one client, or with "" of all.
+func (s *State) StatesSince(ctx context.Context, of dormer.ClientID) (map[dormer.MachineID]time.Time, error) {
+	b := builder{}
+	query := "SELECT id, state_since FROM machines WHERE state_since IS NOT NULL"
+	if of != "" {
+		query += " AND client = " + b.arg(clean(string(of)))
+	}
+	since := map[dormer.MachineID]time.Time{}
+	return since, s.each(ctx, "list states of machines", func(r scanner) error {
+		var (
+			machine dormer.MachineID
+			at      int64
+		)
+		if err := r.Scan(&machine, &at); err != nil {
+			return err
+		}
+		since[machine] = moment(at)
+		return nil
+	}, query, b.args...)
+}
+
+// each calls f with every row of a query.
+func (s *State) each(ctx context.Context, what string, f func(scanner) error, query string, args ...any) error {
+	_, err := all(ctx, s.db.read, what, func(r scanner) (struct{}, error) { return struct{}{}, f(r) }, query, args...)
+	return err
+}
