@@ -16,6 +16,7 @@ export function ColumnsMenu({ query, columns, onChange }: Props) {
   const visible = shown(columns, query).map((c) => c.name);
   return (
     <Select
+      role="menu"
       isOpen={open}
       onOpenChange={setOpen}
       isScrollable

@@ -39,6 +39,7 @@ export function GroupingBar({ query, columns, onChange }: Props) {
           <Flex spaceItems={{ default: 'spaceItemsSm' }} alignItems={{ default: 'alignItemsCenter' }}>
             <FlexItem>
               <Select
+                role="menu"
                 isOpen={open}
                 onOpenChange={setOpen}
                 isScrollable

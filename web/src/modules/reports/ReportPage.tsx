@@ -80,7 +80,12 @@ export function ReportPage({ kind }: { kind: Kind }) {
 
   const problem = report.isError ? asProblem(report.error) : undefined;
   const on = filters(query, (name) => columns.find((c) => c.name === name)?.title ?? name);
-  const visible = page ? shown(page.columns, query) : [];
+  // Until others come, the rows are those of the query before, and shown as such.
+  const answered: Query = {
+    ...(page?.query ?? query),
+    ...(query.columns === undefined ? {} : { columns: query.columns }),
+  };
+  const visible = page ? shown(page.columns, answered) : [];
   return (
     <DndContext sensors={sensors} collisionDetection={pointerWithin} onDragEnd={dropped}>
       <Stack hasGutter>
@@ -174,7 +179,7 @@ export function ReportPage({ kind }: { kind: Kind }) {
             <InnerScrollContainer aria-busy={report.isPlaceholderData}>
               <Rows
                 kind={kind}
-                query={query}
+                query={answered}
                 columns={page.columns}
                 visible={visible}
                 rows={page.items}

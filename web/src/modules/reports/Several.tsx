@@ -15,6 +15,7 @@ export function Several({ label, choices, chosen, onChange }: Props) {
   return (
     <FormGroup label={label} fieldId={id}>
       <Select
+        role="menu"
         isOpen={open}
         onOpenChange={setOpen}
         isScrollable

@@ -9,6 +9,8 @@ export type Row = Record<string, unknown>;
 
 /** A part of a report. */
 export interface Page {
+  /** What it was asked for; which columns are shown is no part of that. */
+  query: Query;
   columns: Column[];
   items: Row[];
   /** What gives the rows after these; absent: there are none. */

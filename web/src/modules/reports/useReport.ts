@@ -26,7 +26,10 @@ export function useReport(kind: Kind, query: Query, place: Place): UseQueryResul
   const path = `/reports/${kind}?${search.toString()}`;
   return useQuery({
     queryKey: ['report', 'rows', path],
-    queryFn: async ({ signal }) => (await (await raw(path, { signal })).json()) as Page,
+    queryFn: async ({ signal }) => ({
+      ...((await (await raw(path, { signal })).json()) as Omit<Page, 'query'>),
+      query: asked,
+    }),
     placeholderData: keepPreviousData,
     refetchInterval: place.live === true ? liveInterval : false,
   });
