@@ -52,7 +52,7 @@ type set struct {
 	instance  *stage.Instance
 	join      string
 	computers map[string]*stage.Computer
-	benches     map[string]*bench // by folder
+	benches   map[string]*bench // by folder
 	pushes    int
 }
 
