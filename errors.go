@@ -107,6 +107,20 @@ func (e *ConflictError) Error() string {
 // Is makes a *ConflictError match ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
+// UnavailableError is an ErrUnavailable whose text is for who asked: what is
+// not available, and what to do. Others speak of the insides of the server.
+type UnavailableError struct{ Reason string }
+
+// Unavailablef returns an *UnavailableError.
+func Unavailablef(format string, args ...any) error {
+	return &UnavailableError{Reason: fmt.Sprintf(format, args...)}
+}
+
+func (e *UnavailableError) Error() string { return e.Reason }
+
+// Is makes an *UnavailableError match ErrUnavailable.
+func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
+
 // Plain is the text of err for people: without the kind that ends a line and
 // says less than what stands before it. Whether something is missing or there
 // already is often said by the kind alone, so those stay, and so does what the

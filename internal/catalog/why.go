@@ -94,7 +94,7 @@ func (c *Catalog) Why(ctx context.Context, people People, q Question) (Explanati
 		if _, err := c.Get(ctx, q.Workspace); err != nil {
 			return Explanation{}, err
 		}
-		return Explanation{}, fmt.Errorf("workspace %s: cannot be read here now: %w", q.Workspace, dormer.ErrUnavailable)
+		return Explanation{}, dormer.Unavailablef("workspace %s cannot be read by this server now; try again, and look at the server's health when it stays so", q.Workspace)
 	}
 	user, err := people.Resolve(ctx, dormer.KindUser, q.User)
 	if err != nil {

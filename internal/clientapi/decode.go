@@ -45,7 +45,7 @@ func (a *API) readUpTo(limit int64, w http.ResponseWriter, r *http.Request, into
 // readWith passes the body of a request to decode.
 func (a *API) readWith(limit int64, w http.ResponseWriter, r *http.Request, decode func([]byte) error) error {
 	if r.ContentLength > limit {
-		return fmt.Errorf("a request has at most %d bytes: %w", limit, dormer.ErrTooLarge)
+		return &http.MaxBytesError{Limit: limit}
 	}
 	b := a.bodies.Get().(*bytes.Buffer)
 	defer a.bodies.Put(b)

@@ -121,7 +121,7 @@ func (a *API) atMost(c *call, work func(context.Context) error) error {
 	case a.plans <- struct{}{}:
 		defer func() { <-a.plans }()
 	default:
-		return fmt.Errorf("another plan is being worked out, repeat it when that is done: %w", dormer.ErrUnavailable)
+		return dormer.Unavailablef("another plan is being worked out; repeat it when that is done")
 	}
 	ctx, cancel := context.WithTimeout(c.ctx(), planTime)
 	defer cancel()

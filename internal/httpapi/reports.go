@@ -162,7 +162,7 @@ func (a *API) export(c *call, e exported) error {
 	case a.exports <- struct{}{}:
 		defer func() { <-a.exports }()
 	default:
-		return fmt.Errorf("%d exports are being written, repeat it when they are done: %w", maxExports, dormer.ErrUnavailable)
+		return dormer.Unavailablef("%d exports are being written; repeat it when one of them is done", maxExports)
 	}
 	exporting.begin()
 	defer exporting.end()

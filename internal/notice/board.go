@@ -142,11 +142,11 @@ func (b *Board) add(s *Stream) (first bool, err error) {
 	}
 	switch {
 	case b.stopped:
-		return false, fmt.Errorf("the server is stopping: %w", dormer.ErrUnavailable)
+		return false, dormer.Unavailablef("the server is stopping; try again in a minute")
 	case own >= MaxStreamsOfPrincipal:
 		return false, fmt.Errorf("you have %d consoles open already, close some: %w", own, dormer.ErrConflict)
 	case len(b.streams) >= MaxStreams:
-		return false, fmt.Errorf("%d consoles are open already: %w", len(b.streams), dormer.ErrUnavailable)
+		return false, dormer.Unavailablef("%d consoles are open already, and the server tells no more of them at once; close some", len(b.streams))
 	}
 	b.streams[s] = struct{}{}
 	return len(b.streams) == 1, nil

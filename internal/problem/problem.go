@@ -67,7 +67,7 @@ type kind struct {
 	status int
 	title  string
 	// text: the error's own text is written for who asked and goes into the
-	// document. Others may speak of the server's insides.
+	// document. Others may speak of the server's insides; see absence.
 	text bool
 }
 
@@ -127,17 +127,29 @@ func ofSystem(err error) bool {
 	return path || link || call || network
 }
 
-// away says what does not answer, where an error names it for who asks (Away);
-// what else it says is for the log.
-func away(err error) string {
-	named, ok := errors.AsType[interface {
+// What is said of an absence that names nothing for who asks.
+const (
+	somethingAway = "something that is needed for this does not answer now; try again later, and look at the server's health when it stays so"
+	tookTooLong   = "it took longer than it may; ask for less, or try again later"
+)
+
+// absence says what is not available and what to do, where an error says it for
+// who asks: all of an *dormer.UnavailableError, and what does not answer (Away).
+// What else they say is for the log.
+func absence(err error) string {
+	if told, ok := errors.AsType[*dormer.UnavailableError](err); ok {
+		return told.Reason
+	}
+	if named, ok := errors.AsType[interface {
 		error
 		Away() string
-	}](err)
-	if !ok {
-		return ""
+	}](err); ok {
+		return named.Away() + " does not answer now; try again later"
 	}
-	return named.Away() + " does not answer now; try again later"
+	if errors.Is(err, context.DeadlineExceeded) {
+		return tookTooLong
+	}
+	return somethingAway
 }
 
 func of(err error) wire.Problem {
@@ -153,9 +165,11 @@ func of(err error) wire.Problem {
 		s := special[KindPending]
 		return wire.Problem{Title: s.title, Status: s.status, Detail: pending.Error(), Kind: KindPending}
 	}
+	text := err.Error()
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		err = fmt.Errorf("at most %d bytes are taken here: %w", large.Limit, dormer.ErrTooLarge)
+		text, err = fmt.Sprintf("at most %d bytes are taken here", large.Limit), dormer.ErrTooLarge
 	}
+	absent := absence(err)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = dormer.ErrUnavailable
 	}
@@ -165,14 +179,16 @@ func of(err error) wire.Problem {
 		}
 		p := wire.Problem{Title: k.title, Status: k.status, Kind: k.name}
 		if k.text && !ofSystem(err) {
-			p.Detail = err.Error()
+			p.Detail = text
 		}
 		if errors.Is(k.err, dormer.ErrDenied) { // its reason says enough
 			p.Detail = strings.TrimSuffix(p.Detail, ": "+k.err.Error())
 		}
 		if k.status == http.StatusServiceUnavailable {
 			p.RetryAfter = retryDefault
-			p.Detail = away(err)
+		}
+		if errors.Is(k.err, dormer.ErrUnavailable) {
+			p.Detail = absent
 		}
 		if invalid, ok := errors.AsType[*dormer.InvalidError](err); ok {
 			p.Fields = invalid.Fields

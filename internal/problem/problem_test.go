@@ -142,6 +142,35 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestAbsence: of what is not available people are told what it is and what to
+// do, of what is for the log nothing.
+func TestAbsence(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		detail string
+	}{
+		{dormer.Unavailablef("%d exports are being written; repeat it later", 4), "4 exports are being written; repeat it later"},
+		{dormer.ErrUnavailable, "something that is needed for this does not answer now; try again later, and look at the server's health when it stays so"},
+		{context.DeadlineExceeded, "it took longer than it may; ask for less, or try again later"},
+		{fmt.Errorf("%w: %w", awayError{}, context.DeadlineExceeded), "directory corp does not answer now; try again later"},
+		{dormer.ErrFenced, ""}, // its title says what to do
+	} {
+		p := problem.Of(fmt.Errorf("ask secret.example.test: %w", c.err))
+		if p.Detail != c.detail || p.Status != http.StatusServiceUnavailable || p.RetryAfter == 0 {
+			t.Errorf("%v became %+v", c.err, p)
+		}
+	}
+}
+
+// TestTooLarge: a body that is too large is refused in the same words
+// everywhere, with how large it may be.
+func TestTooLarge(t *testing.T) {
+	p := problem.Of(fmt.Errorf("read: %w", &http.MaxBytesError{Limit: 1024}))
+	if p.Title != "Too large" || p.Detail != "at most 1024 bytes are taken here" || p.Status != http.StatusRequestEntityTooLarge {
+		t.Errorf("the document is %+v", p)
+	}
+}
+
 // TestForeignAnswers: a proxy's answer is judged by its status.
 func TestForeignAnswers(t *testing.T) {
 	for status, want := range map[int]error{

@@ -139,8 +139,8 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // what its system says is no secret.
 func refuse(w http.ResponseWriter, err error) {
 	p := problem.Of(err)
-	if p.Detail == "" || p.Status == http.StatusInternalServerError {
-		p.Detail = err.Error()
+	if p.Detail == "" || p.Status >= http.StatusInternalServerError {
+		p.Detail = dormer.Plain(err)
 	}
 	problem.Answer(w, p)
 }
