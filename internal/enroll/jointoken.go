@@ -117,22 +117,26 @@ type JoinRequest struct {
 	By       string
 }
 
+// check names fields as the REST API does.
 func (r JoinRequest) check() error {
 	var wrong []dormer.FieldError
 	add := func(path, format string, args ...any) {
 		wrong = append(wrong, dormer.FieldError{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
-	if !utf8.ValidString(r.Name) || utf8.RuneCountInString(r.Name) > maxJoinName || strings.ContainsFunc(r.Name, unicode.IsControl) {
+	switch {
+	case strings.TrimSpace(r.Name) == "":
+		add("name", "say what the token is for")
+	case !utf8.ValidString(r.Name), utf8.RuneCountInString(r.Name) > maxJoinName, strings.ContainsFunc(r.Name, unicode.IsControl):
 		add("name", "must be at most %d printable characters", maxJoinName)
 	}
 	if !r.AdmitsManaged && !r.AdmitsUnmanaged {
-		add("admits_managed", "the token must admit managed clients, unmanaged ones, or both")
+		add("managed", "the token must admit managed clients, unmanaged ones, or both")
 	}
 	if r.MaxUses < 1 || r.MaxUses > MaxJoinUses {
 		add("max_uses", "must be from 1 to %d", MaxJoinUses)
 	}
 	if r.Lifetime <= 0 || r.Lifetime > MaxJoinLifetime {
-		add("expires", "must be in the future, at most %d days ahead", int(MaxJoinLifetime/(24*time.Hour)))
+		add("lifetime_hours", "must be in the future, at most %d days ahead", int(MaxJoinLifetime/(24*time.Hour)))
 	}
 	if len(wrong) > 0 {
 		return &dormer.InvalidError{Fields: wrong}

@@ -95,17 +95,18 @@ func FuzzVerify(f *testing.F) {
 
 func TestJoinRequest(t *testing.T) {
 	s := &Service{}
-	good := JoinRequest{URL: "https://x", Authority: SystemAuthority, AdmitsManaged: true, MaxUses: 1, Lifetime: time.Hour}
+	good := JoinRequest{Name: "third floor", URL: "https://x", Authority: SystemAuthority, AdmitsManaged: true, MaxUses: 1, Lifetime: time.Hour}
 	for _, test := range []struct {
 		path   string
 		change func(*JoinRequest)
 	}{
-		{"admits_managed", func(r *JoinRequest) { r.AdmitsManaged = false }},
+		{"managed", func(r *JoinRequest) { r.AdmitsManaged = false }},
 		{"max_uses", func(r *JoinRequest) { r.MaxUses = 0 }},
 		{"max_uses", func(r *JoinRequest) { r.MaxUses = MaxJoinUses + 1 }},
-		{"expires", func(r *JoinRequest) { r.Lifetime = 0 }},
-		{"expires", func(r *JoinRequest) { r.Lifetime = MaxJoinLifetime + 1 }},
+		{"lifetime_hours", func(r *JoinRequest) { r.Lifetime = 0 }},
+		{"lifetime_hours", func(r *JoinRequest) { r.Lifetime = MaxJoinLifetime + 1 }},
 		{"name", func(r *JoinRequest) { r.Name = "a\nb" }},
+		{"name", func(r *JoinRequest) { r.Name = " \t" }},
 	} {
 		r := good
 		test.change(&r)

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -59,6 +60,18 @@ func TestDecodeStrict(t *testing.T) {
 	var in rest.NewUser
 	if err := httpapi.DecodeStrict([]byte(`{"name":"a","expires":"2030-01-02T03:04:05Z"}`), &in); err != nil || in.Expires.Year() != 2030 {
 		t.Errorf("a valid body: %+v, %v", in, err)
+	}
+	// What has a form of its own names its field, too.
+	for body, into := range map[string]any{
+		`{"name":"a",` + "\n" + `"key":"` + secret + `"}`:     new(rest.NewPublisher),
+		`{"name":"a",` + "\n" + `"key":7}`:                    new(rest.NewPublisher),
+		`{"name":"a",` + "\n" + `"expires":"` + secret + `"}`: new(rest.NewUser),
+	} {
+		err := httpapi.DecodeStrict([]byte(body), into)
+		invalid, ok := errors.AsType[*dormer.InvalidError](err)
+		if !ok || invalid.Fields[0].Path != "key" && invalid.Fields[0].Path != "expires" || invalid.Fields[0].Line != 2 || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", body, err)
+		}
 	}
 	var push rest.NewPush
 	if err := httpapi.DecodeStrict([]byte(`{"name":"a","manifest":{"type":"t","key_id":"k","payload":"AA==","signature":"AA==","x":1}}`), &push); err == nil {
@@ -164,6 +177,25 @@ func TestRemote(t *testing.T) {
 		}
 		if got := httpapi.Remote(r, trusted); got != c.want {
 			t.Errorf("%s forwarded for %q: %s, expected %s", c.peer, c.forwarded, got, c.want)
+		}
+	}
+}
+
+// TestFieldsAreNamed: what is refused says which field it was.
+func TestFieldsAreNamed(t *testing.T) {
+	h := newHarness(t)
+	for _, c := range []struct{ path, body, field string }{
+		{"/publishers", `{"name":"packing","key":"no key"}`, "key"},
+		{"/publishers", `{"name":"packing","key":"QUJD"}`, "key"},
+		{"/publishers", `{"name":" ","key":"` + base64.StdEncoding.EncodeToString(make([]byte, 32)) + `"}`, "name"},
+		{"/join-tokens", `{"managed":true}`, "name"},
+		{"/join-tokens", `{"name":"third floor"}`, "managed"},
+		{"/join-tokens", `{"name":"third floor","managed":true,"lifetime_hours":-1}`, "lifetime_hours"},
+		{"/api-tokens", `{"name":" ","role":"full"}`, "name"},
+	} {
+		a := h.ask("POST", rest.Prefix+c.path, h.admin, c.body)
+		if p := a.problem(t); a.status != http.StatusBadRequest || len(p.Fields) != 1 || p.Fields[0].Path != c.field {
+			t.Errorf("POST %s %s: %d %+v, expected the field %s", c.path, c.body, a.status, p.Fields, c.field)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dormer-project/dormer"
 )
@@ -77,13 +79,39 @@ func (s *strictScan) value(t reflect.Type, path string, depth int) error {
 	if err != nil {
 		return err
 	}
-	switch token {
-	case json.Delim('{'):
-		return s.object(t, path, depth)
-	case json.Delim('['):
+	switch token := token.(type) {
+	case json.Delim:
+		if token == '{' {
+			return s.object(t, path, depth)
+		}
 		return s.array(t, path, depth)
+	case string:
+		s.text(t, path, token)
 	}
 	return nil
+}
+
+// text looks whether a text has the form of its field: encoding/json would not
+// say which field it was.
+func (s *strictScan) text(t reflect.Type, path, text string) {
+	if t = deref(t); t == nil {
+		return
+	}
+	into := reflect.New(t)
+	if _, own := into.Interface().(json.Unmarshaler); own && t != reflect.TypeFor[time.Time]() {
+		return
+	}
+	if u, ok := into.Interface().(encoding.TextUnmarshaler); ok {
+		if err := u.UnmarshalText([]byte(text)); err != nil {
+			s.add(path, "expected "+nounOf(t))
+		}
+		return
+	}
+	if t == reflect.TypeFor[[]byte]() {
+		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
+			s.add(path, "expected "+nounOf(t))
+		}
+	}
 }
 
 func (s *strictScan) object(t reflect.Type, path string, depth int) error {
@@ -178,7 +206,16 @@ func known(fields map[string]reflect.Type) string {
 
 // nounOf says what a field takes, for people.
 func nounOf(t reflect.Type) string {
-	switch t = deref(t); t.Kind() {
+	switch t = deref(t); t {
+	case reflect.TypeFor[time.Time]():
+		return "a time as 2027-03-31T18:00:00Z (RFC 3339)"
+	case reflect.TypeFor[[]byte]():
+		return "bytes in base64"
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return "text of the form that the field has"
+	}
+	switch t.Kind() {
 	case reflect.String:
 		return "a string"
 	case reflect.Bool:
