@@ -84,15 +84,18 @@ func explained(t *testing.T, e *engine, query string, args ...any) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestClientPlans: what takes time is worked out for the clients of a page alone,
+// TestStatePlans: a new machine's name is looked up, what takes time is worked out for the clients of a page alone,
 // one client is not looked for among all, and no filter looks through the
 // machines for each client.
-func TestClientPlans(t *testing.T) {
+func TestStatePlans(t *testing.T) {
 	s, err := OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	if plan := explained(t, s.db, machinesNamed, "PC1"); !strings.Contains(plan, "INDEX machines_by_computer_name ") {
+		t.Errorf("a computer name is looked for in all machines:\n%s", plan)
+	}
 	const byID = "SEARCH clients USING INDEX sqlite_autoindex_clients_1 (id=?)"
 	filters := []enroll.Filter{{}, {Search: "x"}, {ID: "c"}, {Version: "1"}}
 	for _, state := range enroll.States {

@@ -100,13 +100,17 @@ func (s *State) EnsureMachine(ctx context.Context, m lease.Machine) (lease.Machi
 	return stored, err
 }
 
+// machinesNamed counts the machines of a computer name. That it is not empty is
+// what the index says too, which is not used otherwise.
+const machinesNamed = "SELECT count(*) FROM machines WHERE computer_name = $1 AND computer_name <> ''"
+
 // checkName refuses a computer name that a machine has. The index on it holds
 // also where nobody asks.
 func checkName(ctx context.Context, tx *sql.Tx, computerName string) error {
 	if computerName == "" {
 		return nil
 	}
-	n, err := one(ctx, tx, "look for computer name", value[int], "SELECT count(*) FROM machines WHERE computer_name = $1", computerName)
+	n, err := one(ctx, tx, "look for computer name", value[int], machinesNamed, computerName)
 	if err == nil && n > 0 {
 		err = lease.ErrNameTaken
 	}
