@@ -8,9 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
@@ -18,7 +15,6 @@ import (
 	"github.com/dormer-project/dormer/internal/imagepack"
 	"github.com/dormer-project/dormer/internal/imagesync"
 	"github.com/dormer-project/dormer/internal/seal"
-	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
 // Progress is told how many bytes of how many are done. Calls may come from
@@ -151,59 +147,4 @@ func readManifest(ctx context.Context, s imagesync.Source, trust seal.KeySet, id
 	}
 	m, _, err := imageformat.OpenManifest(trust, id, b)
 	return m, err
-}
-
-// uploads is how many objects are sent at once.
-const uploads = 4
-
-// Push uploads what the repository lacks of a packed image and makes it a
-// version: that number, or 0 for the next free one. It returns the version and
-// how many bytes were sent.
-func Push(ctx context.Context, c *apiclient.Client, name string, p *imagepack.Packed, number int, progress Progress) (rest.ImageVersion, int64, error) {
-	envelope, err := seal.ParseEnvelope(p.Envelope)
-	if err != nil {
-		return rest.ImageVersion{}, 0, err
-	}
-	push, err := c.BeginPush(ctx, rest.NewPush{Name: name, Manifest: envelope})
-	if err != nil {
-		return rest.ImageVersion{}, 0, err
-	}
-	total := int64(0)
-	for _, o := range push.Missing {
-		total += o.Size
-	}
-	count := &counter{report: func(n int64) { progress(n, total) }}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(uploads)
-	for _, o := range push.Missing {
-		g.Go(func() error {
-			f, err := p.Open(o.Name)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			return c.PutObject(gctx, push.ID, o, io.TeeReader(f, count))
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return rest.ImageVersion{}, 0, err
-	}
-	v, err := c.CommitPush(ctx, push.ID, number)
-	return v, total, err
-}
-
-// counter counts bytes that pass several readers.
-type counter struct {
-	report func(int64)
-
-	mu sync.Mutex // guards the field below
-	n  int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n += int64(len(p))
-	c.report(c.n)
-	return len(p), nil
 }
