@@ -5,14 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -104,7 +109,7 @@ func operationOf(operations []string, asked string) string {
 // names, and records what it asks.
 func askedByCommandLine(t *testing.T) map[string]string {
 	t.Helper()
-	used := selectors(t, "../cli", "../workbench")
+	used := clientMethods(t, "../cli", "../workbench")
 	var mu sync.Mutex
 	asked := map[string]string{}
 	calling := ""
@@ -202,35 +207,91 @@ func authorityOf(s *httptest.Server) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 }
 
-// selectors returns the names that the sources of packages, without their tests,
-// select from something.
-func selectors(t *testing.T, dirs ...string) map[string]bool {
+// clientMethods returns the methods of the API's client that the sources of the
+// packages select, without their tests: of a *apiclient.Client, or of an
+// interface that one is handed out as. Another's method of the same name is none.
+func clientMethods(t *testing.T, patterns ...string) map[string]bool {
 	t.Helper()
-	var files []string
-	for _, dir := range dirs {
-		of, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		if err != nil || len(of) == 0 {
-			t.Fatalf("no sources in %s: %v", dir, err)
-		}
-		files = append(files, of...)
+	listed := listPackages(t, patterns...)
+	exports := map[string]string{}
+	for _, p := range listed {
+		exports[p.ImportPath] = p.Export
 	}
+	set := token.NewFileSet()
+	compiled := importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	names := map[string]bool{}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
+	for _, p := range listed {
+		if p.DepOnly {
 			continue
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		var files []*ast.File
+		for _, name := range p.GoFiles {
+			parsed, err := parser.ParseFile(set, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, parsed)
+		}
+		info := &types.Info{Selections: map[*ast.SelectorExpr]*types.Selection{}}
+		if _, err := (&types.Config{Importer: compiled}).Check(p.ImportPath, set, files, info); err != nil {
+			t.Fatal(err)
+		}
+		asked, err := compiled.Import(reflect.TypeFor[apiclient.Client]().PkgPath())
 		if err != nil {
 			t.Fatal(err)
 		}
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok {
-				names[s.Sel.Name] = true
+		client := types.NewPointer(asked.Scope().Lookup("Client").Type())
+		for _, s := range info.Selections {
+			f, ok := s.Obj().(*types.Func)
+			if !ok {
+				continue
 			}
-			return true
-		})
+			of := f.Signature().Recv().Type()
+			if i, ok := of.Underlying().(*types.Interface); types.Identical(of, client) || ok && types.Implements(client, i) {
+				names[f.Name()] = true
+			}
+		}
 	}
 	return names
+}
+
+// listedPackage is what `go list` says of a package.
+type listedPackage struct {
+	ImportPath, Dir, Export string
+	GoFiles                 []string
+	DepOnly                 bool // only others need it
+}
+
+// listPackages lists packages and all that they import, compiled.
+func listPackages(t *testing.T, patterns ...string) []listedPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,DepOnly", "--"}, patterns...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, said.Bytes())
+	}
+	var all []listedPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listedPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// TestOtherMethods: a method of the same name of something else counts as no
+// call of the client's, one through an interface does.
+func TestOtherMethods(t *testing.T) {
+	t.Parallel()
+	used := clientMethods(t, "./testdata/callers")
+	if want := map[string]bool{"Secrets": true, "Images": true}; !maps.Equal(used, want) {
+		t.Errorf("the methods that are called: %v, want %v", used, want)
+	}
 }
 
 // typedCall, rawCall and link match how the console asks the API.
