@@ -9,7 +9,8 @@ import { ActionButton } from '../../components/ActionButton';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
-import { bytes, Time } from '../../components/format';
+import { bytes, count, plural, Time } from '../../components/format';
+import { reportLink } from '../reports/link';
 import { Deletion } from './Deletion';
 import { Fact } from './Fact';
 import { imagePath, newest, usesOf } from './figures';
@@ -59,7 +60,7 @@ export function VersionPage() {
           version ? (
             <Stack hasGutter>
               <Description image={image} version={version} />
-              <Machines image={version.image} />
+              <Machines version={version} />
             </Stack>
           ) : (
             <EmptyState titleText="There is no such version" headingLevel="h2">
@@ -132,29 +133,42 @@ const columns: Column<Machine>[] = [
   },
 ];
 
-function Machines({ image }: { image: string }) {
+/** How many machines are listed here. Of more, the report has all. */
+const listed = 1000;
+
+function Machines({ version: { name, number, image } }: { version: Schemas['ImageVersion'] }) {
   const query = useQuery({
     queryKey: ['machine', 'image', image],
-    queryFn: () => data(api.GET('/machines', { params: { query: { image } } })),
+    queryFn: () => data(api.GET('/machines', { params: { query: { image, limit: listed } } })),
     refetchInterval: liveInterval,
   });
   return (
     <>
       <Title headingLevel="h2">Machines that run it</Title>
       <Loaded query={query} what="machines">
-        {({ items }) => (
-          <DataTable
-            label="machines"
-            columns={columns}
-            rows={items}
-            id={(m) => m.id}
-            text={(m) => `${m.computer_name}\n${m.user.name}\n${m.client}`}
-            empty={
-              <EmptyState titleText="No machine runs it" headingLevel="h3" variant="sm">
-                <EmptyStateBody>As clients reported last.</EmptyStateBody>
-              </EmptyState>
-            }
-          />
+        {({ items, total }) => (
+          <>
+            {total > items.length && (
+              <p>
+                The first {count(items.length)} of {plural(total, 'machine')}.{' '}
+                <Link to={reportLink('status', { days: 3650, equal: { image: `${name}/${number}` } })}>
+                  All in the report
+                </Link>
+              </p>
+            )}
+            <DataTable
+              label="machines"
+              columns={columns}
+              rows={items}
+              id={(m) => m.id}
+              text={(m) => `${m.computer_name}\n${m.user.name}\n${m.client}`}
+              empty={
+                <EmptyState titleText="No machine runs it" headingLevel="h3" variant="sm">
+                  <EmptyStateBody>As clients reported last.</EmptyStateBody>
+                </EmptyState>
+              }
+            />
+          </>
         )}
       </Loaded>
     </>
