@@ -81,6 +81,9 @@ func TestKerberos(t *testing.T) {
 		if c.status == 401 && (a.header.Get("WWW-Authenticate") != "Negotiate" || !strings.Contains(p.Title, "ticket") || strings.Contains(p.Detail, c.cause)) {
 			t.Errorf("%s: %+v, %v", name, p, a.header)
 		}
+		if kind := p.Kind; name == "no operator" && kind != problem.KindNoOperator {
+			t.Errorf("%s: its kind is %s", name, kind)
+		}
 		if c.status == 403 && r.Who != "carol" {
 			t.Errorf("%s: record %+v does not say who", name, r)
 		}

@@ -70,7 +70,7 @@ func (a *API) openSession(c *call, p dormer.Principal) (rest.SignedIn, error) {
 		return rest.SignedIn{}, a.refused(c, p, err)
 	}
 	if role == dormer.RoleNone {
-		return rest.SignedIn{}, a.refused(c, p, fmt.Errorf("this user is no operator: %w", dormer.ErrDenied))
+		return rest.SignedIn{}, a.refused(c, p, problem.ErrNoOperator)
 	}
 	s, secret, err := a.Access.OpenSession(c.ctx(), access.SessionOperator, p, "")
 	if err != nil {

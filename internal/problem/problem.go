@@ -26,6 +26,8 @@ import (
 const (
 	// KindMustChange: the password is right and must be changed first.
 	KindMustChange = "must-change-password"
+	// KindNoOperator: who signed in is who they say, and may not use the API.
+	KindNoOperator = "no-operator"
 	// KindRateLimited: too many attempts; RetryAfter says when to try again.
 	KindRateLimited = "rate-limited"
 	// KindPreconditionRequired: a change needs If-Match.
@@ -47,6 +49,9 @@ const (
 var ErrPreconditionRequired error = kindError{
 	kind: KindPreconditionRequired, text: "the header If-Match must name the entity tag that this replaces", is: dormer.ErrInvalid,
 }
+
+// ErrNoOperator refuses a session to a user who has no role.
+var ErrNoOperator error = kindError{kind: KindNoOperator, text: "this user is no operator", is: dormer.ErrDenied}
 
 // ErrMethod refuses a method that a path does not know.
 var ErrMethod error = kindError{kind: KindMethod, text: "the method is not known here", is: dormer.ErrUnsupported}
@@ -94,6 +99,7 @@ var special = map[string]struct {
 	is     error
 }{
 	KindMustChange:           {http.StatusForbidden, "The password must be changed first", dormer.ErrDenied},
+	KindNoOperator:           {http.StatusForbidden, "You are not an operator of this instance", dormer.ErrDenied},
 	KindRateLimited:          {http.StatusTooManyRequests, "Too many attempts", dormer.ErrUnavailable},
 	KindPreconditionRequired: {http.StatusPreconditionRequired, "If-Match is required", dormer.ErrInvalid},
 	KindMethod:               {http.StatusMethodNotAllowed, "The method is not known here", dormer.ErrUnsupported},

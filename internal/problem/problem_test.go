@@ -41,6 +41,7 @@ func TestThereAndBack(t *testing.T) {
 		{dormer.ErrDenied, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonDisabled}, 403, dormer.ErrDenied, "denied"},
 		{&access.RefusedError{Reason: access.ReasonGuarded, Wait: 19 * time.Minute}, 403, dormer.ErrDenied, "denied"},
+		{problem.ErrNoOperator, 403, dormer.ErrDenied, problem.KindNoOperator},
 		{&access.RefusedError{Reason: access.ReasonMustChange}, 403, dormer.ErrDenied, problem.KindMustChange},
 		{ambiguous, 400, dormer.ErrInvalid, problem.KindAmbiguous},
 		{&access.PendingError{Wait: 1500 * time.Millisecond}, 503, dormer.ErrUnavailable, problem.KindPending},

@@ -12,7 +12,7 @@ interface Props {
 
 /** Says why somebody could not sign in, and what they can do about it. */
 export function SignInProblem({ problem, wait = 0, said = [] }: Props) {
-  const { document, kind } = problem;
+  const { kind } = problem;
   if (kind === 'rate-limited') {
     return (
       <Alert isInline variant="warning" title="Too many attempts">
@@ -20,7 +20,7 @@ export function SignInProblem({ problem, wait = 0, said = [] }: Props) {
       </Alert>
     );
   }
-  if (kind === 'denied' && document.detail?.includes('is no operator')) {
+  if (kind === 'no-operator') {
     return (
       <Alert isInline variant="danger" title="You are not an operator of this instance">
         Somebody who has full access can make you one: in Settings, Operators, or with{' '}
