@@ -218,13 +218,14 @@ func TestChanges(t *testing.T) {
 		b.store.put(audit.Record{Action: "join-token.revoke", Object: id})
 		b.store.put(audit.Record{Action: "report.save", Object: "Weekly (all)"})
 		b.store.put(audit.Record{Action: "operator.set", Object: "ann (corp/x)"})
+		b.store.put(audit.Record{Action: "alert-rule.set", Object: "rule Full (disks)"})
 		told := b.next(s)
-		b.same(actions(told), []string{"image.delete", "join-token.revoke", "report.save", "operator.set"})
+		b.same(actions(told), []string{"image.delete", "join-token.revoke", "report.save", "operator.set", "alert-rule.set"})
 		var objects [][2]string
 		for _, c := range told.Changes {
 			objects = append(objects, [2]string{c.Name, c.Object})
 		}
-		b.same(objects, [][2]string{{"base/3", ""}, {"", id}, {"Weekly (all)", ""}, {"ann", "corp/x"}})
+		b.same(objects, [][2]string{{"base/3", ""}, {"", id}, {"Weekly (all)", ""}, {"ann", "corp/x"}, {"Full (disks)", ""}})
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("what another server recorded came after %v", took)
 		}

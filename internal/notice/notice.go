@@ -121,9 +121,15 @@ var identified = map[string]bool{
 	"workspace": true, "client": true, "join-token": true, "api-token": true, "operator": true, "user": true, "group": true, "publisher": true,
 }
 
+// worded are what the log says before the names of some kinds of things.
+var worded = map[string]string{"alert-rule": "rule ", "secret": "secret "}
+
 // parts takes the object of a record apart, NAME (IDENTITY) where things of its
 // kind have one. What has none may be called "Weekly (all)".
 func parts(kind, object string) (name, id string) {
+	if word := worded[kind]; word != "" {
+		return strings.TrimPrefix(object, word), ""
+	}
 	if i := strings.LastIndex(object, " ("); i >= 0 && strings.HasSuffix(object, ")") && identified[kind] {
 		return object[:i], object[i+2 : len(object)-1]
 	}

@@ -66,6 +66,42 @@ test('two operators in one workspace see each other, and make one document of bo
   await expect(colleague.getByLabel('Who else is here')).toHaveCount(0);
 });
 
+test('what somebody else changed is said on its page, and nothing that was entered is lost', async ({
+  stage,
+  page,
+  open,
+}) => {
+  const operator = await stage.newOperator();
+  const other = await open(operator);
+  const rule = stage.unique('restarts');
+  await stage.api('PUT', `/alert-rules/${rule}`, {
+    name: rule,
+    enabled: true,
+    severity: 'warning',
+    text: '{subject} restarts',
+    events: { severity: 'error', counts: 'events', threshold: 20, within: '10m', by: 'client' },
+  });
+  await page.goto(`alerts/rules/${rule}`);
+  await other.goto(`alerts/rules/${rule}`);
+  const says = page.getByLabel('What its alerts say');
+  await says.fill('what I want');
+  await other.getByLabel('What its alerts say').fill('what they want');
+  await other.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByText(`${operator.name} has changed this`)).toBeVisible({ timeout: 2_000 });
+  await expect(says).toHaveValue('what I want');
+  await axe(page);
+  await page.getByRole('button', { name: 'Show it in place of what I entered' }).click();
+  await expect(says).toHaveValue('what they want');
+
+  const image = stage.unique('shared');
+  await stage.image(image);
+  await page.goto(`images/${image}`);
+  await expect(page.getByRole('heading', { level: 1, name: image })).toBeVisible();
+  await stage.image(image);
+  await expect(page.getByText('has uploaded a version of this')).toBeVisible({ timeout: 2_000 });
+  await expect(page.getByText(`${image}/2`)).toBeVisible();
+});
+
 test('the network is lost and comes back', async ({ stage, page }) => {
   await page.goto('workspaces');
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible();

@@ -1,6 +1,7 @@
 import { Alert, AlertActionCloseButton, AlertActionLink } from '@patternfly/react-core';
-import { useCallback, useState } from 'react';
+import { useCallback, useState, type ReactNode } from 'react';
 import { Time } from '../components/format';
+import { concerns, remark } from './concerning';
 import { useNotice, type Notice } from './notices';
 import { doneWith } from './words';
 
@@ -9,22 +10,29 @@ interface Props {
   kind: string;
   /** Its identity, or its name where it has none. */
   id: string;
-  /** Shows what it is now. */
-  onReload: () => void;
+  /** Shows what was changed; absent: it is on the screen already. */
+  onShow?: () => void;
+  /** What showing it is called. */
+  verb?: string;
+  /** What it means for what is entered here. */
+  children?: ReactNode;
 }
 
 /** Says that somebody else has changed what is on the screen: who, what and when. */
-export function ChangedElsewhere({ kind, id, onReload }: Props) {
-  const [notice, setNotice] = useState<Notice>();
+export function ChangedElsewhere({ kind, id, onShow, verb = 'Show', children }: Props) {
+  const [heard, setHeard] = useState<Notice>();
   const listen = useCallback(
     (n: Notice) => {
-      if (n.kind === kind && (n.object === id || n.name === id)) setNotice(n);
+      if (concerns(n, kind, id)) setHeard(n);
     },
     [kind, id],
   );
   useNotice(listen);
+  // The page may show another one by now.
+  const notice = heard && concerns(heard, kind, id) ? heard : undefined;
   if (!notice) return <div aria-live="polite" />;
-  const close = () => setNotice(undefined);
+  const close = () => setHeard(undefined);
+  const more = remark(notice);
   return (
     <div aria-live="polite">
       <Alert
@@ -37,20 +45,23 @@ export function ChangedElsewhere({ kind, id, onReload }: Props) {
         }
         actionClose={<AlertActionCloseButton onClose={close} />}
         actionLinks={
-          <AlertActionLink
-            onClick={() => {
-              close();
-              onReload();
-            }}
-          >
-            Show
-          </AlertActionLink>
+          onShow && (
+            <AlertActionLink
+              onClick={() => {
+                close();
+                onShow();
+              }}
+            >
+              {verb}
+            </AlertActionLink>
+          )
         }
       >
+        {children}
         <p>
-          {notice.detail !== undefined && notice.detail !== '' && (
+          {more !== '' && (
             <>
-              <span className="dormer-name">{notice.detail}</span>,{' '}
+              <span className="dormer-name">{more}</span>,{' '}
             </>
           )}
           <Time at={notice.time} />

@@ -1,4 +1,6 @@
 const done: Record<string, string> = {
+  'image.commit': 'uploaded a version of',
+  'image.delete': 'deleted versions of',
   acknowledge: 'acknowledged',
   'add-member': 'added a member to',
   change: 'changed',
@@ -8,7 +10,6 @@ const done: Record<string, string> = {
   diagnostics: 'asked for diagnostics of',
   order: 'given an order to',
   password: 'set the password of',
-  push: 'uploaded a version of',
   'remove-member': 'removed a member of',
   rename: 'renamed',
   revoke: 'revoked',
@@ -18,4 +19,5 @@ const done: Record<string, string> = {
 };
 
 /** What somebody has done with a thing, from an action of the audit log: "workspace.commit" is "committed a change of". */
-export const doneWith = (action: string): string => done[action.slice(action.indexOf('.') + 1)] ?? 'changed';
+export const doneWith = (action: string): string =>
+  done[action] ?? done[action.slice(action.indexOf('.') + 1)] ?? 'changed';

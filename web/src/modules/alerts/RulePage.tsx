@@ -1,14 +1,15 @@
-import { ActionGroup, Alert, Button, Form, PageSection } from '@patternfly/react-core';
+import { ActionGroup, Alert, Button, PageSection } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import { api, data } from '../../api/client';
-import { asProblem } from '../../api/problem';
 import { ActionButton } from '../../components/ActionButton';
-import { FaultsContext } from '../../components/faults';
 import { useMessages } from '../../components/messages';
 import { ModulePage } from '../../components/ModulePage';
 import { ProblemAlert } from '../../components/ProblemAlert';
+import { SubmissionForm } from '../../components/SubmissionForm';
+import { useSubmission } from '../../components/submission';
+import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
+import { useFollowed } from '../../notices/followed';
 import { useReadOnly } from '../../session/session';
 import { RuleForm } from './RuleForm';
 import { blank, condition, type Rule } from './rules';
@@ -46,7 +47,7 @@ export function RulePage() {
       </ModulePage>
     );
   }
-  const { origin, by, changed, ...rule } = query.data;
+  const { origin, by, changed: _, ...rule } = query.data;
   return (
     <ModulePage title={name} above={above} says={condition(rule)}>
       {origin === 'changed' && (
@@ -57,73 +58,63 @@ export function RulePage() {
           title={`It comes with Dormer, and was changed by ${by ?? 'somebody'}.`}
         />
       )}
-      <Editor key={changed ?? ''} rule={rule} isNew={false} />
+      <Editor key={name} rule={rule} isNew={false} />
     </ModulePage>
   );
 }
 
-function Editor({ rule: saved, isNew }: { rule: Rule; isNew: boolean }) {
-  const [rule, setRule] = useState(saved);
-  const [problem, setProblem] = useState<unknown>();
-  const [shown, setShown] = useState<string[]>([]);
-  const [busy, setBusy] = useState(false);
+function Editor({ rule: current, isNew }: { rule: Rule; isNew: boolean }) {
+  const { entered: rule, enter, isOld, take } = useFollowed(current);
+  const submission = useSubmission();
   const readOnly = useReadOnly();
   const client = useQueryClient();
   const navigate = useNavigate();
   const { done } = useMessages();
   const name = rule.name.trim();
-  const attempt = async (act: () => Promise<void>) => {
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      await act();
-    } catch (thrown) {
-      setProblem(thrown);
-    } finally {
-      setBusy(false);
-    }
-  };
   const body = { ...rule, name };
-  const save = () =>
-    attempt(async () => {
-      await api.POST('/alert-rules/validate', { body });
-      await api.PUT('/alert-rules/{name}', { params: { path: { name } }, body });
-      await client.invalidateQueries({ queryKey: ['alert-rule'] });
-      done(`${name} was saved; it counts within 15 seconds`);
-      await navigate('/alerts/rules');
-    });
-  const check = () =>
-    attempt(async () => {
-      await api.POST('/alert-rules/validate', { body });
-      done('Nothing is wrong with the rule');
-    });
-  const fields = problem === undefined ? [] : asProblem(problem).fields;
+  const save = async () => {
+    await api.POST('/alert-rules/validate', { body });
+    await api.PUT('/alert-rules/{name}', { params: { path: { name } }, body });
+    await client.invalidateQueries({ queryKey: ['alert-rule'] });
+    done(`${name} was saved; it counts within 15 seconds`);
+    await navigate('/alerts/rules');
+  };
+  const check = async () => {
+    await api.POST('/alert-rules/validate', { body });
+    done('Nothing is wrong with the rule');
+  };
   return (
     <PageSection padding={{ default: 'noPadding' }}>
-      <Form
+      {!isNew && (
+        <ChangedElsewhere
+          kind="alert-rule"
+          id={current.name}
+          {...(isOld && { onShow: take, verb: 'Show it in place of what I entered' })}
+        >
+          {isOld && <p>What you entered is kept. When you save it, it replaces what they saved.</p>}
+        </ChangedElsewhere>
+      )}
+      <SubmissionForm
         isWidthLimited
-        onSubmit={(e) => {
-          e.preventDefault();
-          if (readOnly === undefined && !busy) void save();
+        submission={submission}
+        onSubmit={() => {
+          if (readOnly === undefined) void submission.attempt(save);
         }}
       >
-        {problem !== undefined && <ProblemAlert problem={problem} said={shown} />}
-        <FaultsContext value={{ fields, setShown }}>
-          <RuleForm rule={rule} onChange={setRule} isNew={isNew} />
-        </FaultsContext>
+        <RuleForm rule={rule} onChange={enter} isNew={isNew} />
         <Trial rule={rule} />
         <ActionGroup>
-          <ActionButton type="submit" isLoading={busy}>
+          <ActionButton type="submit" isLoading={submission.busy}>
             {isNew ? 'Make the rule' : 'Save'}
           </ActionButton>
-          <Button variant="secondary" onClick={() => void check()}>
+          <Button variant="secondary" onClick={() => void submission.attempt(check)}>
             Check
           </Button>
           <Button variant="link" onClick={() => void navigate('/alerts/rules')}>
             Cancel
           </Button>
         </ActionGroup>
-      </Form>
+      </SubmissionForm>
     </PageSection>
   );
 }

@@ -10,6 +10,7 @@ import { Menu } from '../../components/Menu';
 import { ModulePage } from '../../components/ModulePage';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { Diagnostics } from './Diagnostics';
 import { Events } from './Events';
 import { HostFacts } from './HostFacts';
@@ -40,6 +41,7 @@ export function ClientPage() {
     queryFn: () => data(api.GET('/clients/{id}', { params: { path: { id } } })),
     refetchInterval: liveInterval,
   });
+  const show = (chosen: string) => setParams(chosen === 'machines' ? {} : { tab: chosen }, { replace: true });
   const client = query.data;
   const why = readOnly ?? (client?.revoked === undefined ? undefined : 'This client is revoked.');
   const menu = (
@@ -70,12 +72,9 @@ export function ClientPage() {
       <Loaded query={query} what="details of the client">
         {(c) => (
           <>
+            <ChangedElsewhere kind="client" id={c.id} onShow={() => show('orders')} verb="Show the orders" />
             <HostFacts client={c} />
-            <Tabs
-              activeKey={tab}
-              onSelect={(_, key) => setParams(key === 'machines' ? {} : { tab: String(key) }, { replace: true })}
-              aria-label="About this client"
-            >
+            <Tabs activeKey={tab} onSelect={(_, key) => show(String(key))} aria-label="About this client">
               {tabs.map((t) => (
                 <Tab
                   key={t.id}

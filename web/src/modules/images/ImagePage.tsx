@@ -19,6 +19,7 @@ import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { bytes, count, plural, Time } from '../../components/format';
 import { useReadOnly } from '../../session/session';
+import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { Deletion } from './Deletion';
 import { Fact } from './Fact';
 import { newest, usesOf, versionPath } from './figures';
@@ -56,6 +57,7 @@ export function ImagePage() {
       <Loaded query={query} what="image">
         {(image) => (
           <Stack hasGutter>
+            <ChangedElsewhere kind="image" id={image.name} />
             <Summary image={image} />
             <Tabs
               activeKey={tab}

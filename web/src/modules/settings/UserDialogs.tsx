@@ -3,6 +3,7 @@ import { api, data, type Schemas } from '../../api/client';
 import { FormDialog } from '../../components/FormDialog';
 import { CheckField, TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
+import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { future, unlessExists } from './faults';
 
 type User = Schemas['User'];
@@ -16,8 +17,15 @@ interface Props {
   onClose: () => void;
 }
 
+interface UserProps extends Props {
+  /** Who is changed; absent: one is added. */
+  user: User | undefined;
+  /** Gives up what was entered for what others changed meanwhile. */
+  onTake: () => void;
+}
+
 /** Adds a user, or changes one. */
-export function UserDialog({ user, onMade, onClose }: Props & { user: User | undefined }) {
+export function UserDialog({ user, onMade, onTake, onClose }: UserProps) {
   const say = useMessages();
   const [name, setName] = useState(user?.name ?? '');
   const [shown, setShown] = useState(user?.display_name ?? '');
@@ -63,6 +71,11 @@ export function UserDialog({ user, onMade, onClose }: Props & { user: User | und
       act={act}
       onClose={onClose}
     >
+      {user && (
+        <ChangedElsewhere kind="user" id={user.id} onShow={onTake} verb="Show it in place of what I entered">
+          <p>What you entered is kept. Only the fields that you change are sent.</p>
+        </ChangedElsewhere>
+      )}
       <TextField
         label="Name"
         path="name"

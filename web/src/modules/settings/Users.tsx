@@ -25,11 +25,17 @@ const columns: Column<User>[] = [
   { name: 'State', cell: (u) => <State user={u} />, sort: (u) => stateOf(u) },
   {
     name: 'Expires',
-    cell: (u) => (u.expires === undefined ? 'Never' : <Time at={u.expires} />),
+    cell: (u) => <Expiry at={u.expires} />,
     sort: (u) => u.expires ?? '9',
   },
   { name: 'Created', cell: (u) => <Time at={u.created} />, sort: (u) => u.created },
 ];
+
+/** When somebody's time ends: days are entered in UTC, and shown as they were entered. */
+function Expiry({ at }: { at: string | undefined }) {
+  if (at === undefined) return <>Never</>;
+  return at.endsWith('T00:00:00Z') ? <>{`${at.slice(0, 10)} (UTC)`}</> : <Time at={at} />;
+}
 
 const stateOf = (u: User): string => {
   if (u.disabled) return 'Disabled';
@@ -51,6 +57,8 @@ export function Users() {
   const query = useQuery({ queryKey: ['user'], queryFn: () => data(api.GET('/directory/users')) });
   const [adding, setAdding] = useState(false);
   const [changing, setChanging] = useState<User>();
+  /** How often what was entered gave way to what others changed. */
+  const [round, setRound] = useState(0);
   const [renewing, setRenewing] = useState<User>();
   const [removing, setRemoving] = useState<User>();
   const [ending, setEnding] = useState<User>();
@@ -111,7 +119,12 @@ export function Users() {
           />
           {(adding || changing) && (
             <UserDialog
+              key={round}
               user={changing}
+              onTake={() => {
+                setChanging(items.find((u) => u.id === changing?.id));
+                setRound(round + 1);
+              }}
               onMade={(name, password) => setMade({ name, password })}
               onClose={() => {
                 setAdding(false);

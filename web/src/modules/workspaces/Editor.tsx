@@ -144,7 +144,7 @@ export function Editor({ id, current, query }: Props) {
     >
       <Stack hasGutter>
         <StackItem>
-          {!work.dirty && <ChangedElsewhere kind="workspace" id={id} onReload={() => select('history')} />}
+          {!work.dirty && <ChangedElsewhere kind="workspace" id={id} onShow={() => select('history')} />}
           <DraftBar
             work={work}
             found={found}
