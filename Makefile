@@ -4,7 +4,7 @@ SHELL := bash
 
 .PHONY: help
 help: ## Print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## Show the main job from end to end on this machine (DEMO_KEEP=1: stay up)
@@ -78,6 +78,10 @@ bench-events: setup ## Measure ingestion, reports and exports of events on both 
 .PHONY: bench-console
 bench-console: setup ## Measure how large the console is, and how soon its first page is useful
 	@scripts/console-run.sh bench
+
+.PHONY: bench-console-size
+bench-console-size: setup ## Measure the console's pages with 100,000 clients, 5,000 versions of images and 10 million events
+	@scripts/bench-console-size.sh
 
 .PHONY: bench-plan
 bench-plan: setup ## Measure the planner, and what it takes from Dormer itself
