@@ -13,7 +13,6 @@ import {
   Stack,
 } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
 import { asProblem } from '../../api/problem';
 import { Loaded } from '../../components/Loaded';
 import { Time } from '../../components/format';
@@ -26,7 +25,6 @@ type Job = LocalSchemas['Job'];
 /** What this computer packs, uploads and fetches. It goes on without this page. */
 export function Jobs() {
   const query = useQuery(jobsQuery);
-  useRefreshWhenDone(query.data);
   return (
     <Loaded query={query} what="jobs">
       {(jobs) =>
@@ -49,20 +47,6 @@ export function Jobs() {
       }
     </Loaded>
   );
-}
-
-/** Has the images asked for anew when a job has ended, for it may have made one. */
-function useRefreshWhenDone(jobs: Job[] | undefined): void {
-  const queries = useQueryClient();
-  const was = useRef<string[]>([]);
-  useEffect(() => {
-    const now = (jobs ?? []).filter(isUnderWay).map((j) => j.id);
-    if (was.current.some((id) => !now.includes(id))) {
-      void queries.invalidateQueries({ queryKey: ['local-image'] });
-      void queries.invalidateQueries({ queryKey: ['image'] });
-    }
-    was.current = now;
-  }, [jobs, queries]);
 }
 
 const outcomes: Record<Job['state'], 'success' | 'danger' | 'warning' | 'info'> = {

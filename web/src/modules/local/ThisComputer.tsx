@@ -7,12 +7,14 @@ import { isUnderWay, jobsQuery, stateQuery } from './api';
 import { Jobs } from './Jobs';
 import { PackedImages } from './PackedImages';
 import { TestImages } from './TestImages';
+import { useFreshImages } from './useFreshImages';
 
 /** Images of the administrator's computer: made and tried here, packed, and uploaded. */
 export function ThisComputer() {
   const [params, setParams] = useSearchParams();
   const state = useQuery(stateQuery);
   const jobs = useQuery(jobsQuery);
+  useFreshImages(jobs.data);
   const busy = jobs.data?.filter(isUnderWay).length ?? 0;
   const tab = params.get('tab') ?? 'tests';
   return (

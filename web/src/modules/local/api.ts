@@ -31,6 +31,8 @@ export const stateQuery = queryOptions({
 export const imagesQuery = queryOptions({
   queryKey: ['local-image'],
   queryFn: () => data(local.GET('/images')),
+  // Jobs change them while no page looks.
+  refetchOnMount: 'always',
 });
 
 /** What is in a folder of this computer; undefined: in the user's home. */
