@@ -3,6 +3,17 @@ import { createContext, useContext, useMemo, useState, type ReactNode } from 're
 const stored = 'dormer.zone';
 const browsers = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+/** Returns a time zone when the browser knows it: another one may have kept it, or an older one. */
+function known(zone: string | null): string | undefined {
+  if (zone === null) return undefined;
+  try {
+    Intl.DateTimeFormat('en', { timeZone: zone });
+    return zone;
+  } catch {
+    return undefined;
+  }
+}
+
 interface Zone {
   /** The time zone in which times are shown and dates of reports begin, as Europe/Berlin. */
   zone: string;
@@ -13,7 +24,7 @@ const ZoneContext = createContext<Zone>({ zone: browsers, setZone: () => undefin
 
 /** Keeps the time zone that somebody chose; the browser's until then. */
 export function ZoneProvider({ children }: { children: ReactNode }) {
-  const [zone, setState] = useState(() => localStorage.getItem(stored) ?? browsers);
+  const [zone, setState] = useState(() => known(localStorage.getItem(stored)) ?? browsers);
   const value = useMemo(
     () => ({
       zone,

@@ -14,9 +14,11 @@ import {
 import { UserIcon } from '@patternfly/react-icons/dist/esm/icons/user-icon';
 import { UsersIcon } from '@patternfly/react-icons/dist/esm/icons/users-icon';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useId, useState, type KeyboardEvent, type Ref } from 'react';
+import { useId, useState, type KeyboardEvent, type Ref } from 'react';
 import { api, data, type Schemas } from '../api/client';
 import { asProblem } from '../api/problem';
+import { useLater } from '../app/later';
+import { ActionButton } from './ActionButton';
 
 type Principal = Schemas['Principal'];
 type Entry = Schemas['Entry'];
@@ -35,7 +37,8 @@ interface Props {
   onPick: (principal: Principal) => void;
   /** Identity of the input, for a label elsewhere. */
   id?: string;
-  isDisabled?: boolean;
+  /** Why nobody can be picked; undefined: somebody can. */
+  not?: string | undefined;
 }
 
 const words = { user: 'user', group: 'group' };
@@ -51,22 +54,18 @@ const described = (e: Entry): string =>
  * beginning of the name; or a whole name that is checked, with a choice when
  * several go by it.
  */
-export function PrincipalPicker({ kinds, label, onPick, id, isDisabled = false }: Props) {
+export function PrincipalPicker({ kinds, label, onPick, id, not }: Props) {
+  const isDisabled = not !== undefined;
   const own = useId();
   const input = id ?? own;
   const [text, setText] = useState('');
-  const [prefix, setPrefix] = useState('');
+  const prefix = useLater(text, pause).trim();
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(-1);
   const [meant, setMeant] = useState<Entry[] | null>(null);
   const [said, setSaid] = useState<{ variant: 'danger' | 'warning'; text: string } | null>(null);
   const [checking, setChecking] = useState(false);
   const what = kinds.map((k) => words[k]).join(' or ');
-
-  useEffect(() => {
-    const timer = setTimeout(() => setPrefix(text.trim()), pause);
-    return () => clearTimeout(timer);
-  }, [text]);
 
   const search = useQuery({
     queryKey: ['directory', 'find', prefix],
@@ -231,14 +230,20 @@ export function PrincipalPicker({ kinds, label, onPick, id, isDisabled = false }
           </Select>
         </FlexItem>
         <FlexItem>
-          <Button
-            variant="secondary"
-            onClick={() => void check()}
-            isLoading={checking}
-            isDisabled={isDisabled || text.trim() === ''}
-          >
-            Check name
-          </Button>
+          {not === undefined ? (
+            <Button
+              variant="secondary"
+              onClick={() => void check()}
+              isLoading={checking}
+              isDisabled={text.trim() === ''}
+            >
+              Check name
+            </Button>
+          ) : (
+            <ActionButton variant="secondary" not={not}>
+              Check name
+            </ActionButton>
+          )}
         </FlexItem>
       </Flex>
       <div aria-live="polite">

@@ -1,5 +1,5 @@
-import { canonical, common, equal, identities, nameOf } from './identity';
-import { isObject, type Json } from './json';
+import { canonical, common, identities, nameOf } from './identity';
+import { isObject, same, type Json } from './json';
 
 /** One thing that is not the same in two documents. */
 export interface Change {
@@ -28,7 +28,7 @@ export function changes(before: Json, after: Json): Change[] {
 }
 
 function compare(found: Change[], path: string, before: Json | undefined, after: Json | undefined): void {
-  if (equal(before, after)) return;
+  if (same(before, after)) return;
   if ([before, after].every((v) => v === undefined || isObject(v)) && !hollow(before, after)) {
     const was = isObject(before) ? before : {};
     const is = isObject(after) ? after : {};
@@ -80,7 +80,7 @@ function byIdentity(found: Change[], path: string, before: Json[], after: Json[]
 
 function compareItem(found: Change[], path: string, before: Json | undefined, after: Json | undefined): void {
   if (isObject(before) && isObject(after)) compare(found, path, before, after);
-  else if (!equal(before, after)) found.push(one(path, before, after));
+  else if (!same(before, after)) found.push(one(path, before, after));
 }
 
 function byPlace(found: Change[], path: string, before: Json[], after: Json[]): void {

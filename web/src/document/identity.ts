@@ -18,9 +18,6 @@ export function canonical(v: Json | undefined): string {
   return text;
 }
 
-/** Whether two values say the same. */
-export const equal = (a: Json | undefined, b: Json | undefined): boolean => a === b || canonical(a) === canonical(b);
-
 /** Members that name an item, in the order in which they are asked. */
 const naming = ['name', 'id', 'letter', 'host'];
 

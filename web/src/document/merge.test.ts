@@ -170,7 +170,7 @@ describe('merge of any documents', () => {
       expect(m.conflicts, `seed ${seed}`).toEqual([]);
       expect(canonical(m.merged), `seed ${seed}`).toBe(canonical(backwards(places)));
     }
-  });
+  }, 30_000);
 
   it('with itself, or with what nobody changed, changes nothing; conflicts go either way', () => {
     for (let seed = 1; seed <= 300; seed += 1) {

@@ -1,6 +1,6 @@
 import { changes, member, type Change } from './difference';
-import { canonical, common, equal, identities, nameOf } from './identity';
-import { isObject, type Json } from './json';
+import { canonical, common, identities, nameOf } from './identity';
+import { isObject, same, type Json } from './json';
 
 /** What two people changed, each otherwise: one of them has to be chosen. */
 export interface Conflict {
@@ -57,8 +57,8 @@ interface Place {
 }
 
 function value(run: Run, at: Place, base: Value, mine: Value, theirs: Value): Value {
-  if (equal(mine, theirs) || equal(base, theirs)) return mine;
-  if (equal(base, mine)) return theirs;
+  if (same(mine, theirs) || same(base, theirs)) return mine;
+  if (same(base, mine)) return theirs;
   if ([base, mine, theirs].every((v) => v === undefined || isObject(v))) return object(run, at, base, mine, theirs);
   if (Array.isArray(mine) && Array.isArray(theirs) && (base === undefined || Array.isArray(base))) {
     return list(run, at, base ?? [], mine, theirs);
@@ -112,7 +112,7 @@ function byIdentity(run: Run, at: Place, lists: [Json[], Json[], Json[]], ids: s
     const gone = my === undefined || their === undefined;
     // An item that one took away and the other changed stays or goes as a whole.
     const result =
-      gone && was !== undefined && !equal(was, my ?? their)
+      gone && was !== undefined && !same(was, my ?? their)
         ? conflict(run, place(id), was, my, their, {})
         : value(run, place(id), was, my, their);
     if (result !== undefined) kept.set(id, result);
@@ -164,8 +164,8 @@ function byPlace(run: Run, at: Place, base: Json[], mine: Json[], theirs: Json[]
     const nextK = end ? theirs.length : inTheirs.get(next);
     if (nextJ === undefined || nextK === undefined) continue;
     result.push(...piece(run, at, [i, j, k], base.slice(i, next), mine.slice(j, nextJ), theirs.slice(k, nextK)));
-    const same = base[next];
-    if (!end && same !== undefined) result.push(same);
+    const alike = base[next];
+    if (!end && alike !== undefined) result.push(alike);
     [i, j, k] = [next + 1, nextJ + 1, nextK + 1];
   }
   return result;
@@ -173,8 +173,8 @@ function byPlace(run: Run, at: Place, base: Json[], mine: Json[], theirs: Json[]
 
 /** Merges what is between two items that everybody left alone. */
 function piece(run: Run, at: Place, from: number[], base: Json[], mine: Json[], theirs: Json[]): Json[] {
-  if (equal(mine, theirs) || equal(base, theirs)) return mine;
-  if (equal(base, mine)) return theirs;
+  if (same(mine, theirs) || same(base, theirs)) return mine;
+  if (same(base, mine)) return theirs;
   const [i = 0, j = 0] = from;
   if (base.length === mine.length && base.length === theirs.length) {
     const place = (n: number) => ({ key: `${at.key}[@${i + n}]`, path: `${at.path}[${j + n}]` });

@@ -2,7 +2,13 @@ import { expect, it } from 'vitest';
 import { crumbs, plain, words } from './reading';
 
 it('calls members as people do', () => {
-  expect(['atLimit', 'usb', 'deleteWhen', 'name'].map(words)).toEqual(['At limit', 'USB', 'Delete when', 'Name']);
+  expect(['atLimit', 'usb', 'refuse-start', 'vpnDNS', 'name'].map(words)).toEqual([
+    'At limit',
+    'USB',
+    'Refuse start',
+    'VPN DNS',
+    'Name',
+  ]);
 });
 
 it('calls items by what names them', () => {

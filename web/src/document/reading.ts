@@ -5,12 +5,23 @@ import { steps } from './paths';
 /** Members that only hold others together: people do not miss them in what a field is called. */
 const frames = new Set(['metadata', 'spec', 'principal']);
 
-/** A member's name as words: atLimit is At limit, usb is USB. */
+/** Words that are abbreviations. */
+const abbreviations = new Set(['cpu', 'dns', 'id', 'ip', 'mac', 'nat', 'ou', 'url', 'usb', 'vpn']);
+
+/** A word of a document as people read it: atLimit is "At limit", refuse-start "Refuse start", ipPrefix "IP prefix". */
 export function words(name: string): string {
-  if (/^(usb|cpu|ip|dns|ou|url|id|vpn|mac)$/.test(name)) return name.toUpperCase();
-  const spaced = name.replaceAll(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+  const parts = name
+    .replaceAll(/([a-z0-9])([A-Z])/gu, '$1 $2')
+    .split(/[-_. ]+/u)
+    .map((part) => part.toLowerCase())
+    .map((part) => (abbreviations.has(part) ? part.toUpperCase() : part));
+  const text = parts.join(' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** A label within a sentence: abbreviations stay as they are. */
+export const inSentence = (label: string): string =>
+  /^\p{Lu}\p{Ll}/u.test(label) ? label.charAt(0).toLowerCase() + label.slice(1) : label;
 
 /**
  * What people call the field at a path, from outside to inside: Grants, alice,

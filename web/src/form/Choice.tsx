@@ -3,7 +3,8 @@ import type { ReactNode } from 'react';
 import { asList } from '../document/json';
 import { belowId, Frame, shownDefault, validity } from './Frame';
 import { inputId, type FieldState } from './form';
-import { explanations, words } from './schema';
+import { words } from '../document/reading';
+import { explanations } from './schema';
 
 /** Something that can be chosen. */
 export interface Option {

@@ -6,7 +6,8 @@ import { Color, Day } from './Day';
 import { belowId, Frame, shownDefault, validity } from './Frame';
 import { inputId, useField, type FieldState } from './form';
 import { Measure } from './Measure';
-import { kindOf, words } from './schema';
+import { words } from '../document/reading';
+import { kindOf } from './schema';
 import { Texts } from './Texts';
 
 interface Props {

@@ -1,6 +1,8 @@
-import { Button, FormGroup, FormHelperText, HelperText, HelperTextItem } from '@patternfly/react-core';
+import { FormGroup, FormHelperText, HelperText, HelperTextItem } from '@patternfly/react-core';
 import { UndoIcon } from '@patternfly/react-icons/dist/esm/icons/undo-icon';
 import type { ReactNode } from 'react';
+import { ActionButton } from '../components/ActionButton';
+import { FaultTexts } from './FaultTexts';
 import { inputId, useShown, type FieldState } from './form';
 
 interface Props {
@@ -21,7 +23,7 @@ export function Frame({ field, label, help, group, children }: Props) {
   const { path, schema, value, set, errors, warnings, isRequired, readOnly } = field;
   useShown([path]);
   const explicit = value !== undefined && value !== schema.default;
-  const reset = readOnly === undefined && !isRequired && explicit && schema.default !== undefined;
+  const reset = !isRequired && explicit && schema.default !== undefined;
   const inWords = value === undefined ? schema['x-default'] : undefined;
   const says = help ?? schema.description;
   return (
@@ -33,31 +35,23 @@ export function Frame({ field, label, help, group, children }: Props) {
       isStack={group === 'radiogroup'}
       labelInfo={
         reset && (
-          <Button
+          <ActionButton
             variant="link"
             isInline
             icon={<UndoIcon />}
+            not={readOnly}
             onClick={() => set(undefined)}
             aria-label={`Reset ${label} to its default: ${shownDefault(field)}`}
           >
             Default: {shownDefault(field)}
-          </Button>
+          </ActionButton>
         )
       }
     >
       {children}
       <FormHelperText>
         <HelperText id={belowId(path)} isLiveRegion>
-          {errors.map((message) => (
-            <HelperTextItem key={message} variant="error">
-              {sentence(label, message)}
-            </HelperTextItem>
-          ))}
-          {warnings.map((message) => (
-            <HelperTextItem key={message} variant="warning">
-              {sentence(label, message)}
-            </HelperTextItem>
-          ))}
+          <FaultTexts errors={errors} warnings={warnings} label={label} />
           {says !== undefined && says !== '' && <HelperTextItem>{says}</HelperTextItem>}
           {inWords !== undefined && <HelperTextItem>Default: {inWords}.</HelperTextItem>}
         </HelperText>
@@ -65,10 +59,6 @@ export function Frame({ field, label, help, group, children }: Props) {
     </FormGroup>
   );
 }
-
-/** What the server says of a field goes on from the field's name: "must be given". */
-const sentence = (label: string, message: string): string =>
-  /^[a-z]/u.test(message) ? `${label} ${message}` : message;
 
 /** The default of a field as people read it. */
 export function shownDefault({ schema }: FieldState): string {
@@ -78,5 +68,8 @@ export function shownDefault({ schema }: FieldState): string {
 }
 
 /** Whether a field is marked as wrong, as PatternFly names it. */
-export const validity = ({ errors, warnings }: FieldState): 'error' | 'warning' | 'default' =>
+export const validity = ({
+  errors,
+  warnings,
+}: Pick<FieldState, 'errors' | 'warnings'>): 'error' | 'warning' | 'default' =>
   errors.length > 0 ? 'error' : warnings.length > 0 ? 'warning' : 'default';

@@ -7,6 +7,7 @@ import { GripVerticalIcon } from '@patternfly/react-icons/dist/esm/icons/grip-ve
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { Td, Tr } from '@patternfly/react-table';
 import { memo } from 'react';
+import { ActionButton } from '../components/ActionButton';
 import type { JsonObject } from '../document/json';
 import { inputId } from './form';
 import type { ItemColumn, ItemFaults } from './Items';
@@ -33,7 +34,8 @@ interface Props {
   actions: RowActions;
   /** false: the order means nothing, or must not be changed. */
   isMovable: boolean;
-  isReadOnly: boolean;
+  /** Why nothing may be changed; undefined: everything may. */
+  readOnly: string | undefined;
   /** Whether it is chosen; absent: rows are not chosen here. */
   chosen: boolean | undefined;
 }
@@ -43,13 +45,14 @@ const told = 3;
 
 /** One thing of a list: its columns, what is wrong with it, and what can be done. Drawn anew only when they change. */
 export const ItemRow = memo(function ItemRow(props: Props) {
-  const { id, at, isLast, path, item, name, columns, faults, actions, isMovable, isReadOnly, chosen } = props;
+  const { id, at, isLast, path, item, name, columns, faults, actions, isMovable, readOnly, chosen } = props;
   const { attributes, listeners, setNodeRef, setActivatorNodeRef, transform, transition, isDragging } = useSortable({
     id,
-    disabled: !isMovable,
+    disabled: !isMovable || readOnly !== undefined,
   });
   const all = [...(faults?.errors ?? []), ...(faults?.warnings ?? [])];
   const open = () => actions.open(at);
+  const verb = readOnly === undefined ? 'Edit' : 'Show';
   return (
     <Tr
       ref={setNodeRef}
@@ -67,26 +70,32 @@ export const ItemRow = memo(function ItemRow(props: Props) {
       )}
       {isMovable && (
         <Td modifier="fitContent" style={{ whiteSpace: 'nowrap' }}>
-          <Button
-            ref={setActivatorNodeRef}
-            variant="plain"
-            icon={<GripVerticalIcon />}
-            {...attributes}
-            {...listeners}
-            aria-label={`Drag ${name}`}
-            style={{ cursor: 'grab', touchAction: 'none' }}
-          />
-          <Button
+          {readOnly === undefined ? (
+            <Button
+              ref={setActivatorNodeRef}
+              variant="plain"
+              icon={<GripVerticalIcon />}
+              {...attributes}
+              {...listeners}
+              aria-label={`Drag ${name}`}
+              style={{ cursor: 'grab', touchAction: 'none' }}
+            />
+          ) : (
+            <ActionButton variant="plain" icon={<GripVerticalIcon />} aria-label={`Drag ${name}`} not={readOnly} />
+          )}
+          <ActionButton
             variant="plain"
             icon={<ArrowUpIcon />}
             aria-label={`Move ${name} up`}
+            not={readOnly}
             isAriaDisabled={at === 0}
             onClick={() => actions.move(at, at - 1)}
           />
-          <Button
+          <ActionButton
             variant="plain"
             icon={<ArrowDownIcon />}
             aria-label={`Move ${name} down`}
+            not={readOnly}
             isAriaDisabled={isLast}
             onClick={() => actions.move(at, at + 1)}
           />
@@ -118,17 +127,16 @@ export const ItemRow = memo(function ItemRow(props: Props) {
         </Td>
       ))}
       <Td isActionCell style={{ whiteSpace: 'nowrap' }}>
-        <Button variant="link" onClick={open} aria-label={`${isReadOnly ? 'Show' : 'Edit'} ${name}`}>
-          {isReadOnly ? 'Show' : 'Edit'}
+        <Button variant="link" onClick={open} aria-label={`${verb} ${name}`}>
+          {verb}
         </Button>
-        {!isReadOnly && (
-          <Button
-            variant="plain"
-            icon={<TrashIcon />}
-            aria-label={`Remove ${name}`}
-            onClick={() => actions.remove(at)}
-          />
-        )}
+        <ActionButton
+          variant="plain"
+          icon={<TrashIcon />}
+          aria-label={`Remove ${name}`}
+          not={readOnly}
+          onClick={() => actions.remove(at)}
+        />
       </Td>
     </Tr>
   );

@@ -1,7 +1,6 @@
 import { closestCenter, DndContext, KeyboardSensor, PointerSensor, useSensor, useSensors } from '@dnd-kit/core';
 import { SortableContext, sortableKeyboardCoordinates, verticalListSortingStrategy } from '@dnd-kit/sortable';
 import {
-  Button,
   Checkbox,
   HelperText,
   HelperTextItem,
@@ -14,15 +13,18 @@ import {
 import { PlusCircleIcon } from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import { Table, Tbody, Th, Thead, Tr } from '@patternfly/react-table';
 import { useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { ActionButton } from '../components/ActionButton';
 import { useMessages } from '../components/messages';
 import type { FieldError } from '../api/problem';
 import { asList, isObject, type Json, type JsonObject } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
-import { inputId, useForm, useShown } from './form';
+import { inSentence } from '../document/reading';
+import { FaultTexts } from './FaultTexts';
+import { inputId, messagesAt, useForm, useShown } from './form';
 import { ItemDialog } from './ItemDialog';
 import { ItemRow, type RowActions } from './ItemRow';
 import { useItemKeys, useSameKeys } from './itemKeys';
-import { blank, inSentence, schemaAt } from './schema';
+import { blank, schemaAt } from './schema';
 import { moved } from './Texts';
 
 /** One column of a list of things. */
@@ -49,8 +51,8 @@ interface Props {
   ordered?: boolean;
   /** A new item, made of what the schema demands by default. */
   fresh?: () => JsonObject;
-  /** Replaces the button that adds one. */
-  adder?: (add: (item: JsonObject, open?: boolean) => void) => ReactNode;
+  /** Replaces the button that adds one; not: why none can be added. */
+  adder?: (add: (item: JsonObject, open?: boolean) => void, not: string | undefined) => ReactNode;
   /** Shown above the table when some are chosen; absent: none can be chosen. */
   several?: (chosen: number[], clear: () => void) => ReactNode;
 }
@@ -103,7 +105,7 @@ export function Items(props: Props) {
   const keys = useItemKeys(items);
   const below = (p: string) => isBelow(p, path);
   useShown([path, ...[...errors, ...warnings].map((f) => f.path).filter(below)]);
-  const own = errors.filter((e) => e.path === path);
+  const own = { errors: messagesAt(errors, path), warnings: messagesAt(warnings, path) };
   const faults = useMemo(() => byItem(path, errors, warnings), [path, errors, warnings]);
   const wanted = search.trim().toLocaleLowerCase();
   const rows = useMemo(
@@ -121,7 +123,7 @@ export function Items(props: Props) {
   const current = Math.min(page, pages);
   const shown = rows.slice((current - 1) * shownAtOnce, current * shownAtOnce);
   const sortable = useSameKeys(shown.map((r) => r.key));
-  const movable = ordered && readOnly === undefined && wanted === '' && !faulty;
+  const movable = ordered && wanted === '' && !faulty;
 
   const change = (make: (list: Json[]) => Json[]) =>
     edit(path, (value) => {
@@ -151,7 +153,7 @@ export function Items(props: Props) {
   const called = (key: string | number): string => named(rowOf(key)?.item ?? {});
   const place = (key: string | number): string => `place ${(rowOf(key)?.at ?? 0) + 1} of ${items.length}`;
   const picked = rows.filter((r) => chosen.has(r.key));
-  const choosable = several !== undefined && readOnly === undefined;
+  const choosable = several !== undefined;
   // Rows are drawn anew for what they show, and do what is right at the time.
   const acts = useRef<RowActions>(undefined);
   useLayoutEffect(() => {
@@ -174,15 +176,9 @@ export function Items(props: Props) {
 
   return (
     <div>
-      {own.length > 0 && (
-        <HelperText isLiveRegion>
-          {own.map((e) => (
-            <HelperTextItem key={e.message} variant="error">
-              {e.message}
-            </HelperTextItem>
-          ))}
-        </HelperText>
-      )}
+      <HelperText isLiveRegion>
+        <FaultTexts {...own} label={label} />
+      </HelperText>
       <Toolbar inset={{ default: 'insetNone' }}>
         <ToolbarContent>
           {items.length >= searched && (
@@ -199,17 +195,21 @@ export function Items(props: Props) {
               />
             </ToolbarItem>
           )}
-          {readOnly === undefined && (
-            <ToolbarItem>
-              {adder ? (
-                adder(add)
-              ) : (
-                <Button variant="secondary" icon={<PlusCircleIcon />} id={inputId(path)} onClick={() => add(fresh())}>
-                  Add {one}
-                </Button>
-              )}
-            </ToolbarItem>
-          )}
+          <ToolbarItem>
+            {adder ? (
+              adder(add, readOnly)
+            ) : (
+              <ActionButton
+                variant="secondary"
+                icon={<PlusCircleIcon />}
+                id={inputId(path)}
+                not={readOnly}
+                onClick={() => add(fresh())}
+              >
+                Add {one}
+              </ActionButton>
+            )}
+          </ToolbarItem>
           {(withFaults || faulty) && items.length > shownAtOnce && (
             <ToolbarItem>
               <Checkbox
@@ -239,7 +239,6 @@ export function Items(props: Props) {
         </ToolbarContent>
       </Toolbar>
       {several &&
-        readOnly === undefined &&
         picked.length > 0 &&
         several(
           picked.map((r) => r.at),
@@ -305,7 +304,7 @@ export function Items(props: Props) {
                     faults={faults.get(at)}
                     actions={actions}
                     isMovable={movable}
-                    isReadOnly={readOnly !== undefined}
+                    readOnly={readOnly}
                     chosen={choosable ? chosen.has(key) : undefined}
                   />
                 ))}

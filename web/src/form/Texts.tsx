@@ -1,13 +1,15 @@
-import { Button, InputGroup, InputGroupItem, TextInput } from '@patternfly/react-core';
+import { FormHelperText, HelperText, InputGroup, InputGroupItem, TextInput } from '@patternfly/react-core';
 import { ArrowDownIcon } from '@patternfly/react-icons/dist/esm/icons/arrow-down-icon';
 import { ArrowUpIcon } from '@patternfly/react-icons/dist/esm/icons/arrow-up-icon';
 import { PlusCircleIcon } from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { useState, type ReactNode } from 'react';
+import { ActionButton } from '../components/ActionButton';
 import { asList, type Json } from '../document/json';
-import { Frame } from './Frame';
-import { inputId, useForm, useShown, type FieldState } from './form';
-import { inSentence } from './schema';
+import { inSentence } from '../document/reading';
+import { FaultTexts } from './FaultTexts';
+import { belowId, Frame, validity } from './Frame';
+import { inputId, messagesAt, useForm, useShown, type FieldState } from './form';
 
 interface Props {
   field: FieldState;
@@ -26,7 +28,7 @@ export function moved(list: Json[], from: number, to: number): Json[] {
 /** A list of texts in order: added, changed, moved, removed. */
 export function Texts({ field, label, help, example, mono = false }: Props) {
   const { path, value, set, readOnly } = field;
-  const { errors } = useForm();
+  const { errors, warnings } = useForm();
   const list = asList(value);
   const [added, setAdded] = useState(-1);
   useShown(list.map((_, i) => `${path}[${i}]`));
@@ -38,7 +40,9 @@ export function Texts({ field, label, help, example, mono = false }: Props) {
   return (
     <Frame field={field} label={label} help={help} group="group">
       {list.map((item, i) => {
-        const fault = errors.find((e) => e.path === `${path}[${i}]`)?.message;
+        const at = `${path}[${i}]`;
+        const faults = { errors: messagesAt(errors, at), warnings: messagesAt(warnings, at) };
+        const faulty = faults.errors.length + faults.warnings.length > 0;
         const name = `${label} ${i + 1}`;
         return (
           // oxlint-disable-next-line react/no-array-index-key -- what names a text here is its place
@@ -46,12 +50,13 @@ export function Texts({ field, label, help, example, mono = false }: Props) {
             <InputGroup>
               <InputGroupItem isFill>
                 <TextInput
-                  id={inputId(`${path}[${i}]`)}
+                  id={inputId(at)}
                   aria-label={name}
                   value={typeof item === 'string' ? item : JSON.stringify(item)}
                   placeholder={example}
                   readOnly={readOnly !== undefined}
-                  validated={fault === undefined ? 'default' : 'error'}
+                  validated={validity(faults)}
+                  aria-describedby={faulty ? belowId(at) : undefined}
                   autoComplete="off"
                   spellCheck={false}
                   autoFocus={added === i}
@@ -60,50 +65,49 @@ export function Texts({ field, label, help, example, mono = false }: Props) {
                   onKeyDown={(e) => {
                     if (e.key !== 'Enter') return;
                     e.preventDefault();
-                    add();
+                    if (readOnly === undefined) add();
                   }}
                 />
               </InputGroupItem>
-              {readOnly === undefined && (
-                <InputGroupItem>
-                  <Button
-                    variant="control"
-                    icon={<ArrowUpIcon />}
-                    aria-label={`Move ${name} up`}
-                    isDisabled={i === 0}
-                    onClick={() => take(moved(list, i, i - 1))}
-                  />
-                  <Button
-                    variant="control"
-                    icon={<ArrowDownIcon />}
-                    aria-label={`Move ${name} down`}
-                    isDisabled={i === list.length - 1}
-                    onClick={() => take(moved(list, i, i + 1))}
-                  />
-                  <Button
-                    variant="control"
-                    icon={<TrashIcon />}
-                    aria-label={`Remove ${name}`}
-                    onClick={() => take(list.toSpliced(i, 1))}
-                  />
-                </InputGroupItem>
-              )}
+              <InputGroupItem>
+                <ActionButton
+                  variant="control"
+                  icon={<ArrowUpIcon />}
+                  aria-label={`Move ${name} up`}
+                  not={readOnly}
+                  isDisabled={i === 0}
+                  onClick={() => take(moved(list, i, i - 1))}
+                />
+                <ActionButton
+                  variant="control"
+                  icon={<ArrowDownIcon />}
+                  aria-label={`Move ${name} down`}
+                  not={readOnly}
+                  isDisabled={i === list.length - 1}
+                  onClick={() => take(moved(list, i, i + 1))}
+                />
+                <ActionButton
+                  variant="control"
+                  icon={<TrashIcon />}
+                  aria-label={`Remove ${name}`}
+                  not={readOnly}
+                  onClick={() => take(list.toSpliced(i, 1))}
+                />
+              </InputGroupItem>
             </InputGroup>
-            {fault !== undefined && (
-              <div className="pf-v6-c-helper-text__item pf-m-error" role="alert">
-                {fault}
-              </div>
+            {faulty && (
+              <FormHelperText>
+                <HelperText id={belowId(at)} isLiveRegion>
+                  <FaultTexts {...faults} label={name} />
+                </HelperText>
+              </FormHelperText>
             )}
           </div>
         );
       })}
-      {readOnly === undefined ? (
-        <Button variant="link" isInline icon={<PlusCircleIcon />} id={inputId(path)} onClick={add}>
-          Add to {inSentence(label)}
-        </Button>
-      ) : (
-        list.length === 0 && <span id={inputId(path)}>None</span>
-      )}
+      <ActionButton variant="link" isInline icon={<PlusCircleIcon />} id={inputId(path)} not={readOnly} onClick={add}>
+        Add to {inSentence(label)}
+      </ActionButton>
     </Frame>
   );
 }

@@ -53,6 +53,10 @@ export const countFaults = (errors: FieldError[], warnings: FieldError[], prefix
   return { errors: errors.filter(within).length, warnings: warnings.filter(within).length };
 };
 
+/** What faults say of the value at a path itself. */
+export const messagesAt = (faults: FieldError[], path: string): string[] =>
+  faults.filter((f) => f.path === path).map((f) => f.message);
+
 /** Counts the faults at and below a path of the form. */
 export function useFaults(prefix: string): Faults {
   const { errors, warnings } = useForm();
@@ -113,15 +117,14 @@ export function useField(path: string): FieldState {
   const above = path.slice(0, Math.max(0, path.lastIndexOf('.')));
   const needed = above === '' || valueAt(whole, above) !== undefined || isRequired(root, above);
   const required = needed && isRequired(root, path);
-  const messages = (faults: FieldError[]) => faults.filter((f) => f.path === path).map((f) => f.message);
   return {
     path,
     schema,
     value: valueAt(whole, path),
     set: (value) => change(path, !required && value === schema.default ? undefined : value),
     isRequired: required,
-    errors: messages(errors),
-    warnings: messages(warnings),
+    errors: messagesAt(errors, path),
+    warnings: messagesAt(warnings, path),
     readOnly,
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Json } from '../document/json';
 import { mebibytes, split } from './quantity';
-import { blank, explanations, isRequired, kindOf, leaves, schemaAt, unknown, words, type Schema } from './schema';
+import { blank, explanations, isRequired, kindOf, leaves, schemaAt, unknown, type Schema } from './schema';
 
 const read = (path: string): Schema => JSON.parse(readFileSync(`../internal/${path}`, 'utf8')) as Schema;
 const workspace = read('policy/schema/workspace.schema.json');
@@ -100,11 +100,6 @@ describe('explanations', () => {
     expect(of('spec.machine.onMissing').of['refuse']).toBe('it does not start');
     expect(of('grants[].clipboard')).toEqual({ of: {}, general: 'Which way the clipboard is shared.' });
   });
-});
-
-test('words are for people', () => {
-  expect(words('refuse-start')).toBe('Refuse start');
-  expect(words('preStaged')).toBe('Pre staged');
 });
 
 test('values with a unit are split', () => {

@@ -120,23 +120,6 @@ export function unknown(schema: Schema, document: Json, path = ''): string[] {
   });
 }
 
-/** Words that are abbreviations. */
-const abbreviations = new Set(['nat', 'usb', 'dns']);
-
-/** A label within a sentence: abbreviations stay as they are. */
-export const inSentence = (label: string): string =>
-  /^\p{Lu}\p{Ll}/u.test(label) ? label.charAt(0).toLowerCase() + label.slice(1) : label;
-
-/** A word of a document as people read it: refuse-start is "Refuse start", preStaged "Pre staged". */
-export function words(value: string): string {
-  if (abbreviations.has(value)) return value.toUpperCase();
-  const spaced = value
-    .replaceAll(/([a-z])([A-Z])/gu, '$1 $2')
-    .replaceAll(/[-_.]/gu, ' ')
-    .toLowerCase();
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
-}
-
 /**
  * Reads what a description says about each value of a choice, as in "lock: at
  * once; stop: after a while". general is the rest, which is about all of them.

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Messages } from '../components/MessageList';
 import { asList, type Json } from '../document/json';
 import { valueAt, withValue } from '../document/paths';
+import { AsOperator } from '../session/AsOperator';
 import { DocumentForm } from './DocumentForm';
 import { Field } from './Field';
 import type { FormState } from './form';
@@ -53,7 +54,7 @@ describe('undo', () => {
 
   test('leaves what was typed since on another tab', () => {
     let document: Json = null;
-    render(<Page seen={(d) => (document = d)} />);
+    render(<Page seen={(d) => (document = d)} />, { wrapper: AsOperator });
     fireEvent.click(screen.getByLabelText('Remove a'));
     expect(valueAt(document, 'things')).toEqual([{ name: 'b' }]);
     fireEvent.click(screen.getByText('Other tab'));

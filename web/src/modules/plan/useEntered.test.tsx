@@ -1,18 +1,12 @@
 import { act, renderHook } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { expect, test } from 'vitest';
-import type { Schemas } from '../../api/client';
 import { withValue } from '../../document/paths';
-import { SessionContext } from '../../session/session';
+import { AsOperator } from '../../session/AsOperator';
 import { useEntered } from './useEntered';
 
 function opened(who: string) {
-  const session = { role: 'full', principal: { directory: 'local', key: who, kind: 'user', name: who } };
-  const wrapper = ({ children }: { children: ReactNode }) => (
-    <SessionContext value={{ session: session as Schemas['Session'], signOut: () => Promise.resolve() }}>
-      {children}
-    </SessionContext>
-  );
+  const wrapper = ({ children }: { children: ReactNode }) => <AsOperator name={who}>{children}</AsOperator>;
   return renderHook(useEntered, { wrapper });
 }
 

@@ -1,10 +1,9 @@
 import { act, cleanup, renderHook } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { afterEach, expect, test } from 'vitest';
-import type { Schemas } from '../../api/client';
 import type { Json } from '../../document/json';
 import { withValue } from '../../document/paths';
-import { SessionContext } from '../../session/session';
+import { AsOperator } from '../../session/AsOperator';
 import type { Held } from './calls';
 import { useDraft } from './useDraft';
 
@@ -16,12 +15,7 @@ const held = (name: string, revision = 1): Held => ({
 
 /** The page of a workspace as somebody has it. */
 function opened(who: string, id: string, current = held('Office')) {
-  const session = { role: 'full', principal: { directory: 'local', key: who, kind: 'user', name: who } };
-  const wrapper = ({ children }: { children: ReactNode }) => (
-    <SessionContext value={{ session: session as Schemas['Session'], signOut: () => Promise.resolve() }}>
-      {children}
-    </SessionContext>
-  );
+  const wrapper = ({ children }: { children: ReactNode }) => <AsOperator name={who}>{children}</AsOperator>;
   return renderHook((now: Held) => useDraft(id, now), { wrapper, initialProps: current });
 }
 

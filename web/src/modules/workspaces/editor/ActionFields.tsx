@@ -4,7 +4,8 @@ import { api, data } from '../../../api/client';
 import { asText, isObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
 import { Field } from '../../../form/Field';
-import { useForm, useShown } from '../../../form/form';
+import { FaultTexts } from '../../../form/FaultTexts';
+import { messagesAt, useForm, useShown } from '../../../form/form';
 import { schemaAt } from '../../../form/schema';
 import { Fields, When } from '../../../form/Section';
 import { kindOfAction } from './actions';
@@ -31,18 +32,12 @@ export function ActionFields({ at }: { at: string }) {
 
 /** An action that needs to know nothing. */
 function NoFields({ at }: { at: string }) {
-  const { schema, errors } = useForm();
+  const { schema, errors, warnings } = useForm();
   useShown([at]);
   return (
     <HelperText>
       <HelperTextItem>{schemaAt(schema, at)?.description}</HelperTextItem>
-      {errors
-        .filter((e) => e.path === at)
-        .map((e) => (
-          <HelperTextItem key={e.message} variant="error">
-            {e.message}
-          </HelperTextItem>
-        ))}
+      <FaultTexts errors={messagesAt(errors, at)} warnings={messagesAt(warnings, at)} />
     </HelperText>
   );
 }

@@ -1,10 +1,11 @@
 import { Alert, Label } from '@patternfly/react-core';
 import { useMemo, useState } from 'react';
+import { plural } from '../../../components/format';
 import { PrincipalPicker } from '../../../components/PrincipalPicker';
 import { asList, asText, isObject, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
+import { words } from '../../../document/reading';
 import { Items, type ItemColumn } from '../../../form/Items';
-import { words } from '../../../form/schema';
 import { Section } from '../../../form/Section';
 import type { Draft } from './draft';
 import { GrantFields } from './GrantFields';
@@ -46,8 +47,9 @@ export function Deployment({ ws }: { ws: Draft }) {
           one="grant"
           name={grantName}
           empty="Nobody gets the workspace yet. Name a user or a group to grant it."
-          adder={(add) => (
+          adder={(add, not) => (
             <PrincipalPicker
+              not={not}
               kinds={['user', 'group']}
               label="Grant to"
               onPick={(p) => {
@@ -112,7 +114,7 @@ function may(grant: JsonObject): string {
     files !== 'none' && `files ${words(files).toLowerCase()}`,
     ...rights.map(([member, name]) => grant[member] === true && name),
     asList(grant['usb']).length > 0 && 'USB',
-    folders > 0 && `${folders} shared folder${folders === 1 ? '' : 's'}`,
+    folders > 0 && plural(folders, 'shared folder'),
   ]
     .filter((text) => text !== false)
     .join(', ');

@@ -1,12 +1,16 @@
-import { Button, FormGroup, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
+import { FormGroup, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
 import { PlusCircleIcon } from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { useId, useState } from 'react';
+import { ActionButton } from '../../../components/ActionButton';
+import { plural } from '../../../components/format';
 import { asList, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
+import { inSentence } from '../../../document/reading';
 import { Field } from '../../../form/Field';
-import { inputId, useForm, useShown } from '../../../form/form';
-import { inSentence, schemaAt } from '../../../form/schema';
+import { FaultTexts } from '../../../form/FaultTexts';
+import { inputId, messagesAt, useForm, useShown } from '../../../form/form';
+import { schemaAt } from '../../../form/schema';
 import { Fields, Section } from '../../../form/Section';
 import type { Draft } from './draft';
 import { defaultRows, rowFor } from './hosts';
@@ -42,20 +46,23 @@ interface RowsProps {
 
 /** A table by the size of the host, each row with its two values. */
 function Rows({ path, what, first, next }: RowsProps) {
-  const { document, schema, edit, readOnly, errors } = useForm();
+  const { document, schema, edit, readOnly, errors, warnings } = useForm();
   const standard = schemaAt(schema, path)?.['x-default'];
   const rows = asList(valueAt(document, path));
   const own = [path, ...rows.map((_, i) => `${path}[${i}]`)];
   useShown(own);
   return (
     <>
-      {errors
-        .filter((e) => own.includes(e.path))
-        .map((e) => (
-          <HelperText key={e.path + e.message} isLiveRegion>
-            <HelperTextItem variant="error">{e.message}</HelperTextItem>
-          </HelperText>
+      <HelperText isLiveRegion>
+        {own.map((p, i) => (
+          <FaultTexts
+            key={p}
+            errors={messagesAt(errors, p)}
+            warnings={messagesAt(warnings, p)}
+            label={i === 0 ? what : `Row ${i}`}
+          />
         ))}
+      </HelperText>
       {rows.length === 0 && standard !== undefined && (
         <HelperText>
           <HelperTextItem>Without rows of your own: {standard}.</HelperTextItem>
@@ -74,33 +81,31 @@ function Rows({ path, what, first, next }: RowsProps) {
               <Field path={`${path}[${i}].guest`} label="The guest gets" help="" />
             </Fields>
           </div>
-          {readOnly === undefined && (
-            <Button
-              variant="plain"
-              icon={<TrashIcon />}
-              aria-label={`Remove row ${i + 1} of ${inSentence(what)}`}
-              onClick={() =>
-                edit(path, (value) => {
-                  const list = asList(value).toSpliced(i, 1);
-                  return list.length === 0 ? undefined : list;
-                })
-              }
-            />
-          )}
+          <ActionButton
+            variant="plain"
+            icon={<TrashIcon />}
+            aria-label={`Remove row ${i + 1} of ${inSentence(what)}`}
+            not={readOnly}
+            onClick={() =>
+              edit(path, (value) => {
+                const list = asList(value).toSpliced(i, 1);
+                return list.length === 0 ? undefined : list;
+              })
+            }
+          />
         </div>
       ))}
-      {readOnly === undefined && (
-        <div>
-          <Button
-            variant="secondary"
-            icon={<PlusCircleIcon />}
-            id={inputId(path)}
-            onClick={() => edit(path, (value) => [...asList(value), rows.length === 0 ? first : next])}
-          >
-            Add row of {inSentence(what)}
-          </Button>
-        </div>
-      )}
+      <div>
+        <ActionButton
+          variant="secondary"
+          icon={<PlusCircleIcon />}
+          id={inputId(path)}
+          not={readOnly}
+          onClick={() => edit(path, (value) => [...asList(value), rows.length === 0 ? first : next])}
+        >
+          Add row of {inSentence(what)}
+        </ActionButton>
+      </div>
     </>
   );
 }
@@ -132,8 +137,7 @@ function Trial() {
       </FormGroup>
       <HelperText isLiveRegion>
         <HelperTextItem>
-          The guest gets {gets ? String(gets.guest) : 'what its image says'} and {some} processor{some === 1 ? '' : 's'}
-          .
+          {`The guest gets ${gets ? String(gets.guest) : 'what its image says'} and ${plural(some, 'processor')}.`}
         </HelperTextItem>
       </HelperText>
     </Fields>

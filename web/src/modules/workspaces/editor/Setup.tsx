@@ -47,7 +47,7 @@ export function Setup({ ws }: { ws: Draft }) {
           name={actionName}
           ordered
           empty="The script has no action: a new machine starts as its image is."
-          adder={(add) => <AddAction onAdd={add} />}
+          adder={(add, not) => <AddAction not={not} onAdd={add} />}
           columns={[
             { name: 'Action', cell: actionName },
             { name: 'Kind', cell: (a) => kindOfAction(a)?.name ?? '' },

@@ -10,6 +10,7 @@ import {
 } from '@patternfly/react-core';
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { useId, useMemo, useState } from 'react';
+import { ActionButton } from '../../../components/ActionButton';
 import { plural } from '../../../components/format';
 import { useMessages } from '../../../components/messages';
 import { asList, isObject, type Json } from '../../../document/json';
@@ -18,7 +19,8 @@ import { DocumentForm } from '../../../form/DocumentForm';
 import { Field } from '../../../form/Field';
 import { useForm } from '../../../form/form';
 import { editWithUndo } from '../../../form/undo';
-import { leaves, schemaAt, words } from '../../../form/schema';
+import { words } from '../../../document/reading';
+import { leaves, schemaAt } from '../../../form/schema';
 
 interface Props {
   /** Places of the grants. */
@@ -28,7 +30,7 @@ interface Props {
 
 /** Sets one field of several grants at once, or removes them. */
 export function SeveralGrants({ chosen, onDone }: Props) {
-  const { schema, edit } = useForm();
+  const { schema, edit, readOnly } = useForm();
   const { undoable } = useMessages();
   const [member, setMember] = useState('enabled');
   const [value, setValue] = useState<Json>({});
@@ -75,15 +77,15 @@ export function SeveralGrants({ chosen, onDone }: Props) {
               ))}
             </FormSelect>
           </FormGroup>
-          <DocumentForm schema={grant} document={value} onChange={setValue} inner>
+          <DocumentForm schema={grant} document={value} onChange={setValue} readOnly={readOnly} inner>
             <Field path={member} label={called(member)} compact />
             <div>
-              <Button onClick={set}>
+              <ActionButton not={readOnly} onClick={set}>
                 {valueAt(value, member) === undefined ? 'Set to the default' : 'Set'} in {counted}
-              </Button>{' '}
-              <Button variant="secondary" isDanger icon={<TrashIcon />} onClick={remove}>
+              </ActionButton>{' '}
+              <ActionButton variant="secondary" isDanger icon={<TrashIcon />} not={readOnly} onClick={remove}>
                 Remove {counted}
-              </Button>{' '}
+              </ActionButton>{' '}
               <Button variant="link" onClick={onDone}>
                 Choose none
               </Button>

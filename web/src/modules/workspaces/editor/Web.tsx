@@ -5,7 +5,7 @@ import { valueAt } from '../../../document/paths';
 import { Field } from '../../../form/Field';
 import { useForm } from '../../../form/form';
 import { Items } from '../../../form/Items';
-import { words } from '../../../form/schema';
+import { words } from '../../../document/reading';
 import { Fields, Section } from '../../../form/Section';
 import { decide, readWeb } from './addresses';
 import type { Draft } from './draft';

@@ -1,5 +1,5 @@
 import { asText, isObject, type JsonObject } from '../../../document/json';
-import { words } from '../../../form/schema';
+import { words } from '../../../document/reading';
 
 /** One kind of action of the script. */
 export interface ActionKind {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Json } from '../../../document/json';
 import { isBelow } from '../../../document/paths';
 import { leaves, type Schema } from '../../../form/schema';
+import { AsOperator } from '../../../session/AsOperator';
 import { actionKinds } from './actions';
 import { editorTabs, type EditorTab } from './index';
 
@@ -81,7 +82,9 @@ function fieldsOf({ Tab }: EditorTab): Set<string> {
   const { container } = render(
     <QueryClientProvider client={queries}>
       <MemoryRouter>
-        <Tab ws={{ document: everything, base: everything, edit: () => undefined, errors: [], warnings: [] }} />
+        <AsOperator>
+          <Tab ws={{ document: everything, base: everything, edit: () => undefined, errors: [], warnings: [] }} />
+        </AsOperator>
       </MemoryRouter>
     </QueryClientProvider>,
   );
