@@ -7,7 +7,7 @@ const once = process.env['DORMER_CONSOLE_RUN'];
 export default defineConfig({
   testDir: 'tests',
   testMatch: once === undefined ? '*.spec.ts' : `${once}.once.ts`,
-  outputDir: '../build/console',
+  outputDir: once === undefined ? '../build/console' : `../build/console-${once}`,
   globalSetup: './tests/stage.ts',
   workers: once === undefined ? 2 : 1,
   fullyParallel: true,

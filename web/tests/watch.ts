@@ -9,10 +9,12 @@ const refused = /^Failed to load resource/;
 /**
  * Tells of what nobody who uses a page may see, but which is a fault: errors in
  * its console, those of the content policy among them, errors that nothing
- * caught, and whatever it asks of any other than its own server.
+ * caught, and whatever it asks of any other than its own server. At another
+ * address that people are sent to, a provider's, only that one is asked.
  */
-export function watch(page: Page, server: string, tell: (fault: string) => void): void {
+export function watch(page: Page, server: string, tell: (fault: string) => void, provider?: string): void {
   const own = new URL(server);
+  const there = provider === undefined ? undefined : new URL(provider);
   page.on('console', (message) => {
     if (message.type() !== 'error') return;
     const { url } = message.location();
@@ -22,7 +24,9 @@ export function watch(page: Page, server: string, tell: (fault: string) => void)
   page.on('pageerror', (error) => tell(`not caught: ${error.stack ?? error.message}`));
   page.on('request', (asked) => {
     const { protocol, host } = new URL(asked.url());
-    if (protocol !== 'data:' && protocol !== 'blob:' && host !== own.host) tell(`asked another host: ${asked.url()}`);
+    if (protocol === 'data:' || protocol === 'blob:' || host === own.host) return;
+    if (host === there?.host && (asked.isNavigationRequest() || new URL(asked.frame().url()).host === host)) return;
+    tell(`asked another host: ${asked.url()}`);
   });
   page.on('websocket', (socket) => {
     if (new URL(socket.url()).host !== own.host) tell(`asked another host: ${socket.url()}`);

@@ -7,7 +7,7 @@ import { Loaded } from '../components/Loaded';
 import { begin, windowOf } from './openid';
 import { PasswordForm } from './PasswordForm';
 import { SignInProblem } from './SignInProblem';
-import { mayTryTicket, signedIn, type Way } from './way';
+import { hadTicket, mayTryTicket, signedIn, type Way } from './way';
 
 interface Props {
   /** Who was signed in and goes on; absent: nobody was. */
@@ -16,7 +16,32 @@ interface Props {
   onSignedIn: () => Promise<void>;
 }
 
-const ticket = () => api.POST('/sessions/kerberos', { params: { header: { 'Dormer-Session': 'cookie' } } });
+const ticket = (signal?: AbortSignal) =>
+  api.POST('/sessions/kerberos', {
+    params: { header: { 'Dormer-Session': 'cookie' } },
+    ...(signal === undefined ? {} : { signal }),
+  });
+
+/** How long a browser may take until it can give tickets, in milliseconds. */
+const preparing = 1000;
+
+/**
+ * Signs in with a ticket that nobody was asked for. Chromium on Linux learns of
+ * tickets only when a server wants the first one, and has none then: a browser
+ * that has given none yet is asked twice.
+ */
+async function unasked(signal: AbortSignal): Promise<void> {
+  try {
+    await ticket(signal);
+  } catch (thrown) {
+    if (hadTicket() || asProblem(thrown).kind !== 'unauthenticated') throw thrown;
+    await new Promise((go) => {
+      setTimeout(go, preparing);
+    });
+    signal.throwIfAborted();
+    await ticket(signal);
+  }
+}
 
 /** Asks the server which ways to sign in it offers. */
 export const useWays = () =>
@@ -36,14 +61,16 @@ export function SignInWays({ again, onSignedIn }: Props) {
   };
 
   useEffect(() => {
-    if (!kerberos || !mayTryTicket(goesOn)) return;
-    ticket().then(
+    if (!kerberos || !mayTryTicket(goesOn)) return undefined;
+    const leaving = new AbortController();
+    unasked(leaving.signal).then(
       () => {
         signedIn('kerberos');
         return onSignedIn();
       },
       () => undefined,
     );
+    return () => leaving.abort();
   }, [kerberos, goesOn, onSignedIn]);
 
   const attempt = async (act: () => Promise<unknown>) => {

@@ -12,11 +12,11 @@ export const signedIn = (way: Way): void => localStorage.setItem(stored, way);
 /** Remembers that somebody signed out: they are not signed in again unasked. */
 export const signedOut = (): void => localStorage.setItem(stored, out);
 
+/** Whether a ticket was the way the last time. */
+export const hadTicket = (): boolean => localStorage.getItem(stored) === 'kerberos';
+
 /** Whether a ticket may be tried unasked: for a new session unless somebody signed out, to go on only where a ticket began it. */
-export function mayTryTicket(goesOn: boolean): boolean {
-  const way = localStorage.getItem(stored);
-  return goesOn ? way === 'kerberos' : way !== out;
-}
+export const mayTryTicket = (goesOn: boolean): boolean => (goesOn ? hadTicket() : localStorage.getItem(stored) !== out);
 
 /** Tells the other tabs of this console that somebody signed in or out. */
 export type Word = 'in' | 'out';
