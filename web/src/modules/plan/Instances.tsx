@@ -84,43 +84,48 @@ function Why({ plan }: Pick<PartProps, 'plan'>) {
 
 function Servers({ plan }: Pick<PartProps, 'plan'>) {
   return (
-    <Table aria-label="Servers and databases" variant="compact">
-      <Thead>
-        <Tr>
-          {['Instance', 'Cores', 'Memory', 'Disk', 'Events database', 'Standby'].map((h) => (
-            <Th key={h} modifier="wrap">
-              {h}
-            </Th>
-          ))}
-        </Tr>
-      </Thead>
-      <Tbody>
-        {plan.sizing.map((s) => (
-          <Tr key={s.name}>
-            <Td dataLabel="Instance" modifier="breakWord">
-              {s.name}
-            </Td>
-            <Td dataLabel="Cores">{s.server.cores}</Td>
-            <Td dataLabel="Memory">{sized(s.server.memory)}</Td>
-            <Td dataLabel="Disk">{sized(s.server.disk)}</Td>
-            <Td dataLabel="Events database">{`${s.events.kind}, ${sized(s.events.bytes)}`}</Td>
-            <Td dataLabel="Standby" modifier="breakWord">
-              {s.availability.standby || 'none'}
-            </Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
+    <Facts
+      label="Servers and databases"
+      heads={['Instance', 'Cores', 'Memory', 'Disk', 'Events database', 'Standby']}
+      rows={plan.sizing.map((s) => [
+        s.name,
+        s.server.cores,
+        sized(s.server.memory),
+        sized(s.server.disk),
+        `${s.events.kind}, ${sized(s.events.bytes)}`,
+        s.availability.standby || 'none',
+      ])}
+    />
   );
 }
 
 function Classic({ plan }: Pick<PartProps, 'plan'>) {
   return (
-    <Table aria-label="The number of instances by the classic guide" variant="compact">
-      <caption>{`By the classic guide's procedure: ${plan.classic.count}`}</caption>
+    <Facts
+      label="The number of instances by the classic guide"
+      caption={`By the classic guide's procedure: ${plan.classic.count}`}
+      heads={['Condition', 'About', 'Adds', 'Reason']}
+      rows={plan.classic.steps.map((s) => [s.condition, s.about, s.adds, s.reason])}
+    />
+  );
+}
+
+interface FactsProps {
+  label: string;
+  caption?: string;
+  heads: string[];
+  /** Texts and numbers below each head. */
+  rows: (string | number | undefined)[][];
+}
+
+/** A few facts in rows. */
+function Facts({ label, caption, heads, rows }: FactsProps) {
+  return (
+    <Table aria-label={label} variant="compact">
+      {caption !== undefined && <caption>{caption}</caption>}
       <Thead>
         <Tr>
-          {['Condition', 'About', 'Adds', 'Reason'].map((h) => (
+          {heads.map((h) => (
             <Th key={h} modifier="wrap">
               {h}
             </Th>
@@ -128,16 +133,13 @@ function Classic({ plan }: Pick<PartProps, 'plan'>) {
         </Tr>
       </Thead>
       <Tbody>
-        {plan.classic.steps.map((s) => (
-          <Tr key={s.condition + s.about}>
-            <Td dataLabel="Condition">{s.condition}</Td>
-            <Td dataLabel="About" modifier="breakWord">
-              {s.about}
-            </Td>
-            <Td dataLabel="Adds">{s.adds}</Td>
-            <Td dataLabel="Reason" modifier="breakWord">
-              {s.reason}
-            </Td>
+        {rows.map((row) => (
+          <Tr key={row.join(' ')}>
+            {heads.map((h, i) => (
+              <Td key={h} dataLabel={h} modifier="breakWord">
+                {row[i]}
+              </Td>
+            ))}
           </Tr>
         ))}
       </Tbody>

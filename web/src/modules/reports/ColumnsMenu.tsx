@@ -1,6 +1,5 @@
-import { MenuToggle, Select, SelectList, SelectOption } from '@patternfly/react-core';
 import { ColumnsIcon } from '@patternfly/react-icons/dist/esm/icons/columns-icon';
-import { useState } from 'react';
+import { ChoiceMenu } from './ChoiceMenu';
 import type { Query } from './query';
 import { shown, type Column } from './table';
 
@@ -12,46 +11,21 @@ interface Props {
 
 /** Chooses which columns are shown. One at least stays. */
 export function ColumnsMenu({ query, columns, onChange }: Props) {
-  const [open, setOpen] = useState(false);
   const visible = shown(columns, query).map((c) => c.name);
   return (
-    <Select
-      role="menu"
-      isOpen={open}
-      onOpenChange={setOpen}
-      isScrollable
-      onSelect={(_, value) => {
-        const name = String(value);
+    <ChoiceMenu
+      label="Columns that are shown"
+      choices={columns.map((c) => ({ value: c.name, title: c.title, says: c.doc }))}
+      chosen={visible}
+      onToggle={(name) => {
         const next = visible.includes(name)
           ? visible.filter((v) => v !== name)
           : columns.map((c) => c.name).filter((n) => n === name || visible.includes(n));
         if (next.length > 0) onChange({ ...query, columns: next });
       }}
-      toggle={(ref) => (
-        <MenuToggle
-          ref={ref}
-          onClick={() => setOpen(!open)}
-          isExpanded={open}
-          icon={<ColumnsIcon />}
-          isDisabled={query.group !== undefined}
-        >
-          Columns
-        </MenuToggle>
-      )}
+      toggle={{ icon: <ColumnsIcon />, isDisabled: query.group !== undefined }}
     >
-      <SelectList aria-label="Columns that are shown">
-        {columns.map((c) => (
-          <SelectOption
-            key={c.name}
-            value={c.name}
-            hasCheckbox
-            isSelected={visible.includes(c.name)}
-            description={c.doc}
-          >
-            {c.title}
-          </SelectOption>
-        ))}
-      </SelectList>
-    </Select>
+      Columns
+    </ChoiceMenu>
   );
 }

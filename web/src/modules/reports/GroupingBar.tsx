@@ -1,21 +1,9 @@
 import { useDroppable } from '@dnd-kit/core';
 import { horizontalListSortingStrategy, SortableContext, useSortable } from '@dnd-kit/sortable';
 import { CSS } from '@dnd-kit/utilities';
-import {
-  Button,
-  Flex,
-  FlexItem,
-  Label,
-  MenuToggle,
-  Panel,
-  PanelMain,
-  PanelMainBody,
-  Select,
-  SelectList,
-  SelectOption,
-} from '@patternfly/react-core';
+import { Button, Flex, FlexItem, Label, Panel, PanelMain, PanelMainBody } from '@patternfly/react-core';
 import { GripVerticalIcon } from '@patternfly/react-icons/dist/esm/icons/grip-vertical-icon';
-import { useState } from 'react';
+import { ChoiceMenu } from './ChoiceMenu';
 import type { Query } from './query';
 import { groupedBy, groups, ungrouped, type Column } from './table';
 
@@ -29,7 +17,6 @@ interface Props {
 /** What a report is grouped by: heads of columns are dragged into it, or chosen from its menu, and ordered there. */
 export function GroupingBar({ query, columns, onChange }: Props) {
   const { setNodeRef, isOver } = useDroppable({ id: 'bar' });
-  const [open, setOpen] = useState(false);
   const group = query.group ?? [];
   const titleOf = (name: string) => columns.find((c) => c.name === name)?.title ?? name;
   return (
@@ -38,29 +25,14 @@ export function GroupingBar({ query, columns, onChange }: Props) {
         <PanelMainBody>
           <Flex spaceItems={{ default: 'spaceItemsSm' }} alignItems={{ default: 'alignItemsCenter' }}>
             <FlexItem>
-              <Select
-                role="menu"
-                isOpen={open}
-                onOpenChange={setOpen}
-                isScrollable
-                onSelect={(_, value) => {
-                  const name = String(value);
-                  onChange(group.includes(name) ? ungrouped(query, name) : groupedBy(query, name));
-                }}
-                toggle={(ref) => (
-                  <MenuToggle ref={ref} onClick={() => setOpen(!open)} isExpanded={open}>
-                    Group by
-                  </MenuToggle>
-                )}
+              <ChoiceMenu
+                label="Columns to group by"
+                choices={columns.filter(groups).map((c) => ({ value: c.name, title: c.title }))}
+                chosen={group}
+                onToggle={(name) => onChange(group.includes(name) ? ungrouped(query, name) : groupedBy(query, name))}
               >
-                <SelectList aria-label="Columns to group by">
-                  {columns.filter(groups).map((c) => (
-                    <SelectOption key={c.name} value={c.name} hasCheckbox isSelected={group.includes(c.name)}>
-                      {c.title}
-                    </SelectOption>
-                  ))}
-                </SelectList>
-              </Select>
+                Group by
+              </ChoiceMenu>
             </FlexItem>
             <SortableContext items={group.map((g) => `group:${g}`)} strategy={horizontalListSortingStrategy}>
               {group.map((g) => (

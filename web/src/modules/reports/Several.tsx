@@ -1,5 +1,6 @@
-import { FormGroup, MenuToggle, Select, SelectList, SelectOption } from '@patternfly/react-core';
-import { useId, useState } from 'react';
+import { FormGroup } from '@patternfly/react-core';
+import { useId } from 'react';
+import { ChoiceMenu } from './ChoiceMenu';
 
 interface Props {
   label: string;
@@ -11,39 +12,18 @@ interface Props {
 /** Any of a few words; none: all of them. */
 export function Several({ label, choices, chosen, onChange }: Props) {
   const id = useId();
-  const [open, setOpen] = useState(false);
+  const said = chosen.length === 0 ? 'all' : chosen.join(', ');
   return (
     <FormGroup label={label} fieldId={id}>
-      <Select
-        role="menu"
-        isOpen={open}
-        onOpenChange={setOpen}
-        isScrollable
-        onSelect={(_, value) => {
-          const word = String(value);
-          onChange(choices.filter((c) => (c === word) !== chosen.includes(c)));
-        }}
-        toggle={(ref) => (
-          <MenuToggle
-            ref={ref}
-            id={id}
-            onClick={() => setOpen(!open)}
-            isExpanded={open}
-            isFullWidth
-            aria-label={`${label}: ${chosen.length === 0 ? 'all' : chosen.join(', ')}`}
-          >
-            {chosen.length === 0 ? 'all' : chosen.join(', ')}
-          </MenuToggle>
-        )}
+      <ChoiceMenu
+        label={label}
+        choices={choices.map((c) => ({ value: c, title: c }))}
+        chosen={chosen}
+        onToggle={(word) => onChange(choices.filter((c) => (c === word) !== chosen.includes(c)))}
+        toggle={{ id, isFullWidth: true, 'aria-label': `${label}: ${said}` }}
       >
-        <SelectList aria-label={label}>
-          {choices.map((c) => (
-            <SelectOption key={c} value={c} hasCheckbox isSelected={chosen.includes(c)}>
-              {c}
-            </SelectOption>
-          ))}
-        </SelectList>
-      </Select>
+        {said}
+      </ChoiceMenu>
     </FormGroup>
   );
 }

@@ -1,11 +1,9 @@
 import {
   Alert,
-  Button,
   EmptyState,
   EmptyStateActions,
   EmptyStateBody,
   EmptyStateFooter,
-  FormGroup,
   Label,
   LabelGroup,
 } from '@patternfly/react-core';
@@ -20,11 +18,10 @@ import { TextField } from '../../components/inputs';
 import { Loaded } from '../../components/Loaded';
 import { count, plural } from '../../components/format';
 import { useMessages } from '../../components/messages';
-import { PrincipalPicker } from '../../components/PrincipalPicker';
 import { useReadOnly } from '../../session/session';
 import { unlessExists } from './faults';
 import { groupsWithin, peopleIn } from './membership';
-import { fullName } from './names';
+import { WhoField } from './WhoField';
 import { rowAction } from '../../components/rowAction';
 
 type Group = Schemas['Group'];
@@ -181,17 +178,9 @@ function PutIn({ group, groups, putIn, onClose }: PutInProps) {
       }}
       onClose={onClose}
     >
-      {who ? (
-        <FormGroup label="User or group">
-          <span className="dormer-name">{fullName(who)}</span>{' '}
-          <Button variant="link" onClick={() => setWho(undefined)}>
-            Choose another
-          </Button>
-          {why !== undefined && <Alert isInline isPlain variant="danger" title={why} component="p" />}
-        </FormGroup>
-      ) : (
-        <PrincipalPicker kinds={['user', 'group']} label="User or group" onPick={setWho} />
-      )}
+      <WhoField who={who} onChange={setWho}>
+        {why !== undefined && <Alert isInline isPlain variant="danger" title={why} component="p" />}
+      </WhoField>
     </FormDialog>
   );
 }

@@ -1,14 +1,4 @@
-import {
-  Alert,
-  Button,
-  Content,
-  EmptyState,
-  EmptyStateBody,
-  FormGroup,
-  Label,
-  Stack,
-  StackItem,
-} from '@patternfly/react-core';
+import { Alert, Content, EmptyState, EmptyStateBody, Label, Stack, StackItem } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, data, type Schemas } from '../../api/client';
@@ -18,11 +8,11 @@ import { DataTable, type Column } from '../../components/DataTable';
 import { FormDialog } from '../../components/FormDialog';
 import { ChoiceField } from '../../components/inputs';
 import { Loaded } from '../../components/Loaded';
-import { PrincipalPicker } from '../../components/PrincipalPicker';
 import { useMessages } from '../../components/messages';
 import { useReadOnly, useSession } from '../../session/session';
 import { exactName, fullName, isSame } from './names';
 import { rowAction } from '../../components/rowAction';
+import { WhoField } from './WhoField';
 
 type Operator = Schemas['Operator'];
 type Principal = Operator['principal'];
@@ -185,16 +175,7 @@ function AddOperator({ set, onClose }: { set: (p: Principal, role: Role) => Prom
       }}
       onClose={onClose}
     >
-      {who ? (
-        <FormGroup label="User or group">
-          <span className="dormer-name">{fullName(who)}</span>{' '}
-          <Button variant="link" onClick={() => setWho(undefined)}>
-            Choose another
-          </Button>
-        </FormGroup>
-      ) : (
-        <PrincipalPicker kinds={['user', 'group']} label="User or group" onPick={setWho} />
-      )}
+      <WhoField who={who} onChange={setWho} />
       <ChoiceField label="Role" path="role" value={role} onChange={(r) => setRole(r as Role)} choices={roles} />
       {role === 'full' && (
         <Alert isInline variant="warning" title="Who has the full role can give it to others and take it from you." />

@@ -86,17 +86,7 @@ export function UserDialog({ user, onMade, onTake, onClose }: UserProps) {
         autoComplete="off"
       />
       <TextField label="Full name" path="display_name" value={shown} onChange={setShown} autoComplete="off" />
-      {!user && (
-        <TextField
-          label="Password"
-          path="password"
-          type="password"
-          value={password}
-          onChange={setPassword}
-          autoComplete="new-password"
-          help="At least 12 characters. Leave it empty to have one made, which is shown once and must be changed at the first sign-in."
-        />
-      )}
+      {!user && <NewPassword value={password} onChange={setPassword} />}
       {(user !== undefined || password !== '') && (
         <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
       )}
@@ -111,6 +101,18 @@ export function UserDialog({ user, onMade, onTake, onClose }: UserProps) {
     </FormDialog>
   );
 }
+
+/** A password that is given to somebody, or none. */
+const NewPassword = (props: { value: string; onChange: (password: string) => void }) => (
+  <TextField
+    label="Password"
+    path="password"
+    type="password"
+    {...props}
+    autoComplete="new-password"
+    help="At least 12 characters. Leave it empty to have one made, which is shown once and must be changed at the first sign-in."
+  />
+);
 
 /** Gives a user a new password. */
 export function PasswordDialog({ user, onMade, onClose }: Props & { user: User }) {
@@ -129,15 +131,7 @@ export function PasswordDialog({ user, onMade, onClose }: Props & { user: User }
   };
   return (
     <FormDialog title={`New password of ${user.name}`} verb="Set" act={act} onClose={onClose}>
-      <TextField
-        label="Password"
-        path="password"
-        type="password"
-        value={password}
-        onChange={setPassword}
-        autoComplete="new-password"
-        help="At least 12 characters. Leave it empty to have one made, which is shown once and must be changed at the first sign-in."
-      />
+      <NewPassword value={password} onChange={setPassword} />
       {password !== '' && (
         <CheckField label="Must be changed at the next sign-in" checked={mustChange} onChange={setMustChange} />
       )}
