@@ -6,7 +6,8 @@
 #   end to end   a server, a client and a real guest from the packed image to the report
 #   machines     boots real guests: QEMU driver, machine process, and of other packages
 #                the tests whose names end in OfARealGuest
-#   directories  on real directory servers: Samba domain controllers and OpenLDAP
+#   directories  on real directory servers: Samba domain controllers and OpenLDAP;
+#                signing in to the console with them, in a browser
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
 #   planner      the planner's searches and simulations

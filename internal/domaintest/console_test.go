@@ -17,6 +17,7 @@ import (
 // leads to the provider and back to what was asked for. The journeys are those
 // of web/tests/directories.once.ts.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	playwright.Need(t)
 	corp := testdomain.StartDomain(t, testdomain.Options{})
 	keytab := corp.HTTPKeytab(t, "localhost")
