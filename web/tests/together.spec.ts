@@ -79,7 +79,8 @@ test('what somebody else changed is said on its page, and nothing that was enter
     enabled: true,
     severity: 'warning',
     text: '{subject} restarts',
-    events: { severity: 'error', counts: 'events', threshold: 20, within: '10m', by: 'client' },
+    clear_after: '30m',
+    events: { severity: 'error', counts: 'events', threshold: 20, window: '10m', by: 'client' },
   });
   await page.goto(`alerts/rules/${rule}`);
   await other.goto(`alerts/rules/${rule}`);
