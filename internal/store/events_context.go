@@ -15,7 +15,6 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
-	"github.com/dormer-project/dormer/internal/name"
 )
 
 // recent remembers the values that were used last, between limit and twice as
@@ -147,14 +146,6 @@ func contextRow(k contextKey, c dormer.ClientID, e *dormer.Event, day int64) []a
 		k.instance, k.hash[:], string(c), host, folded(host), user, folded(user), clean(string(e.Workspace)), clean(e.WorkspaceName), clean(e.Guest),
 		clean(e.ClientVersion), int64(e.PolicyRevision), clean(e.Image), day,
 	}
-}
-
-// folded returns the folded form of s, nil where it is the same.
-func folded(s string) any {
-	if f := name.Fold(s); f != s {
-		return f
-	}
-	return nil
 }
 
 // appended is what AppendEvents stores, with the numbers of the rows that it

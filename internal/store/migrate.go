@@ -37,6 +37,13 @@ var migrations embed.FS
 type step struct {
 	version int
 	text    string
+	// fill does what no text can to the rows that are there; nil: nothing.
+	fill func(ctx context.Context, e *engine, tx *sql.Tx) error
+}
+
+// fills are those of steps, by track and version.
+var fills = map[track]map[int]func(context.Context, *engine, *sql.Tx) error{
+	trackState: {8: foldNames},
 }
 
 // postgresTypes turns the SQLite text of a migration into PostgreSQL's. The
@@ -75,7 +82,7 @@ func steps(t track, postgres bool) []step {
 		default:
 			continue
 		}
-		list = append(list, step{version: version, text: text})
+		list = append(list, step{version: version, text: text, fill: fills[t][version]})
 	}
 	slices.SortFunc(list, func(a, b step) int { return cmp.Compare(a.version, b.version) })
 	return list
@@ -150,6 +157,11 @@ func denied(err error, why string) error {
 func (e *engine) step(ctx context.Context, tx *sql.Tx, s step) error {
 	if err := e.script(ctx, tx, s.text); err != nil {
 		return fmt.Errorf("step %d: %w", s.version, err)
+	}
+	if s.fill != nil {
+		if err := s.fill(ctx, e, tx); err != nil {
+			return fmt.Errorf("step %d: %w", s.version, err)
+		}
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO schema_version (track, version) VALUES ($1, $2)
 		ON CONFLICT (track) DO UPDATE SET version = excluded.version`, string(e.track), s.version)

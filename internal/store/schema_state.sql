@@ -56,7 +56,7 @@ CREATE TABLE audit (
 	detail TEXT COLLATE BINARY NOT NULL,
 	request TEXT COLLATE BINARY NOT NULL,
 	remote TEXT COLLATE BINARY NOT NULL
-) STRICT;
+, who_folded TEXT COLLATE BINARY, object_folded TEXT COLLATE BINARY) STRICT;
 
 CREATE INDEX audit_by_time ON audit (time, id);
 
@@ -75,7 +75,7 @@ CREATE TABLE clients (
 	enrolled INTEGER NOT NULL,
 	revoked INTEGER,
 	last_seen INTEGER
-, copied_at INTEGER, copied_detail TEXT COLLATE BINARY NOT NULL DEFAULT '', clock_ahead INTEGER, disk_free INTEGER, disk_total INTEGER, images_bytes INTEGER) STRICT;
+, copied_at INTEGER, copied_detail TEXT COLLATE BINARY NOT NULL DEFAULT '', clock_ahead INTEGER, disk_free INTEGER, disk_total INTEGER, images_bytes INTEGER, host_folded TEXT COLLATE BINARY) STRICT;
 
 CREATE INDEX clients_by_host ON clients (host_name, id);
 
@@ -191,7 +191,7 @@ CREATE TABLE machines (
 	image TEXT COLLATE BINARY NOT NULL,
 	guest TEXT COLLATE BINARY NOT NULL,
 	reported INTEGER,
-	state_since INTEGER, policy_revision INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0, at_next_start TEXT COLLATE BINARY NOT NULL DEFAULT '[]', not_enforced TEXT COLLATE BINARY NOT NULL DEFAULT '[]', offline_budget INTEGER,
+	state_since INTEGER, policy_revision INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0, at_next_start TEXT COLLATE BINARY NOT NULL DEFAULT '[]', not_enforced TEXT COLLATE BINARY NOT NULL DEFAULT '[]', offline_budget INTEGER, user_folded TEXT COLLATE BINARY,
 	UNIQUE (client, user_id, workspace)
 ) STRICT;
 

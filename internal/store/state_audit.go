@@ -17,9 +17,10 @@ import (
 
 // Append implements audit.Log.
 func (s *State) Append(ctx context.Context, r audit.Record) error {
-	_, err := s.db.exec(ctx, "append to audit log", `INSERT INTO audit (time, who, principal, action, object, detail, request, remote)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		micros(r.Time), clean(r.Who), clean(r.Principal), r.Action, clean(r.Object), clean(r.Detail), clean(r.Request), clean(r.Remote))
+	_, err := s.db.exec(ctx, "append to audit log", `INSERT INTO audit (time, who, principal, action, object, detail, request, remote, who_folded, object_folded)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		micros(r.Time), clean(r.Who), clean(r.Principal), r.Action, clean(r.Object), clean(r.Detail), clean(r.Request), clean(r.Remote),
+		folded(clean(r.Who)), folded(clean(r.Object)))
 	return err
 }
 
@@ -41,9 +42,11 @@ func (s *State) Find(ctx context.Context, f audit.Filter) ([]audit.Record, error
 	if !f.Until.IsZero() {
 		conditions = append(conditions, "time < "+b.arg(micros(f.Until)))
 	}
-	for _, c := range []struct{ column, contains string }{{"who", f.Who}, {"action", f.Action}, {"object", f.Object}} {
+	for _, c := range []struct{ column, folded, contains string }{
+		{"who", "who_folded", f.Who}, {"action", "action", f.Action}, {"object", "object_folded", f.Object}, // actions are lower case
+	} {
 		if c.contains != "" {
-			conditions = append(conditions, "lower("+c.column+") LIKE lower("+b.arg(literally(c.contains))+`) ESCAPE '\'`)
+			conditions = append(conditions, b.contains(c.column, c.folded, c.contains))
 		}
 	}
 	query := "SELECT " + recordColumns + " FROM audit WHERE " + strings.Join(conditions, " AND ") + " ORDER BY id DESC LIMIT " + b.arg(int64(f.Limit))

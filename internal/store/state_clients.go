@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dormer-project/dormer/internal/enroll"
+	"github.com/dormer-project/dormer/internal/name"
 	states "github.com/dormer-project/dormer/internal/workspace"
 )
 
@@ -90,10 +91,10 @@ func clientCondition(f enroll.Filter) (condition string, args []any) {
 		where = append(where, "agent_version = "+arg(clean(f.Version)))
 	}
 	if f.Search != "" {
-		pattern, whole := arg(strings.ToLower(literally(f.Search))), arg(clean(f.Search))
+		pattern, whole := arg(literally(name.Fold(f.Search))), arg(clean(f.Search))
 		// The machines are looked through once, not for each client.
-		where = append(where, "(lower(host_name) LIKE "+pattern+` ESCAPE '\' OR id = `+whole+
-			" OR id IN (SELECT m.client FROM machines m WHERE lower(m.user_name) LIKE "+pattern+` ESCAPE '\'))`)
+		where = append(where, "(coalesce(host_folded, host_name) LIKE "+pattern+` ESCAPE '\' OR id = `+whole+
+			" OR id IN (SELECT m.client FROM machines m WHERE coalesce(m.user_folded, m.user_name) LIKE "+pattern+` ESCAPE '\'))`)
 	}
 	return " FROM clients WHERE " + strings.Join(where, " AND "), args
 }

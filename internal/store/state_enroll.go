@@ -70,13 +70,13 @@ func (s *State) Enrol(ctx context.Context, hash [32]byte, c enroll.Client, admit
 		if c.JoinToken == "" {
 			c.JoinToken = t.ID
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO clients ("+clientColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		_, err = tx.ExecContext(ctx, "INSERT INTO clients ("+clientColumns+`, host_folded)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 			string(c.ID), bytesOf(c.PublicKey), bit(c.Managed), clean(c.Host.Name), clean(c.Host.OS), clean(c.Host.Arch),
 			int64(c.Host.MemoryMiB), int64(c.Host.Processors), clean(c.AgentVersion), c.JoinToken,
 			micros(c.Enrolled), microsOrNull(c.Revoked), microsOrNull(c.LastSeen),
 			microsOrNull(c.Copied), clean(c.CopiedDetail), durationOrNull(c.ClockAhead),
-			numberOrNull(c.Host.DiskFree), numberOrNull(c.Host.DiskTotal), numberOrNull(c.Host.ImagesBytes))
+			numberOrNull(c.Host.DiskFree), numberOrNull(c.Host.DiskTotal), numberOrNull(c.Host.ImagesBytes), folded(clean(c.Host.Name)))
 		return err
 	})
 	if refused != nil {
@@ -153,7 +153,7 @@ func (s *State) FlushSeen(ctx context.Context, seen []enroll.Seen) error {
 		rows[i] = []any{
 			clean(string(v.Client)), micros(v.Time), clean(v.Host.Name), clean(v.Host.OS), clean(v.Host.Arch),
 			int64(v.Host.MemoryMiB), int64(v.Host.Processors), clean(v.AgentVersion), durationOrNull(v.ClockAhead),
-			numberOrNull(v.Host.DiskFree), numberOrNull(v.Host.DiskTotal), numberOrNull(v.Host.ImagesBytes),
+			numberOrNull(v.Host.DiskFree), numberOrNull(v.Host.DiskTotal), numberOrNull(v.Host.ImagesBytes), folded(clean(v.Host.Name)),
 		}
 	}
 	if len(rows) == 0 {
@@ -163,8 +163,8 @@ func (s *State) FlushSeen(ctx context.Context, seen []enroll.Seen) error {
 		return s.db.bulk(ctx, tx, `UPDATE clients SET last_seen = v.column2, host_name = v.column3, host_os = v.column4, host_arch = v.column5,
 			host_memory_mib = v.column6, host_processors = v.column7, agent_version = v.column8,
 			clock_ahead = coalesce(v.column9, clients.clock_ahead),
-			disk_free = v.column10, disk_total = v.column11, images_bytes = v.column12 FROM (VALUES `,
-			[]string{"text", "bigint", "text", "text", "text", "bigint", "bigint", "text", "bigint", "bigint", "bigint", "bigint"},
+			disk_free = v.column10, disk_total = v.column11, images_bytes = v.column12, host_folded = v.column13 FROM (VALUES `,
+			[]string{"text", "bigint", "text", "text", "text", "bigint", "bigint", "text", "bigint", "bigint", "bigint", "bigint", "text"},
 			`) AS v WHERE clients.id = v.column1 AND (clients.last_seen IS NULL OR clients.last_seen <= v.column2)`, rows, nil)
 	})
 }

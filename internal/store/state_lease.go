@@ -87,11 +87,11 @@ func (s *State) EnsureMachine(ctx context.Context, m lease.Machine) (lease.Machi
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO machines (id, client, user_id, user_directory, user_kind, user_key, user_name,
-			workspace, disk_key, computer_name, created, state, detail, image, guest, reported, state_since)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)`,
+			workspace, disk_key, computer_name, created, state, detail, image, guest, reported, state_since, user_folded)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17)`,
 			string(m.ID), string(m.Client), string(m.User.ID()), m.User.Directory, string(m.User.Kind), m.User.Key, m.User.Name,
 			string(m.Workspace), bytesOf(m.DiskKey), m.ComputerName, micros(m.Created),
-			m.State, m.Detail, string(m.Image), m.Guest, microsOrNull(m.Reported)); err != nil {
+			m.State, m.Detail, string(m.Image), m.Guest, microsOrNull(m.Reported), folded(m.User.Name)); err != nil {
 			return err
 		}
 		stored, err = findMachine(ctx, tx, m)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/access"
+	"github.com/dormer-project/dormer/internal/audit"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/store"
 	"github.com/dormer-project/dormer/internal/wire"
@@ -129,6 +130,51 @@ func TestUpgradeOfComputerNames(t *testing.T) {
 			want := map[dormer.MachineID]string{"m0": "", "m1": "PC-1", "m2": "", "m3": "PC-2", "m4": "", "m5": ""}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestUpgradeOfNames: names that were stored before they were folded are found
+// in any script, all of them.
+func TestUpgradeOfNames(t *testing.T) {
+	const records = 10_500 // more than a piece
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			ctx, dsn := t.Context(), e.dsn(t)
+			if err := store.MigrateTo(ctx, dsn, 7); err != nil {
+				t.Fatal(err)
+			}
+			fill(t, dsn, `INSERT INTO clients (id, public_key, managed, host_name, host_os, host_arch, host_memory_mib, host_processors, agent_version, join_token, enrolled)
+	VALUES ('c1', X'00', 1, 'Ärzte-1', '', '', 0, 0, '', 'j', 1), ('c2', X'00', 1, 'plain', '', '', 0, 0, '', 'j', 1);
+INSERT INTO machines (id, client, user_id, user_directory, user_kind, user_key, user_name, workspace, disk_key, computer_name, created, state, detail, image, guest)
+	VALUES ('m1', 'c2', 'u', 'local', 'user', 'k', 'Łukasz', 'w', X'00', '', 1, '', '', '', '');
+`+fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+INSERT INTO audit (time, who, principal, action, object, detail, request, remote) SELECT i, 'Jürgen', '', 'x', 'Überblick', '', '', '' FROM n;
+`, records))
+			s := openState(t, dsn)
+			for search, want := range map[string]dormer.ClientID{"ärzte": "c1", "łUKASZ": "c2", "PLAIN": "c2"} {
+				found, _, err := s.FindClients(ctx, enroll.Filter{Search: search, Now: time.UnixMicro(9), OnlineSince: time.UnixMicro(1)})
+				if err != nil || len(found) != 1 || found[0].ID != want {
+					t.Errorf("%s finds %+v, %v", search, found, err)
+				}
+			}
+			for _, f := range []audit.Filter{{Who: "JÜRGEN"}, {Object: "überblick"}} {
+				f.Limit = 2000
+				n := 0
+				for f.Before = 0; ; {
+					page, err := s.Find(ctx, f)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(page) == 0 {
+						break
+					}
+					n, f.Before = n+len(page), page[len(page)-1].ID
+				}
+				if n != records {
+					t.Errorf("%+v finds %d records of %d", f, n, records)
+				}
 			}
 		})
 	}

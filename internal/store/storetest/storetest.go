@@ -90,6 +90,7 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"copied clients", testCopied},
 		{"signs of life", testSeen},
 		{"lists of clients", testFindClients},
+		{"names in any script", testNamesInAnyScript},
 		{"revisions", testRevisions},
 		{"names of workspaces", testWorkspaceNames},
 		{"two commits at once", testCommitsAtOnce},
