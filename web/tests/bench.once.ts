@@ -1,11 +1,6 @@
-import { writeSync } from 'node:fs';
 import { expect, test } from './fixtures';
+import { row } from './rows';
 import { fillForPictures } from './scene';
-
-/** A row of the measurement, where scripts/console-run.sh wants it. */
-const row = (name: string, value: number, unit: string) => {
-  writeSync(Number(process.env['DORMER_BENCH_ROWS'] ?? '1'), `${name} ${value} ${unit}\n`);
-};
 
 const median = (of: number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0;
 

@@ -1,5 +1,5 @@
 import { test as base, expect, type Page } from '@playwright/test';
-import { writeSync } from 'node:fs';
+import { row } from './rows';
 import { watch } from './watch';
 
 /** What scripts/bench-console-size.sh says of the server that it has filled. */
@@ -7,13 +7,6 @@ const said = (name: string): string => process.env[`DORMER_SIZE_${name}`] ?? '';
 
 /** Of a server that nobody else reaches, see internal/eventbench/load. */
 const password = 'correct horse battery';
-
-const row = (name: string, value: number, unit: string) => {
-  writeSync(
-    Number(process.env['DORMER_BENCH_ROWS'] ?? '1'),
-    `${said('PREFIX')}${name} ${Math.round(value * 10) / 10} ${unit}\n`,
-  );
-};
 
 /** A page of the first operator of a server that was filled before. */
 const test = base.extend<{ page: Page }>({
@@ -33,9 +26,6 @@ const test = base.extend<{ page: Page }>({
   },
 });
 
-/** Rows that the page shows, those of the heads left out. */
-const rows = (page: Page, table: string) => page.getByRole(/./.test(table) ? 'grid' : 'table', { name: table });
-
 interface Look {
   name: string;
   path: string;
@@ -44,7 +34,7 @@ interface Look {
 }
 
 const table = (name: string) => async (page: Page) => {
-  await expect(rows(page, name).getByRole('row').nth(1)).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole('grid', { name }).getByRole('row').nth(1)).toBeVisible({ timeout: 60_000 });
 };
 
 const looks: Look[] = [
