@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/export"
 	"github.com/dormer-project/dormer/internal/name"
 )
@@ -33,16 +34,20 @@ func (s *Selection) sift(rows []made, each func(position, values []any) error) e
 	}
 	by := indexes(columns, []Column{s.Order})[0]
 	ties := indexes(columns, s.Group)
+	after := s.After
+	if len(after) > 0 {
+		after = append([]any{s.sortable(after[0])}, after[1:]...)
+	}
 	list := make([]keyed, 0, len(rows))
 	for _, r := range rows {
-		k := keyed{made: r, position: []any{keyOf(s.Order, r.values[by])}}
+		k := keyed{made: r, position: []any{s.sortable(keyOf(s.Order, r.values[by]))}}
 		for i, t := range ties {
 			k.position = append(k.position, keyOf(s.Group[i], r.values[t]))
 		}
 		if len(ties) == 0 {
 			k.position = append(k.position, r.id)
 		}
-		if s.After == nil || s.compare(k.position, s.After) > 0 {
+		if after == nil || s.compare(k.position, after) > 0 {
 			list = append(list, k)
 		}
 	}
@@ -71,9 +76,6 @@ func (s *Selection) compare(a, b []any) int {
 		case string:
 			y, _ := b[i].(string)
 			c = cmp.Compare(x, y)
-			if s.folds(i) {
-				c = cmp.Compare(name.Fold(x), name.Fold(y))
-			}
 		case int64:
 			y, _ := b[i].(int64)
 			c = cmp.Compare(x, y)
@@ -88,10 +90,13 @@ func (s *Selection) compare(a, b []any) int {
 	return 0
 }
 
-// folds says whether a part of the order does not regard case: names that
-// reports sort by.
-func (s *Selection) folds(part int) bool {
-	return part == 0 && len(s.Group) == 0 && s.Order.Type == export.Text
+// sortable is what rows are sorted by: names without regard to case, folded once
+// and not each time that two are compared.
+func (s *Selection) sortable(key any) any {
+	if text, ok := key.(string); ok && len(s.Group) == 0 && s.Order.Type == export.Text {
+		return name.Fold(text)
+	}
+	return key
 }
 
 // grouped counts rows by the columns of the groups. The earliest and latest
@@ -145,13 +150,9 @@ func indexes(columns, wanted []Column) []int {
 	return places
 }
 
-// matches says whether a row passes the filters that every report has.
-func (s *Selection) matches(values []any) bool {
-	columns := tables[s.Kind].columns
-	text := func(column string) string {
-		t, _ := values[slices.IndexFunc(columns, func(c Column) bool { return c.Name == column })].(string)
-		return t
-	}
-	return strings.Contains(name.Fold(text("user")), name.Fold(s.User)) && strings.Contains(name.Fold(text("host")), name.Fold(s.Host)) &&
-		(s.Client == "" || text("client") == string(s.Client))
+// matches says whether a row of a user, a host and a client passes the filters
+// that every report has. The first two are folded in s.
+func (s *Selection) matches(user, host string, client dormer.ClientID) bool {
+	return (s.User == "" || strings.Contains(name.Fold(user), s.User)) && (s.Host == "" || strings.Contains(name.Fold(host), s.Host)) &&
+		(s.Client == "" || client == s.Client)
 }

@@ -92,6 +92,8 @@ func (r *Reporter) status(ctx context.Context, s *Selection) ([]made, error) {
 		return nil, err
 	}
 	list := make([]made, 0, len(rows))
+	filter := *s
+	filter.User, filter.Host = name.Fold(s.User), name.Fold(s.Host)
 	for _, row := range rows {
 		if row.time.Before(s.Since) || !s.Until.IsZero() && !row.time.Before(s.Until) {
 			continue
@@ -101,8 +103,8 @@ func (r *Reporter) status(ctx context.Context, s *Selection) ([]made, error) {
 		}) {
 			continue
 		}
-		if values := row.values(); s.matches(values) {
-			list = append(list, made{id: row.host + "\n" + string(row.client) + "\n" + string(row.machine), values: values})
+		if filter.matches(row.user, row.host, row.client) {
+			list = append(list, made{id: row.host + "\n" + string(row.client) + "\n" + string(row.machine), values: row.values()})
 		}
 	}
 	return list, nil
