@@ -137,6 +137,9 @@ type Finder interface {
 	// FindClients returns the clients that f selects and how many there are
 	// without Offset and Limit.
 	FindClients(ctx context.Context, f Filter) (found []Found, total int, err error)
+	// HostNames returns the names of the hosts of clients. Those that are not
+	// there have none.
+	HostNames(ctx context.Context, ids []dormer.ClientID) (map[dormer.ClientID]string, error)
 	// FigureClients counts clients at a moment; those seen since onlineSince are
 	// on-line.
 	FigureClients(ctx context.Context, now, onlineSince time.Time) (Figures, error)
@@ -162,6 +165,15 @@ func (s *Service) Find(ctx context.Context, f Filter, within time.Duration) ([]F
 		s.update(&found[i].Client)
 	}
 	return found, total, nil
+}
+
+// HostNames returns the names of the hosts of clients.
+func (s *Service) HostNames(ctx context.Context, ids []dormer.ClientID) (map[dormer.ClientID]string, error) {
+	names, err := s.clients.HostNames(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("find hosts: %w", err)
+	}
+	return names, nil
 }
 
 // Figures counts the clients by their states; within is as for Find.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/dormer-project/dormer"
@@ -288,11 +289,35 @@ func (a *API) listOrders(c *call, _ rest.None) (rest.List[rest.Order], error) {
 	if err != nil {
 		return rest.List[rest.Order]{}, err
 	}
+	clients, machines := make([]dormer.ClientID, len(all)), make([]dormer.MachineID, len(all))
+	for i, o := range all {
+		clients[i], machines[i] = o.Order.Client, o.Order.Machine
+	}
+	hosts, err := a.Enrolment.HostNames(c.ctx(), distinct(clients))
+	if err != nil {
+		return rest.List[rest.Order]{}, err
+	}
+	found, _, err := a.Machines.FindMachines(c.ctx(), lease.MachineFilter{IDs: distinct(machines)})
+	if err != nil {
+		return rest.List[rest.Order]{}, err
+	}
+	of := make(map[dormer.MachineID]lease.Machine, len(found))
+	for _, m := range found {
+		of[m.ID] = m
+	}
 	out := rest.List[rest.Order]{Items: make([]rest.Order, len(all))}
 	for i, o := range all {
+		m := of[o.Order.Machine]
 		out.Items[i] = orderOf(o)
+		out.Items[i].Host, out.Items[i].Workspace, out.Items[i].User = hosts[o.Order.Client], m.Workspace, m.User.Name
 	}
 	return out, nil
+}
+
+// distinct returns each identity once.
+func distinct[T ~string](ids []T) []T {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (a *API) withdrawOrder(c *call, _ rest.None) (rest.Order, error) {
@@ -326,10 +351,18 @@ func (a *API) listMachines(c *call, _ rest.None) (rest.MachineList, error) {
 	if err != nil {
 		return rest.MachineList{}, err
 	}
+	clients := make([]dormer.ClientID, len(found))
+	for i, m := range found {
+		clients[i] = m.Client
+	}
+	hosts, err := a.Enrolment.HostNames(c.ctx(), distinct(clients))
+	if err != nil {
+		return rest.MachineList{}, err
+	}
 	out := rest.MachineList{Items: make([]rest.Machine, len(found)), Total: total}
 	for i, m := range found {
 		out.Items[i] = rest.Machine{
-			ID: m.ID, Client: m.Client, User: m.User, Workspace: m.Workspace, ComputerName: m.ComputerName, Created: m.Created,
+			ID: m.ID, Client: m.Client, Host: hosts[m.Client], User: m.User, Workspace: m.Workspace, ComputerName: m.ComputerName, Created: m.Created,
 			State: m.State, Detail: m.Detail, Image: m.Image, Guest: m.Guest, Reported: m.Reported,
 			PolicyRevision: m.Follows.Revision, Locked: m.Follows.Locked, AtNextStart: m.Follows.AtNextStart, NotEnforced: m.Follows.NotEnforced,
 			OfflineBudgetSeconds: m.OfflineBudget,

@@ -8,9 +8,10 @@ import (
 
 // MachineFilter selects machines. The zero MachineFilter selects all.
 type MachineFilter struct {
-	Client dormer.ClientID // "": of any
-	Image  dormer.ImageID  // that they run, as their clients reported last; "": any
-	Limit  int             // 0: no limit
+	IDs    []dormer.MachineID // these alone; nil: any
+	Client dormer.ClientID    // "": of any
+	Image  dormer.ImageID     // that they run, as their clients reported last; "": any
+	Limit  int                // 0: no limit
 }
 
 // MachineCounts counts machines.

@@ -113,7 +113,10 @@ func TestResetFromAfar(t *testing.T) {
 		return record.Layer
 	}
 	before, atOnce := layer(), int64(0)
-	i.order(c, rest.NewOrder{Kind: "reset", Machine: w.Machine, Reason: "it is broken", Grace: &atOnce})
+	o := i.order(c, rest.NewOrder{Kind: "reset", Machine: w.Machine, Reason: "it is broken", Grace: &atOnce})
+	if o.Host != c.Name || o.Workspace != w.Workspace || o.User != "alice" {
+		t.Errorf("the order is to the machine of %q from %q on %q", o.User, o.Workspace, o.Host)
+	}
 	c.await(alice, "ready")
 	if layer() == before {
 		t.Errorf("it is still in the layer %q", before)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/enroll"
 	"github.com/dormer-project/dormer/internal/name"
 	states "github.com/dormer-project/dormer/internal/workspace"
@@ -72,6 +73,31 @@ func (s *State) FindClients(ctx context.Context, f enroll.Filter) ([]enroll.Foun
 	return found, total, err
 }
 
+// HostNames implements enroll.Finder.
+func (s *State) HostNames(ctx context.Context, ids []dormer.ClientID) (map[dormer.ClientID]string, error) {
+	names := make(map[dormer.ClientID]string, len(ids))
+	if len(ids) == 0 {
+		return names, nil
+	}
+	b := builder{}
+	found, err := all(ctx, s.db.read, "find hosts", func(r scanner) (named [2]string, err error) {
+		return named, r.Scan(&named[0], &named[1])
+	}, "SELECT id, host_name FROM clients WHERE id IN ("+b.texts(textsOf(ids))+")", b.args...)
+	for _, n := range found {
+		names[dormer.ClientID(n[0])] = n[1]
+	}
+	return names, err
+}
+
+// textsOf returns identities as texts.
+func textsOf[T ~string](ids []T) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	return texts
+}
+
 // clientCondition selects the clients of a filter.
 func clientCondition(f enroll.Filter) (condition string, args []any) {
 	// The first conditions hold always; they give the parameters their types.
@@ -130,46 +156,3 @@ type beyond struct {
 }
 
 func (b beyond) Scan(dest ...any) error { return b.scanner.Scan(append(dest, b.more...)...) }
-
-// FigureClients implements enroll.Finder.
-func (s *State) FigureClients(ctx context.Context, now, onlineSince time.Time) (enroll.Figures, error) {
-	args := []any{micros(now), micros(onlineSince), enroll.ClockWrong.Microseconds()}
-	var columns []string
-	for _, state := range enroll.States {
-		condition := clientStates[state]
-		if state == enroll.StateBeyond {
-			// The limits are joined: that is quicker for all clients at once.
-			condition = strings.ReplaceAll(condition, offlineLimit, "l.budget")
-		}
-		if state == enroll.StateRunning {
-			condition = strings.ReplaceAll(condition, runs, "l.live > 0")
-		}
-		columns = append(columns, "count(*) FILTER (WHERE "+condition+")")
-	}
-	columns = append(columns,
-		"coalesce(sum(l.machines) FILTER (WHERE revoked IS NULL), 0)",
-		"coalesce(sum(l.live) FILTER (WHERE "+clientStates[enroll.StateOnline]+"), 0)")
-	f, err := one(ctx, s.db.read, "count clients", func(r scanner) (enroll.Figures, error) {
-		f := enroll.Figures{States: make(map[enroll.State]int, len(enroll.States))}
-		counts := make([]int, len(enroll.States))
-		var dest []any
-		for i := range counts {
-			dest = append(dest, &counts[i])
-		}
-		err := r.Scan(append(dest, &f.Machines, &f.Running)...)
-		for i, state := range enroll.States {
-			f.States[state] = counts[i]
-		}
-		return f, err
-	}, "SELECT "+strings.Join(columns, ", ")+` FROM clients LEFT JOIN (SELECT client, count(*) AS machines, min(offline_budget) AS budget,
-		count(*) FILTER (WHERE state IN `+liveStates+`) AS live FROM machines GROUP BY client) l ON l.client = clients.id`, args...)
-	if err != nil {
-		return f, err
-	}
-	f.Versions, err = all(ctx, s.db.read, "count versions of agents", func(r scanner) (enroll.VersionCount, error) {
-		var v enroll.VersionCount
-		err := r.Scan(&v.Version, &v.Clients)
-		return v, err
-	}, "SELECT agent_version, count(*) FROM clients WHERE revoked IS NULL GROUP BY agent_version ORDER BY count(*) DESC, agent_version")
-	return f, err
-}

@@ -7,13 +7,18 @@ import (
 
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/lease"
-	states "github.com/dormer-project/dormer/internal/workspace"
 )
 
 // FindMachines implements lease.MachineFinder.
 func (s *State) FindMachines(ctx context.Context, f lease.MachineFilter) ([]lease.Machine, int, error) {
+	if f.IDs != nil && len(f.IDs) == 0 {
+		return nil, 0, nil
+	}
 	b := builder{}
 	var where []string
+	if f.IDs != nil {
+		where = append(where, "id IN ("+b.texts(textsOf(f.IDs))+")")
+	}
 	if f.Client != "" {
 		where = append(where, "client = "+b.arg(clean(string(f.Client))))
 	}
@@ -40,22 +45,6 @@ func (s *State) FindMachines(ctx context.Context, f lease.MachineFilter) ([]leas
 func (s *State) MachinesOf(ctx context.Context, of dormer.ClientID) ([]lease.Machine, error) {
 	list, _, err := s.FindMachines(ctx, lease.MachineFilter{Client: of})
 	return list, err
-}
-
-// MachinesByWorkspace implements lease.MachineFinder.
-func (s *State) MachinesByWorkspace(ctx context.Context) (map[dormer.WorkspaceID]lease.MachineCounts, error) {
-	by := map[dormer.WorkspaceID]lease.MachineCounts{}
-	return by, s.each(ctx, "count machines", func(r scanner) error {
-		var (
-			w dormer.WorkspaceID
-			n lease.MachineCounts
-		)
-		if err := r.Scan(&w, &n.Machines, &n.Running, &n.Clients); err != nil {
-			return err
-		}
-		by[w] = n
-		return nil
-	}, "SELECT workspace, count(*), count(*) FILTER (WHERE state = $1), count(DISTINCT client) FROM machines GROUP BY workspace", string(states.Running))
 }
 
 // EachMachineImage implements lease.MachineFinder.

@@ -92,6 +92,12 @@ func testFindClients(t *testing.T, s State) {
 			t.Errorf("%+v: %v of %d, want %v of %d", test.f, got, total, test.want, test.all)
 		}
 	}
+	names, err := s.HostNames(ctx, append(ids(1, 2), "nobody"))
+	ok(t, err)
+	equal(t, names, map[dormer.ClientID]string{ids(1)[0]: "host-998", ids(2)[0]: "host-997"})
+	names, err = s.HostNames(ctx, nil)
+	ok(t, err)
+	equal(t, len(names), 0)
 	found, _, err := s.FindClients(ctx, enroll.Filter{Search: "host-999", Now: now, OnlineSince: since})
 	ok(t, err)
 	equal(t, fmt.Sprint(found[0].Machines, found[0].Running, *found[0].OfflineLimit, found[0].Host.DiskFree), "1 1 1h0m0s 10")

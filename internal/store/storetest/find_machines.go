@@ -41,6 +41,8 @@ func testFindMachines(t *testing.T, s State) {
 		{lease.MachineFilter{Image: "a", Limit: 1}, []dormer.MachineID{"machine-1"}, 3},
 		{lease.MachineFilter{Client: "c1", Image: "b"}, nil, 0},
 		{lease.MachineFilter{Client: "nobody"}, nil, 0},
+		{lease.MachineFilter{IDs: []dormer.MachineID{"nobody"}}, nil, 0},
+		{lease.MachineFilter{IDs: []dormer.MachineID{}}, nil, 0},
 	} {
 		list, total, err := s.FindMachines(ctx, test.f)
 		ok(t, err)

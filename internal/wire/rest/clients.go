@@ -121,7 +121,11 @@ type NewOrder struct {
 type Order struct {
 	ID      string           `json:"id"`
 	Client  dormer.ClientID  `json:"client"`
+	Host    string           `json:"host,omitempty" doc:"name of the client's computer"`
 	Machine dormer.MachineID `json:"machine,omitempty" doc:"absent: all of the client's"`
+	// Workspace and User are those of the machine, while it is there.
+	Workspace dormer.WorkspaceID `json:"workspace,omitempty" doc:"of the machine, while it is there"`
+	User      string             `json:"user,omitempty" doc:"of the machine, while it is there"`
 	Kind    string           `json:"kind"`
 	Reason  string           `json:"reason"`
 	Issued  time.Time        `json:"issued"`
@@ -146,6 +150,7 @@ type Diagnostics struct {
 type Machine struct {
 	ID           dormer.MachineID   `json:"id"`
 	Client       dormer.ClientID    `json:"client"`
+	Host         string             `json:"host,omitempty" doc:"name of the client's computer"`
 	User         dormer.Principal   `json:"user"`
 	Workspace    dormer.WorkspaceID `json:"workspace"`
 	ComputerName string             `json:"computer_name,omitempty"`

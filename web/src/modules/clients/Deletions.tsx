@@ -1,8 +1,8 @@
 import { Alert, Content, EmptyState, EmptyStateBody, Label } from '@patternfly/react-core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { api, data, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { ActionButton } from '../../components/ActionButton';
 import { Confirm } from '../../components/Confirm';
 import { DataTable, type Column } from '../../components/DataTable';
@@ -10,6 +10,7 @@ import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { plural, Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
+import { useWorkspaceNames } from '../../components/workspaceNames';
 import { useDeletions } from './WaitingDeletions';
 
 type Deletion = Schemas['Deletion'];
@@ -17,11 +18,10 @@ type Deletion = Schemas['Deletion'];
 /** The machines that their policies want deleted, and that wait for somebody who has looked. */
 export function Deletions() {
   const query = useDeletions();
-  const workspaces = useQuery({ queryKey: ['workspace', 'list'], queryFn: () => data(api.GET('/workspaces')) });
   const queries = useQueryClient();
   const say = useMessages();
   const [confirming, setConfirming] = useState(false);
-  const called = (id: string) => workspaces.data?.items.find((w) => w.id === id)?.name ?? id;
+  const called = useWorkspaceNames();
   const columns: Column<Deletion>[] = [
     { name: 'User', cell: (d) => <span className="dormer-name">{d.user}</span>, sort: (d) => d.user },
     {

@@ -12,7 +12,8 @@ import { Time } from '../../components/format';
 import { useReadOnly } from '../../session/session';
 import { OrderDialog } from './OrderDialog';
 import { kinds, orders, type Kind } from './orderKinds';
-import { machineState, offlineUntil } from './state';
+import { machineState } from '../../components/machineState';
+import { offlineUntil } from './state';
 
 type Client = Schemas['Client'];
 type Machine = Schemas['Machine'] & { row: Schemas['StatusRow'] | undefined };

@@ -12,6 +12,7 @@ import { ModulePage } from '../../components/ModulePage';
 import { Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
+import { useWorkspaceNames } from '../../components/workspaceNames';
 import { orderName } from './orderKinds';
 
 type Order = Schemas['Order'];
@@ -43,13 +44,24 @@ export function Orders({ client, waiting = false }: Props) {
       ),
     refetchInterval: liveInterval,
   });
+  const nameOf = useWorkspaceNames();
   const columns: Column<Order>[] = [
     { name: 'Given', cell: (o) => <Time at={o.issued} />, sort: (o) => o.issued },
     { name: 'Order', cell: (o) => orderName(o.kind), sort: (o) => orderName(o.kind) },
     ...(client === undefined
-      ? [{ name: 'Client', cell: (o: Order) => <Link to={`/clients/${o.client}`}>{o.client}</Link> }]
+      ? [
+          {
+            name: 'Client',
+            cell: (o: Order) => (
+              <Link className="dormer-name" to={`/clients/${o.client}`}>
+                {o.host ?? o.client}
+              </Link>
+            ),
+            sort: (o: Order) => o.host ?? o.client,
+          },
+        ]
       : []),
-    { name: 'Machine', cell: (o) => <span className="dormer-name">{o.machine ?? 'all'}</span> },
+    { name: 'Machine', cell: (o) => <MachineOf order={o} nameOf={nameOf} /> },
     { name: 'By', cell: (o) => <span className="dormer-name">{o.by}</span>, sort: (o) => o.by },
     { name: 'Reason', cell: (o) => <span className="dormer-name">{o.reason}</span> },
     {
@@ -80,7 +92,9 @@ export function Orders({ client, waiting = false }: Props) {
             columns={columns}
             rows={items}
             id={(o) => o.id}
-            text={(o) => `${orderName(o.kind)} ${o.client} ${o.machine ?? ''} ${o.by} ${o.reason} ${o.error ?? ''}`}
+            text={(o) =>
+              `${orderName(o.kind)} ${o.host ?? ''} ${o.client} ${o.user ?? ''} ${o.machine ?? ''} ${o.by} ${o.reason} ${o.error ?? ''}`
+            }
             sorted={{ column: 0, direction: 'desc' }}
             name={(o) => `the order: ${orderName(o.kind)}`}
             actions={(o) => (o.state === 'waiting' ? [rowAction('Withdraw', readOnly, () => setWithdrawing(o))] : [])}
@@ -110,6 +124,20 @@ export function Orders({ client, waiting = false }: Props) {
           </Content>
         </Confirm>
       )}
+    </>
+  );
+}
+
+/** The machine that an order is to, by what people know of it. */
+function MachineOf({ order: o, nameOf }: { order: Order; nameOf: (workspace: string) => string }) {
+  if (o.machine === undefined) return 'all';
+  if (o.workspace === undefined) return <span className="dormer-name">{o.machine}</span>;
+  return (
+    <>
+      <Link className="dormer-name" to={`/workspaces/${o.workspace}`}>
+        {nameOf(o.workspace)}
+      </Link>{' '}
+      of <span className="dormer-name">{o.user}</span>
     </>
   );
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Schemas } from '../../api/client';
-import { clockOf, lasting, machineState, offlineUntil, stateOf } from './state';
+import { clockOf, lasting, offlineUntil, stateOf } from './state';
+import { machineState } from '../../components/machineState';
 
 const client = (more: Partial<Schemas['Client']>): Schemas['Client'] => ({
   id: 'c',

@@ -46,23 +46,3 @@ export function offlineUntil(c: Client, m: Machine): string | undefined {
   const until = new Date(c.last_seen).getTime() + m.offline_budget_seconds * 1000;
   return Number.isNaN(new Date(until).getTime()) ? undefined : new Date(until).toISOString();
 }
-
-/** States of machines as people say them. */
-const machineStates: Record<string, string> = {
-  absent: 'Image not there',
-  downloading: 'Image on its way',
-  ready: 'Ready',
-  saved: 'Saved',
-  starting: 'Starting',
-  running: 'Running',
-  paused: 'Paused',
-  stopping: 'Stopping',
-  suspended: 'Suspended',
-  switching: 'Switching',
-  failed: 'Failed',
-  removing: 'Being deleted',
-  removed: 'Deleted',
-};
-
-export const machineState = (state: string | undefined): string =>
-  state === undefined || state === '' ? 'Not reported yet' : (machineStates[state] ?? state);

@@ -8,6 +8,7 @@ import { liveInterval } from '../../app/queries';
 import { ActionButton } from '../../components/ActionButton';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
+import { machineState } from '../../components/machineState';
 import { ModulePage } from '../../components/ModulePage';
 import { bytes, count, plural, Time } from '../../components/format';
 import { reportLink } from '../reports/link';
@@ -15,6 +16,7 @@ import { Deletion } from './Deletion';
 import { Fact } from './Fact';
 import { imagePath, newest, usesOf } from './figures';
 import { UsedBy } from './UsedBy';
+import { useWorkspaceNames } from '../../components/workspaceNames';
 
 type Machine = Schemas['Machine'];
 
@@ -117,19 +119,31 @@ function Description({ image, version }: { image: Schemas['Image']; version: Sch
   );
 }
 
-const columns: Column<Machine>[] = [
+const columns = (nameOf: (workspace: string) => string): Column<Machine>[] => [
   {
     name: 'Computer name',
     cell: (m) => <span className="dormer-name">{m.computer_name}</span>,
     sort: (m) => m.computer_name ?? '',
   },
   { name: 'User', cell: (m) => <span className="dormer-name">{m.user.name}</span>, sort: (m) => m.user.name },
-  { name: 'State', cell: (m) => m.state, sort: (m) => m.state ?? '' },
-  { name: 'Client', cell: (m) => <Link to={`/clients/${m.client}`}>{m.client}</Link>, sort: (m) => m.client },
+  { name: 'State', cell: (m) => machineState(m.state), sort: (m) => machineState(m.state) },
+  {
+    name: 'Client',
+    cell: (m) => (
+      <Link className="dormer-name" to={`/clients/${m.client}`}>
+        {m.host ?? m.client}
+      </Link>
+    ),
+    sort: (m) => m.host ?? m.client,
+  },
   {
     name: 'Workspace',
-    cell: (m) => <Link to={`/workspaces/${m.workspace}`}>{m.workspace}</Link>,
-    sort: (m) => m.workspace,
+    cell: (m) => (
+      <Link className="dormer-name" to={`/workspaces/${m.workspace}`}>
+        {nameOf(m.workspace)}
+      </Link>
+    ),
+    sort: (m) => nameOf(m.workspace),
   },
 ];
 
@@ -142,6 +156,7 @@ function Machines({ version: { name, number, image } }: { version: Schemas['Imag
     queryFn: () => data(api.GET('/machines', { params: { query: { image, limit: listed } } })),
     refetchInterval: liveInterval,
   });
+  const nameOf = useWorkspaceNames();
   return (
     <>
       <Title headingLevel="h2">Machines that run it</Title>
@@ -158,10 +173,10 @@ function Machines({ version: { name, number, image } }: { version: Schemas['Imag
             )}
             <DataTable
               label="machines"
-              columns={columns}
+              columns={columns(nameOf)}
               rows={items}
               id={(m) => m.id}
-              text={(m) => `${m.computer_name}\n${m.user.name}\n${m.client}`}
+              text={(m) => `${m.computer_name}\n${m.user.name}\n${m.host ?? ''}\n${m.client}\n${nameOf(m.workspace)}`}
               empty={
                 <EmptyState titleText="No machine runs it" headingLevel="h3" variant="sm">
                   <EmptyStateBody>As clients reported last.</EmptyStateBody>
