@@ -99,6 +99,13 @@ test('what happened is narrowed, sorted, paged, taken along, grouped, opened and
   await page.getByRole('checkbox', { name: 'Event', exact: true }).click();
   await page.keyboard.press('Escape');
   await expect(page).toHaveURL(/group=user%2Ccode/);
+  // Their order, by keyboard alone.
+  await page.getByRole('button', { name: 'Move User' }).press('Space');
+  await expect(page.getByText(/^User is picked up, place 1 of 2/)).toBeAttached();
+  await page.keyboard.press('ArrowRight');
+  await expect(page.getByText(/^User is over place 2 of 2/)).toBeAttached();
+  await page.keyboard.press('Space');
+  await expect(page).toHaveURL(/group=code%2Cuser/);
   const group = table(page)
     .getByRole('row')
     .filter({ hasText: '610 An application was run' })

@@ -19,6 +19,7 @@ import type { FieldError } from '../api/problem';
 import { asList, isObject, type Json, type JsonObject } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
 import { inSentence } from '../document/reading';
+import { useAnnouncements } from './dragging';
 import { FaultTexts } from './FaultTexts';
 import { inputId, messagesAt, useForm, useShown } from './form';
 import { ItemDialog } from './ItemDialog';
@@ -152,6 +153,7 @@ export function Items(props: Props) {
   const rowOf = (key: string | number) => rows.find((r) => r.key === key);
   const called = (key: string | number): string => named(rowOf(key)?.item ?? {});
   const place = (key: string | number): string => `place ${(rowOf(key)?.at ?? 0) + 1} of ${items.length}`;
+  const said = useAnnouncements(called, place);
   const picked = rows.filter((r) => chosen.has(r.key));
   const choosable = several !== undefined;
   // Rows are drawn anew for what they show, and do what is right at the time.
@@ -251,15 +253,7 @@ export function Items(props: Props) {
       ) : (
         <DndContext
           sensors={sensors}
-          accessibility={{
-            announcements: {
-              onDragStart: ({ active }) => `${called(active.id)} is picked up, ${place(active.id)}.`,
-              onDragOver: ({ active, over }) => (over ? `${called(active.id)} is over ${place(over.id)}.` : undefined),
-              onDragEnd: ({ active, over }) =>
-                over ? `${called(active.id)} was put at ${place(over.id)}.` : undefined,
-              onDragCancel: ({ active }) => `${called(active.id)} stays where it was.`,
-            },
-          }}
+          accessibility={{ announcements: said }}
           collisionDetection={closestCenter}
           onDragEnd={({ active, over }) => {
             const from = rowOf(active.id);

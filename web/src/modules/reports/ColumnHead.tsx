@@ -1,6 +1,7 @@
 import { useDraggable } from '@dnd-kit/core';
 import { Th, type ThProps } from '@patternfly/react-table';
 import { useEffect, useRef } from 'react';
+import { headID } from './dragging';
 import type { Column } from './table';
 
 interface Props {
@@ -16,7 +17,7 @@ interface Props {
  */
 export function ColumnHead({ column, drags, sort }: Props) {
   const { setNodeRef, listeners, isDragging } = useDraggable({
-    id: `head:${column.name}`,
+    id: headID(column.name),
     data: { title: column.title },
     disabled: !drags,
   });

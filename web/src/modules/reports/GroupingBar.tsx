@@ -4,6 +4,7 @@ import { CSS } from '@dnd-kit/utilities';
 import { Button, Flex, FlexItem, Label, Panel, PanelMain, PanelMainBody } from '@patternfly/react-core';
 import { GripVerticalIcon } from '@patternfly/react-icons/dist/esm/icons/grip-vertical-icon';
 import { ChoiceMenu } from './ChoiceMenu';
+import { bar, groupID } from './dragging';
 import type { Query } from './query';
 import { groupedBy, groups, ungrouped, type Column } from './table';
 
@@ -16,7 +17,7 @@ interface Props {
 
 /** What a report is grouped by: heads of columns are dragged into it, or chosen from its menu, and ordered there. */
 export function GroupingBar({ query, columns, onChange }: Props) {
-  const { setNodeRef, isOver } = useDroppable({ id: 'bar' });
+  const { setNodeRef, isOver } = useDroppable({ id: bar });
   const group = query.group ?? [];
   const titleOf = (name: string) => columns.find((c) => c.name === name)?.title ?? name;
   return (
@@ -34,7 +35,7 @@ export function GroupingBar({ query, columns, onChange }: Props) {
                 Group by
               </ChoiceMenu>
             </FlexItem>
-            <SortableContext items={group.map((g) => `group:${g}`)} strategy={horizontalListSortingStrategy}>
+            <SortableContext items={group.map(groupID)} strategy={horizontalListSortingStrategy}>
               {group.map((g) => (
                 <Grouped key={g} name={g} title={titleOf(g)} onRemove={() => onChange(ungrouped(query, g))} />
               ))}
@@ -50,7 +51,7 @@ export function GroupingBar({ query, columns, onChange }: Props) {
 /** One column that is grouped by. */
 function Grouped({ name, title, onRemove }: { name: string; title: string; onRemove: () => void }) {
   const { attributes, listeners, setNodeRef, transform, transition } = useSortable({
-    id: `group:${name}`,
+    id: groupID(name),
     data: { title },
   });
   return (

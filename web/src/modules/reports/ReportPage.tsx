@@ -1,12 +1,4 @@
-import {
-  DndContext,
-  KeyboardSensor,
-  PointerSensor,
-  pointerWithin,
-  useSensor,
-  useSensors,
-  type DragEndEvent,
-} from '@dnd-kit/core';
+import { DndContext, KeyboardSensor, PointerSensor, useSensor, useSensors, type DragEndEvent } from '@dnd-kit/core';
 import { sortableKeyboardCoordinates } from '@dnd-kit/sortable';
 import {
   Button,
@@ -26,8 +18,10 @@ import { useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { asProblem } from '../../api/problem';
 import { ActionButton } from '../../components/ActionButton';
+import { useAnnouncements } from '../../form/dragging';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { ColumnsMenu } from './ColumnsMenu';
+import { columnOf, groupID, nearest, sayings } from './dragging';
 import { ExportMenu } from './ExportMenu';
 import { GroupingBar } from './GroupingBar';
 import { Pages, usePlace } from './Pages';
@@ -67,14 +61,15 @@ export function ReportPage({ kind }: { kind: Kind }) {
     useSensor(PointerSensor, { activationConstraint: { distance: 8 } }),
     useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
   );
+  const group = query.group ?? [];
+  const { called, place: placeOf } = sayings(columns, group);
+  const spoken = useAnnouncements(called, placeOf);
   const dropped = ({ active, over }: DragEndEvent) => {
     if (!over) return;
-    const [, name] = String(active.id).split(':');
-    const [where, beside] = String(over.id).split(':');
-    if (name === undefined) return;
-    const group = query.group ?? [];
-    const at = where === 'group' && beside !== undefined ? group.indexOf(beside) : group.length;
-    if (where === 'group' && beside === name) return;
+    const name = columnOf(active.id);
+    if (name === undefined || over.id === groupID(name)) return;
+    const beside = group.indexOf(columnOf(over.id) ?? '');
+    const at = beside < 0 ? group.length : beside;
     change(groupedBy(query, name, at));
   };
 
@@ -87,7 +82,12 @@ export function ReportPage({ kind }: { kind: Kind }) {
   };
   const visible = page ? shown(page.columns, answered) : [];
   return (
-    <DndContext sensors={sensors} collisionDetection={pointerWithin} onDragEnd={dropped}>
+    <DndContext
+      sensors={sensors}
+      collisionDetection={nearest}
+      accessibility={{ announcements: spoken }}
+      onDragEnd={dropped}
+    >
       <Stack hasGutter>
         <p>{summaries[kind]}</p>
         <ExpandableSection toggleText={`Filters: ${timeOf(query)}`} isIndented>

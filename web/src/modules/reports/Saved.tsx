@@ -2,7 +2,7 @@ import { EmptyState, EmptyStateBody } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { api, data, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { asProblem } from '../../api/problem';
 import { Confirm } from '../../components/Confirm';
 import { rowAction } from '../../components/rowAction';
@@ -14,9 +14,8 @@ import { useReadOnly } from '../../session/session';
 import { reportLink } from './link';
 import { kinds, type Kind } from './query';
 import { SaveDialog } from './SaveDialog';
+import { savedReports, type SavedReport } from './savedReports';
 import { filters, timeOf, titles } from './table';
-
-type SavedReport = Schemas['SavedReport'];
 
 const kindOf = (r: SavedReport): Kind => kinds.find((k) => k === r.report) ?? 'activity';
 
@@ -46,13 +45,13 @@ const columns: Column<SavedReport>[] = [
 
 /** The reports that were given a name. Every operator may run them. */
 export function Saved() {
-  const query = useQuery({ queryKey: ['report', 'saved'], queryFn: () => data(api.GET('/reports/saved')) });
+  const query = useQuery(savedReports);
   const client = useQueryClient();
   const { undoable, failed } = useMessages();
   const readOnly = useReadOnly();
   const [deleting, setDeleting] = useState<SavedReport>();
   const [renaming, setRenaming] = useState<SavedReport>();
-  const changed = () => client.invalidateQueries({ queryKey: ['report', 'saved'] });
+  const changed = () => client.invalidateQueries({ queryKey: savedReports.queryKey });
   const put = (r: SavedReport) =>
     api
       .PUT('/reports/saved/{name}', {

@@ -129,7 +129,7 @@ export function Editor({ id, current, query }: Props) {
     <ModulePage
       title={name}
       above={[{ name: 'Workspaces', to: '/workspaces' }]}
-      says={<WorkspaceSays id={id} newest={newest} />}
+      says={<WorkspaceSays id={id} name={name} newest={newest} />}
       actions={
         <WorkspaceActions
           workspace={{ id, name, etag: current.tag.replaceAll('"', '') }}

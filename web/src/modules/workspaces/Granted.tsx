@@ -1,17 +1,9 @@
-import { Button, EmptyState, EmptyStateBody, Label, Title } from '@patternfly/react-core';
+import { Button, EmptyState, EmptyStateBody, Title } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { api, data, type Schemas } from '../../api/client';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
-
-type State = Schemas['PrincipalState'];
-
-const words: Record<string, { text: string; color: 'green' | 'orange' | 'red' | 'grey' }> = {
-  found: { text: 'found', color: 'green' },
-  renamed: { text: 'renamed', color: 'orange' },
-  gone: { text: 'gone: nobody gets it by this grant', color: 'red' },
-  unknown: { text: 'not known: the directory does not answer', color: 'grey' },
-};
+import { PrincipalStateLabel, type PrincipalState } from './PrincipalStateLabel';
 
 /** Whom the grants name, and what the directories know of them now. */
 export function Granted({ id, ask }: { id: string; ask: (p: Schemas['Principal']) => void }) {
@@ -19,7 +11,7 @@ export function Granted({ id, ask }: { id: string; ask: (p: Schemas['Principal']
     queryKey: ['workspace', id, 'principals'],
     queryFn: () => data(api.GET('/workspaces/{id}/principals', { params: { path: { id } } })),
   });
-  const columns: Column<State>[] = [
+  const columns: Column<PrincipalState>[] = [
     {
       name: 'Granted to',
       sort: (p) => p.principal.name,
@@ -30,16 +22,7 @@ export function Granted({ id, ask }: { id: string; ask: (p: Schemas['Principal']
     {
       name: 'In the directory',
       sort: (p) => p.state,
-      cell: (p) => (
-        <>
-          <Label isCompact color={words[p.state]?.color ?? 'grey'}>
-            {words[p.state]?.text ?? p.state}
-          </Label>{' '}
-          <span className="dormer-name">
-            {[p.name === p.principal.name ? '' : p.name, p.detail].filter(Boolean).join(' · ')}
-          </span>
-        </>
-      ),
+      cell: (p) => <PrincipalStateLabel state={p} />,
     },
     {
       name: 'What they get',

@@ -9,12 +9,17 @@ const slowly = 30_000;
 
 interface Props {
   id: string;
+  name: string;
   newest: Schemas['Workspace'] | undefined;
 }
 
 /** Who made the current revision, and who has machines of the workspace; each number leads to its rows. */
-export function WorkspaceSays({ id, newest }: Props) {
-  const query = useQuery({ queryKey: ['workspace', 'list'], queryFn: listed, refetchInterval: slowly });
+export function WorkspaceSays({ id, name, newest }: Props) {
+  const query = useQuery({
+    queryKey: ['workspace', 'figures', name],
+    queryFn: () => listed(name),
+    refetchInterval: slowly,
+  });
   const figures = query.data?.find((w) => w.id === id)?.figures;
   return (
     <>

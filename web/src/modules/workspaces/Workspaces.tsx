@@ -33,7 +33,7 @@ type Asked = { what: 'clone' | 'rename' | 'delete'; row: Row };
 
 /** All workspaces: what each comes to, and what is the matter with it. */
 export function Workspaces() {
-  const query = useQuery({ queryKey: ['workspace', 'list'], queryFn: listed, refetchInterval: liveInterval });
+  const query = useQuery({ queryKey: ['workspace', 'list'], queryFn: () => listed(), refetchInterval: liveInterval });
   const [search, setSearch] = useSearchParams();
   const readOnly = useReadOnly();
   const navigate = useNavigate();
@@ -180,6 +180,7 @@ export function Workspaces() {
                   text={(w) =>
                     `${w.name} ${w.figures?.description ?? ''} ${w.figures?.image ?? ''} ${w.author} ${w.id}`
                   }
+                  searchKey="search"
                   tools={choice}
                   name={(w) => w.name}
                   actions={(w) => [

@@ -60,8 +60,10 @@ export async function validate(document: Json, signal?: AbortSignal): Promise<Sc
   return ((await answer.json()) as Schemas['Validated']).warnings;
 }
 
-/** All workspaces with what they come to now. */
-export const listed = async () => (await data(api.GET('/workspaces', { params: { query: { figures: true } } }))).items;
+/** All workspaces with what they come to now; with a name that one. */
+export const listed = async (name?: string) =>
+  (await data(api.GET('/workspaces', { params: { query: { figures: true, ...(name !== undefined && { name }) } } })))
+    .items;
 
 /** All revisions of a workspace, the newest first, without their documents. */
 export const history = async (id: string) =>

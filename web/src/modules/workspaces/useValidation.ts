@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 import { asProblem, type FieldError } from '../../api/problem';
+import { useLater } from '../../app/later';
 import type { Json } from '../../document/json';
 import { validate } from './calls';
 
@@ -21,23 +22,21 @@ const nothing: Validation = { errors: [], warnings: [] };
 /** Asks the server what it thinks of a document, whenever it has not changed for a moment. */
 export function useValidation(document: Json): [Validation, (found: Validation) => void] {
   const [found, setFound] = useState<Validation>(nothing);
+  const rested = useLater(document, pause);
   useEffect(() => {
     const abort = new AbortController();
     const ask = async () => {
       try {
-        setFound({ errors: [], warnings: await validate(document, abort.signal), of: document });
+        setFound({ errors: [], warnings: await validate(rested, abort.signal), of: rested });
       } catch (thrown) {
         if (abort.signal.aborted) return;
         const problem = asProblem(thrown);
-        if (problem.fields.length > 0) setFound({ errors: problem.fields, warnings: [], of: document });
+        if (problem.fields.length > 0) setFound({ errors: problem.fields, warnings: [], of: rested });
         else setFound((was) => ({ ...was, unchecked: problem.message }));
       }
     };
-    const timer = setTimeout(() => void ask(), pause);
-    return () => {
-      clearTimeout(timer);
-      abort.abort();
-    };
-  }, [document]);
+    void ask();
+    return () => abort.abort();
+  }, [rested]);
   return [found, setFound];
 }

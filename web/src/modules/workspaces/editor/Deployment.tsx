@@ -1,4 +1,4 @@
-import { Alert, Label } from '@patternfly/react-core';
+import { Alert } from '@patternfly/react-core';
 import { useMemo, useState } from 'react';
 import { plural } from '../../../components/format';
 import { PrincipalPicker } from '../../../components/PrincipalPicker';
@@ -7,16 +7,15 @@ import { valueAt } from '../../../document/paths';
 import { words } from '../../../document/reading';
 import { Items, type ItemColumn } from '../../../form/Items';
 import { Section } from '../../../form/Section';
+import { PrincipalStateLabel } from '../PrincipalStateLabel';
 import type { Draft } from './draft';
 import { GrantFields } from './GrantFields';
-import { grantName, grantOf, grantPlace, usePrincipalStates, type PrincipalState } from './principals';
+import { grantName, grantOf, grantPlace, usePrincipalStates } from './principals';
 import { SeveralGrants } from './SeveralGrants';
 import { TabForm } from './TabForm';
 
 /** What this tab is for. */
 export const deploymentPaths = ['grants'];
-
-const colors = { found: 'green', renamed: 'orange', gone: 'red' } as const;
 
 /** The tab Deployment: who gets the workspace, and what each of them may do with it. */
 export function Deployment({ ws }: { ws: Draft }) {
@@ -24,7 +23,13 @@ export function Deployment({ ws }: { ws: Draft }) {
   const columns = useMemo<ItemColumn[]>(
     () => [
       { name: 'Who', cell: (g) => grantName(g) || 'Not given yet' },
-      { name: 'Directory says', cell: (g) => <Known state={stateOf(g)} /> },
+      {
+        name: 'Directory says',
+        cell: (g) => {
+          const state = stateOf(g);
+          return state ? <PrincipalStateLabel state={state} /> : 'Not asked yet';
+        },
+      },
       { name: 'In force', cell: inForce },
       { name: 'Off-line', cell: offline },
       { name: 'At a limit', cell: atLimit },
@@ -68,18 +73,6 @@ export function Deployment({ ws }: { ws: Draft }) {
         />
       </Section>
     </TabForm>
-  );
-}
-
-/** What the directory knows of somebody. */
-function Known({ state }: { state: PrincipalState | undefined }) {
-  if (!state) return <>Not asked yet</>;
-  const color = Object.entries(colors).find(([s]) => s === state.state)?.[1] ?? 'grey';
-  return (
-    <>
-      <Label color={color}>{words(state.state)}</Label>{' '}
-      <span className="dormer-name">{state.state === 'renamed' ? `now ${state.name ?? ''}` : state.detail}</span>
-    </>
   );
 }
 

@@ -1,8 +1,12 @@
 import { FormGroup, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useDeferredValue, useId, useState } from 'react';
+import { useId, useState } from 'react';
 import { api, data } from '../../../api/client';
 import { asProblem } from '../../../api/problem';
+import { useLater } from '../../../app/later';
+
+/** How long nobody must have typed before names are made, in milliseconds. */
+const pause = 300;
 
 interface Props {
   pattern: string;
@@ -15,8 +19,14 @@ export function NamePreview({ pattern, workspace }: Props) {
   const [user, setUser] = useState('');
   const [host, setHost] = useState('');
   const id = useId();
-  const asked = useDeferredValue(pattern);
-  const body = { pattern: asked, ...(user && { user }), ...(host && { host }), ...(workspace && { workspace }) };
+  const asked = useLater(pattern, pause);
+  const [forUser, onHost] = [useLater(user, pause), useLater(host, pause)];
+  const body = {
+    pattern: asked,
+    ...(forUser && { user: forUser }),
+    ...(onHost && { host: onHost }),
+    ...(workspace && { workspace }),
+  };
   const names = useQuery({
     queryKey: ['workspace-name-preview', body],
     enabled: asked !== '',

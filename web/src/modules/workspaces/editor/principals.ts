@@ -3,9 +3,7 @@ import { useMemo } from 'react';
 import { api, data, type Schemas } from '../../../api/client';
 import { asText, isObject, type Json, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
-
-/** What the directories know of somebody who is granted the workspace. */
-export type PrincipalState = Schemas['PrincipalState'];
+import type { PrincipalState } from '../PrincipalStateLabel';
 
 /** Names a principal, whatever else its grant says. */
 const keyOf = (p: { kind: string; directory: string; name: string }): string =>
