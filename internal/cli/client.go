@@ -158,6 +158,16 @@ func newClient(a *app) *cobra.Command {
 		newClientOrder(a, "delete-machine CLIENT MACHINE", "Delete a user's machine with its data from a client", lease.OrderDelete))
 }
 
+// clientOrAll is the client that an argument names, by name or identity; empty:
+// all of them, because there is none.
+func clientOrAll(ctx context.Context, c *apiclient.Client, args []string) (dormer.ClientID, error) {
+	if len(args) == 0 {
+		return "", nil
+	}
+	x, err := clientByName(ctx, c, args[0])
+	return x.ID, err
+}
+
 // clientByName finds a client by its identity or the name of its host; revoked
 // ones count only where no other has the name.
 func clientByName(ctx context.Context, c *apiclient.Client, called string) (rest.Client, error) {

@@ -49,14 +49,11 @@ func newDiagnosticsList(a *app) *cobra.Command {
 		Use: "list [CLIENT]", Short: "List the archives of a client, or of all", Args: rangeArgs(0, 1),
 		Example: "  dormer client diagnostics list laptop7",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			var x rest.Client
-			var err error
-			if len(args) == 1 {
-				if x, err = clientByName(ctx, c, args[0]); err != nil {
-					return err
-				}
+			of, err := clientOrAll(ctx, c, args)
+			if err != nil {
+				return err
 			}
-			all, err := c.Diagnostics(ctx, x.ID)
+			all, err := c.Diagnostics(ctx, of)
 			if err != nil {
 				return err
 			}

@@ -106,14 +106,11 @@ func newClientOrders(a *app) *cobra.Command {
 		Use: "orders [CLIENT]", Short: "List the newest orders to a client, or to all", Args: rangeArgs(0, 1),
 		Example: "  dormer client orders --waiting\n  dormer client orders laptop7",
 		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, args []string) error {
-			var x rest.Client
-			var err error
-			if len(args) == 1 {
-				if x, err = clientByName(ctx, c, args[0]); err != nil {
-					return err
-				}
+			of, err := clientOrAll(ctx, c, args)
+			if err != nil {
+				return err
 			}
-			all, err := c.Orders(ctx, x.ID, waiting)
+			all, err := c.Orders(ctx, of, waiting)
 			if err != nil {
 				return err
 			}

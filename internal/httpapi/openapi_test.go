@@ -4,31 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"os"
 	"testing"
+
+	"github.com/dormer-project/dormer/internal/openapi/openapitest"
 )
 
 var update = flag.Bool("update", false, "write api/openapi.json anew")
 
 // TestDocument holds the committed OpenAPI document against the route table.
 func TestDocument(t *testing.T) {
-	const path = "../../api/openapi.json"
-	got, err := Document()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the routes make; run: go test ./internal/httpapi -run TestDocument -update", path)
-	}
+	openapitest.Committed(t, "../../api/openapi.json", Document, *update, "go test ./internal/httpapi -run TestDocument -update")
 }
 
 // TestDocumentIsWhole: every reference leads somewhere and every route is there.
