@@ -51,6 +51,16 @@ export async function ask(input: Request): Promise<Response> {
   return answer;
 }
 
+/** Resolves when somebody is signed in: at once, or when who was has signed in again. */
+export async function signedIn(): Promise<void> {
+  const answer = await ask(new Request(`${apiURL()}/sessions/current`, { credentials: 'same-origin' }));
+  if (answer.status === 401) {
+    await signInAgain();
+    return signedIn();
+  }
+  if (!answer.ok) throw await problemOf(answer);
+}
+
 const failing: Middleware = {
   async onResponse({ response }) {
     if (!response.ok) throw await problemOf(response);

@@ -1,6 +1,5 @@
 import {
   Button,
-  DropdownItem,
   EmptyState,
   EmptyStateBody,
   TextInput,
@@ -14,14 +13,12 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
-import { apiURL } from '../../app/base';
 import { useZone } from '../../app/zone';
-import { Menu } from '../../components/Menu';
+import { Export } from '../../components/Export';
 import { ModulePage } from '../../components/ModulePage';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { Time } from '../../components/format';
 import { useLater } from '../../app/later';
-import { formats } from '../reports/useReport';
 import { exportPath, filtersOf, objectOf, type FilterName } from './filters';
 import { Waiting } from '../../components/Waiting';
 
@@ -75,7 +72,7 @@ export function Audit() {
     <ModulePage
       title="Audit"
       says="Every change, who made it and when; and attempts that were refused."
-      actions={<ExportMenu />}
+      actions={<Export label="Export all that fit" path={(format) => exportPath(typed, zone, format)} />}
     >
       <Toolbar clearAllFilters={() => setSearch({}, { replace: true })}>
         <ToolbarContent>
@@ -169,20 +166,5 @@ function What({ record }: { record: AuditRecord }) {
     <Link to={page} className="dormer-name">
       {name}
     </Link>
-  );
-}
-
-function ExportMenu() {
-  const { zone } = useZone();
-  const [search] = useSearchParams();
-  const filters = filtersOf(search);
-  return (
-    <Menu label="Export all that fit">
-      {formats.map((f) => (
-        <DropdownItem key={f.format} to={apiURL() + exportPath(filters, zone, f.format)} download="">
-          {f.name}
-        </DropdownItem>
-      ))}
-    </Menu>
   );
 }

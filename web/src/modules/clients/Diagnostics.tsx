@@ -2,11 +2,11 @@ import { Content, EmptyState, EmptyStateBody } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, data, type Schemas } from '../../api/client';
-import { apiURL } from '../../app/base';
 import { liveInterval } from '../../app/queries';
 import { Confirm } from '../../components/Confirm';
 import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
+import { fileURL, useDownload } from '../../components/download';
 import { Loaded } from '../../components/Loaded';
 import { bytes, Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
@@ -20,13 +20,18 @@ const columns: Column<Archive>[] = [
   { name: 'Kept until', cell: (d) => <Time at={d.expires} />, sort: (d) => d.expires },
   {
     name: 'Archive',
-    cell: (d) => (
-      <a href={`${apiURL()}/diagnostics/${d.id}`} download>
-        Download
-      </a>
-    ),
+    cell: (d) => <Download path={`/diagnostics/${d.id}`} />,
   },
 ];
+
+function Download({ path }: { path: string }) {
+  const follow = useDownload();
+  return (
+    <a href={fileURL(path)} download onClick={follow(path)}>
+      Download
+    </a>
+  );
+}
 
 /** The archives of diagnostics that a client has sent. */
 export function Diagnostics({ client }: { client: string }) {

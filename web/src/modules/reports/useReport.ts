@@ -1,6 +1,5 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { raw } from '../../api/client';
-import { apiURL } from '../../app/base';
 import { liveInterval } from '../../app/queries';
 import { useZone } from '../../app/zone';
 import { parameters, type Kind, type Query } from './query';
@@ -35,17 +34,10 @@ export function useReport(kind: Kind, query: Query, place: Place): UseQueryResul
   });
 }
 
-/** The formats in which a report can be taken along. */
-export const formats = [
-  { format: 'xlsx', name: 'Excel (.xlsx)' },
-  { format: 'csv', name: 'CSV' },
-  { format: 'json', name: 'JSON' },
-];
-
-/** The address of a report as a file, with all of its rows. */
-export function exportURL(kind: Kind, query: Query, zone: string, format: string): string {
+/** The path in the API of a report as a file, with all of its rows. */
+export function exportPath(kind: Kind, query: Query, zone: string, format: string): string {
   const search = parameters(query);
   search.set('tz', zone);
   search.set('format', format);
-  return `${apiURL()}/reports/${kind}/export?${search.toString()}`;
+  return `/reports/${kind}/export?${search.toString()}`;
 }
