@@ -3,7 +3,6 @@ import {
   EmptyStateBody,
   MenuToggle,
   Pagination,
-  SearchInput,
   Toolbar,
   ToolbarContent,
   ToolbarGroup,
@@ -13,6 +12,7 @@ import EllipsisIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon
 import { ActionsColumn, Table, Tbody, Td, Th, Thead, Tr, type IAction } from '@patternfly/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
 import { useSearchParams } from 'react-router';
+import { SearchField } from './SearchField';
 
 /** One column of a table. */
 export interface Column<T> {
@@ -114,18 +114,14 @@ export function DataTable<T>({
       <Toolbar>
         <ToolbarContent>
           {text && (
-            <ToolbarItem>
-              <SearchInput
-                aria-label={`Search ${label}`}
-                placeholder="Search"
-                value={search}
-                onChange={(_, v) => {
-                  setSearch(v);
-                  setPage(1);
-                }}
-                onClear={() => setSearch('')}
-              />
-            </ToolbarItem>
+            <SearchField
+              of={label}
+              value={search}
+              onChange={(wanted) => {
+                setSearch(wanted);
+                setPage(1);
+              }}
+            />
           )}
           {tools !== undefined && <ToolbarGroup>{tools}</ToolbarGroup>}
           {found.length > size && <ToolbarItem align={{ default: 'alignEnd' }}>{pagination(true)}</ToolbarItem>}

@@ -5,7 +5,6 @@ import {
   HelperText,
   HelperTextItem,
   Pagination,
-  SearchInput,
   Toolbar,
   ToolbarContent,
   ToolbarItem,
@@ -15,6 +14,7 @@ import { Table, Tbody, Th, Thead, Tr } from '@patternfly/react-table';
 import { useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { ActionButton } from '../components/ActionButton';
 import { useMessages } from '../components/messages';
+import { SearchField } from '../components/SearchField';
 import type { FieldError } from '../api/problem';
 import { asList, isObject, type Json, type JsonObject } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
@@ -184,18 +184,14 @@ export function Items(props: Props) {
       <Toolbar inset={{ default: 'insetNone' }}>
         <ToolbarContent>
           {items.length >= searched && (
-            <ToolbarItem>
-              <SearchInput
-                aria-label={`Search ${label}`}
-                placeholder="Search"
-                value={search}
-                onChange={(_, v) => {
-                  setSearch(v);
-                  setPage(1);
-                }}
-                onClear={() => setSearch('')}
-              />
-            </ToolbarItem>
+            <SearchField
+              of={label}
+              value={search}
+              onChange={(entered) => {
+                setSearch(entered);
+                setPage(1);
+              }}
+            />
           )}
           <ToolbarItem>
             {adder ? (

@@ -6,7 +6,6 @@ import {
   FormSelect,
   FormSelectOption,
   Pagination,
-  SearchInput,
   Toolbar,
   ToolbarContent,
   ToolbarItem,
@@ -16,6 +15,7 @@ import { useEffect, useState, type ReactNode } from 'react';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { LinkButton } from '../../components/LinkButton';
+import { SearchField } from '../../components/SearchField';
 import { ago, bytes, count } from '../../components/format';
 import { parametersOf, sizes, type Filters } from './filters';
 import { StateLabel } from './StateLabel';
@@ -119,15 +119,7 @@ export function ClientTable({ page, filters, versions, change, loading, selected
     <>
       <Toolbar>
         <ToolbarContent>
-          <ToolbarItem>
-            <SearchInput
-              aria-label="Search clients"
-              placeholder="Host, user or identity"
-              value={typed}
-              onChange={(_, v) => setTyped(v)}
-              onClear={() => setTyped('')}
-            />
-          </ToolbarItem>
+          <SearchField of="clients" placeholder="Host, user or identity" value={typed} onChange={setTyped} />
           <ToolbarItem>
             <FormSelect
               aria-label="Version of the agent"
