@@ -57,9 +57,9 @@ func joinClose(err error, e *engine) error {
 func (s *Reports) Close() error { return s.db.Close() }
 
 const (
-	// fewContexts is up to how many contexts a filter may leave for the newest
-	// events of each to be looked up one by one. With more, the events are read
-	// from the newest on until enough have one of them.
+	// fewContexts is up to how many contexts a filter may leave for the events of
+	// each to be looked up one by one. With more, the newest events are read from
+	// the newest on until enough have one of them.
 	fewContexts = 64
 	// maxInstances is how many instances a report reads at once at most.
 	maxInstances = 64
@@ -72,17 +72,17 @@ func (s *Reports) Select(ctx context.Context, q report.Selection, each func(posi
 	if b.instances, err = s.instances(ctx, q.Instances); err != nil || len(b.instances) == 0 {
 		return err
 	}
+	if b.narrows() {
+		if b.contexts, err = s.contexts(ctx, b); err != nil || len(b.contexts) == 0 {
+			return err
+		}
+	}
 	var statement string
 	ordered := false
 	switch {
 	case len(q.Group) > 0:
 		statement = b.groups()
 	case q.Order.Stored == report.Stored{Table: report.InEvents, Name: "received"}:
-		if b.narrows() {
-			if b.contexts, err = s.contexts(ctx, b); err != nil || len(b.contexts) == 0 {
-				return err
-			}
-		}
 		// The events of a few contexts are found by these.
 		statement, ordered = b.newest(), b.contexts == nil || len(b.contexts) > fewContexts
 	default:

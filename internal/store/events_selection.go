@@ -224,15 +224,15 @@ func (b *builder) newest() string {
 		return "SELECT * FROM (SELECT " + columns + " FROM " + events + " WHERE " + strings.Join(append(which, conditions...), " AND ") + order + limit + ") x"
 	}
 	var parts []string
-	switch few := len(b.contexts) <= fewContexts; {
-	case b.contexts != nil && few && b.postgres:
+	switch few := b.few(); {
+	case few && b.postgres:
 		pairs := make([]string, len(b.contexts))
 		for i, c := range b.contexts {
 			pairs[i] = fmt.Sprintf("(%d::bigint, %d::bigint)", c.id, c.instance)
 		}
 		of := part("events e", "e.context = v.context", "e.instance = v.instance")
 		parts = []string{"SELECT x.* FROM (VALUES " + strings.Join(pairs, ", ") + ") v (context, instance) CROSS JOIN LATERAL (" + of + ") x"}
-	case b.contexts != nil && few:
+	case few:
 		for _, c := range b.contexts {
 			parts = append(parts, part("events e", "e.context = "+strconv.FormatInt(c.id, 10)))
 		}
@@ -260,13 +260,35 @@ func (b *builder) selected(from string) string {
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + from
 }
 
+// few says whether filters leave few contexts.
+func (b *builder) few() bool { return b.contexts != nil && len(b.contexts) <= fewContexts }
+
+// places are conditions on where events are looked for: at few contexts, or with
+// all those of the instances. A context is of one instance; SQLite would rather
+// read all of its events if that were said too.
+func (b *builder) places() []string {
+	list := []string{"e.instance IN (" + literals(b.instances) + ")"}
+	if !b.few() {
+		return list
+	}
+	ids := make([]int64, len(b.contexts))
+	for i, c := range b.contexts {
+		ids[i] = c.id
+	}
+	of := "e.context IN (" + literals(ids) + ")"
+	if b.postgres {
+		return append(list, of)
+	}
+	return []string{of}
+}
+
 // sorted is the statement for rows in another order: all that the filters leave
 // are looked at.
 func (b *builder) sorted() string {
 	word, sign := b.direction()
 	by := orderExpression(b.q.Order)
-	conditions := append([]string{"e.instance IN (" + literals(b.instances) + ")"}, b.eventConditions()...)
-	if b.narrows() {
+	conditions := append(b.places(), b.eventConditions()...)
+	if b.narrows() && !b.few() {
 		conditions = append(conditions, b.contextConditions())
 	}
 	if a := b.q.After; len(a) == 2 {
@@ -294,10 +316,12 @@ func (b *builder) groups() string {
 		names = append(names, "k"+strconv.Itoa(i))
 		keys = append(keys, expression(g))
 	}
-	conditions := append([]string{"e.instance IN (" + literals(b.instances) + ")"}, b.eventConditions()...)
+	conditions := append(b.places(), b.eventConditions()...)
 	events := b.byReceipt()
 	if b.narrows() {
-		events = "events e" // by context, where there are few
+		events = "events e"
+	}
+	if b.narrows() && !b.few() {
 		conditions = append(conditions, "e.context IN (SELECT c.id FROM contexts c WHERE "+b.contextConditions()+")")
 	}
 	counted := "SELECT " + strings.Join(inner, ", ") + ", SUM(CASE WHEN e.count > 1 THEN e.count ELSE 1 END) AS n, MIN(e.received) AS first, MAX(e.received) AS last" +

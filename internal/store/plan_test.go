@@ -37,27 +37,39 @@ func TestPlans(t *testing.T) {
 		contexts []storedContext
 		index    string
 		sorted   bool
+		by       string // what rows are sorted by, if that is not their receipt
 	}{
-		{"activity", report.Selection{}, nil, "events_by_received", true},
-		{"activity of many", report.Selection{User: "x"}, many, "events_by_received", true},
-		{"errors", report.Selection{Severities: problems}, nil, "events_problems", true},
-		{"errors of many", report.Selection{Severities: problems, Host: "x"}, many, "events_problems", true},
-		{"older errors", report.Selection{Severities: problems, After: []any{int64(7), int64(7)}}, nil, "events_problems", true},
-		{"activity of few", report.Selection{User: "x"}, few, "events_by_context", false},
-		{"errors of few", report.Selection{Severities: problems, Host: "x"}, few, "events_problems_by_context", false},
-		{"errors by code", report.Selection{Severities: problems, Group: group("code")}, nil, "events_problems", false},
-		{"errors by category", report.Selection{Severities: problems, Group: group("category")}, nil, "events_problems", false},
-		{"errors by user", report.Selection{Severities: problems, Group: group("user")}, nil, "events_problems", false},
+		{"activity", report.Selection{}, nil, "events_by_received", true, ""},
+		{"activity of many", report.Selection{User: "x"}, many, "events_by_received", true, ""},
+		{"errors", report.Selection{Severities: problems}, nil, "events_problems", true, ""},
+		{"errors of many", report.Selection{Severities: problems, Host: "x"}, many, "events_problems", true, ""},
+		{"older errors", report.Selection{Severities: problems, After: []any{int64(7), int64(7)}}, nil, "events_problems", true, ""},
+		{"activity of few", report.Selection{User: "x"}, few, "events_by_context", false, ""},
+		{"errors of few", report.Selection{Severities: problems, Host: "x"}, few, "events_problems_by_context", false, ""},
+		{"errors by code", report.Selection{Severities: problems, Group: group("code")}, nil, "events_problems", false, ""},
+		{"errors by category", report.Selection{Severities: problems, Group: group("category")}, nil, "events_problems", false, ""},
+		{"errors by user", report.Selection{Severities: problems, Group: group("user")}, nil, "events_problems", false, ""},
+		{"activity of few by time", report.Selection{Client: "x"}, few, "events_by_context", false, "time"},
+		{"errors of few by user", report.Selection{Severities: problems, Client: "x"}, few, "events_problems_by_context", false, "user"},
+		{"activity of few by code", report.Selection{Client: "x", Group: group("code")}, few, "events_by_context", false, ""},
 	} {
 		test.q.Since, test.q.Limit, test.q.Descending = time.Unix(1, 0), 100, true
 		test.q.Columns = report.Activity.Columns()
 		test.q.Order = test.q.Columns[0]
 		b := builder{q: test.q, instances: []int64{1}, contexts: test.contexts}
 		query, search := b.newest(), "SEARCH e USING INDEX "
-		if len(test.q.Group) > 0 {
-			b = builder{q: test.q, instances: []int64{1}}
+		switch {
+		case len(test.q.Group) > 0:
+			b = builder{q: test.q, instances: []int64{1}, contexts: test.contexts}
 			b.q.Order = test.q.Group[0]
-			query, search = b.groups(), "SEARCH e USING COVERING INDEX "
+			query = b.groups()
+			if test.contexts == nil {
+				search = "SEARCH e USING COVERING INDEX "
+			}
+		case test.by != "":
+			b = builder{q: test.q, instances: []int64{1}, contexts: test.contexts}
+			b.q.Order = group(test.by)[0]
+			query = b.sorted()
 		}
 		plan := explained(t, s.db, query, b.args...)
 		if !strings.Contains(plan, search+test.index+" ") {
