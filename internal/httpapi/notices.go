@@ -53,7 +53,7 @@ type Notices interface {
 func noticeRoutes() []route {
 	return in(access.AreaReports,
 		raw("GET", "/notices", readOnly, "What others change and where they are, as it happens: server-sent events named change, present and missed", (*API).notices,
-			media{}, media{typ: of[rest.Notice]().typ, types: []string{"text/event-stream"}}).with(streaming(maxBody), headers(lastEvent), query(
+			media{}, media{typ: of[rest.NoticeEvents]().typ, types: []string{"text/event-stream"}}).with(streaming(maxBody), headers(lastEvent), query(
 			parameter{name: "console", doc: "what this console calls itself: 8 to 64 letters, digits, hyphens; needed to be seen by others"},
 			parameter{name: "where", doc: "path of the page that it shows, as workspaces/ID"},
 			parameter{name: "editing", doc: "something was entered there that is not committed", flag: true})),

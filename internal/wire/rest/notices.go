@@ -2,6 +2,14 @@ package rest
 
 import "time"
 
+// NoticeEvents are the data of the events of GET /notices, by their names: each
+// event has one of them.
+type NoticeEvents struct {
+	Change  *Notice   `json:"change,omitempty" doc:"what somebody changed"`
+	Present []Present `json:"present,omitempty" doc:"who is where, whenever that has changed: all of them"`
+	Missed  *None     `json:"missed,omitempty" doc:"more changed than is told: what is shown has to be asked for again"`
+}
+
 // Notice is a change that somebody made, as the event change of GET /notices
 // tells it.
 type Notice struct {

@@ -1,31 +1,10 @@
-/** One wrong field: its path as the server writes it, spec.machine.image.name or grants[2].principal. */
-export interface FieldError {
-  path: string;
-  line?: number;
-  message: string;
-}
+import type { components } from './schema';
 
-/** Somebody whom an ambiguous name may mean. */
-export interface Candidate {
-  principal: { kind: string; directory: string; key: string; name: string };
-  display_name?: string;
-  detail?: string;
-}
+/** One wrong field: its path as the server writes it, spec.machine.image.name or grants[2].principal. */
+export type FieldError = components['schemas']['FieldError'];
 
 /** What a problem document says (RFC 9457, and what the server adds to it). */
-export interface ProblemDocument {
-  title: string;
-  status: number;
-  detail?: string;
-  kind?: string;
-  fields?: FieldError[];
-  retry_after?: number;
-  request?: string;
-  by?: string;
-  at?: string;
-  current?: string;
-  candidates?: Candidate[];
-}
+export type ProblemDocument = components['schemas']['Problem'];
 
 /** Why the server refused, or could not be asked. */
 export class Problem extends Error {

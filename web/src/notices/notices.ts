@@ -1,34 +1,11 @@
 import { createContext, useContext, useEffect } from 'react';
+import type { Schemas } from '../api/client';
 
 /** A change that somebody made, as the server tells it. */
-export interface Notice {
-  id: number;
-  time: string;
-  who: string;
-  principal?: string;
-  /** OBJECT.VERB, as workspace.commit. */
-  action: string;
-  /** Kind of what was changed: the part of action before the dot. */
-  kind: string;
-  /** Identity of what was changed, where it has one, and its name. */
-  object?: string;
-  name?: string;
-  detail?: string;
-  request?: string;
-}
+export type Notice = Schemas['Notice'];
 
-/** Somebody whose console shows a page now. */
-export interface Present {
-  who: string;
-  principal: string;
-  /** The page, as a path of the console: workspaces/ID. */
-  where: string;
-  /** Whether they have entered something there that is not committed. */
-  editing: boolean;
-  since: string;
-  /** This console itself. */
-  own: boolean;
-}
+/** Somebody whose console shows a page now, a path of the console: workspaces/ID. */
+export type Present = Schemas['Present'];
 
 export interface Notices {
   /** Calls listen with each change that another console or program made; returns how to stop. */
