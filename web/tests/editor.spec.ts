@@ -190,7 +190,8 @@ test('500 applications and 200 grants stay quick, whatever they are called', asy
     .getByRole('dialog')
     .getByRole('textbox', { name: 'Description' })
     .pressSequentially('twenty characters it');
-  expect(Date.now() - started).toBeLessThan(15_000);
+  // Below 50 ms a key on two cores that others use, too; not when each key draws all of the page.
+  expect(Date.now() - started).toBeLessThan(3_000);
   await page.getByRole('dialog').getByRole('button', { name: 'Done' }).click();
   expect(await page.evaluate(() => 'ran' in window)).toBe(false);
 

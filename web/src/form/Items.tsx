@@ -62,6 +62,18 @@ interface Props {
 const searched = 8;
 const shownAtOnce = 25;
 
+const texts = new WeakMap<JsonObject, string>();
+
+/** What the search looks in. Items are never changed in place: most have been asked before. */
+function searchedText(item: JsonObject): string {
+  let text = texts.get(item);
+  if (text === undefined) {
+    text = JSON.stringify(item).toLocaleLowerCase();
+    texts.set(item, text);
+  }
+  return text;
+}
+
 const asItem = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
 const pointer = { activationConstraint: { distance: 4 } };
@@ -115,7 +127,7 @@ export function Items(props: Props) {
         .map((item, at) => ({ item, at, key: keys[at] ?? '' }))
         .filter(({ item, at }) => {
           if (faulty && !faults.has(at)) return false;
-          return wanted === '' || JSON.stringify(item).toLocaleLowerCase().includes(wanted);
+          return wanted === '' || searchedText(item).includes(wanted);
         }),
     [items, keys, faulty, faults, wanted],
   );

@@ -1,4 +1,4 @@
-import { Stack, StackItem, Tab, TabContent, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
+import { Stack, StackItem, TabContent } from '@patternfly/react-core';
 import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
 import { useCallback, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
@@ -8,7 +8,6 @@ import { useMessages } from '../../components/messages';
 import { ModulePage } from '../../components/ModulePage';
 import { asText } from '../../document/json';
 import { isBelow, valueAt } from '../../document/paths';
-import { FaultMark } from '../../form/FaultMark';
 import { countFaults } from '../../form/form';
 import { useLead } from '../../form/lead';
 import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
@@ -22,6 +21,7 @@ import { editorTabs } from './editor';
 import type { Draft } from './editor/draft';
 import { History } from './History';
 import { LeaveGuard } from './LeaveGuard';
+import { PartTabs, type PartTab } from './PartTabs';
 import { useDraft } from './useDraft';
 import { useValidation } from './useValidation';
 import { Why } from './Why';
@@ -115,16 +115,26 @@ export function Editor({ id, current, query }: Props) {
   };
 
   const shown = editorTabs.find((t) => t.id === tab);
-  const all = [
-    ...editorTabs.map((t) => ({
-      id: t.id,
-      title: t.title,
-      faults: countFaults(found.errors, found.warnings, t.prefixes),
-    })),
-    { id: 'yaml', title: 'YAML', faults: { errors: work.text ? 1 : 0, warnings: 0 } },
-    { id: 'history', title: 'History', faults: { errors: 0, warnings: 0 } },
-    { id: 'why', title: 'Why', faults: { errors: 0, warnings: 0 } },
-  ];
+  const brokenText = work.text !== undefined;
+  const tabs = useMemo<PartTab[]>(
+    () => [
+      ...editorTabs.map((t) => ({
+        id: t.id,
+        title: t.title,
+        faults: countFaults(found.errors, found.warnings, t.prefixes),
+      })),
+      { id: 'yaml', title: 'YAML', faults: { errors: brokenText ? 1 : 0, warnings: 0 } },
+      { id: 'history', title: 'History', faults: { errors: 0, warnings: 0 } },
+      { id: 'why', title: 'Why', faults: { errors: 0, warnings: 0 } },
+    ],
+    [found, brokenText],
+  );
+  const { discard } = work;
+  const onDeleted = useCallback(() => {
+    discard();
+    setLeaving(true);
+    void navigate('/workspaces');
+  }, [discard, navigate]);
   return (
     <ModulePage
       title={name}
@@ -132,13 +142,11 @@ export function Editor({ id, current, query }: Props) {
       says={<WorkspaceSays id={id} name={name} newest={newest} />}
       actions={
         <WorkspaceActions
-          workspace={{ id, name, etag: current.tag.replaceAll('"', '') }}
+          id={id}
+          name={name}
+          etag={current.tag.replaceAll('"', '')}
           dirty={work.dirty}
-          onDeleted={() => {
-            work.discard();
-            setLeaving(true);
-            void navigate('/workspaces');
-          }}
+          onDeleted={onDeleted}
         />
       }
     >
@@ -180,37 +188,14 @@ export function Editor({ id, current, query }: Props) {
         ) : (
           <>
             <StackItem>
-              <Tabs
-                className="dormer-many-tabs"
-                activeKey={tab}
-                onSelect={(_, key) => select(String(key))}
-                aria-label="Parts of the workspace"
-              >
-                {all.map((t) => (
-                  <Tab
-                    key={t.id}
-                    eventKey={t.id}
-                    tabContentId={`tab-${t.id}`}
-                    title={
-                      <>
-                        <TabTitleText>{t.title}</TabTitleText>
-                        {t.faults.errors + t.faults.warnings > 0 && (
-                          <TabTitleIcon>
-                            <FaultMark {...t.faults} />
-                          </TabTitleIcon>
-                        )}
-                      </>
-                    }
-                  />
-                ))}
-              </Tabs>
+              <PartTabs tabs={tabs} selected={tab} onSelect={select} />
             </StackItem>
             <StackItem isFilled>
               <TabContent
                 id={`tab-${tab}`}
                 eventKey={tab}
                 activeKey={tab}
-                aria-label={all.find((t) => t.id === tab)?.title ?? 'Workspace'}
+                aria-label={tabs.find((t) => t.id === tab)?.title ?? 'Workspace'}
               >
                 {shown && <shown.Tab ws={draft} />}
                 {tab === 'yaml' && (

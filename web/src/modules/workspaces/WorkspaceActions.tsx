@@ -1,5 +1,5 @@
 import { Divider, DropdownItem } from '@patternfly/react-core';
-import { useState } from 'react';
+import { memo, useState } from 'react';
 import { saveFile } from '../../app/saveFile';
 import { Menu } from '../../components/Menu';
 import { useMessages } from '../../components/messages';
@@ -7,14 +7,14 @@ import { useReadOnly } from '../../session/session';
 import { exported, fileName } from './calls';
 import { CloneDialog, DeleteDialog, RenameDialog, type Named } from './dialogs';
 
-interface Props {
-  workspace: Named;
+interface Props extends Named {
   dirty: boolean;
   onDeleted: () => void;
 }
 
 /** What is done with a workspace as a whole. */
-export function WorkspaceActions({ workspace, dirty, onDeleted }: Props) {
+export const WorkspaceActions = memo(function WorkspaceActions({ id, name, etag, dirty, onDeleted }: Props) {
+  const workspace: Named = { id, name, etag };
   const [asked, setAsked] = useState<'clone' | 'rename' | 'delete'>();
   const say = useMessages();
   const readOnly = useReadOnly();
@@ -41,7 +41,7 @@ export function WorkspaceActions({ workspace, dirty, onDeleted }: Props) {
       {asked === 'delete' && <DeleteDialog workspace={workspace} onClose={close} onDeleted={onDeleted} />}
     </>
   );
-}
+});
 
 /** One entry of the menu, which says why it cannot be chosen. */
 const item = (title: string, why: string | undefined, onClick: () => void) => (

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { memo } from 'react';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { count, plural, Time } from '../../components/format';
@@ -13,8 +14,11 @@ interface Props {
   newest: Schemas['Workspace'] | undefined;
 }
 
-/** Who made the current revision, and who has machines of the workspace; each number leads to its rows. */
-export function WorkspaceSays({ id, name, newest }: Props) {
+/**
+ * Who made the current revision, and who has machines of the workspace; each number leads to its rows. It has nothing
+ * to do with what is typed, and is not drawn with it.
+ */
+export const WorkspaceSays = memo(function WorkspaceSays({ id, name, newest }: Props) {
   const query = useQuery({
     queryKey: ['workspace', 'figures', name],
     queryFn: () => listed(name),
@@ -38,4 +42,4 @@ export function WorkspaceSays({ id, name, newest }: Props) {
       )}
     </>
   );
-}
+});

@@ -1,0 +1,47 @@
+import { Tab, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
+import { memo } from 'react';
+import { FaultMark } from '../../form/FaultMark';
+import type { Faults } from '../../form/form';
+
+/** A tab of the page of a workspace, with how much is wrong on it. */
+export interface PartTab {
+  id: string;
+  title: string;
+  faults: Faults;
+}
+
+interface Props {
+  tabs: PartTab[];
+  selected: string;
+  onSelect: (id: string) => void;
+}
+
+/** The tabs of the page of a workspace. They measure themselves whenever they are drawn: not at each key, then. */
+export const PartTabs = memo(function PartTabs({ tabs, selected, onSelect }: Props) {
+  return (
+    <Tabs
+      className="dormer-many-tabs"
+      activeKey={selected}
+      onSelect={(_, key) => onSelect(String(key))}
+      aria-label="Parts of the workspace"
+    >
+      {tabs.map((t) => (
+        <Tab
+          key={t.id}
+          eventKey={t.id}
+          tabContentId={`tab-${t.id}`}
+          title={
+            <>
+              <TabTitleText>{t.title}</TabTitleText>
+              {t.faults.errors + t.faults.warnings > 0 && (
+                <TabTitleIcon>
+                  <FaultMark {...t.faults} />
+                </TabTitleIcon>
+              )}
+            </>
+          }
+        />
+      ))}
+    </Tabs>
+  );
+});
