@@ -1,6 +1,7 @@
 package imagerepo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,15 +29,23 @@ type Holding struct {
 }
 
 // ledger remembers what cannot change, so that thousands of versions are listed
-// without reading them all again: records of versions as they are stored, and
-// of manifests what sizes are worked out from.
+// without reading and verifying them all again: records of versions, and of
+// manifests what sizes are worked out from.
 type ledger struct {
 	mu sync.Mutex // held while versions are looked at
 	// guards the fields below
-	records   map[ref][]byte
+	records   map[ref]*record
+	trust     []byte // the keys that records were verified with, encoded
 	manifests map[dormer.ImageID]*outline
 	objects   map[string]int32 // places in sizes
 	sizes     []int64
+}
+
+// record is that of a version, as it is stored and decoded.
+type record struct {
+	stored []byte
+	nameRecord
+	verified bool // with the keys of the ledger
 }
 
 // outline is what sizes are worked out from.
@@ -109,16 +118,54 @@ func (r *Repository) outline(ctx context.Context, id dormer.ImageID) (*outline, 
 	return o, nil
 }
 
-// stored returns the record of a version as it is stored, read once.
-func (r *Repository) stored(ctx context.Context, v ref) ([]byte, error) {
-	if b := r.ledger.records[v]; b != nil {
-		return b, nil
+// remembered returns the record of a version, read and decoded once.
+func (r *Repository) remembered(ctx context.Context, v ref) (*record, error) {
+	if known := r.ledger.records[v]; known != nil {
+		return known, nil
 	}
 	b, err := r.read(ctx, prefixNames+v.path())
-	if err == nil {
-		r.ledger.records[v] = b
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	rec, err := readRecord(v, b, nil)
+	if err != nil {
+		return nil, err
+	}
+	known := &record{stored: b, nameRecord: rec}
+	r.ledger.records[v] = known
+	return known, nil
+}
+
+// verify verifies the records of the entries: once with the same keys.
+func (r *Repository) verify(ctx context.Context, entries []entry) error {
+	trust := r.cfg.Trust()
+	keys, err := json.Marshal(trust.Keys)
+	if err != nil {
+		return fmt.Errorf("encode keys: %w", err)
+	}
+	l := &r.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !bytes.Equal(l.trust, keys) {
+		l.trust = keys
+		for _, known := range l.records {
+			known.verified = false
+		}
+	}
+	for _, e := range entries {
+		known, err := r.remembered(ctx, e.ref)
+		if err != nil {
+			return err
+		}
+		if known.verified {
+			continue
+		}
+		if _, err := readRecord(e.ref, known.stored, &trust); err != nil {
+			return err
+		}
+		known.verified = true
+	}
+	return nil
 }
 
 // look looks at all living versions. Records are not verified: they are
@@ -133,19 +180,16 @@ func (r *Repository) look(ctx context.Context) (look, error) {
 	defer l.mu.Unlock()
 	if l.records == nil || len(l.records) > 2*len(refs) {
 		// Most of what is remembered is gone.
-		l.records, l.manifests = make(map[ref][]byte, len(refs)), make(map[dormer.ImageID]*outline, len(refs))
+		l.records, l.manifests = make(map[ref]*record, len(refs)), make(map[dormer.ImageID]*outline, len(refs))
 		l.objects, l.sizes = make(map[string]int32), nil
 	}
 	out := look{entries: make([]entry, len(refs))}
 	for i, v := range refs {
-		b, err := r.stored(ctx, v)
+		known, err := r.remembered(ctx, v)
 		if err != nil {
 			return look{}, err
 		}
-		e := entry{ref: v}
-		if e.rec, err = readRecord(v, b, nil); err != nil {
-			return look{}, err
-		}
+		e := entry{ref: v, rec: known.nameRecord}
 		if e.outline, err = r.outline(ctx, e.rec.Image); err != nil {
 			return look{}, err
 		}
@@ -206,19 +250,12 @@ func (l *look) unshared(entries []entry) (unique, stored int64) {
 // holding makes the holding of the entries, which are of one image of this
 // instance, and verifies their records.
 func (r *Repository) holding(ctx context.Context, l *look, entries []entry) (Holding, error) {
-	trust := r.cfg.Trust()
+	if err := r.verify(ctx, entries); err != nil {
+		return Holding{}, err
+	}
 	h := Holding{Versions: make([]Version, len(entries))}
 	for i, e := range entries {
-		r.ledger.mu.Lock()
-		b, err := r.stored(ctx, e.ref)
-		r.ledger.mu.Unlock()
-		if err != nil {
-			return Holding{}, err
-		}
-		rec, err := readRecord(e.ref, b, &trust)
-		if err != nil {
-			return Holding{}, err
-		}
+		rec := e.rec
 		v := Version{
 			Name: rec.Name, Number: rec.Number, Image: rec.Image, Created: rec.Created, By: rec.By,
 			Sizes: e.sizes, Stored: e.outline.stored, KeyID: e.keyID, Publisher: e.publisher,

@@ -107,3 +107,35 @@ func numbersOf(versions []imagerepo.Version) []int {
 	}
 	return out
 }
+
+// TestHoldingsAgain: what was read and verified is not again, until other keys are
+// trusted.
+func TestHoldingsAgain(t *testing.T) {
+	w := newWorld(t)
+	packed, _ := w.versions(t, 2)
+	const versions = 40
+	for i := range versions {
+		push(t, w.repo(), "office", packed[i%2])
+	}
+	holdings := func() error {
+		all, err := w.repo().Holdings(t.Context())
+		if err == nil && (len(all) != 1 || len(all[0].Versions) != versions) {
+			t.Errorf("holdings are %+v", all)
+		}
+		return err
+	}
+	if err := holdings(); err != nil {
+		t.Fatal(err)
+	}
+	// Decoding and verifying a record takes more than all the rest.
+	if n := testing.AllocsPerRun(5, func() { _ = holdings() }) / versions; n > 10 {
+		t.Errorf("listing a version again allocates %.0f times", n)
+	}
+	keys := w.trust.Keys
+	w.trust.Keys = nil
+	wantErr(t, "names that nobody who is trusted has signed", holdings(), dormer.ErrDenied)
+	w.trust.Keys = keys
+	if err := holdings(); err != nil {
+		t.Error(err)
+	}
+}
