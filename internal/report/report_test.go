@@ -433,7 +433,8 @@ func (nothing) StatesSince(context.Context, dormer.ClientID) (map[dormer.Machine
 }
 
 func (nothing) ClientsOf(context.Context, dormer.ClientID) ([]enroll.Client, error) { return nil, nil }
-func (nothing) Workspaces(context.Context) ([]catalog.Revision, error)              { return nil, nil }
+
+func (nothing) Workspaces(context.Context) ([]catalog.Revision, error) { return nil, nil }
 
 type none struct{}
 
