@@ -103,7 +103,9 @@ type browsed struct {
 	errs    *bytes.Buffer
 }
 
-func openConsole(t *testing.T, h home, args ...string) *browsed {
+// startConsole starts a console that lets the first browser in that opens its
+// address.
+func startConsole(t *testing.T, h home, args ...string) *browsed {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	read, write := io.Pipe()
@@ -131,6 +133,12 @@ func openConsole(t *testing.T, h home, args ...string) *browsed {
 		t.Fatal(err)
 	}
 	b.address, b.origin = said.Address, "http://"+u.Host
+	return b
+}
+
+func openConsole(t *testing.T, h home, args ...string) *browsed {
+	t.Helper()
+	b := startConsole(t, h, args...)
 	resp, err := b.client.Get(b.address)
 	if err != nil {
 		t.Fatal(err)

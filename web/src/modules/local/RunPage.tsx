@@ -54,7 +54,7 @@ function Shown({ run }: { run: Run }) {
       <DescriptionList columnModifier={{ default: '1Col', sm: '2Col', lg: '3Col' }} isCompact>
         <Fact term="State">
           {states[run.state]}
-          {run.ready && ', its agent has answered'}
+          {isAlive(run) && run.ready && ', its agent has answered'}
         </Fact>
         <Fact term="Policy">
           <span className="dormer-name">{run.workspace ?? 'none: nothing but the network'}</span>

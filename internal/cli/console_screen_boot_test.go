@@ -1,0 +1,152 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dormer-project/dormer/internal/console"
+	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
+)
+
+// typist makes the tiny guest one that somebody sits at: a line in colours on
+// its screen, and on its serial line what is typed below it and what its mouse
+// sends. Then it goes on as it is.
+const typist = `#!/bin/busybox sh
+b=/bin/busybox
+$b mkdir -p /proc /sys /dev
+$b mount -t proc proc /proc
+$b mount -t sysfs sys /sys
+$b mount -t devtmpfs dev /dev
+$b insmod /serio_raw.ko
+for port in /sys/bus/serio/devices/*; do
+  case $($b cat $port/description) in
+    *AUX*) echo -n serio_raw >$port/drvctl ;;
+  esac
+done
+exec 3<>/dev/serio_raw0 4<>/dev/tty1
+$b hexdump -v -e '1/1 "mouse %02x\n"' <&3 >/dev/ttyS0 &
+printf '\364' >&3 # the mouse is to tell of itself
+printf '\033[2J\033[H\033[41;33m Type here \033[0m\n' >&4
+while read -r line; do echo "typed $line"; done <&4 >/dev/ttyS0 &
+exec /init
+`
+
+// TestScreenOfARealGuest: in a browser, the page of a run shows the guest's
+// screen, and keys and the mouse reach the guest. The journey is that of
+// web/tests/screen.once.ts.
+func TestScreenOfARealGuest(t *testing.T) {
+	t.Parallel()
+	const web, chromium = "../../web", "/usr/bin/chromium"
+	g := hypervisortest.FindGuest(t, "tiny")
+	for what, path := range map[string]string{
+		"Playwright (scripts/console.sh fetches it)": filepath.Join(web, "node_modules/@playwright/test/cli.js"),
+		"Chromium (scripts/setup.sh installs it)":    chromium,
+	} {
+		if _, err := os.Stat(path); err != nil {
+			skipConsole(t, fmt.Sprintf("this test needs %s; %s is not there", what, path))
+		}
+	}
+	if h, err := console.New(console.Options{}); err != nil || !h.Built() {
+		skipConsole(t, fmt.Sprintf("this test needs the console, which scripts/console.sh builds (%v)", err))
+	}
+	address, ca, once := startServer(t)
+	h := newHome(t)
+	h.must(t, once+"\n"+password+"\n", "login", "--server", address, "--ca", ca, "--user", "admin")
+	b := startConsole(t, h)
+
+	cmd := exec.CommandContext(t.Context(), "node", "node_modules/@playwright/test/cli.js", "test", "--reporter=line", "--output="+filepath.Join(t.TempDir(), "results"))
+	cmd.Dir = web
+	cmd.Env = append(os.Environ(), "DORMER_CONSOLE_RUN=screen", "DORMER_STAGE=", "DORMER_CHROMIUM="+chromium,
+		"DORMER_SCREEN="+strings.Join([]string{b.address, manned(t, g), filepath.Join(h.dir, "tmp")}, "\n"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	b.close(t)
+	if left, err := os.ReadDir(filepath.Join(h.dir, "tmp")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// skipConsole skips loudly where something is missing, but not where all is to
+// be tested.
+func skipConsole(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("DORMER_TEST_ALL") == "1" {
+		t.Fatal(why)
+	}
+	t.Skip("SKIPPED: " + why)
+}
+
+// manned describes the tiny guest with a typist, and returns the file.
+func manned(t *testing.T, g hypervisortest.Guest) string {
+	t.Helper()
+	// The module is of the guest that has the same kernel and all of its modules.
+	disk := hypervisortest.FindGuest(t, "v1").Disk
+	const modules = "/usr/lib/modules"
+	version := ""
+	for line := range strings.Lines(debugfs(t, disk, "ls -p "+modules)) {
+		if f := strings.Split(line, "/"); len(f) > 5 && !strings.HasPrefix(f[5], ".") {
+			version = f[5]
+		}
+	}
+	module := debugfs(t, disk, "cat "+path.Join(modules, version, "kernel/drivers/input/serio/serio_raw.ko"))
+	initrd, err := os.ReadFile(g.Initrd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What comes after it in the same file adds to it.
+	initrd = append(initrd, make([]byte, -len(initrd)&3)...)
+	for _, f := range []struct {
+		name, content string
+		mode          int
+	}{{"typist", typist, 0o100755}, {"serio_raw.ko", module, 0o100644}, {"TRAILER!!!", "", 0}} {
+		initrd = append(initrd, archived(f.name, f.content, f.mode)...)
+	}
+	dir := t.TempDir()
+	text, err := json.Marshal(map[string]any{
+		"disks":  []any{map[string]any{"name": "system", "path": g.Disk, "format": "raw"}},
+		"kernel": g.Kernel, "initrd": filepath.Join(dir, "initrd.img"), "append": g.Append + " rdinit=/typist", "memory": g.Memory,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"initrd.img": initrd, "tiny.json": text} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "tiny.json")
+}
+
+// debugfs looks into a file system and returns what it prints.
+func debugfs(t *testing.T, disk, request string) string {
+	t.Helper()
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "debugfs", "-R", request, disk)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || len(out) == 0 {
+		t.Fatalf("debugfs %s: %v %s", request, err, &errs)
+	}
+	return string(out)
+}
+
+// archived is a file in an archive of cpio's form newc.
+func archived(name, content string, mode int) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x",
+		0, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0)
+	b.WriteString(name + "\x00")
+	b.Write(make([]byte, -b.Len()&3))
+	b.WriteString(content)
+	b.Write(make([]byte, -b.Len()&3))
+	return b.Bytes()
+}
