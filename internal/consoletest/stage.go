@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -53,6 +54,7 @@ type set struct {
 	join      string
 	computers map[string]*stage.Computer
 	benches   map[string]*bench // by folder
+	proxies   []*httptest.Server
 	pushes    int
 }
 
@@ -105,6 +107,10 @@ func (t *set) close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var err error
+	for _, p := range t.proxies {
+		p.CloseClientConnections() // of those who listen to notices
+		p.Close()
+	}
 	for _, d := range t.benches {
 		err = errors.Join(err, d.close())
 	}
@@ -197,6 +203,9 @@ func (s *Stage) handler() http.Handler {
 			return nil, t.instance.Start()
 		}
 		return nil, fmt.Errorf("server: %w", errAction)
+	})
+	on("POST /instances/{instance}/proxies", func(_ context.Context, t *set, _ request, _ *http.Request) (any, error) {
+		return t.newProxy()
 	})
 	on("POST /instances/{instance}/benches", func(_ context.Context, t *set, _ request, _ *http.Request) (any, error) {
 		return t.newBench()

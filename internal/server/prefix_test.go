@@ -90,8 +90,12 @@ func (b *prefixed) journey(s *Server) {
 	deep, page2 := b.do("GET", b.base+"/console/workspaces/some", "")
 	for at, page := range map[*url.URL]string{resp.Request.URL: page, deep.Request.URL: page2} {
 		base := regexp.MustCompile(`<base href="([^"]*)"`).FindStringSubmatch(page)
-		if base == nil {
-			continue // a program without the console has the page in its place
+		if base == nil { // a program without the console has the page in its place
+			if os.Getenv("DORMER_TEST_ALL") == "1" {
+				b.t.Errorf("%s has no base; scripts/console.sh builds the console", at)
+			}
+			defer b.t.Skip("SKIPPED: where files of the console are found from its pages was not looked at; scripts/console.sh builds the console")
+			continue
 		}
 		u, err := at.Parse(base[1])
 		if err != nil || u.String() != b.base+"/console/" {

@@ -187,6 +187,11 @@ export class Stage {
     return { address, folder, dormer };
   }
 
+  /** Puts a proxy before the server that has it below a path; the address is that path, without a slash at its end. */
+  async proxy(): Promise<string> {
+    return (await this.tell<{ url: string }>('proxies')).url;
+  }
+
   /** Sets the server's clock ahead, by seconds. It does not go back. */
   async ahead(seconds: number): Promise<void> {
     await this.tell('ahead', { seconds });

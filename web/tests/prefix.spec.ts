@@ -1,0 +1,31 @@
+import { expect, test } from './fixtures';
+import { shown } from './shown';
+
+test('below a path of a proxy everything is found, and what others change is told', async ({ stage, open }) => {
+  const operator = await stage.newOperator();
+  const below = await stage.proxy();
+  const page = await open(undefined, { baseURL: `${below}/console/` });
+  await page.goto('settings/groups');
+  await page.getByLabel('Name').fill(operator.name);
+  await page.getByRole('textbox', { name: 'Password', exact: true }).fill(operator.password);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Settings' })).toBeVisible();
+  expect(page.url()).toBe(`${below}/console/settings/groups`);
+
+  // The list is asked for again because of the notice alone.
+  const group = stage.unique('auditors');
+  await expect(page.getByRole('button', { name: 'Add a group' }).first()).toBeVisible();
+  await stage.api('POST', '/directory/groups', { name: group });
+  await expect(page.getByText(group)).toBeVisible({ timeout: 10_000 });
+
+  await page.getByRole('navigation', { name: 'Modules' }).getByRole('link', { name: 'Images' }).click();
+  await expect(page).toHaveURL(`${below}/console/images`);
+  await page.reload();
+  await shown(page);
+  // A slash in a name is none of the path.
+  await page.goto(`alerts/rules/${encodeURIComponent('a/b')}`);
+  await shown(page);
+  await page.goto(`${below}/`);
+  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
+  expect(page.url()).toBe(`${below}/console/`);
+});
