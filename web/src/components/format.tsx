@@ -1,18 +1,27 @@
 import { Timestamp, TimestampTooltipVariant } from '@patternfly/react-core';
 import { useZone } from '../app/zone';
 
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-
-/** A number of bytes as people read it: 1.5 GiB. */
-export function bytes(n: number): string {
+/** A number in the largest of some units, each so many times the one before, that leaves it at one and more. */
+export function inUnits(
+  n: number,
+  times: number,
+  units: string[],
+  digits: (value: number, unit: number) => Intl.NumberFormatOptions,
+): string {
   let value = n;
   let unit = 0;
-  while (Math.abs(value) >= 1024 && unit < units.length - 1) {
-    value /= 1024;
+  while (Math.abs(value) >= times && unit < units.length - 1) {
+    value /= times;
     unit += 1;
   }
-  return `${value.toLocaleString('en', { maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 })} ${units[unit]}`;
+  return `${value.toLocaleString('en', digits(value, unit))} ${units[unit] ?? ''}`;
 }
+
+const binary = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** A number of bytes as people read it: 1.5 GiB. */
+export const bytes = (n: number): string =>
+  inUnits(n, 1024, binary, (value, unit) => ({ maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }));
 
 /** A whole number with separators: 12,400. */
 export const count = (n: number): string => n.toLocaleString('en');

@@ -24,7 +24,21 @@ const naming = ['name', 'id', 'letter', 'host'];
 const text = (v: Json | undefined): string => (typeof v === 'string' ? v.normalize('NFC').toLowerCase() : '');
 
 /** What an item goes by: its key where the directory gave it one, and its name. */
-function known(item: Json): { strong?: string; weak: string } | undefined {
+interface Known {
+  strong?: string;
+  weak: string;
+}
+
+const knowns = new WeakMap<object, Known | undefined>();
+
+/** What an item goes by, remembered: lists are compared at each key that is typed. */
+function known(item: Json): Known | undefined {
+  if (typeof item !== 'object' || item === null) return read(item);
+  if (!knowns.has(item)) knowns.set(item, read(item));
+  return knowns.get(item);
+}
+
+function read(item: Json): Known | undefined {
   if (!isObject(item)) return typeof item === 'object' ? undefined : { weak: canonical(item) };
   const { principal } = item;
   if (isObject(principal)) {

@@ -1,15 +1,9 @@
+import { inUnits } from '../../components/format';
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
 /** Bytes as the design document writes them, by thousands: 36.2 GB. */
-export function sized(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${value.toLocaleString('en', { maximumSignificantDigits: 3 })} ${units[unit]}`;
-}
+export const sized = (bytes: number): string => inUnits(bytes, 1000, units, () => ({ maximumSignificantDigits: 3 }));
 
 const steps: [string, number][] = [
   ['d', 86_400],
