@@ -108,6 +108,9 @@ func TestStatePlans(t *testing.T) {
 	if plan := explained(t, s.db, machinesNamed, "PC1"); !strings.Contains(plan, "INDEX machines_by_computer_name ") {
 		t.Errorf("a computer name is looked for in all machines:\n%s", plan)
 	}
+	if plan := explained(t, s.db, allClients); plan != "SCAN clients" {
+		t.Errorf("all clients are not read from end to end:\n%s", plan)
+	}
 	const byID = "SEARCH clients USING INDEX sqlite_autoindex_clients_1 (id=?)"
 	filters := []enroll.Filter{{}, {Search: "x"}, {ID: "c"}, {Version: "1"}}
 	for _, state := range enroll.States {

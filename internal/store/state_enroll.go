@@ -110,9 +110,16 @@ func (s *State) Client(ctx context.Context, id dormer.ClientID) (enroll.Client, 
 	return one(ctx, s.db.read, "find client", scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", string(id))
 }
 
+const allClients = "SELECT " + clientColumns + " FROM clients"
+
 // Clients implements enroll.ClientStore.
 func (s *State) Clients(ctx context.Context) ([]enroll.Client, error) {
-	return all(ctx, s.db.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients ORDER BY host_name, id")
+	// Sorted here: SQLite would look up each by its index, or sort whole rows.
+	list, err := all(ctx, s.db.read, "list clients", scanClient, allClients)
+	slices.SortFunc(list, func(a, b enroll.Client) int {
+		return cmp.Or(cmp.Compare(a.Host.Name, b.Host.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return list, err
 }
 
 // ClientsOf returns a client if there is such a one, with "" all.

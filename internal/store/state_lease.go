@@ -43,6 +43,9 @@ func scanMachine(s scanner) (lease.Machine, error) {
 
 // fields reads a JSON array of texts; none is nil.
 func fields(text string) ([]string, error) {
+	if text == "[]" {
+		return nil, nil // as nearly always
+	}
 	var list []string
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		return nil, fmt.Errorf("stored list of fields: %w", dormer.ErrCorrupt)
@@ -138,7 +141,7 @@ func (s *State) NameMachine(ctx context.Context, id dormer.MachineID, computerNa
 
 // Machines implements lease.MachineStore.
 func (s *State) Machines(ctx context.Context) ([]lease.Machine, error) {
-	return all(ctx, s.db.read, "list machines", scanMachine, "SELECT "+machineColumns+" FROM machines ORDER BY created, id")
+	return s.MachinesOf(ctx, "")
 }
 
 // FlushReports implements lease.MachineStore.

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,9 +33,13 @@ func (s *State) FindMachines(ctx context.Context, f lease.MachineFilter) ([]leas
 	}
 	args, limit := b.args, ""
 	if f.Limit > 0 {
-		limit = " LIMIT " + b.arg(int64(f.Limit))
+		limit = " ORDER BY created, id LIMIT " + b.arg(int64(f.Limit))
 	}
-	list, err := all(ctx, s.db.read, "find machines", scanMachine, "SELECT "+machineColumns+from+" ORDER BY created, id"+limit, b.args...)
+	list, err := all(ctx, s.db.read, "find machines", scanMachine, "SELECT "+machineColumns+from+limit, b.args...)
+	// Sorted here where all are wanted: SQLite would sort whole rows.
+	slices.SortFunc(list, func(a, b lease.Machine) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
 	if err != nil || f.Limit == 0 || len(list) < f.Limit {
 		return list, len(list), err
 	}
