@@ -48,8 +48,15 @@ func testNamesInAnyScript(t *testing.T, s State) {
 		f    audit.Filter
 		want int
 	}{
-		{audit.Filter{Who: "JÜRGEN"}, 1}, {audit.Filter{Who: "jürg"}, 1}, {audit.Filter{Object: "бухгалтерия"}, 1}, {audit.Filter{Object: "Бухгалтерия (W1)"}, 1},
-		{audit.Filter{Action: "Workspace"}, 1}, {audit.Filter{Object: "0%_R"}, 1}, {audit.Filter{Object: "%"}, 1}, {audit.Filter{Who: "Ann"}, 1}, {audit.Filter{Who: "jorgen"}, 0},
+		{audit.Filter{Who: "JÜRGEN"}, 1},
+		{audit.Filter{Who: "jürg"}, 1},
+		{audit.Filter{Object: "бухгалтерия"}, 1},
+		{audit.Filter{Object: "Бухгалтерия (W1)"}, 1},
+		{audit.Filter{Action: "Workspace"}, 1},
+		{audit.Filter{Object: "0%_R"}, 1},
+		{audit.Filter{Object: "%"}, 1},
+		{audit.Filter{Who: "Ann"}, 1},
+		{audit.Filter{Who: "jorgen"}, 0},
 	} {
 		test.f.Limit = 10
 		if got := must[[]audit.Record](t)(s.Find(ctx, test.f)); len(got) != test.want {
