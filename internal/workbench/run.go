@@ -72,6 +72,13 @@ func (r *Run) copy() Run {
 	return c
 }
 
+// warn keeps a warning, once. Callers hold the bench's mu.
+func (r *Run) warn(text string) {
+	if !slices.Contains(r.Warnings, text) {
+		r.Warnings = append(r.Warnings, text)
+	}
+}
+
 // run finds a run. Callers hold mu.
 func (b *Bench) run(id string) (*Run, error) {
 	i := slices.IndexFunc(b.runs, func(r *Run) bool { return r.ID == id })
@@ -165,16 +172,33 @@ func (b *Bench) packing(test string) bool {
 	})
 }
 
-// follow runs a machine to its end.
+// restarted is said of a run whose guest has restarted itself.
+const restarted = "The guest restarted itself. The machine began again from the disk; what the guest had written is gone."
+
+// follow runs a machine to its end, and again when its guest restarts itself.
 func (b *Bench) follow(ctx context.Context, r *Run, o TrialOptions) {
+	for {
+		state, message, again := b.attempt(ctx, r, o)
+		if !again {
+			b.ended(r, state, message)
+			return
+		}
+		b.mu.Lock()
+		r.State, r.Report, r.trial = RunStarting, TrialReport{}, nil
+		r.warn(restarted)
+		b.mu.Unlock()
+	}
+}
+
+// attempt runs a machine until it ends, and reports what came of it and whether
+// it is to begin again.
+func (b *Bench) attempt(ctx context.Context, r *Run, o TrialOptions) (state RunState, message string, again bool) {
 	t, err := StartTrial(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil { // it was stopped while it started
-			b.ended(r, RunEnded, "")
-			return
+			return RunEnded, "", false
 		}
-		b.ended(r, RunFailed, err.Error())
-		return
+		return RunFailed, err.Error(), false
 	}
 	b.mu.Lock()
 	r.trial = t
@@ -184,18 +208,19 @@ func (b *Bench) follow(ctx context.Context, r *Run, o TrialOptions) {
 	}
 	b.mu.Unlock()
 	err = t.Run(ctx)
+	again = ctx.Err() == nil && t.Restarted(ctx)
 	b.mu.Lock()
-	r.State = RunEnding
+	if !again {
+		r.State = RunEnding
+	}
 	b.mu.Unlock()
-	message := ""
 	if err != nil && ctx.Err() == nil {
 		message = err.Error()
 	}
-	state := RunEnded
 	if err := errors.Join(t.End(), t.Close()); err != nil {
-		state, message = RunFailed, err.Error()
+		return RunFailed, err.Error(), false
 	}
-	b.ended(r, state, message)
+	return RunEnded, message, again && ctx.Err() == nil
 }
 
 func (b *Bench) ended(r *Run, state RunState, message string) {
@@ -216,7 +241,7 @@ func (l *runListener) Waiting()    {}
 func (l *runListener) Warn(text string) {
 	l.bench.mu.Lock()
 	defer l.bench.mu.Unlock()
-	l.run.Warnings = append(l.run.Warnings, text)
+	l.run.warn(text)
 }
 
 func (l *runListener) Ready(system string, after time.Duration) {

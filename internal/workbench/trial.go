@@ -256,6 +256,13 @@ func (t *Trial) exec(ctx context.Context, st hypervisor.Status) error {
 	return nil
 }
 
+// Restarted reports whether the machine has ended because its guest restarted
+// itself: whoever wants to go on starts another one.
+func (t *Trial) Restarted(ctx context.Context) bool {
+	st, err := t.machine.Status(ctx)
+	return err == nil && st.State == hypervisor.StateStopped && st.Reason == hypervisor.ReasonRestart
+}
+
 // End shuts the machine down, or else turns it off.
 func (t *Trial) End() error {
 	ctx, cancel := context.WithTimeout(context.Background(), trialEnd)

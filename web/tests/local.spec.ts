@@ -105,6 +105,12 @@ test('a disk is tested with its screen in the page, and the server is another on
   await expect(page.getByRole('button', { name: 'Use the keyboard in the screen' })).toBeFocused();
   for (const key of ['Shift', 'Alt', 'Control']) await page.keyboard.up(key);
 
+  // The firmware restarts the machine, and its screen comes back by itself.
+  await page.getByRole('button', { name: 'Send Ctrl + Alt + Del' }).click();
+  await expect(page.getByText('The guest restarted itself.')).toBeVisible();
+  await expect.poll(async () => await inkOf(screen)).toBeLessThan(before + 40);
+  await written(screen);
+
   await page.getByRole('link', { name: 'This computer' }).first().click();
   await page.getByRole('link', { name: 'runs: show its screen' }).click();
   await written(screen);

@@ -24,6 +24,9 @@ const states: Record<State, string> = {
   lost: 'The screen was lost.',
 };
 
+/** How long a screen that has ended is left so, in milliseconds. */
+const patience = 2_000;
+
 interface Props {
   run: string;
   /** Whose screen it is, for people who do not see it. */
@@ -37,7 +40,8 @@ interface Props {
  */
 export function Screen(props: Props) {
   const [attempt, setAttempt] = useState(0);
-  return <Connection key={attempt} {...props} onAgain={() => setAttempt((n) => n + 1)} />;
+  const again = useCallback(() => setAttempt((n) => n + 1), []);
+  return <Connection key={attempt} {...props} onAgain={again} />;
 }
 
 /** One connection to the screen, from its begin to its end. */
@@ -76,6 +80,13 @@ function Connection({ run, label, onAgain }: Props & { onAgain: () => void }) {
       if (!closed) rfb.disconnect();
     };
   }, [run, label]);
+
+  useEffect(() => {
+    // A machine that begins again has another screen at once; one that has ended takes this page's away.
+    if (state !== 'ended') return undefined;
+    const timer = setTimeout(onAgain, patience);
+    return () => clearTimeout(timer);
+  }, [state, onAgain]);
 
   const scale = (fit: boolean) => {
     setScaled(fit);
