@@ -109,6 +109,7 @@ test('who signs in at a provider comes back to what they asked for, and goes on 
   await endSessions();
   await page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
   const again = page.getByRole('dialog', { name: 'Your session has ended' });
+  await expect(again.getByLabel('Name')).toHaveValue(`corp\\${scene.user}`);
   const opened = page.waitForEvent('popup');
   await again.getByRole('button', { name: 'Sign in with Corporate login' }).click();
   const beside = await opened;

@@ -118,7 +118,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   return (
     <SessionContext value={signed}>
       <Fragment key={whose(signed.session)}>{children}</Fragment>
-      {again && <SignIn onSignedIn={enter} again={signed.session.principal.name} />}
+      {again && <SignIn onSignedIn={enter} again={signed.session.principal} />}
     </SessionContext>
   );
 }

@@ -1,4 +1,5 @@
 import { Modal, ModalBody, ModalHeader } from '@patternfly/react-core';
+import type { Schemas } from '../api/client';
 import { useTitle } from '../app/theme';
 import { Entrance } from './Entrance';
 import { SignInWays, useWays } from './SignInWays';
@@ -6,7 +7,7 @@ import { SignInWays, useWays } from './SignInWays';
 interface Props {
   onSignedIn: () => Promise<void>;
   /** Who was signed in and has to do so again; absent: nobody was. */
-  again?: string;
+  again?: Schemas['Session']['principal'];
 }
 
 /** Asks people who they are: a page of its own, or above what they were doing. */
@@ -24,7 +25,7 @@ function Alone({ onSignedIn }: { onSignedIn: () => Promise<void> }) {
 }
 
 /** It cannot be closed: what is below waits for it, and would fail without it. */
-function Above({ onSignedIn, again }: { onSignedIn: () => Promise<void>; again: string }) {
+function Above({ onSignedIn, again }: Required<Props>) {
   const { isPending } = useWays();
   return (
     <Modal

@@ -1,9 +1,10 @@
 import { Button, Divider, Spinner, Stack, StackItem } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { api, data } from '../api/client';
+import { api, data, type Schemas } from '../api/client';
 import { asProblem, type Problem } from '../api/problem';
 import { Loaded } from '../components/Loaded';
+import { accountOf } from './account';
 import { begin, windowOf } from './openid';
 import { PasswordForm } from './PasswordForm';
 import { SignInProblem } from './SignInProblem';
@@ -11,7 +12,7 @@ import { hadTicket, mayTryTicket, signedIn, type Way } from './way';
 
 interface Props {
   /** Who was signed in and goes on; absent: nobody was. */
-  again?: string;
+  again?: Schemas['Session']['principal'];
   /** Called when the server has a session. */
   onSignedIn: () => Promise<void>;
 }
@@ -99,7 +100,11 @@ export function SignInWays({ again, onSignedIn }: Props) {
         <Stack hasGutter>
           {m.directories.length > 0 && (
             <StackItem>
-              <PasswordForm directories={m.directories} user={again ?? ''} onSignedIn={() => done('password')} />
+              <PasswordForm
+                directories={m.directories}
+                user={again ? accountOf(again, m.directories) : ''}
+                onSignedIn={() => done('password')}
+              />
             </StackItem>
           )}
           {m.directories.length > 0 && (m.kerberos || m.providers.length > 0) && <Divider />}
