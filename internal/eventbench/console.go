@@ -53,10 +53,7 @@ func (b *bench) console(ctx context.Context, s *site) error {
 		return err
 	}
 	defer c.Close()
-	if err := s.asked(ctx, c, p, end.Add(-filledDays*day)); err != nil {
-		return err
-	}
-	return s.browse(ctx, p)
+	return errors.Join(s.asked(ctx, c, p, end.Add(-filledDays*day)), s.browse(ctx, p))
 }
 
 // openState makes the state database where it is no file of the server's.
@@ -149,6 +146,7 @@ func (s *site) asked(ctx context.Context, c *apiclient.Client, p populace, since
 	for _, sort := range []string{"last-seen", "version", "enrolled", "disk-free"} {
 		questions = append(questions, list("by_"+strings.ReplaceAll(sort, "-", "_"), "state", "active", "sort", sort, "descending", "true"))
 	}
+	var failed error
 	for _, q := range questions {
 		var size int64
 		if err := s.timed("console."+q.name, func() error {
@@ -156,13 +154,16 @@ func (s *site) asked(ctx context.Context, c *apiclient.Client, p populace, since
 			size, err = s.get(ctx, c, q)
 			return err
 		}); err != nil {
-			return fmt.Errorf("%s: %w", q.name, err)
+			// The others are of interest all the same.
+			s.bench.say("%s: %v", q.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", q.name, err))
+			continue
 		}
 		if size > 1<<20 {
 			s.row("console."+q.name+".size", float64(size)/(1<<20), "MiB")
 		}
 	}
-	return s.deep(ctx, c, from)
+	return errors.Join(failed, s.deep(ctx, c, from))
 }
 
 // get asks once and returns how many bytes were answered.
