@@ -51,7 +51,7 @@ export function RunPage() {
 function Shown({ run }: { run: Run }) {
   return (
     <Stack hasGutter>
-      <DescriptionList columnModifier={{ default: '1Col', sm: '2Col', lg: '3Col' }} isCompact>
+      <DescriptionList isAutoFit autoFitMinModifier={{ default: '8rem' }} isCompact>
         <Fact term="State">
           {states[run.state]}
           {isAlive(run) && run.ready && ', its agent has answered'}
@@ -69,17 +69,17 @@ function Shown({ run }: { run: Run }) {
           {run.message}
         </Alert>
       )}
-      {(run.warnings ?? []).length > 0 && (
-        <Alert isInline variant="warning" title="What is not as it will be">
-          {(run.warnings ?? []).map((w) => (
-            <p key={w}>{w}</p>
-          ))}
-        </Alert>
-      )}
       {run.screen && (
         <Suspense fallback={<Waiting what="the screen" height="24rem" />}>
           <Screen run={run.id} label={`Screen of ${run.test}`} />
         </Suspense>
+      )}
+      {(run.warnings ?? []).length > 0 && (
+        <Alert isInline variant="warning" title="What to know of this test">
+          {(run.warnings ?? []).map((w) => (
+            <p key={w}>{w}</p>
+          ))}
+        </Alert>
       )}
     </Stack>
   );
