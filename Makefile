@@ -36,7 +36,7 @@ console: ## Build the console, which the programs hold
 	@scripts/console.sh
 
 .PHONY: screenshots
-screenshots: setup ## Take pictures of each page of the console, into docs/pictures/console
+screenshots: setup ## Take pictures of each page of the console, into build/pictures, and those of the documents into docs
 	@scripts/console-run.sh pictures
 
 .PHONY: tools
