@@ -126,14 +126,14 @@ type Order struct {
 	// Workspace and User are those of the machine, while it is there.
 	Workspace dormer.WorkspaceID `json:"workspace,omitempty" doc:"of the machine, while it is there"`
 	User      string             `json:"user,omitempty" doc:"of the machine, while it is there"`
-	Kind    string           `json:"kind"`
-	Reason  string           `json:"reason"`
-	Issued  time.Time        `json:"issued"`
-	By      string           `json:"by"`
-	Grace   *int64           `json:"grace_seconds,omitempty"`
-	State   string           `json:"state" doc:"waiting until its client reports it; then done, failed or withdrawn"`
-	Done    *time.Time       `json:"done,omitempty" doc:"when its client reported it, or when it was withdrawn"`
-	Error   string           `json:"error,omitempty" doc:"why the client could not do it, or who withdrew it"`
+	Kind      string             `json:"kind"`
+	Reason    string             `json:"reason"`
+	Issued    time.Time          `json:"issued"`
+	By        string             `json:"by"`
+	Grace     *int64             `json:"grace_seconds,omitempty"`
+	State     string             `json:"state" doc:"waiting until its client reports it; then done, failed or withdrawn"`
+	Done      *time.Time         `json:"done,omitempty" doc:"when its client reported it, or when it was withdrawn"`
+	Error     string             `json:"error,omitempty" doc:"why the client could not do it, or who withdrew it"`
 }
 
 // Diagnostics is an archive that a client sent because it was ordered to.

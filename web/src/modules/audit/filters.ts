@@ -23,7 +23,16 @@ export function exportPath(filters: Filters, zone: string, format: string): stri
 const identity = /^(.*) \((?:[^()/\s]+\/)?([A-Za-z0-9-]+)\)$/su;
 
 /** The kinds of things that have identities; what has none may be called "Weekly (all)". */
-const identified = ['workspace', 'client', 'join-token', 'api-token', 'operator', 'user', 'group', 'publisher'];
+const identified = new Set([
+  'workspace',
+  'client',
+  'join-token',
+  'api-token',
+  'operator',
+  'user',
+  'group',
+  'publisher',
+]);
 
 /** Which page of the console shows the objects of a kind, by the part of the action before its dot. */
 const pages: Record<string, (id: string, name: string) => string> = {
@@ -43,7 +52,7 @@ const pages: Record<string, (id: string, name: string) => string> = {
 /** The page that shows what a record is about, and its name; no page: nothing shows it, or it is gone. */
 export function objectOf(action: string, object: string): { name: string; page?: string } {
   const [kind = '', verb = ''] = action.split('.');
-  const [, name = object, id = ''] = (identified.includes(kind) && identity.exec(object)) || [];
+  const [, name = object, id = ''] = (identified.has(kind) && identity.exec(object)) || [];
   const gone = verb === 'delete' || verb === 'remove';
   const page = object === '' || gone ? undefined : pages[kind]?.(id, name);
   return { name, page };

@@ -141,6 +141,7 @@ export function ClientTable({ page, filters, versions, change, loading, selected
             {columns.map((c, i) => (
               <Th
                 key={c.name}
+                modifier="nowrap"
                 sort={
                   c.sort === undefined
                     ? undefined

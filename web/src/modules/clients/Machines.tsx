@@ -1,4 +1,4 @@
-import { EmptyState, EmptyStateBody, Label, LabelGroup } from '@patternfly/react-core';
+import { EmptyState, EmptyStateBody, ExpandableSection, Label, LabelGroup } from '@patternfly/react-core';
 import type { IAction } from '@patternfly/react-table';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -8,7 +8,7 @@ import { liveInterval } from '../../app/queries';
 import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
-import { Time } from '../../components/format';
+import { plural, Time } from '../../components/format';
 import { useReadOnly } from '../../session/session';
 import { OrderDialog } from './OrderDialog';
 import { kinds, orders, type Kind } from './orderKinds';
@@ -20,6 +20,20 @@ type Machine = Schemas['Machine'] & { row: Schemas['StatusRow'] | undefined };
 
 const nameOf = (m: Machine): string => m.row?.workspace ?? m.workspace;
 
+/** Some fields of a policy: how many, and which when somebody wants to know. */
+function Fields({ of, says }: { of: string[]; says: string }) {
+  if (of.length === 0) return null;
+  return (
+    <ExpandableSection toggleText={`${plural(of.length, 'setting')} ${says}`}>
+      <ul className="dormer-name">
+        {of.map((field) => (
+          <li key={field}>{field}</li>
+        ))}
+      </ul>
+    </ExpandableSection>
+  );
+}
+
 /** What of its policy a machine does not follow, or not yet. */
 function Follows({ machine: m }: { machine: Machine }) {
   const current = m.row?.policy_revision;
@@ -27,12 +41,8 @@ function Follows({ machine: m }: { machine: Machine }) {
     <>
       {m.policy_revision === undefined ? 'not reported' : `revision ${m.policy_revision}`}
       {current !== undefined && m.policy_revision !== undefined && current !== m.policy_revision && ` of ${current}`}
-      {(m.at_next_start ?? []).length > 0 && (
-        <div className="dormer-name dormer-sentence">At the next start: {(m.at_next_start ?? []).join(', ')}</div>
-      )}
-      {(m.not_enforced ?? []).length > 0 && (
-        <div className="dormer-name dormer-sentence">Not enforced: {(m.not_enforced ?? []).join(', ')}</div>
-      )}
+      <Fields of={m.at_next_start ?? []} says="taken over at the next start" />
+      <Fields of={m.not_enforced ?? []} says="not enforced" />
     </>
   );
 }
@@ -56,9 +66,13 @@ export function Machines({ client }: { client: Client }) {
     {
       name: 'Workspace',
       cell: (m) => (
-        <Link className="dormer-name" to={`/workspaces/${m.workspace}`}>
-          {nameOf(m)}
-        </Link>
+        <>
+          <Link className="dormer-name" to={`/workspaces/${m.workspace}`}>
+            {nameOf(m)}
+          </Link>
+          <br />
+          <small className="dormer-name">{m.guest ?? m.computer_name ?? 'no computer name yet'}</small>
+        </>
       ),
       sort: nameOf,
     },
@@ -96,10 +110,6 @@ export function Machines({ client }: { client: Client }) {
         return m.offline_budget_seconds === undefined ? 'no limit known' : 'no end';
       },
     },
-    {
-      name: 'Computer name',
-      cell: (m) => <span className="dormer-name">{m.guest ?? m.computer_name ?? 'none'}</span>,
-    },
   ];
   const actions = (m: Machine): IAction[] =>
     kinds
@@ -116,7 +126,7 @@ export function Machines({ client }: { client: Client }) {
             columns={columns}
             rows={machines}
             id={(m) => m.id}
-            text={(m) => `${nameOf(m)} ${m.user.name} ${m.row?.image ?? ''} ${m.id}`}
+            text={(m) => `${nameOf(m)} ${m.computer_name ?? ''} ${m.user.name} ${m.row?.image ?? ''} ${m.id}`}
             name={nameOf}
             actions={client.revoked === undefined ? actions : () => []}
             empty={
