@@ -3,7 +3,7 @@ import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from 'react-router';
 import { ActionButton } from '../../components/ActionButton';
 import { ago, count, Time } from '../../components/format';
-import { Severity } from '../reports/Cell';
+import { Severity } from '../../components/Severity';
 import { useRules } from './queries';
 import { eventsOf, subjectName, subjectOf, type Alert } from './rules';
 

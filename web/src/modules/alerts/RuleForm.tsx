@@ -1,7 +1,7 @@
 import { FormFieldGroup, FormFieldGroupHeader, Radio } from '@patternfly/react-core';
 import { useId, useState } from 'react';
 import { CheckField, ChoiceField, TextField } from '../../components/inputs';
-import { useEventKinds } from '../reports/eventKinds';
+import { useEventKinds } from '../../report/eventKinds';
 import { kindsObserved, type Rule } from './rules';
 
 interface Props {

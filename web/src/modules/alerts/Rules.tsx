@@ -12,7 +12,7 @@ import { Time } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
-import { Severity } from '../reports/Cell';
+import { Severity } from '../../components/Severity';
 import { useRules } from './queries';
 import { condition, type Rule } from './rules';
 

@@ -3,9 +3,9 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { plural } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
-import { reportLink } from '../reports/link';
-import type { Query } from '../reports/query';
-import { useReport } from '../reports/useReport';
+import { reportLink } from '../../report/link';
+import type { Query } from '../../report/query';
+import { useReport } from '../../report/useReport';
 import { outcomes, trial, type Rule } from './rules';
 
 /** How many subjects are named. */

@@ -1,7 +1,7 @@
 import type { Schemas } from '../../api/client';
-import { reportLink } from '../reports/link';
-import type { Query } from '../reports/query';
-import { textOf, type Row } from '../reports/table';
+import { reportLink } from '../../report/link';
+import type { Query } from '../../report/query';
+import { textOf, type Row } from '../../report/table';
 
 export type Rule = Schemas['AlertRule'];
 export type Alert = Schemas['Alert'];

@@ -8,21 +8,18 @@ import {
   ToolbarGroup,
   ToolbarItem,
 } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { Link, useSearchParams } from 'react-router';
-import { api, data, type Schemas } from '../../api/client';
+import { useSearchParams } from 'react-router';
+import { api, data } from '../../api/client';
 import { useZone } from '../../app/zone';
 import { Export } from '../../components/Export';
 import { ModulePage } from '../../components/ModulePage';
 import { ProblemAlert } from '../../components/ProblemAlert';
-import { Time } from '../../components/format';
+import { Records } from '../../components/Records';
 import { useLater } from '../../app/later';
-import { exportPath, filtersOf, objectOf, type FilterName } from './filters';
+import { exportPath, filtersOf, type FilterName } from './filters';
 import { Waiting } from '../../components/Waiting';
-
-type AuditRecord = Schemas['AuditRecord'];
 
 const pageSize = 100;
 
@@ -119,52 +116,5 @@ export function Audit() {
         </Button>
       )}
     </ModulePage>
-  );
-}
-
-/** Records of the audit log as a table. */
-export function Records({ records }: { records: AuditRecord[] }) {
-  return (
-    <Table aria-label="Changes" variant="compact">
-      <Thead>
-        <Tr>
-          {['Time', 'Who', 'Action', 'What', 'Detail', 'From'].map((h) => (
-            <Th key={h}>{h}</Th>
-          ))}
-        </Tr>
-      </Thead>
-      <Tbody>
-        {records.map((r) => (
-          <Tr key={r.id}>
-            <Td dataLabel="Time" modifier="nowrap">
-              <Time at={r.time} />
-            </Td>
-            <Td dataLabel="Who" modifier="breakWord">
-              <span className="dormer-name">{r.who}</span>
-            </Td>
-            <Td dataLabel="Action">
-              <code>{r.action}</code>
-            </Td>
-            <Td dataLabel="What" modifier="breakWord">
-              <What record={r} />
-            </Td>
-            <Td dataLabel="Detail" modifier="breakWord">
-              <span className="dormer-name">{r.detail}</span>
-            </Td>
-            <Td dataLabel="From">{r.remote}</Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
-  );
-}
-
-function What({ record }: { record: AuditRecord }) {
-  const { name, page } = objectOf(record.action, record.object ?? '');
-  if (page === undefined) return <span className="dormer-name">{name}</span>;
-  return (
-    <Link to={page} className="dormer-name">
-      {name}
-    </Link>
   );
 }

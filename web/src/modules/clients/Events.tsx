@@ -6,7 +6,7 @@ import { liveInterval } from '../../app/queries';
 import { DataTable, type Column } from '../../components/DataTable';
 import { Loaded } from '../../components/Loaded';
 import { Time } from '../../components/format';
-import { reportLink } from '../reports/link';
+import { reportLink } from '../../report/link';
 
 type Row = Schemas['EventRow'];
 

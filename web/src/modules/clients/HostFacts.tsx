@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { ago, bytes, plural, Time } from '../../components/format';
-import { Fact } from '../images/Fact';
+import { Fact } from '../../components/Fact';
 import { clockOf, lasting } from './state';
 import { StateLabel } from './StateLabel';
 

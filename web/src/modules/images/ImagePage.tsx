@@ -21,8 +21,9 @@ import { bytes, count, plural, Time } from '../../components/format';
 import { useReadOnly } from '../../session/session';
 import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { Deletion } from './Deletion';
-import { Fact } from './Fact';
-import { newest, usesOf, versionPath } from './figures';
+import { Fact } from '../../components/Fact';
+import { versionPath } from '../../app/addresses';
+import { newest, usesOf } from './figures';
 import { UsedBy } from './UsedBy';
 
 type Image = Schemas['Image'];

@@ -19,7 +19,8 @@ import { ModulePage } from '../../components/ModulePage';
 import { bytes, count, plural, Time } from '../../components/format';
 import { useReadOnly } from '../../session/session';
 import { Deletion } from './Deletion';
-import { imagePath, newest, total, versionPath } from './figures';
+import { imagePath, versionPath } from '../../app/addresses';
+import { newest, total } from './figures';
 import { UsedBy } from './UsedBy';
 
 type Image = Schemas['Image'];

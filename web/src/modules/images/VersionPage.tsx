@@ -11,15 +11,17 @@ import { Loaded } from '../../components/Loaded';
 import { machineState } from '../../components/machineState';
 import { ModulePage } from '../../components/ModulePage';
 import { bytes, count, plural, Time } from '../../components/format';
-import { reportLink } from '../reports/link';
+import { reportLink } from '../../report/link';
 import { Deletion } from './Deletion';
-import { Fact } from './Fact';
-import { imagePath, newest, usesOf } from './figures';
+import { Fact } from '../../components/Fact';
+import { imagePath } from '../../app/addresses';
+import { newest, usesOf } from './figures';
 import { UsedBy } from './UsedBy';
 import { useWorkspaceNames } from '../../components/workspaceNames';
 
 type Machine = Schemas['Machine'];
 
+// oxlint-disable-next-line no-restricted-imports -- on an administrator's computer the page has what this computer does with a version
 const Fetch = lazy(async () => ({ default: (await import('../local/Fetch')).Fetch }));
 
 /** One version of an image: what it is, who made it, and which machines run it. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Schemas } from '../../api/client';
-import { imagePath, newest, numbersText, total, usesOf, versionPath } from './figures';
+import { imagePath, versionPath } from '../../app/addresses';
+import { newest, numbersText, total, usesOf } from './figures';
 
 const version = (number: number): Schemas['ImageVersion'] => ({
   name: 'office',

@@ -11,12 +11,6 @@ export const newest = (image: Image): ImageVersion | undefined =>
 /** Who uses a version. */
 export const usesOf = (image: Image, number: number): ImageUse[] => image.used_by.filter((u) => u.number === number);
 
-/** The page of an image. */
-export const imagePath = (name: string): string => `/images/${encodeURIComponent(name)}`;
-
-/** The page of a version. */
-export const versionPath = (name: string, number: number): string => `${imagePath(name)}/${number}`;
-
 /** What all images take, and what they save by sharing within each of them. */
 export const total = (images: Image[]): { versions: number; stored: number; saved: number } => ({
   versions: images.reduce((n, i) => n + i.versions.length, 0),

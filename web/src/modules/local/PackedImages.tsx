@@ -10,7 +10,7 @@ import { Loaded } from '../../components/Loaded';
 import { bytes, Time } from '../../components/format';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
-import { versionPath } from '../images/figures';
+import { versionPath } from '../../app/addresses';
 import { imagesQuery, local, stateQuery, type LocalSchemas } from './api';
 import { ExtractImage } from './ExtractImage';
 

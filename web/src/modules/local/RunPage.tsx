@@ -6,7 +6,7 @@ import { Confirm } from '../../components/Confirm';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { Time } from '../../components/format';
-import { Fact } from '../images/Fact';
+import { Fact } from '../../components/Fact';
 import { isAlive, local, runsQuery, type LocalSchemas } from './api';
 import { Waiting } from '../../components/Waiting';
 

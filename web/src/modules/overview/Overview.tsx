@@ -6,11 +6,11 @@ import { liveInterval } from '../../app/queries';
 import { ModulePage } from '../../components/ModulePage';
 import { count, plural } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
-import { Records } from '../audit/Audit';
-import { reportLink } from '../reports/link';
+import { Records } from '../../components/Records';
+import { reportLink } from '../../report/link';
 import { Figure } from './Figure';
 import { FirstSteps } from './FirstSteps';
-import { HealthLabel, useHealth } from './HealthTable';
+import { HealthLabel, useHealth } from '../../components/HealthTable';
 import { countErrors, openBySeverity, partsToLookAt } from './figures';
 
 /** How many of the last changes are shown. */

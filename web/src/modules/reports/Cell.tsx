@@ -2,18 +2,11 @@ import { Label, type LabelProps } from '@patternfly/react-core';
 import { Link } from 'react-router';
 import { useZone } from '../../app/zone';
 import { count } from '../../components/format';
-import { useEventKinds } from './eventKinds';
-import { textOf, type Column, type Row } from './table';
+import { Severity } from '../../components/Severity';
+import { useEventKinds } from '../../report/eventKinds';
+import { textOf, type Column, type Row } from '../../report/table';
 
-const severities: Record<string, LabelProps['status']> = { information: 'info', warning: 'warning', error: 'danger' };
 const states: Record<string, LabelProps['status']> = { failed: 'danger', finished: 'success', running: 'success' };
-
-/** How severe something is: a word with its sign, for not everybody sees colours. */
-export const Severity = ({ severity }: { severity: string }) => (
-  <Label isCompact status={severities[severity] ?? 'info'}>
-    {severity}
-  </Label>
-);
 
 /** A point in time, to the second. */
 function Moment({ at }: { at: string }) {

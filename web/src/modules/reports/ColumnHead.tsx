@@ -2,7 +2,7 @@ import { useDraggable } from '@dnd-kit/core';
 import { Th, type ThProps } from '@patternfly/react-table';
 import { useEffect, useRef } from 'react';
 import { headID } from './dragging';
-import type { Column } from './table';
+import type { Column } from '../../report/table';
 
 interface Props {
   column: Column;

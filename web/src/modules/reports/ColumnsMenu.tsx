@@ -1,7 +1,7 @@
 import { ColumnsIcon } from '@patternfly/react-icons/dist/esm/icons/columns-icon';
 import { ChoiceMenu } from './ChoiceMenu';
-import type { Query } from './query';
-import { shown, type Column } from './table';
+import type { Query } from '../../report/query';
+import { shown, type Column } from '../../report/table';
 
 interface Props {
   query: Query;

@@ -2,10 +2,10 @@ import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from 'react-router';
 import { Loaded } from '../../components/Loaded';
 import { Cell } from './Cell';
-import { reportLink } from './link';
-import type { Kind, Query } from './query';
-import { keyOf, shown } from './table';
-import { useReport } from './useReport';
+import { reportLink } from '../../report/link';
+import type { Kind, Query } from '../../report/query';
+import { keyOf, shown } from '../../report/table';
+import { useReport } from '../../report/useReport';
 
 /** How many rows a group opens into, before it is gone to. */
 const first = 10;

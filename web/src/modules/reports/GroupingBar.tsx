@@ -5,8 +5,8 @@ import { Button, Flex, FlexItem, Label, Panel, PanelMain, PanelMainBody } from '
 import { GripVerticalIcon } from '@patternfly/react-icons/dist/esm/icons/grip-vertical-icon';
 import { ChoiceMenu } from './ChoiceMenu';
 import { bar, groupID } from './dragging';
-import type { Query } from './query';
-import { groupedBy, groups, ungrouped, type Column } from './table';
+import type { Query } from '../../report/query';
+import { groupedBy, groups, ungrouped, type Column } from '../../report/table';
 
 interface Props {
   query: Query;

@@ -3,8 +3,8 @@ import { useState } from 'react';
 import type { FieldError } from '../../api/problem';
 import { FaultsContext } from '../../components/faults';
 import { CheckField, ChoiceField, TextField } from '../../components/inputs';
-import { useEventKinds } from './eventKinds';
-import type { Kind, Query } from './query';
+import { useEventKinds } from '../../report/eventKinds';
+import type { Kind, Query } from '../../report/query';
 import { Several } from './Several';
 
 interface Props {

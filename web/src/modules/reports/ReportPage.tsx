@@ -26,11 +26,11 @@ import { ExportMenu } from './ExportMenu';
 import { GroupingBar } from './GroupingBar';
 import { Pages, usePlace } from './Pages';
 import { Parameters, said } from './Parameters';
-import { parameters, queryOf, type Kind, type Query } from './query';
+import { parameters, queryOf, type Kind, type Query } from '../../report/query';
 import { Rows } from './Rows';
 import { SaveDialog } from './SaveDialog';
-import { filters, groupedBy, shown, summaries, timeOf, type Column } from './table';
-import { useReport } from './useReport';
+import { filters, groupedBy, shown, summaries, timeOf, type Column } from '../../report/table';
+import { useReport } from '../../report/useReport';
 import { Waiting } from '../../components/Waiting';
 
 /** One kind of report: what narrows it, what it is grouped by, and its rows. All of it stands in the address. */

@@ -3,10 +3,10 @@ import { lazy, Suspense } from 'react';
 import { NavLink, useParams } from 'react-router';
 import { NotFound } from '../../app/NotFound';
 import { ModulePage } from '../../components/ModulePage';
-import { kinds } from './query';
+import { kinds } from '../../report/query';
 import { ReportPage } from './ReportPage';
 import { Saved } from './Saved';
-import { titles } from './table';
+import { titles } from '../../report/table';
 import { Waiting } from '../../components/Waiting';
 
 // Charts are heavy, and most who look at reports look at rows.

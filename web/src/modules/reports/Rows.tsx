@@ -9,11 +9,11 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { Cell } from './Cell';
 import { ColumnHead } from './ColumnHead';
-import { useEventKinds } from './eventKinds';
+import { useEventKinds } from '../../report/eventKinds';
 import { GroupRows } from './GroupRows';
-import { reportLink } from './link';
-import type { Kind, Query } from './query';
-import { keyOf, orderOf, rowsOf, textOf, type Column, type Row } from './table';
+import { reportLink } from '../../report/link';
+import type { Kind, Query } from '../../report/query';
+import { keyOf, orderOf, rowsOf, textOf, type Column, type Row } from '../../report/table';
 
 interface Props {
   kind: Kind;

@@ -4,7 +4,7 @@ import { api } from '../../api/client';
 import { FormDialog } from '../../components/FormDialog';
 import { CheckField, TextField } from '../../components/inputs';
 import { useMessages } from '../../components/messages';
-import type { Kind, Query } from './query';
+import type { Kind, Query } from '../../report/query';
 import { folded, replaced, savedReports, taken } from './savedReports';
 
 interface Props {

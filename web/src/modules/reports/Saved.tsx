@@ -11,11 +11,11 @@ import { Time } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
 import { useMessages } from '../../components/messages';
 import { useReadOnly } from '../../session/session';
-import { reportLink } from './link';
-import { kinds, type Kind } from './query';
+import { reportLink } from '../../report/link';
+import { kinds, type Kind } from '../../report/query';
 import { SaveDialog } from './SaveDialog';
 import { savedReports, type SavedReport } from './savedReports';
-import { filters, timeOf, titles } from './table';
+import { filters, timeOf, titles } from '../../report/table';
 
 const kindOf = (r: SavedReport): Kind => kinds.find((k) => k === r.report) ?? 'activity';
 

@@ -1,5 +1,5 @@
 import { closestCenter, pointerWithin, type CollisionDetection, type UniqueIdentifier } from '@dnd-kit/core';
-import type { Column } from './table';
+import type { Column } from '../../report/table';
 
 /** The bar itself, in which columns are dropped behind those that are there. */
 export const bar = 'bar';

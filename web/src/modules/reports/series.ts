@@ -1,6 +1,6 @@
 import type { Schemas } from '../../api/client';
-import { reportLink } from './link';
-import type { Query } from './query';
+import { reportLink } from '../../report/link';
+import type { Query } from '../../report/query';
 
 type Trends = Schemas['Trends'];
 

@@ -8,7 +8,7 @@ import {
 } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { api, data } from '../../api/client';
-import { HealthTable } from '../overview/HealthTable';
+import { HealthTable } from '../../components/HealthTable';
 import { Loaded } from '../../components/Loaded';
 
 /** What this server is, and how its parts are. */

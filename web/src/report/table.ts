@@ -1,4 +1,4 @@
-import type { Schemas } from '../../api/client';
+import type { Schemas } from '../api/client';
 import type { Kind, Query } from './query';
 
 /** A column of a report, as the server describes it. */

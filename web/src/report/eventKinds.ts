@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { api, data, type Schemas } from '../../api/client';
+import { api, data, type Schemas } from '../api/client';
 
 type EventKind = Schemas['EventKind'];
 

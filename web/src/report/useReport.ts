@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from '@tanstack/react-query';
-import { raw } from '../../api/client';
-import { liveInterval } from '../../app/queries';
-import { useZone } from '../../app/zone';
+import { raw } from '../api/client';
+import { liveInterval } from '../app/queries';
+import { useZone } from '../app/zone';
 import { parameters, type Kind, type Query } from './query';
 import type { Page } from './table';
 

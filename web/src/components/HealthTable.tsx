@@ -1,10 +1,10 @@
 import { EmptyState, Label } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
-import { api, data, type Schemas } from '../../api/client';
-import { liveInterval } from '../../app/queries';
-import { DataTable, type Column } from '../../components/DataTable';
-import { Loaded } from '../../components/Loaded';
-import { ago } from '../../components/format';
+import { api, data, type Schemas } from '../api/client';
+import { liveInterval } from '../app/queries';
+import { DataTable, type Column } from './DataTable';
+import { Loaded } from './Loaded';
+import { ago } from './format';
 
 type Part = Schemas['HealthPart'];
 
