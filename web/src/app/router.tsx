@@ -20,11 +20,15 @@ export const modules: Module[] = [overview, workspaces, images, local, clients, 
 
 const pages: RouteObject[] = modules.map((m) => ({ path: m.path, children: m.routes, errorElement: <PageFault /> }));
 
+const Nothing = () => null;
+
 export const router = createBrowserRouter(
   [
     {
       element: <Shell modules={modules} />,
       errorElement: <PageFault />,
+      // What a first page needs is on its way: the frame of the page is there by then.
+      HydrateFallback: Nothing,
       children: [...pages, { path: '*', element: <NotFound /> }],
     },
   ],

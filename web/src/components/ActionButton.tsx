@@ -13,10 +13,10 @@ interface Props extends ButtonProps {
 export function ActionButton({ not, ...props }: Props) {
   const readOnly = useReadOnly();
   const why = readOnly ?? not;
-  if (why === undefined) return <Button {...props} />;
+  // The same elements either way: a button that was made anew would lose the focus.
   return (
-    <Tooltip content={why}>
-      <Button {...props} isAriaDisabled />
+    <Tooltip content={why ?? ''} trigger={why === undefined ? 'manual' : 'mouseenter focus'}>
+      <Button {...props} isAriaDisabled={why !== undefined} />
     </Tooltip>
   );
 }

@@ -153,7 +153,7 @@ export function DataTable<T>({
             <Tr key={id(row)}>
               {columns.map((c) => (
                 <Td key={c.name} dataLabel={c.name} modifier="breakWord">
-                  {c.cell(row)}
+                  <div>{c.cell(row)}</div>
                 </Td>
               ))}
               {actions && (

@@ -27,7 +27,14 @@ export function FormDialog({ title, says, verb, act, onClose, not, isDanger = fa
   const submission = useSubmission();
   const id = useId();
   return (
-    <Modal isOpen variant="small" onClose={onClose} aria-labelledby={`${id}-title`} aria-describedby={describedBy}>
+    <Modal
+      isOpen
+      variant="small"
+      onClose={onClose}
+      aria-labelledby={`${id}-title`}
+      aria-describedby={describedBy}
+      elementToFocus={`[id="${id}-form"] :is(input, textarea, select), button[form="${id}-form"]`}
+    >
       <ModalHeader
         title={title}
         labelId={`${id}-title`}

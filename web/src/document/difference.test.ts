@@ -72,6 +72,18 @@ describe('changes', () => {
     ]);
   });
 
+  it('of a list that was not there name each thing in it', () => {
+    const grants = [{ name: 'alice' }, { name: 'bob' }];
+    expect(changes({}, { grants })).toEqual([
+      { path: 'grants[0]', after: { name: 'alice' } },
+      { path: 'grants[1]', after: { name: 'bob' } },
+    ]);
+    expect(changes({ grants }, {})).toEqual([
+      { path: 'grants[0]', before: { name: 'alice' } },
+      { path: 'grants[1]', before: { name: 'bob' } },
+    ]);
+  });
+
   it('of plain lists are what came and what went', () => {
     expect(changes({ usb: ['storage', 'audio'] }, { usb: ['audio', 'smartcard'] })).toEqual([
       { path: 'usb[0]', before: 'storage' },

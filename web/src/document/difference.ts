@@ -35,14 +35,23 @@ function compare(found: Change[], path: string, before: Json | undefined, after:
     for (const k of new Set([...Object.keys(was), ...Object.keys(is)])) compare(found, member(path, k), was[k], is[k]);
     return;
   }
-  if (Array.isArray(before) && Array.isArray(after)) {
-    const ids = identities([before, after]);
-    if (ids) byIdentity(found, path, before, after, ids);
-    else byPlace(found, path, before, after);
+  // A whole list of things that came or went is told thing by thing.
+  const was = listOf(before, after);
+  const is = listOf(after, before);
+  if (was && is) {
+    const ids = identities([was, is]);
+    if (ids) byIdentity(found, path, was, is, ids);
+    else byPlace(found, path, was, is);
     return;
   }
   found.push(one(path, before, after));
 }
+
+/** A list; none beside one that has things in it is an empty one. */
+const listOf = (a: Json | undefined, other: Json | undefined): Json[] | undefined => {
+  if (Array.isArray(a)) return a;
+  return a === undefined && Array.isArray(other) && other.length > 0 && other.every(isObject) ? [] : undefined;
+};
 
 /** Whether one is not there and the other has no members: no field would say so. */
 const hollow = (a: Json | undefined, b: Json | undefined): boolean =>

@@ -19,7 +19,8 @@ export function FaultList({ faults, onFault }: Props) {
             </Button>
           ) : (
             <code>{f.path}</code>
-          )}{' '}
+          )}
+          {': '}
           <span className="dormer-name">{f.message}</span>
         </ListItem>
       ))}

@@ -25,6 +25,10 @@ export function FaultTexts({ errors, warnings, label }: Props) {
   );
 }
 
-/** What the server says of a field goes on from the field's name: "must be given". */
-const sentence = (message: string, label: string | undefined): string =>
-  label !== undefined && /^[a-z]/u.test(message) ? `${label} ${message}` : message;
+/** What the server says of a field goes on from the field's name, "must be given", or is a sentence about it. */
+function sentence(message: string, label: string | undefined): string {
+  if (label === undefined || !/^[a-z]/u.test(message)) return message;
+  return /^(must|may|needs?|is|are|has|have|can|cannot|does|names?|expected)\b/u.test(message)
+    ? `${label} ${message}`
+    : `${label}: ${message}`;
+}

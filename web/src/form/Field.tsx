@@ -4,7 +4,7 @@ import type { Json } from '../document/json';
 import { Choice, Choices, Suggested, Switched, type Option } from './Choice';
 import { Color, Day } from './Day';
 import { belowId, Frame, shownDefault, validity } from './Frame';
-import { inputId, useField, type FieldState } from './form';
+import { asReadOnly, inputId, useField, type FieldState } from './form';
 import { Measure } from './Measure';
 import { words } from '../document/reading';
 import { kindOf } from './schema';
@@ -109,7 +109,7 @@ function Text({ field, label, help, lines, mono = false, example }: TextProps) {
     placeholder: placeholder(field, example),
     validated: validity(field),
     'aria-describedby': belowId(path),
-    readOnly: readOnly !== undefined,
+    ...asReadOnly(readOnly),
     isRequired,
     spellCheck: lines !== undefined && !mono,
     style: mono ? { fontFamily: 'var(--pf-t--global--font--family--mono)' } : undefined,
@@ -149,7 +149,7 @@ function Free({ field, label, help }: { field: FieldState; label: string; help?:
         value={typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value, null, 2)}
         rows={3}
         resizeOrientation="vertical"
-        readOnly={readOnly !== undefined}
+        {...asReadOnly(readOnly)}
         aria-describedby={belowId(path)}
         validated={validity(field)}
         onChange={(_, text) => take(text)}

@@ -8,7 +8,7 @@ import {
 } from '@patternfly/react-core';
 import { useState, type ReactNode } from 'react';
 import { belowId, Frame, shownDefault, validity } from './Frame';
-import { inputId, type FieldState } from './form';
+import { asReadOnly, inputId, type FieldState } from './form';
 import { split, units } from './quantity';
 import { kindOf } from './schema';
 
@@ -53,7 +53,7 @@ export function Measure({ field, label, help }: Props) {
             validated={validity(field)}
             aria-describedby={belowId(path)}
             isRequired={isRequired}
-            readOnly={readOnly !== undefined}
+            {...asReadOnly(readOnly)}
             autoComplete="off"
             onChange={(_, entered) => {
               setChosen(unit);
@@ -78,7 +78,12 @@ export function Measure({ field, label, help }: Props) {
               {all.map((u) => (
                 <FormSelectOption key={u.unit} value={u.unit} label={u.name} />
               ))}
-              {(kind === 'duration' || asWritten) && <FormSelectOption value={written} label="as written: 1h30m" />}
+              {(kind === 'duration' || asWritten) && (
+                <FormSelectOption
+                  value={written}
+                  label={kind === 'duration' ? 'as written: 1h30m' : 'as it is written'}
+                />
+              )}
             </FormSelect>
           </InputGroupItem>
         )}

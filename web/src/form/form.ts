@@ -128,3 +128,7 @@ export function useField(path: string): FieldState {
     readOnly,
   };
 }
+
+/** What makes an input one that is read and not changed, and shows it. */
+export const asReadOnly = (why: string | undefined): { readOnly: boolean; readOnlyVariant?: 'default' } =>
+  why === undefined ? { readOnly: false } : { readOnly: true, readOnlyVariant: 'default' };

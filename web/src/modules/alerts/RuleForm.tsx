@@ -60,7 +60,7 @@ export function RuleForm({ rule, onChange, isNew }: Props) {
         />
       )}
       <CheckField
-        label="It counts"
+        label="The rule is on"
         help="A rule that is off raises nothing, and its alerts clear."
         checked={rule.enabled}
         onChange={(enabled) => set({ enabled })}

@@ -116,7 +116,7 @@ export function Rules() {
             >
               {deleting.origin === 'own'
                 ? 'Its open alerts clear, and it raises no more.'
-                : 'It counts again as it comes with Dormer.'}
+                : 'It is again as it comes with Dormer.'}
             </Confirm>
           )}
         </>

@@ -5,6 +5,7 @@ import { useParams, useSearchParams } from 'react-router';
 import { api, data } from '../../api/client';
 import { liveInterval } from '../../app/queries';
 import { Confirm } from '../../components/Confirm';
+import { Gone } from '../../components/Gone';
 import { Loaded } from '../../components/Loaded';
 import { Menu } from '../../components/Menu';
 import { ModulePage } from '../../components/ModulePage';
@@ -69,7 +70,7 @@ export function ClientPage() {
       above={[{ name: 'Clients', to: '/clients' }]}
       actions={client && menu}
     >
-      <Loaded query={query} what="details of the client">
+      <Loaded query={query} what="details of the client" gone={<Gone what="client" list="/clients" id={id} />}>
         {(c) => (
           <>
             <ChangedElsewhere kind="client" id={c.id} onShow={() => show('orders')} verb="Show the orders" />

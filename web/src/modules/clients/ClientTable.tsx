@@ -163,7 +163,7 @@ export function ClientTable({ page, filters, versions, change, loading, selected
             <Tr key={row.id}>
               {columns.map((c) => (
                 <Td key={c.name} dataLabel={c.name} modifier="breakWord">
-                  {c.cell(row)}
+                  <div>{c.cell(row)}</div>
                 </Td>
               ))}
             </Tr>

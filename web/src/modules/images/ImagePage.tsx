@@ -15,6 +15,7 @@ import { api, data, type Schemas } from '../../api/client';
 import { ActionButton } from '../../components/ActionButton';
 import { rowAction } from '../../components/rowAction';
 import { DataTable, type Column } from '../../components/DataTable';
+import { Gone } from '../../components/Gone';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { bytes, count, plural, Time } from '../../components/format';
@@ -55,7 +56,7 @@ export function ImagePage() {
         </ActionButton>
       }
     >
-      <Loaded query={query} what="image">
+      <Loaded query={query} what="image" gone={<Gone what="image" list="/images" id={name} />}>
         {(image) => (
           <Stack hasGutter>
             <ChangedElsewhere kind="image" id={image.name} />

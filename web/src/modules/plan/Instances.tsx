@@ -1,6 +1,6 @@
 import { Card, CardBody, CardTitle, Content, List, ListItem, Stack, StackItem } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
-import { count } from '../../components/format';
+import { bytes, count } from '../../components/format';
 import { StackedBars } from './charts';
 import { bySite } from './figures';
 import type { PartProps } from './Results';
@@ -90,7 +90,7 @@ function Servers({ plan }: Pick<PartProps, 'plan'>) {
       rows={plan.sizing.map((s) => [
         s.name,
         s.server.cores,
-        sized(s.server.memory),
+        bytes(s.server.memory),
         sized(s.server.disk),
         `${s.events.kind}, ${sized(s.events.bytes)}`,
         s.availability.standby || 'none',

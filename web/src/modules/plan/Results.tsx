@@ -145,10 +145,13 @@ function Summary({ plan }: { plan: Plan }) {
   const events = plan.sizing.reduce((sum, s) => sum + s.events.bytes, 0);
   const repositories = plan.delivery.repositories.reduce((sum, r) => sum + r.disk, 0);
   const rows = [
-    { name: 'Instances', value: `${count(plan.instances.length)} for ${count(people)} people` },
+    {
+      name: 'Instances',
+      value: `${count(plan.instances.length)} for ${count(people)} people${plan.smallest ? '; no fewer satisfy all conditions' : ''}`,
+    },
     {
       name: 'By the classic guide',
-      value: `${count(plan.classic.count)}${plan.smallest ? '; no smaller number satisfies all conditions' : ''}`,
+      value: `${plural(plan.classic.count, 'instance')} by its procedure`,
     },
     { name: 'Events databases', value: sized(events) },
     {

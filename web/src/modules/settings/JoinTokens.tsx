@@ -55,7 +55,7 @@ export function JoinTokens() {
       use={
         <>
           <Content component="p">On each computer, with the token in a file that only root can read:</Content>
-          <Content component="pre">dormer enrol --token-file token</Content>
+          <Content component="pre">{'sudo dormer enrol < token'}</Content>
         </>
       }
       revoked="No computer joins with it any more. Those that did stay clients."

@@ -86,13 +86,24 @@ export function History({ id, current, not }: Props) {
                       <Td isActionCell>
                         <Flex gap={{ default: 'gapSm' }} flexWrap={{ default: 'nowrap' }}>
                           {r.revision > 1 && (
-                            <Button variant="link" isInline onClick={() => choose(r.revision - 1, r.revision)}>
-                              {`What revision ${r.revision} changed`}
+                            <Button
+                              variant="link"
+                              isInline
+                              aria-label={`What revision ${r.revision} changed`}
+                              onClick={() => choose(r.revision - 1, r.revision)}
+                            >
+                              Changes
                             </Button>
                           )}
                           {r.revision !== newest && (
-                            <ActionButton variant="link" isInline not={not} onClick={() => setBack(r.revision)}>
-                              {`Roll back to ${r.revision}`}
+                            <ActionButton
+                              variant="link"
+                              isInline
+                              not={not}
+                              aria-label={`Roll back to ${r.revision}`}
+                              onClick={() => setBack(r.revision)}
+                            >
+                              Roll back
                             </ActionButton>
                           )}
                         </Flex>

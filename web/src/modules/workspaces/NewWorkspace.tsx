@@ -30,7 +30,7 @@ export function NewWorkspace() {
     if (!template) return;
     const made = await create(begun(template, name.trim(), description, image.trim()), '');
     await queries.invalidateQueries({ queryKey: ['workspace'] });
-    say.done(`${made.name} is there`);
+    say.done(`${made.name} is made`);
     await navigate(`/workspaces/${made.id}`);
   };
   const not = [name.trim() === '' && 'a name', image.trim() === '' && 'an image'].filter(Boolean).join(' and ');

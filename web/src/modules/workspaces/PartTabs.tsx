@@ -1,5 +1,5 @@
 import { Tab, Tabs, TabTitleIcon, TabTitleText } from '@patternfly/react-core';
-import { memo } from 'react';
+import { memo, useEffect } from 'react';
 import { FaultMark } from '../../form/FaultMark';
 import type { Faults } from '../../form/form';
 
@@ -18,6 +18,11 @@ interface Props {
 
 /** The tabs of the page of a workspace. They measure themselves whenever they are drawn: not at each key, then. */
 export const PartTabs = memo(function PartTabs({ tabs, selected, onSelect }: Props) {
+  // One that an address leads to may be beyond the edge.
+  useEffect(() => {
+    const tab = document.querySelector(`.dormer-many-tabs [role="tab"][aria-selected="true"]`);
+    tab?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [selected]);
   return (
     <Tabs
       className="dormer-many-tabs"

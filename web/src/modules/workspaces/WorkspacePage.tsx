@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from 'react-router';
+import { Gone } from '../../components/Gone';
 import { Loaded } from '../../components/Loaded';
 import { ModulePage } from '../../components/ModulePage';
 import { load } from './calls';
@@ -12,7 +13,7 @@ export function WorkspacePage() {
   if (query.data === undefined) {
     return (
       <ModulePage title="Workspace" above={[{ name: 'Workspaces', to: '/workspaces' }]}>
-        <Loaded query={query} what="workspace">
+        <Loaded query={query} what="workspace" gone={<Gone what="workspace" list="/workspaces" id={id} />}>
           {() => null}
         </Loaded>
       </ModulePage>

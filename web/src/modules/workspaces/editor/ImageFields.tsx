@@ -5,6 +5,7 @@ import { bytes } from '../../../components/format';
 import { asText, type Json } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
 import { Field } from '../../../form/Field';
+import { FaultsOf } from '../../../form/FaultsOf';
 import { Fields } from '../../../form/Section';
 
 /** Which image, and how its new versions reach machines: chosen from what the server has. */
@@ -51,6 +52,7 @@ export function ImageFields({ document }: { document: Json }) {
           }
         />
       </Fields>
+      <FaultsOf path="spec.machine.image" />
       <Field path="spec.machine.updates.mode" label="New versions" />
       <Fields>
         <Field path="spec.machine.keepOldVersions" label="Old versions kept" />

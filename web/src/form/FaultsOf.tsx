@@ -1,0 +1,17 @@
+import { HelperText } from '@patternfly/react-core';
+import { FaultTexts } from './FaultTexts';
+import { messagesAt, useForm, useShown } from './form';
+
+/** What is wrong with several fields together, as they stand below one path: beside them. */
+export function FaultsOf({ path }: { path: string }) {
+  const { errors, warnings } = useForm();
+  useShown([path]);
+  const wrong = messagesAt(errors, path);
+  const odd = messagesAt(warnings, path);
+  if (wrong.length + odd.length === 0) return null;
+  return (
+    <HelperText isLiveRegion>
+      <FaultTexts errors={wrong} warnings={odd} />
+    </HelperText>
+  );
+}
