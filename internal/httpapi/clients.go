@@ -346,7 +346,8 @@ func (a *API) listMachines(c *call, _ rest.None) (rest.MachineList, error) {
 	}
 	v := c.r.URL.Query()
 	found, total, err := a.Machines.FindMachines(c.ctx(), lease.MachineFilter{
-		Client: dormer.ClientID(v.Get("client")), Image: dormer.ImageID(v.Get("image")), Limit: int(limit),
+		Client: dormer.ClientID(v.Get("client")), Workspace: dormer.WorkspaceID(v.Get("workspace")), Image: dormer.ImageID(v.Get("image")),
+		Limit: int(limit),
 	})
 	if err != nil {
 		return rest.MachineList{}, err

@@ -156,7 +156,8 @@ func routes() []route {
 			raw("GET", "/diagnostics/{id}", readOnly, "Download an archive of diagnostics: tar, compressed with gzip", (*API).getDiagnostics, media{}, archives),
 			act("DELETE", "/diagnostics/{id}", full, "Delete an archive of diagnostics", (*API).deleteDiagnostics),
 			act("GET", "/machines", readOnly, "List machines", (*API).listMachines).with(query(
-				ofClient, parameter{name: "image", doc: "only those that run the image of this identity"}, parameter{name: "limit", doc: "at most so many; absent: all", number: true})),
+				ofClient, parameter{name: "workspace", doc: "only those from the workspace of this identity"},
+				parameter{name: "image", doc: "only those that run the image of this identity"}, parameter{name: "limit", doc: "at most so many; absent: all", number: true})),
 			act("GET", "/deletions", readOnly, "List machines that their policies want deleted, and that wait", (*API).listDeletions),
 			act("POST", "/deletions/confirm", full, "Let the deletions go on that were halted", (*API).confirmDeletions),
 		),

@@ -10,8 +10,10 @@ import (
 type MachineFilter struct {
 	IDs    []dormer.MachineID // these alone; nil: any
 	Client dormer.ClientID    // "": of any
-	Image  dormer.ImageID     // that they run, as their clients reported last; "": any
-	Limit  int                // 0: no limit
+	// Workspace that they are from; "": any.
+	Workspace dormer.WorkspaceID
+	Image     dormer.ImageID // that they run, as their clients reported last; "": any
+	Limit     int            // 0: no limit
 }
 
 // MachineCounts counts machines.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,18 +77,23 @@ func (s *State) FindClients(ctx context.Context, f enroll.Filter) ([]enroll.Foun
 // HostNames implements enroll.Finder.
 func (s *State) HostNames(ctx context.Context, ids []dormer.ClientID) (map[dormer.ClientID]string, error) {
 	names := make(map[dormer.ClientID]string, len(ids))
-	if len(ids) == 0 {
-		return names, nil
+	for part := range slices.Chunk(ids, maxArguments) {
+		b := builder{}
+		found, err := all(ctx, s.db.read, "find hosts", func(r scanner) (named [2]string, err error) {
+			return named, r.Scan(&named[0], &named[1])
+		}, "SELECT id, host_name FROM clients WHERE id IN ("+b.texts(textsOf(part))+")", b.args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range found {
+			names[dormer.ClientID(n[0])] = n[1]
+		}
 	}
-	b := builder{}
-	found, err := all(ctx, s.db.read, "find hosts", func(r scanner) (named [2]string, err error) {
-		return named, r.Scan(&named[0], &named[1])
-	}, "SELECT id, host_name FROM clients WHERE id IN ("+b.texts(textsOf(ids))+")", b.args...)
-	for _, n := range found {
-		names[dormer.ClientID(n[0])] = n[1]
-	}
-	return names, err
+	return names, nil
 }
+
+// maxArguments is how many a list in a statement has at most; SQLite takes 32,766.
+const maxArguments = 10_000
 
 // textsOf returns identities as texts.
 func textsOf[T ~string](ids []T) []string {

@@ -24,6 +24,9 @@ func (s *State) FindMachines(ctx context.Context, f lease.MachineFilter) ([]leas
 	if f.Client != "" {
 		where = append(where, "client = "+b.arg(clean(string(f.Client))))
 	}
+	if f.Workspace != "" {
+		where = append(where, "workspace = "+b.arg(clean(string(f.Workspace))))
+	}
 	if f.Image != "" {
 		where = append(where, "image = "+b.arg(clean(string(f.Image))))
 	}

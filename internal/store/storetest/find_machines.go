@@ -40,6 +40,8 @@ func testFindMachines(t *testing.T, s State) {
 		{lease.MachineFilter{Client: "c1"}, []dormer.MachineID{"machine-1", "machine-2"}, 2},
 		{lease.MachineFilter{Image: "a", Limit: 1}, []dormer.MachineID{"machine-1"}, 3},
 		{lease.MachineFilter{Client: "c1", Image: "b"}, nil, 0},
+		{lease.MachineFilter{Workspace: "w2"}, []dormer.MachineID{"machine-2"}, 1},
+		{lease.MachineFilter{Client: "c1", Workspace: "w1"}, []dormer.MachineID{"machine-1"}, 1},
 		{lease.MachineFilter{Client: "nobody"}, nil, 0},
 		{lease.MachineFilter{IDs: []dormer.MachineID{"nobody"}}, nil, 0},
 		{lease.MachineFilter{IDs: []dormer.MachineID{}}, nil, 0},

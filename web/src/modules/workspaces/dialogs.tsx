@@ -93,6 +93,9 @@ interface DeleteProps extends Props {
   onDeleted?: () => void;
 }
 
+/** Of how many machines the people are told. */
+const listed = 1000;
+
 /** Asks by name before a workspace is deleted, and says who has machines of it. */
 export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
   const queries = useQueryClient();
@@ -100,7 +103,7 @@ export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
   const say = useMessages();
   const machines = useQuery({
     queryKey: ['client', 'machines', workspace.id],
-    queryFn: async () => (await data(api.GET('/machines'))).items.filter((m) => m.workspace === workspace.id),
+    queryFn: () => data(api.GET('/machines', { params: { query: { workspace: workspace.id, limit: listed } } })),
   });
   const act = async () => {
     await api.DELETE('/workspaces/{id}', {
@@ -111,7 +114,8 @@ export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
     onDeleted?.();
     await queries.invalidateQueries({ queryKey: ['workspace'] });
   };
-  const users = [...new Set((machines.data ?? []).map((m) => m.user.name))];
+  const users = [...new Set((machines.data?.items ?? []).map((m) => m.user.name))];
+  const all = machines.data !== undefined && machines.data.items.length === machines.data.total;
   return (
     <Confirm
       title={`Delete the workspace ${workspace.name}?`}
@@ -130,8 +134,8 @@ export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
       {machines.data && users.length > 0 && (
         <>
           <Content component="p">
-            <Link to={`/clients?workspace=${workspace.id}`}>{plural(machines.data.length, 'machine')}</Link>
-            {` of ${plural(users.length, 'user')}:`}
+            <Link to={`/clients?workspace=${workspace.id}`}>{plural(machines.data.total, 'machine')}</Link>
+            {` of ${all ? plural(users.length, 'user') : `more than ${plural(users.length, 'user')}`}:`}
           </Content>
           <List>
             {users.slice(0, named).map((u) => (
@@ -139,7 +143,9 @@ export function DeleteDialog({ workspace, onClose, onDeleted }: DeleteProps) {
                 <span className="dormer-name">{u}</span>
               </ListItem>
             ))}
-            {users.length > named && <ListItem>{`and ${plural(users.length - named, 'other')}`}</ListItem>}
+            {users.length > named && (
+              <ListItem>{all ? `and ${plural(users.length - named, 'other')}` : 'and others'}</ListItem>
+            )}
           </List>
         </>
       )}
