@@ -7,8 +7,8 @@ import type { Page } from '@playwright/test';
  * enabled buttons, inputs that take something, and what the menus have, each of
  * which is opened. Of menus that are alike, of rows, the first two are.
  */
-export async function usable(page: Page, buttons = false): Promise<string[]> {
-  return await page.evaluate(async (buttonsOnly) => {
+export async function usable(page: Page): Promise<string[]> {
+  return await page.evaluate(async () => {
     const main = document.querySelector('main') ?? document.body;
     const text = (e: Element | null | undefined) => (e?.textContent ?? '').trim();
     const nameOf = (e: Element): string => {
@@ -35,9 +35,7 @@ export async function usable(page: Page, buttons = false): Promise<string[]> {
     const controls = (within: Element) =>
       [
         ...within.querySelectorAll(
-          buttonsOnly
-            ? 'button'
-            : 'button, input, textarea, select, [contenteditable], [role="menuitem"], [role="option"]',
+          'button, input, textarea, select, [contenteditable], [role="menuitem"], [role="option"]',
         ),
       ].filter((e) => !off(e));
     const names = new Set(controls(main).map(nameOf));
@@ -55,5 +53,5 @@ export async function usable(page: Page, buttons = false): Promise<string[]> {
       await new Promise((done) => setTimeout(done, 50));
     }
     return [...names];
-  }, buttons);
+  });
 }

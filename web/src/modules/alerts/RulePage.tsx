@@ -4,6 +4,7 @@ import { useNavigate, useParams } from 'react-router';
 import { api, data } from '../../api/client';
 import { ActionButton } from '../../components/ActionButton';
 import { useMessages } from '../../components/messages';
+import { ChangingFields } from '../../components/ChangingFields';
 import { ModulePage } from '../../components/ModulePage';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { SubmissionForm } from '../../components/SubmissionForm';
@@ -101,7 +102,9 @@ function Editor({ rule: current, isNew }: { rule: Rule; isNew: boolean }) {
           if (readOnly === undefined) void submission.attempt(save);
         }}
       >
-        <RuleForm rule={rule} onChange={enter} isNew={isNew} />
+        <ChangingFields>
+          <RuleForm rule={rule} onChange={enter} isNew={isNew} />
+        </ChangingFields>
         <Trial rule={rule} />
         <ActionGroup>
           <ActionButton type="submit" isLoading={submission.busy}>

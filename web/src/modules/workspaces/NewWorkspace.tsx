@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 import { api, data } from '../../api/client';
 import { ActionButton } from '../../components/ActionButton';
+import { ChangingFields } from '../../components/ChangingFields';
 import { ChoiceField, TextField } from '../../components/inputs';
 import { LinkButton } from '../../components/LinkButton';
 import { useMessages } from '../../components/messages';
@@ -47,70 +48,72 @@ export function NewWorkspace() {
           if (not === '') void submission.attempt(submit);
         }}
       >
-        <TextField
-          label="Name"
-          path="metadata.name"
-          help="Users see it in their menu."
-          isRequired
-          value={name}
-          onChange={setName}
-          autoComplete="off"
-        />
-        <TextField
-          label="Description"
-          path="metadata.description"
-          help="For administrators."
-          lines={2}
-          value={description}
-          onChange={setDescription}
-        />
-        {names.length > 0 ? (
-          <ChoiceField
-            label="Image"
-            path="spec.machine.image.name"
-            help="Machines get its newest version; the editor can keep them at one."
-            isRequired
-            value={image}
-            onChange={setChosen}
-            choices={names.map((n) => ({ value: n, name: n }))}
-          />
-        ) : (
+        <ChangingFields>
           <TextField
-            label="Image"
-            path="spec.machine.image.name"
-            help={
-              <>
-                The repository has no image yet. Its name can be given now; <Link to="/images">upload it</Link> before
-                users come.
-              </>
-            }
+            label="Name"
+            path="metadata.name"
+            help="Users see it in their menu."
             isRequired
-            value={image}
-            onChange={setChosen}
+            value={name}
+            onChange={setName}
             autoComplete="off"
           />
-        )}
-        <FormGroup role="radiogroup" label="Begin with" isStack fieldId="template">
-          {templates.map((t) => (
-            <Radio
-              key={t.id}
-              id={`template-${t.id}`}
-              name="template"
-              label={t.name}
-              description={t.says}
-              isChecked={t.id === template?.id}
-              onChange={() => setTemplate(t)}
+          <TextField
+            label="Description"
+            path="metadata.description"
+            help="For administrators."
+            lines={2}
+            value={description}
+            onChange={setDescription}
+          />
+          {names.length > 0 ? (
+            <ChoiceField
+              label="Image"
+              path="spec.machine.image.name"
+              help="Machines get its newest version; the editor can keep them at one."
+              isRequired
+              value={image}
+              onChange={setChosen}
+              choices={names.map((n) => ({ value: n, name: n }))}
             />
-          ))}
-          <FormHelperText>
-            <HelperText>
-              <HelperTextItem>
-                A document from a file or from another server is imported in the{' '}
-                <Link to="/workspaces?import">list</Link>; a workspace that is there is cloned there.
-              </HelperTextItem>
-            </HelperText>
-          </FormHelperText>
-        </FormGroup>
+          ) : (
+            <TextField
+              label="Image"
+              path="spec.machine.image.name"
+              help={
+                <>
+                  The repository has no image yet. Its name can be given now; <Link to="/images">upload it</Link> before
+                  users come.
+                </>
+              }
+              isRequired
+              value={image}
+              onChange={setChosen}
+              autoComplete="off"
+            />
+          )}
+          <FormGroup role="radiogroup" label="Begin with" isStack fieldId="template">
+            {templates.map((t) => (
+              <Radio
+                key={t.id}
+                id={`template-${t.id}`}
+                name="template"
+                label={t.name}
+                description={t.says}
+                isChecked={t.id === template?.id}
+                onChange={() => setTemplate(t)}
+              />
+            ))}
+            <FormHelperText>
+              <HelperText>
+                <HelperTextItem>
+                  A document from a file or from another server is imported in the{' '}
+                  <Link to="/workspaces?import">list</Link>; a workspace that is there is cloned there.
+                </HelperTextItem>
+              </HelperText>
+            </FormHelperText>
+          </FormGroup>
+        </ChangingFields>
         <ActionGroup>
           <ActionButton type="submit" not={not === '' ? undefined : `It needs ${not}.`} isLoading={submission.busy}>
             Create
