@@ -3,9 +3,8 @@
 # keep the next ones from running. Ends with a table of the suites and their sum.
 #
 # Each package belongs to the first suite whose pattern it matches:
-#   end to end   a server, a client and a real guest from the packed image to the report
-#   machines     boots real guests: QEMU driver, machine process, and of other packages
-#                the tests whose names end in OfARealGuest
+#   machines     boots real guests: the end-to-end suite, QEMU driver, machine process,
+#                and of other packages the tests whose names end in OfARealGuest
 #   directories  on real directory servers: Samba domain controllers and OpenLDAP;
 #                signing in to the console with them, in a browser
 #   scripts      the command lines (testscript)
@@ -51,8 +50,7 @@ fi
 
 race=(-race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc=-race=false)
 
-end_to_end='/internal/e2e(/|$)'
-machines='/internal/(guesttest|hypervisor|machine)(/|$)'
+machines='/internal/(e2e|guesttest|hypervisor|machine)(/|$)'
 directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
@@ -64,8 +62,6 @@ long='/internal/(server|producttest|httpapi|standby)$'
 
 # Packages that have tests.
 packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit 1
-mapfile -t in_end_to_end < <(grep -E "$end_to_end" <<<"$packages")
-packages=$(grep -Ev "$end_to_end" <<<"$packages")
 mapfile -t in_machines < <(grep -E "$machines" <<<"$packages")
 mapfile -t in_directories < <(grep -Ev "$machines" <<<"$packages" | grep -E "$directories")
 mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | grep -E "$scripts")
@@ -106,26 +102,19 @@ if [[ -n $beside ]]; then
   wait "$beside" || failed=1
   cat build/directories.txt
 fi
-beside=
+# Before the machines: its journeys wait as long as they compute, and guests keep all
+# processors busy.
+[[ ${#in_console[@]} -eq 0 ]] ||
+  suite console 8m -- go test -json -count=1 -timeout 25m -skip "$booting" "${in_console[@]}"
+[[ ${#in_scripts[@]} -eq 0 ]] ||
+  suite scripts 2m -- go test -json -timeout 10m -skip "$booting" "${as_root[@]}" "${in_scripts[@]}"
 if [[ ${#in_machines[@]} -gt 0 ]]; then
   suite 'test guest' 10m -plain -- scripts/testguest.sh
   DORMER_TEST_GUEST=$(scripts/testguest.sh 2>/dev/null | tail -n 1) || failed=1
   export DORMER_TEST_GUEST
-  # One machine after another, which keeps one processor busy. What follows, until
-  # nothing is left, has the other.
-  suite 'end to end' 15m -- go test -json -count=1 -timeout 30m "${as_root[@]}" "${in_end_to_end[@]}" \
-    >build/end-to-end.txt 2>&1 &
-  beside=$!
-  suite machines 10m -- go test -json -count=1 -p 1 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
-  suite 'machines elsewhere' 3m -- go test -json -count=1 -p 1 -timeout 10m -run "$booting" "${as_root[@]}" ./internal/agent ./internal/cli
-fi
-[[ ${#in_scripts[@]} -eq 0 ]] ||
-  suite scripts 2m -- go test -json -timeout 10m -skip "$booting" "${as_root[@]}" "${in_scripts[@]}"
-[[ ${#in_console[@]} -eq 0 ]] ||
-  suite console 5m -- go test -json -count=1 -timeout 25m -skip "$booting" "${in_console[@]}"
-if [[ -n $beside ]]; then
-  wait "$beside" || failed=1
-  cat build/end-to-end.txt
+  # Two packages at a time: an emulated machine keeps a processor busy.
+  suite machines 15m -- go test -json -count=1 -p 2 -timeout 30m "${as_root[@]}" "${in_machines[@]}"
+  suite 'machines elsewhere' 4m -- go test -json -count=1 -p 1 -timeout 10m -run "$booting" "${as_root[@]}" ./internal/agent ./internal/cli
 fi
 
 mv "$DORMER_POLICY_MATRIX" build/policy-matrix.jsonl
