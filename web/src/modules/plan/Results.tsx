@@ -147,11 +147,15 @@ function Summary({ plan }: { plan: Plan }) {
   const rows = [
     {
       name: 'Instances',
-      value: `${count(plan.instances.length)} for ${count(people)} people${plan.smallest ? '; no fewer satisfy all conditions' : ''}`,
+      value: `${count(plan.instances.length)} for ${count(people)} people`,
     },
     {
       name: 'By the classic guide',
-      value: `${plural(plan.classic.count, 'instance')} by its procedure`,
+      value: plural(plan.classic.count, 'instance'),
+    },
+    {
+      name: 'Fewest possible',
+      value: plan.smallest ? 'Yes: no smaller number satisfies all conditions' : 'Not proved: fewer may do',
     },
     { name: 'Events databases', value: sized(events) },
     {

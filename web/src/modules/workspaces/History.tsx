@@ -89,7 +89,7 @@ export function History({ id, current, not }: Props) {
                             <Button
                               variant="link"
                               isInline
-                              aria-label={`What revision ${r.revision} changed`}
+                              aria-label={`Changes of revision ${r.revision}`}
                               onClick={() => choose(r.revision - 1, r.revision)}
                             >
                               Changes
