@@ -96,7 +96,7 @@ func testFindClients(t *testing.T, s State) {
 	ok(t, err)
 	equal(t, names, map[dormer.ClientID]string{ids(1)[0]: "host-998", ids(2)[0]: "host-997"})
 	many := ids(1)
-	for i := range 100_000 {
+	for i := range 33_000 { // more than SQLite takes in one statement
 		many = append(many, dormer.ClientID(fmt.Sprintf("no-client-%d", i)))
 	}
 	names, err = s.HostNames(ctx, many)
