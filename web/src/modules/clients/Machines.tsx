@@ -39,7 +39,7 @@ function Follows({ machine: m }: { machine: Machine }) {
   const current = m.row?.policy_revision;
   return (
     <>
-      {m.policy_revision === undefined ? 'not reported' : `revision ${m.policy_revision}`}
+      {m.policy_revision === undefined ? 'no policy reported' : `revision ${m.policy_revision}`}
       {current !== undefined && m.policy_revision !== undefined && current !== m.policy_revision && ` of ${current}`}
       <Fields of={m.at_next_start ?? []} says="taken over at the next start" />
       <Fields of={m.not_enforced ?? []} says="not enforced" />
@@ -97,13 +97,18 @@ export function Machines({ client }: { client: Client }) {
       sort: (m) => machineState(m.state),
     },
     {
-      name: 'Image',
-      cell: (m) => <span className="dormer-name">{m.row?.image ?? 'not reported'}</span>,
+      name: 'Image and policy',
+      cell: (m) => (
+        <>
+          <span className="dormer-name">{m.row?.image ?? 'no image reported'}</span>
+          <br />
+          <Follows machine={m} />
+        </>
+      ),
       sort: (m) => m.row?.image ?? '',
     },
-    { name: 'Policy', cell: (m) => <Follows machine={m} /> },
     {
-      name: 'May run off-line until',
+      name: 'Off-line until',
       cell: (m) => {
         const until = offlineUntil(client, m);
         if (until !== undefined) return <Time at={until} />;
