@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dormer-project/dormer/internal/console"
+	"github.com/dormer-project/dormer/internal/consoletest/playwright"
 	"github.com/dormer-project/dormer/internal/hypervisor/hypervisortest"
 )
 
@@ -43,45 +43,19 @@ exec /init
 // web/tests/screen.once.ts.
 func TestScreenOfARealGuest(t *testing.T) {
 	t.Parallel()
-	const web, chromium = "../../web", "/usr/bin/chromium"
 	g := hypervisortest.FindGuest(t, "tiny")
-	for what, path := range map[string]string{
-		"Playwright (scripts/console.sh fetches it)": filepath.Join(web, "node_modules/@playwright/test/cli.js"),
-		"Chromium (scripts/setup.sh installs it)":    chromium,
-	} {
-		if _, err := os.Stat(path); err != nil {
-			skipConsole(t, fmt.Sprintf("this test needs %s; %s is not there", what, path))
-		}
-	}
-	if h, err := console.New(console.Options{}); err != nil || !h.Built() {
-		skipConsole(t, fmt.Sprintf("this test needs the console, which scripts/console.sh builds (%v)", err))
-	}
+	playwright.Need(t)
 	address, ca, once := startServer(t)
 	h := newHome(t)
 	h.must(t, once+"\n"+password+"\n", "login", "--server", address, "--ca", ca, "--user", "admin")
 	b := startConsole(t, h)
 
-	cmd := exec.CommandContext(t.Context(), "node", "node_modules/@playwright/test/cli.js", "test", "--reporter=line", "--output="+filepath.Join(t.TempDir(), "results"))
-	cmd.Dir = web
-	cmd.Env = append(os.Environ(), "DORMER_CONSOLE_RUN=screen", "DORMER_STAGE=", "DORMER_CHROMIUM="+chromium,
+	playwright.Run(t, "DORMER_CONSOLE_RUN=screen", "DORMER_STAGE=",
 		"DORMER_SCREEN="+strings.Join([]string{b.address, manned(t, g), filepath.Join(h.dir, "tmp")}, "\n"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
 	b.close(t)
 	if left, err := os.ReadDir(filepath.Join(h.dir, "tmp")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-}
-
-// skipConsole skips loudly where something is missing, but not where all is to
-// be tested.
-func skipConsole(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("DORMER_TEST_ALL") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip("SKIPPED: " + why)
 }
 
 // manned describes the tiny guest with a typist, and returns the file.
