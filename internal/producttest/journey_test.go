@@ -10,6 +10,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/event"
+	"github.com/dormer-project/dormer/internal/server"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
@@ -136,6 +137,8 @@ func TestManyClients(t *testing.T) {
 			t.Errorf("%s: an application that is not published: %v", c.Name, err)
 		}
 	})
+	// A client counts as connected for three intervals: long enough for the last one's poll.
+	i.Config.Clients.PollInterval = server.Duration(time.Minute)
 	i.start()
 	each(func(_ int, c *computer) {
 		for range 2 { // the second brings nothing new

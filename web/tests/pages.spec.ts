@@ -81,6 +81,7 @@ const reads = [
   /^(Columns|Group by|Filters)(: .*)?$/su,
   /^(Refresh|Live|Details|Rows on a page|Table|Chart|Copy|Kind|Role|Scroll forward)$/,
   /^\d+ - \d+( of \d+|: \d+ per page)$/, // parts of long lists
+  /^(Current page|Go to (first|previous|next|last) page)$/,
   /^\d+ more$/,
   /^clients\/\w+ \| Orders$/, // its items are what counts
   /^workspaces \| State$/,

@@ -1,11 +1,12 @@
 import type { Page } from '@playwright/test';
 import { axe, expect, test, type Stage } from './fixtures';
+import { shown } from './shown';
 
 /** A workspace that two operators will have open. */
-async function newWorkspace(stage: Stage): Promise<{ id: string; name: string }> {
+async function newWorkspace(stage: Stage, purpose = 'Together'): Promise<{ id: string; name: string }> {
   const image = stage.unique('base');
   await stage.image(image);
-  const name = stage.unique('Together');
+  const name = stage.unique(purpose);
   const made = await stage.newWorkspace({
     apiVersion: 'dormer/v1',
     kind: 'Workspace',
@@ -104,11 +105,14 @@ test('what somebody else changed is said on its page, and nothing that was enter
 });
 
 test('the network is lost and comes back', async ({ stage, page }) => {
-  await page.goto('workspaces');
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  const purpose = stage.unique('Away');
+  const { name: before } = await newWorkspace(stage, purpose);
+  await page.goto(`workspaces?search=${purpose}`);
+  await expect(page.getByRole('link', { name: before })).toBeVisible();
+  await shown(page);
   await page.context().setOffline(true);
   await expect(page.getByText(/The server does not answer. What is shown is from \d\d:\d\d/)).toBeVisible();
-  const { name } = await newWorkspace(stage);
+  const { name } = await newWorkspace(stage, purpose);
   await expect(page.getByRole('link', { name })).toHaveCount(0);
   await page.context().setOffline(false);
   await expect(page.getByRole('link', { name })).toBeVisible();

@@ -6,6 +6,9 @@ import type { Page } from '@playwright/test';
  */
 const refused = /^Failed to load resource/;
 
+/** A journey that takes the browser from the network knows what it misses: a font, say, that comes with the first text in it. */
+const away = 'net::ERR_INTERNET_DISCONNECTED';
+
 /**
  * Tells of what nobody who uses a page may see, but which is a fault: errors in
  * its console, those of the content policy among them, errors that nothing
@@ -19,6 +22,7 @@ export function watch(page: Page, server: string, tell: (fault: string) => void,
     if (message.type() !== 'error') return;
     const { url } = message.location();
     if (refused.test(message.text()) && /\/(api|local)\/v1\//.test(url)) return;
+    if (message.text().includes(away)) return;
     tell(`console: ${message.text()} (${url})`);
   });
   page.on('pageerror', (error) => tell(`not caught: ${error.stack ?? error.message}`));
