@@ -16,23 +16,24 @@ import (
 )
 
 // typist makes the tiny guest one that somebody sits at: a line in colours on
-// its screen, and on its serial line what is typed below it and what its mouse
-// sends. Then it goes on as it is.
+// its screen, and on its serial line what is typed below it and what its pointer
+// sends: a line an event, which are twelve numbers of 16 bits. Then it goes on as it is.
 const typist = `#!/bin/busybox sh
 b=/bin/busybox
 $b mkdir -p /proc /sys /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
-$b insmod /serio_raw.ko
-for port in /sys/bus/serio/devices/*; do
-  case $($b cat $port/description) in
-    *AUX*) echo -n serio_raw >$port/drvctl ;;
-  esac
-done
-exec 3<>/dev/serio_raw0 4<>/dev/tty1
-$b hexdump -v -e '1/1 "mouse %02x\n"' <&3 >/dev/ttyS0 &
-printf '\364' >&3 # the mouse is to tell of itself
+$b insmod /evdev.ko
+(
+  until $b insmod /virtio_input.ko; do $b sleep 1; done 2>/dev/null # it needs what init loads
+  for event in /sys/class/input/event*; do
+    case $($b cat $event/device/name) in
+      *Tablet*) exec $b hexdump -v -e '"pointer" 12/2 " %u" "\n"' /dev/input/${event##*/} >/dev/ttyS0 ;;
+    esac
+  done
+) &
+exec 4<>/dev/tty1
 printf '\033[2J\033[H\033[41;33m Type here \033[0m\n' >&4
 while read -r line; do echo "typed $line"; done <&4 >/dev/ttyS0 &
 exec /init
@@ -61,7 +62,7 @@ func TestScreenOfARealGuest(t *testing.T) {
 // manned describes the tiny guest with a typist, and returns the file.
 func manned(t *testing.T, g hypervisortest.Guest) string {
 	t.Helper()
-	// The module is of the guest that has the same kernel and all of its modules.
+	// The modules are of the guest that has the same kernel and all of its modules.
 	disk := hypervisortest.FindGuest(t, "v1").Disk
 	const modules = "/usr/lib/modules"
 	version := ""
@@ -70,7 +71,9 @@ func manned(t *testing.T, g hypervisortest.Guest) string {
 			version = f[5]
 		}
 	}
-	module := debugfs(t, disk, "cat "+path.Join(modules, version, "kernel/drivers/input/serio/serio_raw.ko"))
+	module := func(name string) string {
+		return debugfs(t, disk, "cat "+path.Join(modules, version, "kernel/drivers", name))
+	}
 	initrd, err := os.ReadFile(g.Initrd)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +83,12 @@ func manned(t *testing.T, g hypervisortest.Guest) string {
 	for _, f := range []struct {
 		name, content string
 		mode          int
-	}{{"typist", typist, 0o100755}, {"serio_raw.ko", module, 0o100644}, {"TRAILER!!!", "", 0}} {
+	}{
+		{"typist", typist, 0o100755},
+		{"evdev.ko", module("input/evdev.ko"), 0o100644},
+		{"virtio_input.ko", module("virtio/virtio_input.ko"), 0o100644},
+		{"TRAILER!!!", "", 0},
+	} {
 		initrd = append(initrd, archived(f.name, f.content, f.mode)...)
 	}
 	dir := t.TempDir()

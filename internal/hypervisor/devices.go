@@ -73,6 +73,7 @@ const (
 	DeviceUSB       = "usb"
 	DeviceOptical   = "optical"
 	DeviceDisplay   = "display"
+	DevicePointer   = "pointer" // comes with the display
 )
 
 // DeviceDisk is the name of a disk of the image with its layer, from 0.

@@ -5,7 +5,7 @@ import { inkOf, pictureOf, screenOf, written } from './screen';
 import { watch } from './watch';
 
 // Run by TestScreenOfARealGuest of internal/cli, which has made the guest: it writes on
-// its serial line which lines were typed and what its mouse has sent.
+// its serial line which lines were typed and what its pointer has sent.
 const [address = '', disk = '', machines = ''] = (process.env['DORMER_SCREEN'] ?? '').split('\n');
 
 /** What the guest has written on its serial line. */
@@ -14,12 +14,19 @@ function serial(): string {
   return readFileSync(join(machines, machine, 'console.log'), 'latin1');
 }
 
-/** Whether a button of the mouse was down in what it has sent: packets of three bytes, after the answer to its start. */
-function pressed(): boolean {
-  const sent = [...serial().matchAll(/^mouse (\w\w)/gm)].map(([, byte = '']) => parseInt(byte, 16));
-  const [answer, ...packets] = sent;
-  expect(answer).toBe(0xfa);
-  return packets.some((byte, n) => n % 3 === 0 && (byte & 0b1001) === 0b1001);
+/**
+ * Where the guest's pointer was, as parts of its screen, when its button went down the last time. Linux tells of an
+ * event after the time of it: its type (1 keys and buttons, 3 places), its code (272 the button; 0 and 1 the axes), its value.
+ */
+function pressedAt(): number[] | undefined {
+  const place = [0, 0];
+  let pressed: number[] | undefined;
+  for (const [, numbers = ''] of serial().matchAll(/^pointer((?: \d+){12})/gm)) {
+    const [type, code, low] = numbers.split(' ').slice(-4);
+    if (type === '3') place[Number(code)] = Number(low) / 0x7fff;
+    if (type === '1' && code === '272' && low === '1') pressed = [...place];
+  }
+  return pressed;
 }
 
 test('the screen of a guest, with keyboard and mouse', async ({ page }) => {
@@ -44,7 +51,22 @@ test('the screen of a guest, with keyboard and mouse', async ({ page }) => {
   expect(await pictureOf(screen)).not.toBe(picture);
   await page.keyboard.press('Enter');
   await expect.poll(serial).toContain('typed hello from the page');
-  await expect.poll(pressed).toBe(true);
+
+  // Its pointer is where the mouse is.
+  const box = await screen.boundingBox();
+  for (const [across, down] of [
+    [0.5, 0.5],
+    [0.2, 0.9],
+  ] as const) {
+    const position = { x: across * (box?.width ?? 0), y: down * (box?.height ?? 0) };
+    const hundredths = (parts: readonly number[]) => parts.map((part) => Math.round(part * 100));
+    // Again and again, for the guest loads its driver meanwhile; from elsewhere, for it tells only of what is new.
+    await expect(async () => {
+      await screen.hover({ position: { x: 1, y: 1 } });
+      await screen.click({ position });
+      expect(hundredths(pressedAt() ?? [])).toEqual(hundredths([across, down]));
+    }).toPass();
+  }
 
   // Its agent answers; it shuts down when it is asked to.
   await expect(page.getByText('its agent has answered')).toBeVisible();

@@ -148,6 +148,7 @@ func (m *machine) Devices(context.Context) ([]hypervisor.Device, error) {
 	}
 	if s.Display {
 		add(hypervisor.DeviceDisplay, "display", "")
+		add(hypervisor.DevicePointer, "tablet", "")
 	}
 	return list, nil
 }

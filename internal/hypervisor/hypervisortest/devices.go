@@ -18,7 +18,10 @@ func Attached(t *testing.T, m hypervisor.Machine) []string {
 	if err != nil {
 		t.Fatalf("list devices: %v", err)
 	}
-	known := []string{hypervisor.DeviceSound, hypervisor.DeviceUSB, hypervisor.DeviceOptical, hypervisor.DeviceDisplay, hypervisor.DeviceData}
+	known := []string{
+		hypervisor.DeviceSound, hypervisor.DeviceUSB, hypervisor.DeviceOptical, hypervisor.DeviceDisplay, hypervisor.DevicePointer,
+		hypervisor.DeviceData,
+	}
 	for _, c := range guestwire.Channels {
 		known = append(known, hypervisor.DeviceChannel(c))
 	}
@@ -46,6 +49,7 @@ func Granted(s hypervisor.Spec) []string {
 	}
 	add(s.Data != nil, hypervisor.DeviceData)
 	add(s.Display, hypervisor.DeviceDisplay)
+	add(s.Display, hypervisor.DevicePointer)
 	add(s.Sound != hypervisor.SoundNone, hypervisor.DeviceSound)
 	add(len(s.USB) > 0, hypervisor.DeviceUSB)
 	add(s.Optical != "", hypervisor.DeviceOptical)

@@ -212,7 +212,12 @@ func (p plan) display() []string {
 	if p.heard() {
 		screen += ",audiodev=" + audioID
 	}
-	return []string{"-display", "none", "-device", "VGA,id=" + hypervisor.DeviceDisplay, "-vnc", screen}
+	return []string{
+		"-display", "none", "-vnc", screen, "-device", "VGA,id=" + hypervisor.DeviceDisplay,
+		// Its pointer is where the mouse of whoever looks is. A guest that has no
+		// driver for it gets the movements of the mouse that the platform has.
+		"-device", "virtio-tablet-pci,id=" + hypervisor.DevicePointer,
+	}
 }
 
 // node is a block device node, written as JSON so that no character of a path

@@ -80,7 +80,7 @@ func TestArgumentsFollowTheSpec(t *testing.T) {
 		{"network", func(p *plan) { p.spec.Network = hypervisor.NetworkNAT }, []string{
 			"stream,id=net,server=off,addr.type=fd,addr.str=6", "virtio-net-pci,id=net-0,netdev=net,romfile=,mac=52:54:00:00:00:01",
 		}},
-		{"display", func(p *plan) { p.spec.Display = true }, []string{"-vnc", "unix:display.sock", "VGA,id=display"}},
+		{"display", func(p *plan) { p.spec.Display = true }, []string{"-vnc", "unix:display.sock", "VGA,id=display", "virtio-tablet-pci,id=pointer"}},
 		{"data disk", func(p *plan) {
 			p.spec.Data = &hypervisor.DataDisk{Size: 1 << 20, Label: "d", MountPoint: "/d"}
 		}, []string{"virtio-blk-pci,id=data,drive=data,serial=dormer-data,rerror=stop,werror=stop"}},
