@@ -1,4 +1,5 @@
 import { expect, test } from './fixtures';
+import { search } from './search';
 import { shown } from './shown';
 
 test('below a path of a proxy everything is found, and what others change is told', async ({ stage, open }) => {
@@ -14,9 +15,11 @@ test('below a path of a proxy everything is found, and what others change is tol
 
   // The list is asked for again because of the notice alone.
   const group = stage.unique('auditors');
-  await expect(page.getByRole('button', { name: 'Add a group' }).first()).toBeVisible();
+  await stage.api('POST', '/directory/groups', { name: `${group} before` });
+  await search(page, 'groups', group);
+  await expect(page.getByText(`${group} before`)).toBeVisible();
   await stage.api('POST', '/directory/groups', { name: group });
-  await expect(page.getByText(group)).toBeVisible({ timeout: 10_000 });
+  await expect(page.getByText(group, { exact: true })).toBeVisible({ timeout: 10_000 });
 
   await page.getByRole('navigation', { name: 'Modules' }).getByRole('link', { name: 'Images' }).click();
   await expect(page).toHaveURL(`${below}/console/images`);

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { axe, expect, test } from './fixtures';
+import { search } from './search';
 
 const dialogOf = (page: Page) => page.getByRole('dialog');
 const rowOf = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
@@ -58,6 +59,7 @@ test('people are added, grouped and made operators; who may only read sees it an
   await begin(page, 'groups', 'Add a group');
   await dialog.getByRole('textbox', { name: 'Name' }).fill(group);
   await finish(page, 'Add');
+  await search(page, 'groups', group);
   await page.getByRole('button', { name: `Actions of ${group}` }).click();
   await page.getByRole('menuitem', { name: 'Put somebody in' }).click();
   await dialog.getByRole('combobox', { name: 'User or group' }).fill(name);
@@ -75,6 +77,7 @@ test('people are added, grouped and made operators; who may only read sees it an
   await page.getByRole('option', { name: new RegExp(name) }).click();
   await axe(page);
   await finish(page, 'Add');
+  await search(page, 'operators', name);
   await expect(rowOf(page, name)).toContainText('Read-only');
 
   // What was made for them must be changed at once.
@@ -112,6 +115,7 @@ test('tokens, secrets and publishers are made, used and taken back, and the audi
   await dialog.getByLabel("Server's address").fill('');
   await finish(page, 'Make it');
   expect(await once(page, `Join token ${joining}`)).toMatch(/^dormer1\./);
+  await search(page, 'join tokens', joining);
   await expect(rowOf(page, joining)).toContainText('0 of 20');
 
   const exporting = stage.unique('nightly export');
@@ -130,6 +134,7 @@ test('tokens, secrets and publishers are made, used and taken back, and the audi
   });
   const statusOf = async (path: string) => (await program.get(`${stage.url}/api/v1${path}`)).status();
   expect([await statusOf('/audit'), await statusOf('/workspaces')]).toEqual([200, 403]);
+  await search(page, 'API tokens', exporting);
   await page.getByRole('button', { name: `Actions of ${exporting}` }).click();
   await page.getByRole('menuitem', { name: 'Revoke' }).click();
   await finish(page, 'Revoke');
@@ -145,6 +150,7 @@ test('tokens, secrets and publishers are made, used and taken back, and the audi
   await expect(dialog.getByRole('textbox', { name: 'Name' })).toHaveAccessibleDescription(/must be 1 to 100 letters/);
   await dialog.getByRole('textbox', { name: 'Name' }).fill(secret);
   await finish(page, 'Leave it');
+  await search(page, 'secrets', secret);
   await expect(rowOf(page, secret)).toBeVisible();
 
   const publisher = stage.unique('packing');
@@ -156,6 +162,7 @@ test('tokens, secrets and publishers are made, used and taken back, and the audi
   await expect(dialog.getByRole('textbox', { name: 'Public key' })).toHaveAccessibleDescription(/32 bytes in base64/);
   await dialog.getByRole('textbox', { name: 'Public key' }).fill(Buffer.from(x, 'base64url').toString('base64'));
   await finish(page, 'Trust');
+  await search(page, 'publishers', publisher);
   await expect(rowOf(page, publisher)).toBeVisible();
 
   await page.goto('audit');

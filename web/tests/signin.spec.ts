@@ -1,5 +1,6 @@
 import type { Page } from '@playwright/test';
 import { axe, expect, test, type Operator } from './fixtures';
+import { search } from './search';
 
 async function signIn(page: Page, who: Pick<Operator, 'name' | 'password'>) {
   await page.getByLabel('Name').fill(who.name);
@@ -90,5 +91,6 @@ test('a session that ends takes no input with it', async ({ stage, open }) => {
   await again.getByRole('button', { name: 'Sign in', exact: true }).click();
   await expect(again).toBeHidden();
   // What was asked is done now.
+  await search(page, 'groups', group);
   await expect(page.getByRole('row').filter({ hasText: group })).toBeVisible();
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { axe, expect, test, type Stage } from './fixtures';
+import { search } from './search';
 
 const tab = (page: Page, name: string) => page.getByRole('tab', { name: new RegExp(`^${name}`) }).click();
 
@@ -123,6 +124,7 @@ test('form and YAML show one document; what is wrong is at its field; nothing ty
   await page.getByRole('dialog').getByRole('button', { name: 'Leave and keep them' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Images' })).toBeVisible();
   await page.getByRole('link', { name: 'Workspaces' }).first().click();
+  await search(page, 'workspaces', name);
   await page.getByRole('link', { name, exact: true }).click();
   await expect(page.getByRole('textbox', { name: 'Name', exact: true })).toHaveValue(`${name} again`);
 
@@ -151,8 +153,8 @@ test('workspaces are cloned, renamed, exported, imported and deleted', async ({ 
     await page.getByRole('button', { name: `Actions of ${of}`, exact: true }).click();
     await page.getByRole('menuitem', { name: action }).click();
   };
+  await search(page, 'workspaces', name);
   await expect(rowOf(name)).toContainText('granted to nobody');
-  await page.getByRole('textbox', { name: 'Search workspaces' }).fill(name);
   await axe(page);
 
   const downloading = page.waitForEvent('download');
@@ -200,6 +202,7 @@ test('workspaces are cloned, renamed, exported, imported and deleted', async ({ 
   await page.getByRole('dialog').getByRole('textbox').fill(name);
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Workspaces' })).toBeVisible();
+  await search(page, 'workspaces', name);
   await expect(page.getByRole('link', { name: `${name} copy`, exact: true })).toBeVisible();
   await expect(page.getByRole('link', { name, exact: true })).toHaveCount(0);
 });
