@@ -9,7 +9,8 @@
 #                signing in to the console with them, in a browser
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
-#   planner      the planner's searches and simulations
+#   calculations what computes and shares nothing: documents, policies, the planner's
+#                searches, simulations and pages
 #   console      journeys through the console in a browser, on the whole product
 #   faults       server and databases killed, stopped and starved under load
 #   unit         all others, the whole product in one process among them
@@ -48,14 +49,17 @@ if [[ $(id -u) -ne 0 ]]; then
   as_root=(-exec "sudo -E env PATH=$PATH")
 fi
 
-race=(-race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc=-race=false)
+race=(-race)
+for package in sqlite/lib libc memory; do
+  race+=("-gcflags=modernc.org/$package=-race=false")
+done
 
 machines='/internal/(e2e|guesttest|hypervisor|machine)(/|$)'
 directories='/internal/(directory/(kerberos|ldap|openid|testdomain)|domaintest)(/|$)'
 scripts='/(internal/cli|cmd/[^/]+)(/|$)'
 stores='/internal/store(/|$)'
 faults='/internal/faulttest(/|$)'
-planner='/internal/plan/(placement|simulation)(/|$)'
+calculations='/internal/(document|policy|plan/(delivery|design|placement|simulation))$'
 console='/internal/consoletest(/|$)'
 booting='OfARealGuest$'
 long='/internal/(server|producttest|httpapi|standby)$'
@@ -67,10 +71,10 @@ mapfile -t in_directories < <(grep -Ev "$machines" <<<"$packages" | grep -E "$di
 mapfile -t in_scripts < <(grep -Ev "$machines|$directories" <<<"$packages" | grep -E "$scripts")
 mapfile -t in_stores < <(grep -Ev "$machines|$directories|$scripts" <<<"$packages" | grep -E "$stores")
 mapfile -t in_faults < <(grep -E "$faults" <<<"$packages")
-mapfile -t in_planner < <(grep -E "$planner" <<<"$packages")
+mapfile -t in_calculations < <(grep -E "$calculations" <<<"$packages")
 mapfile -t in_console < <(grep -E "$console" <<<"$packages")
 # Those that take longest begin first, so that none is left alone in the end.
-mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$planner|$console" <<<"$packages" |
+mapfile -t in_unit < <(grep -Ev "$machines|$directories|$scripts|$stores|$faults|$calculations|$console" <<<"$packages" |
   awk -v long="$long" '$0 ~ long {print; next} {rest = rest $0 "\n"} END {printf "%s", rest}')
 
 suite check 4m -plain -- scripts/check.sh
@@ -80,8 +84,9 @@ suite 'S3 server' 5m -plain -- scripts/versitygw.sh
 # Three packages at a time: those that start processes mostly wait.
 [[ ${#in_unit[@]} -eq 0 ]] ||
   suite unit 9m -- scripts/with-postgres.sh go test -json "${race[@]}" -p 3 -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
-# They do one thing after another: the race detector would find nothing.
-[[ ${#in_planner[@]} -eq 0 ]] || suite planner 2m -- go test -json -timeout 10m "${in_planner[@]}"
+# They do one thing after another: the race detector would find nothing. What others
+# do with them at once it sees in the tests of those.
+[[ ${#in_calculations[@]} -eq 0 ]] || suite calculations 2m -- go test -json -timeout 10m "${in_calculations[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- scripts/with-postgres.sh go test -json "${race[@]}" -count=1 -timeout 10m "${in_stores[@]}"
 # These two side by side, for they wait as long as they compute: for disks, and for
