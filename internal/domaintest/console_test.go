@@ -46,7 +46,7 @@ func TestConsole(t *testing.T) {
 	password := corp.Password(t, "alice")
 	scene, err := json.Marshal(map[string]string{
 		"server": i.cfg.PublicURLs[0], "token": in.Token, "issuer": dex.Issuer,
-		"krb5": corp.Krb5Conf(), "tickets": corp.Kinit(t, "alice", password), "user": "alice", "password": password,
+		"krb5": corp.Krb5Conf(), "tickets": corp.Kinit(t, "alice", password), "stranger": corp.Kinit(t, "carol", corp.Password(t, "carol")), "user": "alice", "password": password,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,6 @@
 import type { Page } from '@playwright/test';
 import { axe, expect, test } from './fixtures';
+import { signIn } from './signIn';
 
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
 
@@ -39,16 +40,20 @@ test('a client is found, followed live, and ordered about', async ({ stage, page
   await page.getByRole('tab', { name: 'Machines' }).click();
   await expect(row(page, workspace)).toContainText('Ready');
   await order(page, workspace, 'Reset');
-  await page.getByRole('button', { name: 'Orders' }).click();
-  await page.getByRole('menuitem', { name: 'Collect diagnostics' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Collect diagnostics' }).click();
+  for (const verb of ['Refresh', 'Collect diagnostics']) {
+    await page.getByRole('button', { name: 'Orders' }).click();
+    await page.getByRole('menuitem', { name: verb }).click();
+    await page.getByRole('dialog').getByRole('button', { name: verb }).click();
+    await expect(page.getByRole('dialog')).toBeHidden();
+  }
   await page.getByRole('tab', { name: 'Orders' }).click();
   await expect(async () => {
     await computer.poll();
     await expect(row(page, 'Waits for the client')).toHaveCount(0, { timeout: 1000 });
   }).toPass();
-  await expect(row(page, 'Reset')).toContainText('Done');
-  await expect(row(page, 'Collect diagnostics')).toContainText('Done');
+  for (const verb of ['Reset', 'Refresh', 'Collect diagnostics']) {
+    await expect(row(page, verb)).toContainText('Done');
+  }
   await page.getByRole('tab', { name: 'Diagnostics' }).click();
   const download = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Download' }).click();
@@ -58,7 +63,46 @@ test('a client is found, followed live, and ordered about', async ({ stage, page
   await page.getByRole('tab', { name: 'Events' }).click();
   await expect(row(page, 'asked for by phone').first()).toBeVisible();
   await axe(page);
+
+  // What is deleted is downloaded again, for the workspace is still granted.
+  await order(page, workspace, 'Delete');
+  await page.getByRole('tab', { name: 'Orders' }).click();
+  await expect(async () => {
+    await computer.poll();
+    await expect(row(page, 'Delete')).toContainText('Done', { timeout: 1000 });
+  }).toPass();
   await computer.offline();
+});
+
+test('who was off-line beyond the limit is found', async ({ elsewhere, open }) => {
+  await elsewhere.image('office');
+  const user = await elsewhere.newUser();
+  await elsewhere.newWorkspace({
+    apiVersion: 'dormer/v1',
+    kind: 'Workspace',
+    metadata: { name: 'Travel' },
+    spec: { machine: { image: { name: 'office' } } },
+    grants: [
+      {
+        principal: { directory: 'local', kind: 'user', name: user.name },
+        offline: { allow: 'limited', limit: '1h' },
+      },
+    ],
+  });
+  for (const name of ['desk', 'laptop']) await elsewhere.computer(name, user.name);
+  const laptop = await elsewhere.computer('lost', user.name);
+  await laptop.poll();
+  await laptop.offline();
+  await elsewhere.ahead(2 * 3600);
+  const page = await open(undefined, { baseURL: elsewhere.console });
+  await page.goto('clients');
+  await signIn(page, await elsewhere.newOperator());
+  await page.getByRole('link', { name: /^Off-line beyond limit/ }).click();
+  await expect(page).toHaveURL(/state=beyond-limit/);
+  await expect(row(page, 'lost')).toContainText('Off-line beyond limit');
+  await expect(row(page, 'desk')).toHaveCount(0);
+  await page.getByRole('link', { name: 'lost', exact: true }).click();
+  await expect(page.getByText('Off-line beyond limit').first()).toBeVisible();
 });
 
 test('who may only read sees clients and changes none; an order is taken back; a client is revoked by its name', async ({

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { chromium, expect, request, test as base, type BrowserContextOptions, type Page } from '@playwright/test';
 import { axe } from './axe';
+import { signIn } from './signIn';
 import { watch } from './watch';
 
 /** What these journeys go through, as a test in Go has written it: a server of a real domain, before a real provider. */
@@ -13,6 +14,8 @@ interface Scene {
   /** Where Kerberos finds the domain, and the tickets of the user. */
   krb5: string;
   tickets: string;
+  /** Tickets of somebody who is no operator. */
+  stranger: string;
   user: string;
   password: string;
 }
@@ -89,6 +92,15 @@ test('who has a ticket is not asked; who signs out is', async ({ visit }) => {
   await axe(page);
   await withTicket.click();
   await expect(page.getByRole('heading', { level: 1, name: 'Images' })).toBeVisible();
+});
+
+test('who has a ticket and is no operator is told so, and may be somebody else', async ({ visit }) => {
+  const page = await visit(scene.stranger, '');
+  await page.getByRole('button', { name: 'Sign in as you are signed in to this computer' }).click();
+  await expect(page.getByText('You are not an operator of this instance')).toBeVisible();
+  await axe(page);
+  await signIn(page, { name: scene.user, password: scene.password });
+  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
 });
 
 test('who signs in at a provider comes back to what they asked for, and goes on later', async ({ visit }) => {

@@ -185,7 +185,8 @@ test('500 applications and 200 grants stay quick, whatever they are called', asy
   await page.getByRole('textbox', { name: 'Search Published applications' }).fill('script');
   await expect(table.getByRole('row')).toHaveCount(2);
   await table.getByRole('button', { name: `Edit ${evil}` }).click();
-  // Time of the processor, so that it does not matter what else the machine does: 50 ms a key at most.
+  // Time of the processor, so that it does not matter what else the machine does. It was 43 ms a key when this
+  // was written, and 170 while all rows were drawn anew: far from both, whatever the processor.
   const measured = await page.context().newCDPSession(page);
   await measured.send('Performance.enable', { timeDomain: 'threadTicks' });
   const worked = async (): Promise<number> => {
@@ -197,7 +198,7 @@ test('500 applications and 200 grants stay quick, whatever they are called', asy
     .getByRole('dialog')
     .getByRole('textbox', { name: 'Description' })
     .pressSequentially('twenty characters it');
-  expect((await worked()) - before).toBeLessThan(20 * 0.05);
+  expect((await worked()) - before).toBeLessThan(20 * 0.12);
   await measured.detach();
   await page.getByRole('dialog').getByRole('button', { name: 'Done' }).click();
   expect(await page.evaluate(() => 'ran' in window)).toBe(false);
@@ -209,6 +210,32 @@ test('500 applications and 200 grants stay quick, whatever they are called', asy
   await page.getByRole('switch', { name: 'Enabled' }).press('Space');
   await page.getByRole('button', { name: 'Set in 200 grants' }).click();
   await expect(page.getByRole('grid', { name: 'Grants' }).getByText('Disabled')).toHaveCount(25);
+});
+
+test('applications are dragged with the mouse', async ({ stage, page }) => {
+  const published = ['Writer', 'Calc', 'Draw'].map((name) => ({ name, command: `/usr/bin/${name.toLowerCase()}` }));
+  const { id } = await newWorkspace(stage, { applications: { published } });
+  await page.goto(`workspaces/${id}?tab=applications`);
+  const rows = page.getByRole('grid', { name: 'Published applications' }).getByRole('row');
+  await page.getByRole('button', { name: 'Drag Draw' }).hover();
+  await page.mouse.down();
+  const target = await rows.nth(1).boundingBox();
+  expect(target).not.toBeNull();
+  const { x, y } = target ?? { x: 0, y: 0 };
+  // It is picked up when it has moved a little; where the rows are is measured then.
+  await page.mouse.move(x + 20, y + 60, { steps: 5 });
+  await expect(page.getByText(/^Draw is over place/)).toBeAttached();
+  await page.mouse.move(x + 20, y + 4, { steps: 5 });
+  await expect(page.getByText('Draw is over place 1 of 3.')).toBeAttached();
+  await page.mouse.up();
+  await expect(rows.nth(1)).toContainText('Draw');
+  await expect(rows.nth(2)).toContainText('Writer');
+  await page.getByRole('button', { name: 'Commit', exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Commit', exact: true }).click();
+  await expect(page.getByText('Everything is committed')).toBeVisible();
+  expect(await stage.api('GET', `/workspaces/${id}`)).toMatchObject({
+    spec: { applications: { published: [{ name: 'Draw' }, { name: 'Writer' }, { name: 'Calc' }] } },
+  });
 });
 
 test('who may only read sees all of it and changes nothing', async ({ stage, open }) => {

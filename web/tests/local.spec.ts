@@ -1,9 +1,10 @@
 import { randomFillSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { axe, expect, test, type Bench, type Operator, type Stage } from './fixtures';
+import { axe, expect, test, type Bench, type Stage } from './fixtures';
 import type { Page } from '@playwright/test';
 import { inkOf, screenOf, written } from './screen';
+import { signIn } from './signIn';
 
 /**
  * The boot sector of a guest that writes each key that is pressed below a line in colours:
@@ -43,12 +44,6 @@ async function chooseServer(page: Page, server: Stage): Promise<void> {
   await expect(dialog.getByLabel('Certificate')).toHaveAccessibleDescription(/not from an authority that is trusted/);
   await dialog.getByLabel('Certificate').fill(server.authority);
   await dialog.getByRole('button', { name: 'Use it' }).click();
-}
-
-async function signIn(page: Page, operator: Operator): Promise<void> {
-  await page.getByLabel('Name').fill(operator.name);
-  await page.getByLabel(/^Password/).fill(operator.password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
 /** Goes the way of somebody who has started `dormer console` for the first time. */
@@ -156,15 +151,27 @@ test('an image is packed, uploaded and fetched by jobs that outlive the page', a
   await addTest(page, 'large.raw');
   await addTest(page, `${image}.raw`);
 
+  const pack = async (name: string) => {
+    await choose(page, name, 'Pack…');
+    await page.getByRole('dialog').getByRole('button', { name: 'Pack' }).click();
+  };
+  const job = (title: string) => page.getByRole('listitem').filter({ hasText: title });
+
+  // Begun by mistake.
+  await pack('large');
+  await page.getByRole('button', { name: 'Cancel: Pack large' }).click();
+  await expect(job('Pack large')).toContainText('cancelled');
+  await page.getByRole('button', { name: 'Forget: Pack large' }).click();
+  await page.getByRole('tab', { name: 'Packed images' }).click();
+  await expect(page.getByRole('button', { name: 'Actions of large' })).toBeHidden();
+
   // Progress outlives the page.
-  await choose(page, 'large', 'Pack…');
-  await axe(page);
-  await page.getByRole('dialog').getByRole('button', { name: 'Pack' }).click();
+  await page.getByRole('tab', { name: 'Test images' }).click();
+  await pack('large');
   const progress = page.getByRole('progressbar', { name: 'Pack large' });
   await expect(progress).toHaveAttribute('aria-valuenow', /^[1-9]/);
   const done = Number(await progress.getAttribute('aria-valuenow'));
   await page.reload();
-  const job = (title: string) => page.getByRole('listitem').filter({ hasText: title });
   await expect(page.getByRole('tab', { name: /^Jobs/, selected: true })).toBeVisible();
   await expect(progress.or(job('large is packed.'))).toBeVisible();
   const after = (await progress.isVisible()) ? await progress.getAttribute('aria-valuenow') : '100';
@@ -175,8 +182,7 @@ test('an image is packed, uploaded and fetched by jobs that outlive the page', a
   await expect(page.getByRole('heading', { name: 'Nothing is under way' })).toBeVisible();
 
   await page.getByRole('tab', { name: 'Test images' }).click();
-  await choose(page, image, 'Pack…');
-  await page.getByRole('dialog').getByRole('button', { name: 'Pack' }).click();
+  await pack(image);
   await expect(job(`Pack ${image}`)).toContainText(`${image} is packed.`);
   await page.getByRole('tab', { name: 'Packed images' }).click();
   await choose(page, image, 'Upload');

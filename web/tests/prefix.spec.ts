@@ -1,15 +1,14 @@
 import { expect, test } from './fixtures';
 import { search } from './search';
 import { shown } from './shown';
+import { signIn } from './signIn';
 
 test('below a path of a proxy everything is found, and what others change is told', async ({ stage, open }) => {
   const operator = await stage.newOperator();
   const below = await stage.proxy();
   const page = await open(undefined, { baseURL: `${below}/console/` });
   await page.goto('settings/groups');
-  await page.getByLabel('Name').fill(operator.name);
-  await page.getByRole('textbox', { name: 'Password', exact: true }).fill(operator.password);
-  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await signIn(page, operator);
   await expect(page.getByRole('heading', { level: 1, name: 'Settings' })).toBeVisible();
   expect(page.url()).toBe(`${below}/console/settings/groups`);
 

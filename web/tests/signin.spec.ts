@@ -1,12 +1,6 @@
-import type { Page } from '@playwright/test';
-import { axe, expect, test, type Operator } from './fixtures';
+import { axe, expect, test } from './fixtures';
 import { search } from './search';
-
-async function signIn(page: Page, who: Pick<Operator, 'name' | 'password'>) {
-  await page.getByLabel('Name').fill(who.name);
-  await page.getByRole('textbox', { name: 'Password', exact: true }).fill(who.password);
-  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-}
+import { signIn } from './signIn';
 
 test('somebody signs in and comes to what they asked for; signing out counts in all tabs', async ({ stage, open }) => {
   const operator = await stage.newOperator();

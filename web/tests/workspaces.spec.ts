@@ -37,6 +37,7 @@ test('a workspace is made, granted, committed, asked about and rolled back', asy
   const image = stage.unique('office');
   await stage.image(image);
   const user = await stage.newUser();
+  await stage.api('POST', '/directory/groups', { name: user.name });
 
   await page.goto('workspaces');
   await page.getByRole('button', { name: 'New workspace' }).first().click();
@@ -49,8 +50,10 @@ test('a workspace is made, granted, committed, asked about and rolled back', asy
 
   // Grant it, and say why in a script that headers do not know.
   await tab(page, 'Deployment');
-  await page.getByRole('combobox', { name: 'Grant to' }).fill(user.name);
-  await page.getByRole('option', { name: new RegExp(user.name) }).click();
+  await page.getByRole('combobox', { name: 'Grant to' }).fill(user.name.toUpperCase());
+  await page.getByRole('button', { name: 'Check name' }).click();
+  await expect(page.getByText('2 go by that name. Choose who is meant.')).toBeVisible();
+  await page.getByRole('option', { name: /user of local/ }).click();
   await page.getByRole('dialog', { name: 'New grant' }).getByRole('button', { name: 'Done' }).click();
   await expect(page.getByText('1 change not committed')).toBeVisible();
   await commit(page, 'größer, 日本');
