@@ -34,7 +34,7 @@ func (c *checker) web(w *Web) {
 			}
 		}
 		if kinds != 1 {
-			c.add(path, "needs exactly one of domain, prefix and localNames")
+			c.add(path, "needs exactly one of: a domain, an IP prefix, all local names (localNames)")
 			continue
 		}
 		id := strings.ToLower(r.Domain) + "|" + r.Prefix

@@ -1,10 +1,11 @@
 import { Form, HelperText, HelperTextItem } from '@patternfly/react-core';
-import { useCallback, useMemo, type ReactNode } from 'react';
+import { useCallback, useMemo, type FocusEvent, type ReactNode } from 'react';
 import type { FieldError } from '../api/problem';
 import type { Json } from '../document/json';
 import { valueAt, withValue } from '../document/paths';
-import { FormContext, useRegistry, type FormState } from './form';
+import { FormContext, pathOfInput, useRegistry, type FormState } from './form';
 import type { Schema } from './schema';
+import { useWithheld, type Withholding } from './withheld';
 
 interface Props {
   schema: Schema;
@@ -13,6 +14,8 @@ interface Props {
   onChange: (make: (document: Json) => Json) => void;
   errors?: FieldError[];
   warnings?: FieldError[];
+  /** Told what is new, where the faults are said outside of the form too; absent: the form keeps them back itself. */
+  withholding?: Withholding;
   /** Why nothing may be changed; undefined: everything may. */
   readOnly?: string | undefined;
   /** Returns the object that stays though nothing is left in it when a path changed. */
@@ -35,14 +38,18 @@ export function DocumentForm(props: Props) {
     schema,
     document,
     onChange,
-    errors = none,
-    warnings = none,
+    errors: allErrors = none,
+    warnings: allWarnings = none,
+    withholding: given,
     readOnly,
     keep = keepNothing,
     inner = false,
     children,
   } = props;
   const { shown, show } = useRegistry();
+  const own = useWithheld(document, allErrors, allWarnings);
+  const { errors, warnings } = own;
+  const withholding = given ?? own.withholding;
   const edit = useCallback<FormState['edit']>(
     (path, make) =>
       onChange((now) => (isThere(now, path) ? withValue(now, path, make(valueAt(now, path)), keep(path)) : now)),
@@ -50,8 +57,8 @@ export function DocumentForm(props: Props) {
   );
   const change = useCallback<FormState['change']>((path, value) => edit(path, () => value), [edit]);
   const form = useMemo<FormState>(
-    () => ({ schema, document, change, edit, errors, warnings, readOnly, shown, show }),
-    [schema, document, change, edit, errors, warnings, readOnly, shown, show],
+    () => ({ schema, document, change, edit, errors, warnings, readOnly, shown, show, withholding }),
+    [schema, document, change, edit, errors, warnings, readOnly, shown, show, withholding],
   );
   const inside = (
     <>
@@ -63,12 +70,21 @@ export function DocumentForm(props: Props) {
       {children}
     </>
   );
+  // Dialogs of the form are within it for React, wherever they stand in the page.
+  const left = (e: FocusEvent) => {
+    const path = pathOfInput(e.target.id);
+    if (path !== undefined) withholding.leave(path);
+  };
   return (
     <FormContext value={form}>
       {inner ? (
-        <div className="pf-v6-c-form">{inside}</div>
+        <div className="pf-v6-c-form" onBlur={left}>
+          {inside}
+        </div>
       ) : (
-        <Form onSubmit={(e) => e.preventDefault()}>{inside}</Form>
+        <Form onSubmit={(e) => e.preventDefault()} onBlur={left}>
+          {inside}
+        </Form>
       )}
     </FormContext>
   );

@@ -28,12 +28,14 @@ interface Props {
   example?: string;
   /** It is shown and not changed here. */
   fixed?: boolean;
+  /** It must be given where it stands, though the schema asks for one of several. */
+  isRequired?: boolean;
 }
 
 /** One value of the document, with the control that its schema asks for. */
-export function Field({ path, label = named(path), ...props }: Props) {
+export function Field({ path, label = named(path), isRequired, ...props }: Props) {
   const field = useField(path);
-  return <Control field={field} label={label} {...props} />;
+  return <Control field={isRequired === true ? { ...field, isRequired } : field} label={label} {...props} />;
 }
 
 interface Given {
@@ -43,7 +45,7 @@ interface Given {
 
 const named = (path: string): string => words(path.slice(path.lastIndexOf('.') + 1));
 
-function Control({ field, label, options, compact = false, ...props }: Omit<Props, 'path'> & Given) {
+function Control({ field, label, options, compact = false, ...props }: Omit<Props, 'path' | 'isRequired'> & Given) {
   const { help, fixed } = props;
   if (fixed === true) return <Text field={{ ...field, readOnly: 'It is not changed.' }} label={label} {...props} />;
   if (options !== undefined) return <Suggested field={field} label={label} help={help} options={options} />;

@@ -1,5 +1,5 @@
 import { Button, Form, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
-import { useId, useMemo, type ReactNode } from 'react';
+import { useEffect, useId, useMemo, type ReactNode } from 'react';
 import { FormContext, useForm, useRegistry } from './form';
 import { OtherFaults } from './OtherFaults';
 
@@ -7,6 +7,8 @@ interface Props {
   title: string;
   /** Path of what is edited. */
   path: string;
+  /** It was just added: nobody is blamed for what he did not come to yet. */
+  isNew: boolean;
   /** Closes the dialog and keeps what was entered. */
   onDone: () => void;
   /** Closes it and takes back what was entered. */
@@ -14,10 +16,15 @@ interface Props {
   children: ReactNode;
 }
 
-/** The fields of one thing. What is entered is checked at once, as everywhere in the form. */
-export function ItemDialog({ title, path, onDone, onCancel, children }: Props) {
+/** The fields of one thing. What is entered is checked at once, as everywhere in the form, and in a new one once a field was left. */
+export function ItemDialog({ title, path, isNew, onDone, onCancel, children }: Props) {
   const form = useForm();
-  const { readOnly } = form;
+  const { readOnly, withholding } = form;
+  useEffect(() => {
+    if (!isNew) return undefined;
+    withholding.begin(path);
+    return () => withholding.end(path);
+  }, [isNew, path, withholding]);
   // What the list below shows is behind this dialog.
   const { shown, show } = useRegistry();
   const own = useMemo(() => ({ ...form, shown, show }), [form, shown, show]);

@@ -9,6 +9,7 @@ import { Td, Tr } from '@patternfly/react-table';
 import { memo } from 'react';
 import { ActionButton } from '../components/ActionButton';
 import type { JsonObject } from '../document/json';
+import { crumbs } from '../document/reading';
 import { inputId } from './form';
 import type { ItemColumn, ItemFaults } from './Items';
 
@@ -115,7 +116,7 @@ export const ItemRow = memo(function ItemRow(props: Props) {
                       key={f.path + f.message}
                       variant={faults?.errors.includes(f) === true ? 'error' : 'warning'}
                     >
-                      {f.path.slice(path.length).replace(/^\./u, '')} {f.message}
+                      {crumbs(f.path.slice(path.length).replace(/^\./u, ''), item).join(' › ')} {f.message}
                     </HelperTextItem>
                   ))}
                 </HelperText>

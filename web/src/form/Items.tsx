@@ -320,6 +320,7 @@ export function Items(props: Props) {
         <ItemDialog
           title={opened.before === undefined ? `New ${one}` : named(opened.before)}
           path={`${path}[${opened.at}]`}
+          isNew={opened.before === undefined}
           onDone={() => setOpened(undefined)}
           onCancel={() => {
             const { at, before } = opened;

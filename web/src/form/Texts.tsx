@@ -3,7 +3,7 @@ import { ArrowDownIcon } from '@patternfly/react-icons/dist/esm/icons/arrow-down
 import { ArrowUpIcon } from '@patternfly/react-icons/dist/esm/icons/arrow-up-icon';
 import { PlusCircleIcon } from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import { TrashIcon } from '@patternfly/react-icons/dist/esm/icons/trash-icon';
-import { useState, type ReactNode } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
 import { ActionButton } from '../components/ActionButton';
 import { asList, type Json } from '../document/json';
 import { inSentence } from '../document/reading';
@@ -28,13 +28,15 @@ export function moved(list: Json[], from: number, to: number): Json[] {
 /** A list of texts in order: added, changed, moved, removed. */
 export function Texts({ field, label, help, example, mono = false }: Props) {
   const { path, value, set, readOnly } = field;
-  const { errors, warnings } = useForm();
+  const { errors, warnings, withholding } = useForm();
+  useEffect(() => () => withholding.end(path), [withholding, path]);
   const list = asList(value);
   const [added, setAdded] = useState(-1);
   useShown(list.map((_, i) => `${path}[${i}]`));
   const take = (items: Json[]) => set(items.length === 0 ? undefined : items);
   const add = () => {
     setAdded(list.length);
+    withholding.begin(`${path}[${list.length}]`);
     take([...list, '']);
   };
   return (

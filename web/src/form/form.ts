@@ -3,6 +3,7 @@ import type { FieldError } from '../api/problem';
 import type { Json } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
 import { isRequired, schemaAt, type Schema } from './schema';
+import type { Withholding } from './withheld';
 
 /** A document that is being edited, as its fields see it. */
 export interface FormState {
@@ -19,6 +20,8 @@ export interface FormState {
   /** Paths whose faults are shown where they are, and how one says that it does. */
   shown: ReadonlySet<string>;
   show: (paths: string[], shown: boolean) => void;
+  /** Told what is new, whose faults wait. */
+  withholding: Withholding;
 }
 
 export const FormContext = createContext<FormState | null>(null);
@@ -76,6 +79,9 @@ export function useShown(paths: string[]): void {
 
 /** The identity in the page of the input for a path, to which links to a fault lead. */
 export const inputId = (path: string): string => `field:${path}`;
+
+/** The path of an input by its identity, or by that of one of several inputs for one path; undefined: it is of none. */
+export const pathOfInput = (id: string): string | undefined => /^field:([^:]+)/u.exec(id)?.[1];
 
 /**
  * Brings somebody to the input of a path, or to what is nearest around it: the

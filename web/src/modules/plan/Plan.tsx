@@ -14,6 +14,7 @@ import { fromYAML, toYAML } from '../../document/yaml';
 import { DocumentForm } from '../../form/DocumentForm';
 import { Field } from '../../form/Field';
 import { countFaults } from '../../form/form';
+import { useWithheld } from '../../form/withheld';
 import { FaultMark } from '../../form/FaultMark';
 import { useLead } from '../../form/lead';
 import { schemaAt, type Schema } from '../../form/schema';
@@ -116,6 +117,7 @@ interface InputProps {
 
 function Input({ work, readOnly, errors, warnings, show }: InputProps) {
   const [search] = useSearchParams();
+  const said = useWithheld(work.organization, errors, warnings);
   const schema = useQuery({
     queryKey: ['schema', 'organization'],
     queryFn: async () => (await data(api.GET('/schema/organization.json'))) as Schema,
@@ -138,7 +140,7 @@ function Input({ work, readOnly, errors, warnings, show }: InputProps) {
                 {g.id === yamlTab ? (
                   <FaultMark errors={work.text ? 1 : 0} warnings={0} />
                 ) : (
-                  <FaultMark {...countFaults(errors, warnings, pathsOf(g))} />
+                  <FaultMark {...countFaults(said.errors, said.warnings, pathsOf(g))} />
                 )}
               </TabTitleText>
             }
@@ -155,8 +157,7 @@ function Input({ work, readOnly, errors, warnings, show }: InputProps) {
                   document={work.organization}
                   onChange={work.edit}
                   readOnly={readOnly}
-                  errors={errors}
-                  warnings={warnings}
+                  {...said}
                   keep={keepSpec}
                 >
                   {shown === groups[0] && (

@@ -15,6 +15,7 @@ import { ActionButton } from '../../components/ActionButton';
 import { ago, plural } from '../../components/format';
 import { changes } from '../../document/difference';
 import { FaultList } from '../../form/FaultList';
+import type { Said } from '../../form/withheld';
 import type { Present } from '../../notices/notices';
 import { Others } from '../../notices/Others';
 import type { Work } from './useDraft';
@@ -23,6 +24,8 @@ import type { Validation } from './useValidation';
 interface Props {
   work: Work;
   found: Validation;
+  /** What of it is said now. */
+  said: Said;
   others: Present[];
   /** What somebody else committed over the revision that the edits began with; undefined: nothing. */
   committed?: Schemas['Workspace'] | undefined;
@@ -36,7 +39,18 @@ interface Props {
 }
 
 /** What is changed and not committed, what is wrong with it, and who else is here. */
-export function DraftBar({ work, found, others, committed, not, onCommit, onCompare, onDiscard, onFault }: Props) {
+export function DraftBar({
+  work,
+  found,
+  said,
+  others,
+  committed,
+  not,
+  onCommit,
+  onCompare,
+  onDiscard,
+  onFault,
+}: Props) {
   const number = useMemo(() => changes(work.base.document, work.document).length, [work.base.document, work.document]);
   const wrong =
     found.errors.length > 0 ? `${plural(found.errors.length, 'field')} must be corrected first.` : undefined;
@@ -90,9 +104,9 @@ export function DraftBar({ work, found, others, committed, not, onCommit, onComp
           </FlexItem>
         </Flex>
       </StackItem>
-      <Faults faults={found.errors} variant="danger" one="thing is wrong" many="things are wrong" onFault={onFault} />
+      <Faults faults={said.errors} variant="danger" one="thing is wrong" many="things are wrong" onFault={onFault} />
       <Faults
-        faults={found.warnings}
+        faults={said.warnings}
         variant="warning"
         one="thing needs a look"
         many="things need a look"

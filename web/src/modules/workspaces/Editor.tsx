@@ -10,6 +10,7 @@ import { asText } from '../../document/json';
 import { isBelow, valueAt } from '../../document/paths';
 import { countFaults } from '../../form/form';
 import { useLead } from '../../form/lead';
+import { useWithheld } from '../../form/withheld';
 import { ChangedElsewhere } from '../../notices/ChangedElsewhere';
 import { usePresence } from '../../notices/notices';
 import { useReadOnly } from '../../session/session';
@@ -44,6 +45,7 @@ export function Editor({ id, current, query }: Props) {
   const [search, setSearch] = useSearchParams();
   const work = useDraft(id, current);
   const [found, setFound] = useValidation(work.document);
+  const said = useWithheld(work.document, found.errors, found.warnings);
   const [committing, setCommitting] = useState(false);
   // Stays when somebody else was faster, and the commit begins anew.
   const [message, setMessage] = useState('');
@@ -81,11 +83,10 @@ export function Editor({ id, current, query }: Props) {
       document: work.document,
       base: work.base.document,
       edit: work.edit,
-      errors: found.errors,
-      warnings: found.warnings,
+      ...said,
       readOnly: readOnly ?? broken,
     }),
-    [work, found, readOnly, broken],
+    [work, said, readOnly, broken],
   );
 
   const compare = async () => {
@@ -121,13 +122,13 @@ export function Editor({ id, current, query }: Props) {
       ...editorTabs.map((t) => ({
         id: t.id,
         title: t.title,
-        faults: countFaults(found.errors, found.warnings, t.prefixes),
+        faults: countFaults(said.errors, said.warnings, t.prefixes),
       })),
       { id: 'yaml', title: 'YAML', faults: { errors: brokenText ? 1 : 0, warnings: 0 } },
       { id: 'history', title: 'History', faults: { errors: 0, warnings: 0 } },
       { id: 'why', title: 'Why', faults: { errors: 0, warnings: 0 } },
     ],
-    [found, brokenText],
+    [said, brokenText],
   );
   const { discard } = work;
   const onDeleted = useCallback(() => {
@@ -156,6 +157,7 @@ export function Editor({ id, current, query }: Props) {
           <DraftBar
             work={work}
             found={found}
+            said={said}
             others={others}
             committed={work.dirty && work.base.tag !== current.tag ? newest : undefined}
             not={broken}

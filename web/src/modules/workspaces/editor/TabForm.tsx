@@ -35,6 +35,7 @@ export function TabForm({ ws, prefixes, keep, children }: Props) {
           onChange={ws.edit}
           errors={ws.errors}
           warnings={ws.warnings}
+          withholding={ws.withholding}
           readOnly={ws.readOnly}
           keep={keep}
         >

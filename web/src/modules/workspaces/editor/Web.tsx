@@ -2,6 +2,7 @@ import { FormGroup, FormHelperText, HelperText, HelperTextItem, Radio, TextInput
 import { useId, useState } from 'react';
 import { asText, type JsonObject } from '../../../document/json';
 import { valueAt } from '../../../document/paths';
+import { FaultsOf } from '../../../form/FaultsOf';
 import { Field } from '../../../form/Field';
 import { useForm } from '../../../form/form';
 import { Items } from '../../../form/Items';
@@ -80,8 +81,9 @@ function RuleFields({ at }: { at: string }) {
           />
         ))}
       </FormGroup>
-      {has('domain') && <Field path={`${at}.domain`} example="corp.example.test" />}
-      {has('prefix') && <Field path={`${at}.prefix`} label="IP prefix" mono example="10.0.0.0/8" />}
+      <FaultsOf path={at} />
+      {has('domain') && <Field path={`${at}.domain`} isRequired example="corp.example.test" />}
+      {has('prefix') && <Field path={`${at}.prefix`} isRequired label="IP prefix" mono example="10.0.0.0/8" />}
       {has('localNames') && <Field path={`${at}.localNames`} label="All local names" />}
       <Field path={`${at}.open`} label="Opened in the" compact />
     </>

@@ -1,5 +1,6 @@
 import type { FieldError } from '../../../api/problem';
 import type { Json } from '../../../document/json';
+import type { Withholding } from '../../../form/withheld';
 
 /** A workspace that is being edited, as all tabs of its page see it. */
 export interface Draft {
@@ -11,6 +12,8 @@ export interface Draft {
   edit: (make: (document: Json) => Json) => void;
   errors: FieldError[];
   warnings: FieldError[];
+  /** Told what is new, whose faults wait. */
+  withholding: Withholding;
   /** Why nothing may be changed; undefined: everything may. */
   readOnly?: string | undefined;
 }

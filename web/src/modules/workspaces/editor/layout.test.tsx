@@ -8,6 +8,7 @@ import { isBelow } from '../../../document/paths';
 import { leaves, type Schema } from '../../../form/schema';
 import { AsOperator } from '../../../session/AsOperator';
 import { actionKinds } from './actions';
+import type { Draft } from './draft';
 import { editorTabs, type EditorTab } from './index';
 
 const schema = JSON.parse(readFileSync('../internal/policy/schema/workspace.schema.json', 'utf8')) as Schema;
@@ -75,6 +76,16 @@ function opened(part: Element, found: Set<string>): void {
   }
 }
 
+const nothing = () => undefined;
+const ws: Draft = {
+  document: everything,
+  base: everything,
+  edit: nothing,
+  errors: [],
+  warnings: [],
+  withholding: { begin: nothing, end: nothing, leave: nothing },
+};
+
 /** Draws a tab and returns the paths of all its fields, those of its dialogs too. */
 function fieldsOf({ Tab }: EditorTab): Set<string> {
   const queries = new QueryClient({ defaultOptions: { queries: { retry: false, staleTime: Infinity } } });
@@ -83,7 +94,7 @@ function fieldsOf({ Tab }: EditorTab): Set<string> {
     <QueryClientProvider client={queries}>
       <MemoryRouter>
         <AsOperator>
-          <Tab ws={{ document: everything, base: everything, edit: () => undefined, errors: [], warnings: [] }} />
+          <Tab ws={ws} />
         </AsOperator>
       </MemoryRouter>
     </QueryClientProvider>,
