@@ -190,7 +190,7 @@ func (p *Provider) post(ctx context.Context, i *issuer, address string, form url
 	if p.config.Secret != nil {
 		var err error
 		if secret, err = p.config.Secret(); err != nil {
-			return fmt.Errorf("provider %s: read the client's secret: %w", p.config.Name, errors.Join(dormer.ErrUnavailable, err))
+			return &awayError{p.config.Name, fmt.Errorf("provider %s: read the client's secret: %w", p.config.Name, err)}
 		}
 		if i.secretInForm {
 			form.Set("client_secret", secret)
@@ -247,5 +247,19 @@ func (p *Provider) unavailable(ctx context.Context, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the address, which may have more in it than people should see
 	}
-	return fmt.Errorf("ask provider %s (setting issuer, %s): %w: %w", p.config.Name, p.config.Issuer, err, dormer.ErrUnavailable)
+	return &awayError{p.config.Name, fmt.Errorf("ask provider %s (setting issuer, %s): %w", p.config.Name, p.config.Issuer, err)}
 }
+
+// awayError says that a provider is not there as it should be. It is
+// ErrUnavailable.
+type awayError struct {
+	provider string
+	err      error
+}
+
+func (e *awayError) Error() string { return e.err.Error() }
+
+// Away names the provider, for who asked for something that needs it.
+func (e *awayError) Away() string { return "provider " + e.provider }
+
+func (e *awayError) Unwrap() []error { return []error{dormer.ErrUnavailable, e.err} }

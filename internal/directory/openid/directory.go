@@ -189,7 +189,7 @@ func (d *directory) Groups(ctx context.Context, user dormer.Principal) ([]dormer
 	case age >= doubtful*d.p.config.Recheck && d.doubts(a.Key), age >= d.p.config.MaxAge && len(a.Refresh) == 0:
 		return nil, &access.RefusedError{Reason: access.ReasonSignInAgain}
 	case age >= d.p.config.MaxAge:
-		return nil, fmt.Errorf("ask provider %s again for the groups of a user: %w", d.Name(), dormer.ErrUnavailable)
+		return nil, &awayError{d.Name(), fmt.Errorf("provider %s was not there to be asked again for the groups of a user", d.Name())}
 	}
 	groups := make([]dormer.Principal, len(a.Groups))
 	for i, called := range a.Groups {

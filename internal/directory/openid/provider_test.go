@@ -21,6 +21,7 @@ import (
 	"github.com/oauth2-proxy/mockoidc"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/problem"
 )
 
 func TestRedeem(t *testing.T) {
@@ -127,6 +128,9 @@ func TestIssuerAway(t *testing.T) {
 	_, err = p.Begin(t.Context(), a.Authorization)
 	if !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "setting issuer") || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("while it is away: %v", err)
+	}
+	if said := problem.Of(err); said.Status != http.StatusServiceUnavailable || said.Detail != "provider corp-login does not answer now; try again later" {
+		t.Errorf("who wants to sign in is told: %+v", said)
 	}
 	i := startIssuer(t, address, nil)
 	if _, err := p.Begin(t.Context(), a.Authorization); !errors.Is(err, dormer.ErrUnavailable) || i.requests(mockoidc.DiscoveryEndpoint) != 0 {
