@@ -99,7 +99,7 @@ test('who has a ticket and is no operator is told so, and may be somebody else',
   await page.getByRole('button', { name: 'Sign in as you are signed in to this computer' }).click();
   await expect(page.getByText('You are not an operator of this instance')).toBeVisible();
   await axe(page);
-  await signIn(page, { name: scene.user, password: scene.password });
+  await signIn(page, { name: `corp\\${scene.user}`, password: scene.password });
   await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
 });
 
