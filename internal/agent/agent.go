@@ -139,12 +139,14 @@ type Agent struct {
 	sealed   wire.SealedKeys
 	machines map[dormer.MachineID]*machine
 	orders   orders
-	turns    turns
-	poll     pollState
-	network  HostNetwork
-	hostZone string                  // as of the last look
-	able     hypervisor.Capabilities // what the hypervisor can do, once probed
-	unable   string                  // why it cannot
+	// deliveries are what the server is told of fetches.
+	deliveries deliveries
+	turns      turns
+	poll       pollState
+	network    HostNetwork
+	hostZone   string                  // as of the last look
+	able       hypervisor.Capabilities // what the hypervisor can do, once probed
+	unable     string                  // why it cannot
 }
 
 // New opens the state folder, finds the machines that run, and returns an agent
@@ -235,7 +237,7 @@ func (a *Agent) load(d Deps) error {
 	if a.key, a.trust, err = loadIdentity(a.state); err != nil {
 		return err
 	}
-	for name, into := range map[string]any{FileUsers: &a.users, FileKeys: &a.sealed, FileOrders: &a.orders, FileSettings: &a.words.settings} {
+	for name, into := range map[string]any{FileUsers: &a.users, FileKeys: &a.sealed, FileOrders: &a.orders, FileDeliveries: &a.deliveries, FileSettings: &a.words.settings} {
 		if err := a.state.readJSON(name, into); err != nil {
 			return err
 		}
@@ -245,6 +247,7 @@ func (a *Agent) load(d Deps) error {
 			return err
 		}
 	}
+	a.endDeliveries()
 	return a.loadMachines()
 }
 

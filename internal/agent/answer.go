@@ -433,5 +433,6 @@ func (a *Agent) collect(ctx context.Context, all []*machine) error {
 			}
 		}
 	}
+	a.forgetDeliveries(keep)
 	return a.images.Collect(ctx, keep)
 }

@@ -50,13 +50,20 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 		return err
 	}
 	m.tellFetch(event.ImageStarted, id, name)
+	begun := false
 	err = a.images.Fetch(ctx, id, Fetch{
 		Source: objects(link), Trust: t.keys, Key: k,
-		Progress: func(done, total int64) { progress(percent(done, total)) },
+		Progress: func(done, total int64) {
+			if !begun {
+				begun = true
+				a.deliveryBegins(begunDelivery{Image: id, Size: total, Present: done})
+			}
+			progress(percent(done, total))
+		},
 	})
 	switch {
 	case err == nil:
-		m.tellFetch(event.ImageFinished, id, name)
+		m.tellFetch(event.ImageFinished, id, name+a.deliveryEnds(id))
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -173,6 +180,7 @@ func (m *machine) mend(ctx context.Context) error {
 		}
 		a.tell(event.New(event.ImageBlockCorrupt, a.now(), name+": "+dormer.Plain(err)), m)
 	}
+	a.deliveryBegins(begunDelivery{Image: id})
 	return m.fetch(ctx, l, id, name, func(string) {})
 }
 

@@ -101,6 +101,8 @@ func (a *Agent) enrol(ctx context.Context, invitation enroll.Invitation, again b
 		a.link.Close()
 	}
 	a.key, a.trust, a.link, a.sealed, a.users = key, t, link, wire.SealedKeys{}, users{}
+	a.deliveries = deliveries{} // they were from the earlier servers
+	a.keepDeliveries()
 	a.mu.Unlock()
 	if err == nil {
 		err = os.Remove(a.state.path(FileNextKey))

@@ -35,6 +35,8 @@ const (
 	FileKeys = "keys.json"
 	// FileOrders are the orders that were carried out.
 	FileOrders = "orders.json"
+	// FileDeliveries are the images that came here whole, until the server knows.
+	FileDeliveries = "deliveries.json"
 	// FileSettings is what the server lets clients do, and the passwords that are
 	// saved because it does, sealed to the client's key.
 	FileSettings = "settings.json"

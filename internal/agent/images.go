@@ -44,7 +44,8 @@ type Fetch struct {
 	Trust seal.KeySet
 	// Key is nil for images that are not encrypted.
 	Key *imageformat.RepositoryKey
-	// Progress is called now and then with bytes; it may be nil.
+	// Progress is called with bytes, at first with what is here before anything is
+	// fetched, then now and then; it may be nil.
 	Progress func(done, total int64)
 }
 

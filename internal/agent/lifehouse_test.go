@@ -28,6 +28,8 @@ type someImages struct {
 	// data are the labels of the data convention; an image that is not here has
 	// the label "data", one with "" has none.
 	data map[dormer.ImageID]string
+	// fetch, where it is not nil, says how a fetch ends, and how it went on.
+	fetch func(Fetch) error
 }
 
 func (s *someImages) Has(id dormer.ImageID) bool {
@@ -36,9 +38,14 @@ func (s *someImages) Has(id dormer.ImageID) bool {
 	return s.have[id]
 }
 
-func (s *someImages) Fetch(_ context.Context, id dormer.ImageID, _ Fetch) error {
+func (s *someImages) Fetch(_ context.Context, id dormer.ImageID, f Fetch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fetch != nil {
+		if err := s.fetch(f); err != nil {
+			return err
+		}
+	}
 	s.have[id] = true
 	return nil
 }

@@ -129,6 +129,7 @@ func (a *Agent) pollOnce(ctx context.Context) (time.Duration, error) {
 	if err := a.apply(ctx, accepted, answer, reported); err != nil {
 		return a.failed(err), err
 	}
+	a.deliveriesTaken(request.Deliveries[:min(max(answer.DeliveriesTaken, 0), len(request.Deliveries))])
 	return a.succeeded(answer, len(request.Events)), nil
 }
 
@@ -165,6 +166,7 @@ func (a *Agent) request(t *trust) (wire.PollRequest, []string, error) {
 	for i, o := range r.OrdersRun {
 		reported[i] = o.Order
 	}
+	r.Deliveries = slices.Clone(a.deliveries.Waiting[:min(len(a.deliveries.Waiting), wire.MaxDeliveries)])
 	return r, reported, a.addEvents(&r)
 }
 

@@ -59,6 +59,21 @@ func (c *Client) download(ctx context.Context, path string, query url.Values, w 
 // Trends returns how the last days went; 0 days and an empty zone are the
 // server's defaults.
 func (c *Client) Trends(ctx context.Context, days int, zone string) (rest.Trends, error) {
+	return ask[rest.Trends](ctx, c, http.MethodGet, "/reports/trends", lastDays(days, zone), nil)
+}
+
+// Delivery returns what deliveries of images cost and saved in the last days;
+// of narrows it to a version. 0 days and an empty zone are the server's
+// defaults.
+func (c *Client) Delivery(ctx context.Context, days int, zone string, of dormer.ImageID) (rest.DeliveryReport, error) {
+	v := lastDays(days, zone)
+	if of != "" {
+		v.Set("image", string(of))
+	}
+	return ask[rest.DeliveryReport](ctx, c, http.MethodGet, "/reports/delivery", v, nil)
+}
+
+func lastDays(days int, zone string) url.Values {
 	v := url.Values{}
 	if days != 0 {
 		v.Set("days", strconv.Itoa(days))
@@ -66,7 +81,7 @@ func (c *Client) Trends(ctx context.Context, days int, zone string) (rest.Trends
 	if zone != "" {
 		v.Set("tz", zone)
 	}
-	return ask[rest.Trends](ctx, c, http.MethodGet, "/reports/trends", v, nil)
+	return v
 }
 
 // EventKinds returns the kinds of events, by their codes.

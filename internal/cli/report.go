@@ -28,7 +28,7 @@ columns and written to files. Their columns are described in docs/reports.md.`,
 	for _, k := range report.Kinds() {
 		all = append(all, newReportOf(a, k))
 	}
-	return group(cmd, append(all, newTrends(a), newReportEvents(a), newReportSave(a), newReportList(a), newReportRun(a), newReportDelete(a))...)
+	return group(cmd, append(all, newTrends(a), newDelivery(a), newReportEvents(a), newReportSave(a), newReportList(a), newReportRun(a), newReportDelete(a))...)
 }
 
 // reportExamples are the examples of the commands of reports.

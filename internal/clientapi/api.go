@@ -113,6 +113,7 @@ type Config struct {
 	Joins      Joins
 	// Diagnostics keeps what clients send when they are ordered to.
 	Diagnostics Diagnostics
+	Deliveries  Deliveries
 	Audit       audit.Log
 
 	// Interval is the poll interval; 0 is one minute. The issuer has the same.

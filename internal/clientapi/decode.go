@@ -204,6 +204,8 @@ func checkPoll(p *wire.PollRequest) error {
 		return errTooManyEvents()
 	case len(p.OrdersRun) > maxOrdersRun:
 		return dormer.Invalidf("orders_run", "are more than %d", maxOrdersRun)
+	case len(p.Deliveries) > wire.MaxDeliveries:
+		return dormer.Invalidf("deliveries", "are more than %d", wire.MaxDeliveries)
 	case len(p.Enforces) > maxEnforces:
 		return dormer.Invalidf("enforces", "are more than %d", maxEnforces)
 	case len(p.KeysTag) > maxKeysTag:

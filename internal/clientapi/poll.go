@@ -87,6 +87,7 @@ func (a *API) decide(ctx context.Context, client dormer.ClientID, q *wire.PollRe
 		IntervalMillis: a.cfg.Interval.Milliseconds(), NextPollMillis: a.next(q.Nonce).Milliseconds(),
 		TimeZone: a.cfg.TimeZone, SavePasswords: a.cfg.SavePasswords, Domains: a.cfg.Domains,
 	}
+	a.takeDeliveries(ctx, client, q.Deliveries, now, &out)
 	if set := a.cfg.KeySet(); set.Version > q.KeySet || q.Epoch < a.cfg.Epoch {
 		out.KeySet = &set.Signed
 	}

@@ -268,7 +268,7 @@ func (s *server) start() {
 	s.api = must(clientapi.New(clientapi.Config{
 		Instance: s.instance, Epoch: s.epoch, RootKey: s.root.Public(), KeySet: func() clientapi.KeySet { return clientapi.KeySet{Version: s.keySet.Version, Signed: signed} },
 		Answers: s.key, Enrollment: s.enroll, Catalog: s.catalog, Issuer: s.issuer, People: s.groups, Events: s.submit,
-		Objects: objects{"pack/abc": []byte("0123456789")}, Joins: s.joins, Diagnostics: state, TimeZone: "Europe/Berlin", Audit: state, Fenced: func(e dormer.Epoch) { s.heard = append(s.heard, e) },
+		Objects: objects{"pack/abc": []byte("0123456789")}, Joins: s.joins, Diagnostics: state, Deliveries: state, TimeZone: "Europe/Berlin", Audit: state, Fenced: func(e dormer.Epoch) { s.heard = append(s.heard, e) },
 		Tell: func(_ event.Code, detail string) { s.told = append(s.told, detail) },
 		Now:  s.clock.Now, Random: rand.Reader, Logger: logger,
 	}))(t)

@@ -63,6 +63,10 @@ func reportRoutes() []route {
 		list,
 		act("GET", "/reports/trends", readOnly, "Events a day, clients on-line by the hour, versions in use", (*API).trends).with(query(
 			parameter{name: "days", doc: "so many days back, 30 when nothing is asked", number: true}, parameter{name: "tz", doc: "time zone in which days begin; UTC when nothing is asked"})),
+		act("GET", "/reports/delivery", readOnly, "What clients fetched of images, and what was saved", (*API).delivery).with(query(
+			parameter{name: "days", doc: "so many days back, 30 when nothing is asked", number: true},
+			parameter{name: "tz", doc: "time zone in which days begin; UTC when nothing is asked"},
+			parameter{name: "image", doc: "identity of the only version that is asked for"})),
 		act("GET", "/event-kinds", readOnly, "List the kinds of events: what each means, and what to do", (*API).listEventKinds),
 		act("GET", "/reports/saved", readOnly, "List saved reports", (*API).listSavedReports),
 		act("GET", "/reports/saved/{name}", readOnly, "Read a saved report", (*API).getSavedReport),
@@ -254,6 +258,33 @@ func (a *API) trends(c *call, _ rest.None) (rest.Trends, error) {
 		answer.Versions[i] = rest.TrendVersion{Of: v.Name, Version: v.Version, Now: v.Now, Days: v.Days}
 	}
 	return answer, nil
+}
+
+func (a *API) delivery(c *call, _ rest.None) (rest.DeliveryReport, error) {
+	days, err := c.number("days", report.MaxTrendDays)
+	if err != nil {
+		return rest.DeliveryReport{}, err
+	}
+	q := c.r.URL.Query()
+	d, err := a.Reports.Delivery(c.ctx(), int(days), q.Get("tz"), dormer.ImageID(q.Get("image")))
+	if err != nil {
+		return rest.DeliveryReport{}, err
+	}
+	answer := rest.DeliveryReport{
+		Zone: d.Zone.String(), Total: delivered(d.Count, d.Delivered),
+		Days: make([]rest.DeliveryDay, len(d.Days)), Images: make([]rest.DeliveredImage, len(d.Images)),
+	}
+	for i, day := range d.Days {
+		answer.Days[i] = rest.DeliveryDay{Day: day.Begins.Format(time.DateOnly), Delivered: delivered(day.Count, day.Delivered)}
+	}
+	for i, m := range d.Images {
+		answer.Images[i] = rest.DeliveredImage{Image: m.Image, Name: m.Name, Clients: m.Clients, Delivered: delivered(m.Count, m.Delivered)}
+	}
+	return answer, nil
+}
+
+func delivered(n int64, d report.Delivered) rest.Delivered {
+	return rest.Delivered{Deliveries: n, Size: d.Size, Fetched: d.Fetched, Saved: d.Saved()}
 }
 
 func (a *API) listEventKinds(*call, rest.None) (rest.List[rest.EventKind], error) {

@@ -1,6 +1,7 @@
 // Package report makes the tables that operators read: the status of every
 // user's workspaces, activity, errors and first-time setups, narrowed, sorted
-// and grouped as they ask, and the trends of a longer time. It belongs to the
+// and grouped as they ask, and of a longer time the trends and what deliveries of
+// images saved. It belongs to the
 // server; what it reads from is handed to it.
 package report
 
@@ -54,6 +55,9 @@ type Config struct {
 	// Others reads events of other instances, too; nil: there is nothing that
 	// may.
 	Others Events
+	// Deliveries keeps deliveries of images; nil where no report of them is asked
+	// for.
+	Deliveries Deliveries
 	// Saved keeps saved reports; nil where none are asked for.
 	Saved Saved
 	// ImageName returns NAME/NUMBER of an image, "" when it is not known; nil

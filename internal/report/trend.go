@@ -16,8 +16,8 @@ import (
 const (
 	// DefaultTrendDays is how far back trends look when nothing is asked.
 	DefaultTrendDays = 30
-	// MaxTrendDays is how far back they look at most, and for how long samples
-	// and counts are kept.
+	// MaxTrendDays is how far back they look at most, and for how long samples,
+	// counts and deliveries are kept.
 	MaxTrendDays = 800
 	// maxVersions is how many versions of one thing are sampled; those that the
 	// fewest clients have are counted together.
@@ -83,28 +83,20 @@ type Version struct {
 // Trends returns how the last days went, today included. They begin in the zone
 // of that name. 0 days means DefaultTrendDays.
 func (r *Reporter) Trends(ctx context.Context, days int, zone string) (Trends, error) {
-	t := Trends{}
-	var err error
-	if t.Zone, err = zoneOf(zone); err != nil {
+	begins, in, err := r.lastDays(days, zone)
+	t := Trends{Zone: in}
+	if err != nil {
 		return t, err
 	}
-	if days == 0 {
-		days = DefaultTrendDays
-	}
-	if days < 0 || days > MaxTrendDays {
-		return t, dormer.Invalidf("days", "must be between 1 and %d", MaxTrendDays)
-	}
-	now := r.c.Now().In(t.Zone)
-	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, t.Zone)
-	for i := days - 1; i >= 0; i-- {
-		t.Days = append(t.Days, Day{Begins: today.AddDate(0, 0, -i)})
+	for _, b := range begins {
+		t.Days = append(t.Days, Day{Begins: b})
 	}
 	counts, err := r.c.Events.Counts(ctx, r.c.Instance, t.Days[0].Begins)
 	if err != nil {
 		return t, fmt.Errorf("count events: %w", err)
 	}
 	for _, c := range counts {
-		d := &t.Days[t.day(c.Time)]
+		d := &t.Days[dayOf(begins, c.Time)]
 		switch c.Severity {
 		case dormer.Information:
 			d.Information += c.Events
@@ -117,13 +109,35 @@ func (r *Reporter) Trends(ctx context.Context, days int, zone string) (Trends, e
 	if t.Online, err = r.c.Events.Samples(ctx, r.c.Instance, SampleOnline, t.Days[0].Begins); err != nil {
 		return t, fmt.Errorf("read samples: %w", err)
 	}
-	err = r.versions(ctx, &t)
+	err = r.versions(ctx, &t, begins)
 	return t, err
 }
 
-// day is the place of the day that a time is in.
-func (t *Trends) day(at time.Time) int {
-	i, found := slices.BinarySearchFunc(t.Days, at, func(d Day, at time.Time) int { return d.Begins.Compare(at) })
+// lastDays are when the last days begin in the zone of that name, today's
+// beginning last. 0 days means DefaultTrendDays.
+func (r *Reporter) lastDays(days int, zone string) ([]time.Time, *time.Location, error) {
+	in, err := zoneOf(zone)
+	if err != nil {
+		return nil, nil, err
+	}
+	if days == 0 {
+		days = DefaultTrendDays
+	}
+	if days < 0 || days > MaxTrendDays {
+		return nil, in, dormer.Invalidf("days", "must be between 1 and %d", MaxTrendDays)
+	}
+	now := r.c.Now().In(in)
+	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, in)
+	begins := make([]time.Time, days)
+	for i := range begins {
+		begins[i] = today.AddDate(0, 0, i+1-days)
+	}
+	return begins, in, nil
+}
+
+// dayOf is the place of the day that a time is in.
+func dayOf(begins []time.Time, at time.Time) int {
+	i, found := slices.BinarySearchFunc(begins, at, time.Time.Compare)
 	if !found {
 		i--
 	}
@@ -131,7 +145,7 @@ func (t *Trends) day(at time.Time) int {
 }
 
 // versions fills in which versions are and were in use.
-func (r *Reporter) versions(ctx context.Context, t *Trends) error {
+func (r *Reporter) versions(ctx context.Context, t *Trends, begins []time.Time) error {
 	now, err := r.Sample(ctx)
 	if err != nil {
 		return err
@@ -150,7 +164,7 @@ func (r *Reporter) versions(ctx context.Context, t *Trends) error {
 		}
 		for _, s := range samples {
 			v := of(s.Label)
-			d := t.day(s.Time)
+			d := dayOf(begins, s.Time)
 			v.Days[d] = max(v.Days[d], s.Value)
 		}
 		for _, s := range now {

@@ -64,7 +64,7 @@ func (r reportState) Clients(ctx context.Context) ([]enroll.Client, error) {
 func (s *Server) makeReports(ctx context.Context, names *imageNames) error {
 	c := report.Config{
 		Instance: s.instance, State: s.reportState(), Events: s.events.Reports(),
-		Saved: s.state, ImageName: names.name, ConnectedWithin: s.connectedWithin(), Now: s.deps.Now,
+		Deliveries: s.state, Saved: s.state, ImageName: names.name, ConnectedWithin: s.connectedWithin(), Now: s.deps.Now,
 	}
 	if s.cfg.Events.ReportsDSN != "" {
 		others, err := store.OpenReports(ctx, s.cfg.Events.ReportsDSN, store.Options{})
@@ -126,7 +126,8 @@ func (s *Server) sample(ctx context.Context) error {
 	if err := s.events.CountEvents(ctx, s.instance, s.deps.Now()); err != nil {
 		return err
 	}
-	return s.events.DeleteTrendsBefore(ctx, s.instance, s.deps.Now().AddDate(0, 0, -report.MaxTrendDays))
+	before := s.deps.Now().AddDate(0, 0, -report.MaxTrendDays)
+	return errors.Join(s.events.DeleteTrendsBefore(ctx, s.instance, before), s.state.DeleteDeliveriesBefore(ctx, before))
 }
 
 // retainAudit removes records that are older than the configuration keeps.

@@ -332,7 +332,7 @@ func (s *Server) makeClients(context.Context) error {
 			return clientapi.KeySet{Version: version, Signed: signed}
 		},
 		Enrollment: s.enrolment, Catalog: s.catalog, Issuer: s.issuer, People: s.access, Events: s.ingester,
-		Objects: s.images, Joins: s.joins, Diagnostics: s.state, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
+		Objects: s.images, Joins: s.joins, Diagnostics: s.state, Deliveries: s.state, Audit: s.audit, Interval: time.Duration(s.cfg.Clients.PollInterval),
 		DirectoryAge: time.Duration(s.cfg.Access.DirectoryAge), TimeZone: s.cfg.TimeZone, SavePasswords: s.cfg.Clients.SavePasswords, Domains: s.cfg.domains(),
 		Replicas: !strings.HasPrefix(s.cfg.stateDSN(), "sqlite:"),
 		Address:  func(r *http.Request) string { return httpapi.Remote(r, s.trustedProxies()) },

@@ -10,6 +10,8 @@
 //	               events. Agents and servers from before leave them out.
 //	1  2026-11-22  before its first release: disk and images of the host in polls, orders to reset and to send
 //	               diagnostics, which an agent from before reports as unknown to it.
+//	1  2026-11-23  before its first release: deliveries of images in polls, and how many were taken in answers. A
+//	               server from before takes none; the agent keeps the newest.
 package wire
 
 import (
@@ -51,6 +53,7 @@ const (
 	MaxPasswordLength = 1024
 	MaxSignInCode     = 4 << 10 // bytes of a one-time code
 	MaxDiagnostics    = 1 << 20 // bytes of an archive of diagnostics
+	MaxDeliveries     = 100     // deliveries of images a poll
 )
 
 // The pace of polls, beside the interval that a server asks for.
@@ -199,6 +202,8 @@ type PollRequest struct {
 	// it had received.
 	Events    []NumberedEvent `json:"events,omitempty"`
 	OrdersRun []OrderResult   `json:"orders_run,omitempty"`
+	// Deliveries are those that no answer said were taken, the oldest first.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// Clock is the client's wall clock when it sent the request, for the server
 	// to see how wrong it is; nothing else is decided by it.
 	Clock time.Time `json:"clock,omitzero"`
@@ -252,6 +257,18 @@ type OrderResult struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Delivery is an image that came to be whole on the client.
+type Delivery struct {
+	Image dormer.ImageID `json:"image"`
+	// Size is what the image takes as it is stored, Fetched what of it was not
+	// there when its first fetch began and so came over the network, in bytes.
+	Size    int64 `json:"size"`
+	Fetched int64 `json:"fetched"`
+	// Finished is by the client's clock. It tells deliveries of one image apart; a
+	// delivery that is sent again has the same.
+	Finished time.Time `json:"finished"`
+}
+
 // PollAnswer is what changed. It is sent as the payload of an envelope of
 // type seal.TypeAnswer: its Time resets the client's clock floor.
 type PollAnswer struct {
@@ -295,6 +312,9 @@ type PollAnswer struct {
 	SafeThrough     uint64           `json:"safe_through,omitempty"`
 	// RefusedEvents are those of the request that could not be taken.
 	RefusedEvents []RefusedEvent `json:"refused_events,omitempty"`
+	// DeliveriesTaken is how many deliveries of the request need not be sent again,
+	// counted from its first.
+	DeliveriesTaken int `json:"deliveries_taken,omitempty"`
 }
 
 // Domain says how the domain behind a directory is called.

@@ -23,6 +23,7 @@ import (
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/notice"
+	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/vault"
 )
@@ -51,6 +52,9 @@ type State interface {
 	alert.RuleStore
 	notice.Store
 	StatesSince(ctx context.Context, of dormer.ClientID) (map[dormer.MachineID]time.Time, error)
+	report.Deliveries
+	KeepDeliveries(ctx context.Context, client dormer.ClientID, list []report.Delivery) error
+	DeleteDeliveriesBefore(ctx context.Context, t time.Time) error
 	Publishers(ctx context.Context) ([]seal.PublicKey, error)
 	AddPublisher(ctx context.Context, k seal.PublicKey, by string, at time.Time) error
 	RemovePublisher(ctx context.Context, id seal.KeyID) error
@@ -106,6 +110,7 @@ func RunState(t *testing.T, open func(t *testing.T) State) {
 		{"deletions at once", testDeletionsAtOnce},
 		{"secrets", testSecrets},
 		{"prepared computers", testJoins},
+		{"deliveries of images", testDeliveriesOfImages},
 		{"epoch", testEpoch},
 		{"audit", testAudit},
 		{"following the audit log", testRecordsAfter},

@@ -273,3 +273,34 @@ type TrendVersion struct {
 	Now     int64   `json:"now" doc:"how many clients or machines have it"`
 	Days    []int64 `json:"days" doc:"how many had it at most on each of the days"`
 }
+
+// DeliveryReport is what deliveries of images to clients cost and saved. Sizes
+// are bytes.
+type DeliveryReport struct {
+	Zone   string           `json:"tz"`
+	Total  Delivered        `json:"total"`
+	Days   []DeliveryDay    `json:"days" doc:"by the day of their receipt, oldest first, today last"`
+	Images []DeliveredImage `json:"images" doc:"versions that were delivered, those that saved the most first"`
+}
+
+// Delivered is what deliveries were.
+type Delivered struct {
+	Deliveries int64 `json:"deliveries"`
+	Size       int64 `json:"size" doc:"what would have come had nothing been there"`
+	Fetched    int64 `json:"fetched" doc:"what came over the network"`
+	Saved      int64 `json:"saved" doc:"the rest: earlier versions or other images had brought it"`
+}
+
+// DeliveryDay is what was delivered on a day.
+type DeliveryDay struct {
+	Day string `json:"day"`
+	Delivered
+}
+
+// DeliveredImage is what the deliveries of one version were.
+type DeliveredImage struct {
+	Image   dormer.ImageID `json:"image,omitempty" doc:"identity; absent: all that are no version any more"`
+	Name    string         `json:"name,omitempty" doc:"NAME/NUMBER"`
+	Clients int64          `json:"clients,omitempty" doc:"how many have got it; absent where image is"`
+	Delivered
+}
