@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/openapi"
@@ -19,8 +20,12 @@ const (
 )
 
 // Document returns the OpenAPI 3.1 document of the API, made from the route
-// table and the Go types. api/openapi.json is a copy of it.
-func Document() ([]byte, error) {
+// table and the Go types. api/openapi.json is a copy of it. It is the same for all
+// who ask, and nobody changes it.
+func Document() ([]byte, error) { return openAPI() }
+
+// openAPI is made once: that takes longer than all else of a server's start.
+var openAPI = sync.OnceValues(func() ([]byte, error) {
 	api := openapi.API{
 		Title: "Dormer", Version: "v" + strconv.Itoa(rest.Version), Prefix: rest.Prefix,
 		Description: "The REST API of dormerd. Errors are problem documents (RFC 9457). Changes of workspaces need If-Match.",
@@ -37,7 +42,7 @@ func Document() ([]byte, error) {
 		api.Operations = append(api.Operations, r.operation())
 	}
 	return api.Document()
-}
+})
 
 // schemaName puts before the names of the planner's types that of their
 // package, as some of several packages have the same.

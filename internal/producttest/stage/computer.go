@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dormer-project/dormer"
+	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/agent"
 	"github.com/dormer-project/dormer/internal/agentapi"
 	"github.com/dormer-project/dormer/internal/hypervisor"
@@ -80,17 +82,21 @@ func (c *Computer) Start() error {
 	return nil
 }
 
+// zone is the time zone of the computer that the tests run on, which stays.
+var zone = sync.OnceValue(agent.HostZone)
+
 // NewAgent returns an agent on the computer's state that does not run.
 func (c *Computer) NewAgent(images agent.Images) (*agent.Agent, error) {
 	return agent.New(agent.Config{
 		StateDir: filepath.Join(c.Dir, "state"), Managed: true, Version: "1.0-test",
-		StopTime: time.Second, LookEvery: 20 * time.Millisecond, LimitsEvery: 20 * time.Millisecond,
+		StopTime: time.Second, LookEvery: 20 * time.Millisecond, LimitsEvery: 50 * time.Millisecond,
+		Cost: access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1},
 	}, agent.Deps{
 		Driver: driver{c.Host.Driver(), &c.Silent}, Images: images, Time: c.clocks(), Random: rand.Reader, Logger: c.log,
 		Host: func() wire.Host {
 			return wire.Host{Name: c.Name, OS: "linux", Arch: "amd64", MemoryMiB: 4096, Processors: 2}
 		},
-		OwnUID: uint32(os.Getuid()),
+		Zone: zone, OwnUID: uint32(os.Getuid()),
 	})
 }
 
