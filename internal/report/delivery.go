@@ -75,7 +75,8 @@ type DeliveryDay struct {
 
 // DeliveredImage is what the deliveries of one version were.
 type DeliveredImage struct {
-	// Image is empty for all together that are no version any more.
+	// Image is empty for all together that are no version any more, unless one was
+	// asked for.
 	Image dormer.ImageID
 	Name  string // NAME/NUMBER
 	// Clients is how many have got it, 0 where Image is empty.
@@ -111,7 +112,7 @@ func (r *Reporter) Delivery(ctx context.Context, days int, zone string, of dorme
 		day.Count += c.Count
 		day.add(c.Delivered)
 		called, id := r.c.ImageName(c.Image), c.Image
-		if called == "" {
+		if called == "" && of == "" {
 			id = "" // deleted since, or nothing but a client's word
 		}
 		i, ok := places[id]

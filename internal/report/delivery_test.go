@@ -72,6 +72,9 @@ func TestDelivery(t *testing.T) {
 	if d := ask(800, "", "a"); d.Count != 2 || len(d.Images) != 1 || d.Images[0].Clients != 1 {
 		t.Errorf("of one image: %+v", d)
 	}
+	if d := ask(800, "", "gone"); len(d.Images) != 1 || d.Images[0].Image != "gone" || d.Images[0].Clients != 1 {
+		t.Errorf("of one that is gone: %+v", d)
+	}
 	if d := ask(30, "", "other"); d.Count != 0 || len(d.Images) != 0 || len(d.Days) != 30 {
 		t.Errorf("of none: %+v", d)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/imagepack"
 	"github.com/dormer-project/dormer/internal/imagepack/packtest"
+	"github.com/dormer-project/dormer/internal/imagesync"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/server"
 	"github.com/dormer-project/dormer/internal/wire/rest"
@@ -170,12 +171,42 @@ func (i *Instance) JoinToken(ctx context.Context) (string, error) {
 	return j.Token, nil
 }
 
-// imageSize is that of images' disks, in bytes.
-const imageSize = 1 << 20
+// imageSize is that of images' disks, in bytes; imageChanges is how many blocks
+// the next version changes.
+const (
+	imageSize    = 1 << 20
+	imageChanges = 5
+)
+
+// What is in the folder that an image is pushed from.
+const (
+	diskFile  = "disk.raw"
+	packedDir = "packed"
+)
 
 // Push packs a small image, in the folder dir, and pushes it as the next version of name.
 func (i *Instance) Push(ctx context.Context, dir, name string) (rest.ImageVersion, error) {
-	packed, err := i.pack(ctx, dir)
+	return i.push(ctx, dir, name, packtest.NewDisk(uint64(i.pushed+1), imageSize), nil)
+}
+
+// PushOver pushes the next version of the image that version is of; from is the
+// folder that version was pushed from. The two have most in common.
+func (i *Instance) PushOver(ctx context.Context, dir string, version rest.ImageVersion, from string) (rest.ImageVersion, error) {
+	b, err := os.ReadFile(filepath.Join(from, diskFile))
+	if err != nil {
+		return rest.ImageVersion{}, err
+	}
+	publisher, err := packtest.Publisher()
+	if err != nil {
+		return rest.ImageVersion{}, err
+	}
+	trust := seal.KeySet{Keys: []seal.PublicKey{{ID: publisher.ID(), Key: publisher.Public(), Purposes: []seal.Purpose{seal.PurposePublisher}}}}
+	base := imagepack.Base{Image: version.Image, Source: imagesync.DirSource(filepath.Join(from, packedDir)), Trust: trust}
+	return i.push(ctx, dir, version.Name, packtest.Disk(b).Change(uint64(i.pushed+1), imageChanges), []imagepack.Base{base})
+}
+
+func (i *Instance) push(ctx context.Context, dir, name string, disk packtest.Disk, bases []imagepack.Base) (rest.ImageVersion, error) {
+	packed, err := i.pack(ctx, dir, disk, bases)
 	if err != nil {
 		return rest.ImageVersion{}, fmt.Errorf("pack image %s: %w", name, err)
 	}
@@ -205,7 +236,7 @@ func (i *Instance) Push(ctx context.Context, dir, name string) (rest.ImageVersio
 	return v, nil
 }
 
-func (i *Instance) pack(ctx context.Context, dir string) (*imagepack.Packed, error) {
+func (i *Instance) pack(ctx context.Context, dir string, content packtest.Disk, bases []imagepack.Base) (*imagepack.Packed, error) {
 	publisher, err := packtest.Publisher()
 	if err != nil {
 		return nil, err
@@ -224,8 +255,8 @@ func (i *Instance) pack(ctx context.Context, dir string) (*imagepack.Packed, err
 	if err != nil {
 		return nil, err
 	}
-	disk := filepath.Join(dir, "disk.raw")
-	if err := packtest.NewDisk(uint64(i.pushed), imageSize).WriteFile(disk); err != nil {
+	disk := filepath.Join(dir, diskFile)
+	if err := content.WriteFile(disk); err != nil {
 		return nil, err
 	}
 	return imagepack.Pack(ctx, imagepack.Options{
@@ -233,7 +264,7 @@ func (i *Instance) pack(ctx context.Context, dir string) (*imagepack.Packed, err
 			Architecture: "x86_64", Firmware: imageformat.FirmwareBIOS, DiskBus: "virtio",
 			Data: &imageformat.DataConvention{Label: "data", MountPoint: "/data"},
 		},
-		Disks:  []imagepack.DiskInput{{Name: "system", Path: disk, Format: "raw"}},
-		Signer: publisher, Key: k, Dir: filepath.Join(dir, "packed"),
+		Disks: []imagepack.DiskInput{{Name: "system", Path: disk, Format: "raw"}},
+		Bases: bases, Signer: publisher, Key: k, Dir: filepath.Join(dir, packedDir),
 	})
 }
