@@ -14,6 +14,8 @@ function serial(): string {
   return readFileSync(join(machines, machine, 'console.log'), 'latin1');
 }
 
+const hundredths = (parts: readonly number[]): number[] => parts.map((part) => Math.round(part * 100));
+
 /**
  * Where the guest's pointer was, as parts of its screen, when its button went down the last time. Linux tells of an
  * event after the time of it: its type (1 keys and buttons, 3 places), its code (272 the button; 0 and 1 the axes), its value.
@@ -59,7 +61,6 @@ test('the screen of a guest, with keyboard and mouse', async ({ page }) => {
     [0.2, 0.9],
   ] as const) {
     const position = { x: across * (box?.width ?? 0), y: down * (box?.height ?? 0) };
-    const hundredths = (parts: readonly number[]) => parts.map((part) => Math.round(part * 100));
     // Again and again, for the guest loads its driver meanwhile; from elsewhere, for it tells only of what is new.
     await expect(async () => {
       await screen.hover({ position: { x: 1, y: 1 } });
