@@ -9,7 +9,17 @@ import {
   ToolbarItem,
 } from '@patternfly/react-core';
 import EllipsisIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon';
-import { ActionsColumn, Table, Tbody, Td, Th, Thead, Tr, type IAction } from '@patternfly/react-table';
+import {
+  ActionsColumn,
+  InnerScrollContainer,
+  Table,
+  Tbody,
+  Td,
+  Th,
+  Thead,
+  Tr,
+  type IAction,
+} from '@patternfly/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
 import { useSearchParams } from 'react-router';
 import { SearchField } from './SearchField';
@@ -127,44 +137,46 @@ export function DataTable<T>({
           {found.length > size && <ToolbarItem align={{ default: 'alignEnd' }}>{pagination(true)}</ToolbarItem>}
         </ToolbarContent>
       </Toolbar>
-      <Table aria-label={label} variant="compact">
-        <Thead>
-          <Tr>
-            {columns.map((c, i) => (
-              <Th
-                key={c.name}
-                modifier="nowrap"
-                sort={
-                  c.sort && {
-                    columnIndex: i,
-                    sortBy: { index: order.column, direction: order.direction },
-                    onSort: (_, column, direction) => setOrder({ column, direction }),
+      <InnerScrollContainer>
+        <Table aria-label={label} variant="compact">
+          <Thead>
+            <Tr>
+              {columns.map((c, i) => (
+                <Th
+                  key={c.name}
+                  modifier="nowrap"
+                  sort={
+                    c.sort && {
+                      columnIndex: i,
+                      sortBy: { index: order.column, direction: order.direction },
+                      onSort: (_, column, direction) => setOrder({ column, direction }),
+                    }
                   }
-                }
-              >
-                {c.name}
-              </Th>
-            ))}
-            {actions && <Th screenReaderText="Actions" />}
-          </Tr>
-        </Thead>
-        <Tbody>
-          {shown.map((row) => (
-            <Tr key={id(row)}>
-              {columns.map((c) => (
-                <Td key={c.name} dataLabel={c.name} modifier="breakWord">
-                  <div>{c.cell(row)}</div>
-                </Td>
+                >
+                  {c.name}
+                </Th>
               ))}
-              {actions && (
-                <Td isActionCell>
-                  <RowMenu name={name(row)} items={actions(row)} />
-                </Td>
-              )}
+              {actions && <Th screenReaderText="Actions" />}
             </Tr>
-          ))}
-        </Tbody>
-      </Table>
+          </Thead>
+          <Tbody>
+            {shown.map((row) => (
+              <Tr key={id(row)}>
+                {columns.map((c) => (
+                  <Td key={c.name} dataLabel={c.name} modifier="breakWord">
+                    <div>{c.cell(row)}</div>
+                  </Td>
+                ))}
+                {actions && (
+                  <Td isActionCell>
+                    <RowMenu name={name(row)} items={actions(row)} />
+                  </Td>
+                )}
+              </Tr>
+            ))}
+          </Tbody>
+        </Table>
+      </InnerScrollContainer>
       {found.length === 0 && (
         <EmptyState titleText="Nothing fits" headingLevel="h2">
           <EmptyStateBody>No row has what you search for.</EmptyStateBody>

@@ -2,8 +2,8 @@ import { HelperText } from '@patternfly/react-core';
 import { FaultTexts } from './FaultTexts';
 import { messagesAt, useForm, useShown } from './form';
 
-/** What is wrong with several fields together, as they stand below one path: beside them. */
-export function FaultsOf({ path }: { path: string }) {
+/** What is wrong with several fields together, as they stand below one path: beside them. label is what the sentence is about. */
+export function FaultsOf({ path, label }: { path: string; label: string }) {
   const { errors, warnings } = useForm();
   useShown([path]);
   const wrong = messagesAt(errors, path);
@@ -11,7 +11,7 @@ export function FaultsOf({ path }: { path: string }) {
   if (wrong.length + odd.length === 0) return null;
   return (
     <HelperText isLiveRegion>
-      <FaultTexts errors={wrong} warnings={odd} />
+      <FaultTexts errors={wrong} warnings={odd} label={label} />
     </HelperText>
   );
 }

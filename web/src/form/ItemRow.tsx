@@ -107,7 +107,7 @@ export const ItemRow = memo(function ItemRow(props: Props) {
           {i === 0 ? (
             <>
               <Button variant="link" isInline className="dormer-name" id={inputId(path)} onClick={open}>
-                {c.cell(item, path)}
+                {c.cell(item, path) || 'Not given yet'}
               </Button>
               {all.length > 0 && (
                 <HelperText>

@@ -101,6 +101,10 @@ function byItem(path: string, errors: FieldError[], warnings: FieldError[]): Rea
   return found;
 }
 
+/** What a new item is called: by its name too, where it had one from the start. */
+const newTitle = (one: string, item: JsonObject | undefined, name: Props['name']): string =>
+  [`New ${one}`, item && name(item)].filter(Boolean).join(': ');
+
 /** A list of things with several values each: a table, and a dialog for one of them. */
 export function Items(props: Props) {
   const { path, label, one, name, columns, fields, empty, ordered = false, adder, several } = props;
@@ -318,7 +322,7 @@ export function Items(props: Props) {
       )}
       {opened && opened.at < items.length && (
         <ItemDialog
-          title={opened.before === undefined ? `New ${one}` : named(opened.before)}
+          title={opened.before ? named(opened.before) : newTitle(one, adder && items[opened.at], name)}
           path={`${path}[${opened.at}]`}
           isNew={opened.before === undefined}
           onDone={() => setOpened(undefined)}

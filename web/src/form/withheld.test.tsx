@@ -50,7 +50,7 @@ function Page({ begin }: { begin: Json }) {
           label="Things"
           one="thing"
           name={(item) => asText(item['name'])}
-          columns={[{ name: 'Name', cell: (item) => asText(item['name']) || 'Not given yet' }]}
+          columns={[{ name: 'Name', cell: (item) => asText(item['name']) }]}
           fields={(at) => (
             <>
               <Field path={`${at}.name`} />

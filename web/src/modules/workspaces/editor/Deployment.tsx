@@ -22,7 +22,7 @@ export function Deployment({ ws }: { ws: Draft }) {
   const stateOf = usePrincipalStates(ws.document);
   const columns = useMemo<ItemColumn[]>(
     () => [
-      { name: 'Who', cell: (g) => grantName(g) || 'Not given yet' },
+      { name: 'Who', cell: grantName },
       {
         name: 'Directory says',
         cell: (g) => {

@@ -4,6 +4,7 @@ import { Field } from '../../../form/Field';
 import { useForm } from '../../../form/form';
 import { Items } from '../../../form/Items';
 import { Fields, Section, When } from '../../../form/Section';
+import { GrantWho } from './GrantWho';
 
 /** All fields of one grant, grouped. */
 export function GrantFields({ at }: { at: string }) {
@@ -17,14 +18,7 @@ export function GrantFields({ at }: { at: string }) {
   const limited = (text('offline.allow') || 'limited') === 'limited';
   return (
     <>
-      <Section title="Who">
-        <Fields>
-          <Field path={`${at}.principal.kind`} label="Kind" compact />
-          <Field path={`${at}.principal.name`} label="Name" />
-          <Field path={`${at}.principal.directory`} label="Directory" />
-          <Field path={`${at}.principal.key`} label="Key in the directory" fixed example="filled in by the server" />
-        </Fields>
-      </Section>
+      <GrantWho at={at} />
       <Section title="How long">
         <Fields>
           <Field path={`${at}.enabled`} label="Enabled" />
@@ -77,7 +71,7 @@ export function GrantFields({ at }: { at: string }) {
           name={(f) => asText(f['name'])}
           empty="No folder of the host is shared."
           columns={[
-            { name: 'Name', cell: (f) => asText(f['name']) || 'Not given yet' },
+            { name: 'Name', cell: (f) => asText(f['name']) },
             { name: 'Folder', cell: (f) => <code className="dormer-name">{asText(f['path'])}</code> },
             { name: 'Access', cell: (f) => asText(f['access']) || 'read-only' },
           ]}

@@ -52,7 +52,7 @@ export function ImageFields({ document }: { document: Json }) {
           }
         />
       </Fields>
-      <FaultsOf path="spec.machine.image" />
+      <FaultsOf path="spec.machine.image" label="The image" />
       <Field path="spec.machine.updates.mode" label="New versions" />
       <Fields>
         <Field path="spec.machine.keepOldVersions" label="Old versions kept" />

@@ -34,7 +34,7 @@ export function Web({ ws }: { ws: Draft }) {
           fresh={() => ({ domain: '', open: 'guest' })}
           empty="There is no rule: all addresses are opened as said below."
           columns={[
-            { name: 'Addresses', cell: (r) => ruleName(r) || 'Not given yet' },
+            { name: 'Addresses', cell: ruleName },
             { name: 'Kind', cell: (r) => kinds.find((k) => k.member in r)?.name ?? '' },
             { name: 'Opened in the', cell: (r) => words(asText(r['open'])) },
           ]}
@@ -81,7 +81,7 @@ function RuleFields({ at }: { at: string }) {
           />
         ))}
       </FormGroup>
-      <FaultsOf path={at} />
+      <FaultsOf path={at} label="The rule" />
       {has('domain') && <Field path={`${at}.domain`} isRequired example="corp.example.test" />}
       {has('prefix') && <Field path={`${at}.prefix`} isRequired label="IP prefix" mono example="10.0.0.0/8" />}
       {has('localNames') && <Field path={`${at}.localNames`} label="All local names" />}
