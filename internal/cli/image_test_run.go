@@ -22,6 +22,7 @@ type trialOptions struct {
 	record                    string
 	recordFor                 time.Duration
 	untilReady                bool
+	patience                  time.Duration
 }
 
 func newImageTest(a *app) *cobra.Command {
@@ -41,7 +42,12 @@ VNC on the socket that is printed. No agent and no server are needed, unless
 With --record the blocks that the guest reads while it starts are noted, until
 its agent answers: images with such a profile start sooner where they are not
 there yet. With --exec a command is run in the guest when it is up, and the
-machine shut down; the exit code is the command's.`,
+machine shut down; the exit code is the command's.
+
+A guest whose agent does not answer and that reads nothing from its disks for
+as long as --patience says hangs, most likely: that is said, and with --exec or
+--until-ready the test has failed and the machine is shut down. With
+--patience 0 it is waited for for ever.`,
 		Example: "  dormer image test office.qcow2 --policy office.yaml\n  dormer image test office.qcow2 --workspace office --record office.profile --until-ready\n  dormer image test guest.json --exec 'cat /etc/os-release'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.imageTest(cmd.Context(), args[0], o)
@@ -59,6 +65,7 @@ machine shut down; the exit code is the command's.`,
 	f.StringVar(&o.record, "record", "", "file for the start-up profile")
 	f.DurationVar(&o.recordFor, "record-for", workbench.DefaultRecord, "how long to record when the guest's agent does not answer")
 	f.BoolVar(&o.untilReady, "until-ready", false, "shut down when the guest is up and what was asked for is done")
+	f.DurationVar(&o.patience, "patience", workbench.DefaultPatience, "how long the guest may show no sign of life while it starts (0: for ever)")
 	cmd.MarkFlagsMutuallyExclusive("policy", "workspace")
 	return cmd
 }
@@ -74,6 +81,9 @@ func (t trialTeller) Ready(_ string, after time.Duration) {
 }
 
 func (a *app) imageTest(ctx context.Context, disk string, o trialOptions) (err error) {
+	if o.patience < 0 {
+		return usageError{errors.New("--patience takes a time as 5m, or 0 for ever")}
+	}
 	d, err := workbench.ReadDescription(disk, o.format)
 	if err != nil {
 		return err
@@ -88,7 +98,7 @@ func (a *app) imageTest(ctx context.Context, disk string, o trialOptions) (err e
 	}
 	t, err := workbench.StartTrial(ctx, workbench.TrialOptions{
 		Description: d, Document: doc, ComputerName: o.name, Optical: o.optical, Work: o.work, Memory: o.memory,
-		Command: o.command, Record: o.record, RecordFor: o.recordFor, UntilReady: o.untilReady,
+		Command: o.command, Record: o.record, RecordFor: o.recordFor, UntilReady: o.untilReady, Patience: o.patience,
 		ProbeFile: filepath.Join(data, workbench.ProbeFile), Software: "dormer " + a.Version,
 		Now: a.Now, Random: a.Rand, Listener: trialTeller{a},
 	})

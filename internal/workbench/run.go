@@ -154,7 +154,7 @@ func (b *Bench) Start(ctx context.Context, test, workspace string, memory int) (
 		b.runs = slices.Delete(b.runs, i, i+1)
 	}
 	o := TrialOptions{
-		Description: d, Document: doc, ComputerName: DefaultComputerName, Optical: DefaultOptical, Memory: memory, Work: b.config.Work,
+		Description: d, Document: doc, ComputerName: DefaultComputerName, Optical: DefaultOptical, Memory: memory, Patience: DefaultPatience, Work: b.config.Work,
 		ProbeFile: filepath.Join(b.config.Folder, ProbeFile), Software: b.config.Software,
 		Now: b.config.Now, Random: b.config.Random, Listener: &runListener{b, r},
 	}

@@ -32,6 +32,8 @@ const (
 	DefaultOptical      = "/dev/sr0"
 	// DefaultRecord is how long is recorded of a guest whose agent does not answer.
 	DefaultRecord = 10 * time.Minute
+	// DefaultPatience is how long a guest may show no sign of life.
+	DefaultPatience = 5 * time.Minute
 	// ProbeFile remembers which accelerator works, in the user's data folder.
 	ProbeFile = "accelerator.json"
 )
@@ -59,6 +61,10 @@ type TrialOptions struct {
 	RecordFor time.Duration
 	// UntilReady ends the trial when the guest is up.
 	UntilReady bool
+	// Patience is how long a guest that is not up yet may show no sign of life
+	// before that is said, and a trial that only waits for it has failed; 0: for
+	// ever.
+	Patience time.Duration
 	// ProbeFile remembers which accelerator works.
 	ProbeFile string
 	// Software is the program that tries it, and its version.
@@ -165,13 +171,13 @@ func (t *Trial) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if t.unattended() && !t.Report.Ready {
+		return fmt.Errorf("the guest's agent did not answer; has the guest dormer-guest?: %w", dormer.ErrUnavailable)
+	}
 	if t.options.Command != "" {
 		return t.exec(ctx, st)
 	}
 	if t.options.UntilReady {
-		if !t.Report.Ready {
-			return fmt.Errorf("the guest's agent did not answer; has the guest dormer-guest?: %w", dormer.ErrUnavailable)
-		}
 		return nil
 	}
 	t.options.Listener.Waiting()
@@ -183,8 +189,40 @@ func (t *Trial) Run(ctx context.Context) error {
 	}
 }
 
+// unattended reports whether all that is wanted needs the guest's agent: nobody
+// works with the guest meanwhile.
+func (t *Trial) unattended() bool { return t.options.Command != "" || t.options.UntilReady }
+
+// life is what changes as long as a guest that starts does something.
+type life struct {
+	reads   int64
+	up      bool
+	problem string
+}
+
+func (t *Trial) life(st hypervisor.GuestStatus) life {
+	l := life{up: st.Up, problem: st.Problem}
+	for _, b := range t.bases {
+		l.reads += b.reads.Load()
+	}
+	return l
+}
+
+// lifeless says that a guest shows no sign of life.
+func (t *Trial) lifeless(l life) string {
+	switch {
+	case l.problem != "":
+		return fmt.Sprintf("the guest answers, but has not become ready within %s: %s", t.options.Patience, l.problem)
+	case l.up:
+		return fmt.Sprintf("the guest answers, but has not become ready within %s", t.options.Patience)
+	default:
+		return fmt.Sprintf("the guest has shown no sign of life for %s: its agent does not answer, and it reads nothing from its disks; its screen may say why", t.options.Patience)
+	}
+}
+
 // ready waits until the guest is up. Where only a profile is wanted, it does not
-// wait longer than for that.
+// wait longer than for that. A guest without a sign of life is warned of; where
+// nobody works with it, it is ErrUnavailable.
 func (t *Trial) ready(ctx context.Context) (hypervisor.Status, error) {
 	tick := time.NewTicker(trialTick)
 	defer tick.Stop()
@@ -194,6 +232,14 @@ func (t *Trial) ready(ctx context.Context) (hypervisor.Status, error) {
 		defer timer.Stop()
 		over = timer.C
 	}
+	var quiet *time.Timer
+	var silence <-chan time.Time
+	if t.options.Patience > 0 {
+		quiet = time.NewTimer(t.options.Patience)
+		defer quiet.Stop()
+		silence = quiet.C
+	}
+	var last life
 	for {
 		st, err := t.machine.Status(ctx)
 		if err != nil {
@@ -205,10 +251,21 @@ func (t *Trial) ready(ctx context.Context) (hypervisor.Status, error) {
 		case st.State == hypervisor.StateStopped:
 			return st, fmt.Errorf("the machine ended before the guest was up (%s %s): %w", st.Reason, st.Detail, dormer.ErrUnavailable)
 		}
+		if now := t.life(st.Guest); now != last && silence != nil {
+			last = now
+			quiet.Reset(t.options.Patience)
+		}
 		select {
 		case <-ctx.Done():
 			return st, ctx.Err()
 		case <-t.machine.Done():
+		case <-silence:
+			said := t.lifeless(last)
+			if t.unattended() {
+				return st, fmt.Errorf("%s: %w", said, dormer.ErrUnavailable)
+			}
+			t.options.Listener.Warn(strings.ToUpper(said[:1]) + said[1:] + ". The machine runs on.")
+			silence = nil // told once
 		case <-over:
 			t.options.Listener.Warn(fmt.Sprintf("The guest's agent has not answered within %s.", t.options.RecordFor))
 			return st, nil
