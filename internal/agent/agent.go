@@ -418,7 +418,10 @@ func (a *Agent) tell(e dormer.Event, m *machine) {
 		e.User, e.WorkspaceName = m.record.User.Name, m.record.Name
 		e.Guest = m.status.Guest.Hostname
 		if l := m.lease; l != nil {
-			e.Workspace, e.PolicyRevision, e.Image = l.Workspace, l.PolicyRevision, m.imageName()
+			e.Workspace, e.PolicyRevision = l.Workspace, l.PolicyRevision
+			if e.Image == "" {
+				e.Image = m.imageName()
+			}
 			if e.Guest == "" {
 				e.Guest = l.ComputerName
 			}

@@ -49,7 +49,7 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	if err != nil {
 		return err
 	}
-	m.tellFetch(event.ImageStarted, id, name)
+	m.tellFetch(event.ImageStarted, id, name, "")
 	begun := false
 	err = a.images.Fetch(ctx, id, Fetch{
 		Source: objects(link), Trust: t.keys, Key: k,
@@ -63,7 +63,7 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	})
 	switch {
 	case err == nil:
-		m.tellFetch(event.ImageFinished, id, name+a.deliveryEnds(id))
+		m.tellFetch(event.ImageFinished, id, name, a.deliveryEnds(id))
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -72,13 +72,13 @@ func (m *machine) fetch(ctx context.Context, l *lease.Lease, id dormer.ImageID, 
 	if errors.Is(err, dormer.ErrDenied) || errors.Is(err, dormer.ErrCorrupt) {
 		code = event.ImageRefused
 	}
-	m.tellFetch(code, id, name+": "+err.Error())
+	m.tellFetch(code, id, name, ": "+err.Error())
 	return fmt.Errorf("fetch image %s: %w", name, err)
 }
 
 // tellFetch tells of an image once: a fetch that fails is tried again at every
-// poll.
-func (m *machine) tellFetch(code event.Code, id dormer.ImageID, detail string) {
+// poll. The event is about that image, though the machine may still run another.
+func (m *machine) tellFetch(code event.Code, id dormer.ImageID, name, said string) {
 	m.mu.Lock()
 	if m.fetchOf != id {
 		m.fetchOf, m.fetchTold = id, nil
@@ -92,7 +92,9 @@ func (m *machine) tellFetch(code event.Code, id dormer.ImageID, detail string) {
 	}
 	m.mu.Unlock()
 	if !again {
-		m.agent.tell(event.New(code, m.agent.now(), detail), m)
+		e := event.New(code, m.agent.now(), name+said)
+		e.Image = name
+		m.agent.tell(e, m)
 	}
 }
 

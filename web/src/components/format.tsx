@@ -23,6 +23,10 @@ const binary = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 export const bytes = (n: number): string =>
   inUnits(n, 1024, binary, (value, unit) => ({ maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 }));
 
+/** A part of a whole as people read it: 75 %. All of it is only what lacks nothing. */
+export const part = (of: number, whole: number): string =>
+  whole <= 0 ? 'nothing' : `${Math.floor((of / whole) * 100)} %`;
+
 /** A whole number with separators: 12,400. */
 export const count = (n: number): string => n.toLocaleString('en');
 

@@ -13,6 +13,7 @@ import { ModulePage } from '../../components/ModulePage';
 import { bytes, count, plural, Time } from '../../components/format';
 import { reportLink } from '../../report/link';
 import { Deletion } from './Deletion';
+import { Delivered } from './Delivered';
 import { Fact } from '../../components/Fact';
 import { imagePath } from '../../app/addresses';
 import { newest, usesOf } from './figures';
@@ -106,6 +107,9 @@ function Description({ image, version }: { image: Schemas['Image']; version: Sch
       <Fact term="Full size">{bytes(version.sizes.full)}, without what is empty in the disks</Fact>
       <Fact term="Stored">{bytes(version.stored)}</Fact>
       <Fact term="Deleting it frees">{bytes(version.unique)}; other versions need the rest</Fact>
+      <Fact term="Delivered">
+        <Delivered version={version} />
+      </Fact>
       <Fact term="Newest">
         {newest(image)?.number === version.number ? 'yes: workspaces that name no version get it' : 'no'}
       </Fact>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Schemas } from '../../api/client';
 import { imagePath, versionPath } from '../../app/addresses';
-import { newest, numbersText, total, usesOf } from './figures';
+import { deliveredText, newest, numbersText, total, usesOf } from './figures';
 
 const version = (number: number): Schemas['ImageVersion'] => ({
   name: 'office',
@@ -54,5 +54,15 @@ describe('figures of images', () => {
     expect(numbersText([3])).toBe('3');
     expect(numbersText([10, 2, 1])).toBe('1, 2 and 10');
     expect(numbersText([5, 4, 3, 2, 1], 2)).toBe('1, 2 and 3 more');
+  });
+
+  test('what deliveries of a version saved', () => {
+    const none = { deliveries: 0, size: 0, fetched: 0, saved: 0 };
+    const some = { deliveries: 3, size: 5 * 1024, fetched: 1025, saved: 4 * 1024 - 1 };
+    const report = { tz: 'UTC', total: none, days: [], images: [] };
+    expect(deliveredText(report)).toBe('to no client yet.');
+    expect(
+      deliveredText({ ...report, total: some, images: [{ image: 'sha256:1', name: 'office/1', clients: 2, ...some }] }),
+    ).toBe('to 2 clients: 1 KiB of 5 KiB came over the network, 79 % saved.');
   });
 });

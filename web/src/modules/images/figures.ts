@@ -1,4 +1,5 @@
 import type { Schemas } from '../../api/client';
+import { bytes, part, plural } from '../../components/format';
 
 type Image = Schemas['Image'];
 type ImageVersion = Schemas['ImageVersion'];
@@ -23,4 +24,11 @@ export function numbersText(numbers: number[], most = 8): string {
   const sorted = numbers.toSorted((a, b) => a - b);
   if (sorted.length > most) return `${sorted.slice(0, most).join(', ')} and ${sorted.length - most} more`;
   return sorted.length < 2 ? sorted.join('') : `${sorted.slice(0, -1).join(', ')} and ${sorted.at(-1)}`;
+}
+
+/** What deliveries of one version came to: "to 3 clients: 1 GiB of 5 GiB came over the network, 80 % saved." */
+export function deliveredText({ total: all, images }: Schemas['DeliveryReport']): string {
+  if (all.deliveries === 0) return 'to no client yet.';
+  const clients = images.reduce((n, i) => n + (i.clients ?? 0), 0);
+  return `to ${plural(clients, 'client')}: ${bytes(all.fetched)} of ${bytes(all.size)} came over the network, ${part(all.saved, all.size)} saved.`;
 }

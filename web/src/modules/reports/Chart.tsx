@@ -25,8 +25,10 @@ const text = 'var(--pf-t--global--text--color--regular)';
 const line = 'var(--pf-t--global--border--color--default)';
 const padding = { top: 10, bottom: 40, left: 70, right: 20 };
 
+const compact = (n: number) => (Number.isInteger(n) ? n.toLocaleString('en', { notation: 'compact' }) : '');
+
 /** A chart as wide as there is room. A click on a point leads to its rows, as the table does for everybody. */
-export function Chart({ label, figures: { points, series }, shape }: Props) {
+export function Chart({ label, figures: { points, series, shown, ticks: valueTicks }, shape }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(600);
   const navigate = useNavigate();
@@ -84,7 +86,7 @@ export function Chart({ label, figures: { points, series }, shape }: Props) {
             voronoiDimension="x"
             constrainToVisibleArea
             labels={({ datum }: { datum: { x: number; y: number | null; name: string } }) =>
-              `${points[datum.x] ?? ''} ${datum.name}: ${datum.y === null ? 'unknown' : count(datum.y)}`
+              `${points[datum.x] ?? ''} ${datum.name}: ${datum.y === null ? 'unknown' : (shown ?? count)(datum.y)}`
             }
           />
         }
@@ -92,7 +94,8 @@ export function Chart({ label, figures: { points, series }, shape }: Props) {
         <ChartAxis tickValues={ticks} tickFormat={(i: number) => (points[i] ?? '').slice(5)} style={axis} />
         <ChartAxis
           dependentAxis
-          tickFormat={(n: number) => (Number.isInteger(n) ? n.toLocaleString('en', { notation: 'compact' }) : '')}
+          {...(valueTicks ? { tickValues: valueTicks } : {})}
+          tickFormat={shown ?? compact}
           style={{ ...axis, grid: { stroke: line, strokeDasharray: '2 4' } }}
         />
         {shape === 'bars' ? <ChartStack>{drawings}</ChartStack> : <ChartGroup>{drawings}</ChartGroup>}

@@ -11,19 +11,22 @@ import { Waiting } from '../../components/Waiting';
 
 // Charts are heavy, and most who look at reports look at rows.
 const Trends = lazy(async () => ({ default: (await import('./Trends')).Trends }));
+const Delivery = lazy(async () => ({ default: (await import('./Delivery')).Delivery }));
 
 const sections: { path: string; name: string }[] = [
   ...kinds.map((k) => ({ path: k, name: titles[k] })),
   { path: 'trends', name: 'Trends' },
+  { path: 'delivery', name: 'Delivery' },
   { path: 'saved', name: 'Saved' },
 ];
 
-/** What runs where, what happened, how it went over the last weeks, and the reports that were saved. */
+/** What runs where, what happened, how it went over the last weeks, what deliveries saved, and saved reports. */
 export function Reports() {
   const { section = '' } = useParams();
   const here = sections.find((s) => s.path === section);
   if (!here) return <NotFound />;
   const kind = kinds.find((k) => k === section);
+  const charts = section === 'trends' || section === 'delivery';
   return (
     <ModulePage title={section === 'saved' ? 'Saved reports' : here.name}>
       <Stack hasGutter>
@@ -41,9 +44,9 @@ export function Reports() {
         <StackItem>
           {kind && <ReportPage key={kind} kind={kind} />}
           {section === 'saved' && <Saved />}
-          {section === 'trends' && (
+          {charts && (
             <Suspense fallback={<Waiting what="the charts" height="20rem" />}>
-              <Trends />
+              {section === 'trends' ? <Trends /> : <Delivery />}
             </Suspense>
           )}
         </StackItem>

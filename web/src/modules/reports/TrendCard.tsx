@@ -80,7 +80,7 @@ function Legend({ figures: { series, points } }: { figures: Figures }) {
   );
 }
 
-function FiguresTable({ title, figures: { points, series } }: { title: string; figures: Figures }) {
+function FiguresTable({ title, figures: { points, series, shown = count } }: { title: string; figures: Figures }) {
   return (
     <Table aria-label={title} variant="compact">
       <Thead>
@@ -102,7 +102,7 @@ function FiguresTable({ title, figures: { points, series } }: { title: string; f
                 const value = s.values[i] ?? null;
                 return (
                   <Td key={s.name} dataLabel={s.name}>
-                    {value === null ? 'unknown' : <Link to={s.link(i)}>{count(value)}</Link>}
+                    {value === null ? 'unknown' : <Link to={s.link(i)}>{shown(value)}</Link>}
                   </Td>
                 );
               })}

@@ -1,30 +1,19 @@
-import {
-  FormSelect,
-  FormSelectOption,
-  Stack,
-  StackItem,
-  Switch,
-  Toolbar,
-  ToolbarContent,
-  ToolbarItem,
-} from '@patternfly/react-core';
+import { Stack, StackItem, Switch, Toolbar, ToolbarContent, ToolbarItem } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearchParams } from 'react-router';
 import { api, data } from '../../api/client';
 import { useZone } from '../../app/zone';
 import { Loaded } from '../../components/Loaded';
 import { eventFigures, onlineFigures, versionFigures, versioned, type Figures } from './series';
+import { useSpan } from './span';
+import { SpanSelect } from './SpanSelect';
 import { TrendCard } from './TrendCard';
-
-const spans = [2, 7, 30, 90, 365, 800];
-const usual = 30;
 
 /** How the last weeks went: events, clients on-line, and which versions are in use. */
 export function Trends() {
   const { zone } = useZone();
   const [search, setSearch] = useSearchParams();
-  const asked = Number(search.get('days'));
-  const days = spans.includes(asked) ? asked : usual;
+  const days = useSpan();
   const information = search.has('information');
   const query = useQuery({
     queryKey: ['report', 'trends', days, zone],
@@ -47,11 +36,7 @@ export function Trends() {
       <Toolbar>
         <ToolbarContent>
           <ToolbarItem>
-            <FormSelect aria-label="Time" value={days} onChange={(_, d) => set('days', d)}>
-              {spans.map((s) => (
-                <FormSelectOption key={s} value={s} label={`Last ${s} days`} />
-              ))}
-            </FormSelect>
+            <SpanSelect />
           </ToolbarItem>
           <ToolbarItem alignSelf="center">
             <Switch

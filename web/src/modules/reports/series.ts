@@ -19,10 +19,15 @@ export interface Series {
 export interface Figures {
   points: string[];
   series: Series[];
+  /** How values are written; absent: as whole numbers. */
+  shown?: (value: number) => string;
+  /** Where the axis of values has ticks; absent: where whole numbers suit. */
+  ticks?: number[];
 }
 
 const color = (name: string) => `var(--pf-t--global--color--status--${name}--default)`;
-const palette = ['blue--40', 'orange--40', 'purple--40', 'teal--50', 'green--50', 'red-orange--50'].map(
+/** Colours of series that mean nothing else, told apart in light and dark. */
+export const palette = ['blue--40', 'orange--40', 'purple--40', 'teal--50', 'green--50', 'red-orange--50'].map(
   (c) => `var(--pf-t--color--${c})`,
 );
 

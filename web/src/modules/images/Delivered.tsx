@@ -1,0 +1,23 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'react-router';
+import { api, data, type Schemas } from '../../api/client';
+import { liveInterval } from '../../app/queries';
+import { deliveredText } from './figures';
+
+/** How far back is looked: as long as deliveries are kept. */
+const days = 800;
+
+/** To how many clients a version was delivered, and what that saved. */
+export function Delivered({ version: { image } }: { version: Schemas['ImageVersion'] }) {
+  const { data: report, isError } = useQuery({
+    queryKey: ['report', 'delivery', 'image', image],
+    queryFn: () => data(api.GET('/reports/delivery', { params: { query: { days, image } } })),
+    refetchInterval: liveInterval,
+  });
+  if (!report) return isError ? 'not known now' : '…';
+  return (
+    <>
+      {deliveredText(report)} <Link to={`/reports/delivery?days=${days}`}>All deliveries</Link>
+    </>
+  );
+}
