@@ -5,6 +5,13 @@ import (
 	"github.com/dormer-project/dormer/internal/event"
 )
 
+// How full a disk is, in per cent, when the rules that come with the program say
+// so. Health warns from DiskFillingUp on too.
+const (
+	DiskFillingUp = 85
+	DiskFull      = 95
+)
+
 // defaults are the rules that come with the program. Names are not used again
 // for something else: operators' changes go by them.
 var defaults = []Rule{
@@ -55,12 +62,12 @@ var defaults = []Rule{
 	{
 		Name: "disk-filling-up", Enabled: true, Severity: dormer.Warning,
 		Text: "the disk of the {subject} folder is {value} % full", ClearAfter: "10m",
-		State: &StateCondition{Observed: DiskUsed, Comparison: Above, Value: 85, For: "5m"},
+		State: &StateCondition{Observed: DiskUsed, Comparison: Above, Value: DiskFillingUp, For: "5m"},
 	},
 	{
 		Name: "disk-full", Enabled: true, Severity: dormer.Error,
 		Text: "the disk of the {subject} folder is {value} % full", ClearAfter: "10m",
-		State: &StateCondition{Observed: DiskUsed, Comparison: Above, Value: 95},
+		State: &StateCondition{Observed: DiskUsed, Comparison: Above, Value: DiskFull},
 	},
 	{
 		Name: "database-filling-up", Enabled: true, Severity: dormer.Warning,

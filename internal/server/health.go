@@ -7,14 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dormer-project/dormer/internal/alert"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
 
-// What is too little, too full or too late. Alerts have rules of their own.
+// What is too little, too full or too late. Alerts have rules of their own; a disk
+// that fills up is one for both (alert.DiskFillingUp).
 const (
-	diskWarning        = 0.10 // free part of a disk
-	diskError          = 0.02
-	diskPlenty         = 20 << 30 // so many free bytes are enough on any disk
+	diskError          = 0.02     // free part of a disk
+	diskPlenty         = 20 << 30 // with so many free bytes no disk is at its end
 	diskNothing        = 256 << 20
 	certificateWarning = 14 * 24 * time.Hour // before its end
 	certificateError   = 3 * 24 * time.Hour
@@ -147,15 +148,16 @@ func judgeDisk(d ObservedDisk) rest.HealthPart {
 		return p
 	}
 	part := float64(d.Free) / float64(max(d.Total, 1))
-	p.Found = fmt.Sprintf("%s of %s are free (%s)", size(d.Free), size(d.Total), d.Path)
+	used := 100 * (1 - part)
+	p.Found = fmt.Sprintf("%s of %s are free, it is %.0f %% full (%s)", size(d.Free), size(d.Total), used, d.Path)
 	switch {
 	case d.Free < diskNothing || part < diskError && d.Free < diskPlenty:
 		p.Status = rest.HealthError
-	case part < diskWarning && d.Free < diskPlenty:
+	case used > alert.DiskFillingUp:
 		p.Status = rest.HealthWarning
 	}
 	if p.Status != rest.HealthOK {
-		p.ToDo = "Make room or enlarge the disk. Old events go with a lower events.retention_days, unused versions of images with `dormer image delete`."
+		p.ToDo = fmt.Sprintf("Make room or enlarge the disk: it is warned of from %d %% on, here and by the alert rule disk-filling-up as it comes. Old events go with a lower events.retention_days, unused versions of images with `dormer image delete`.", alert.DiskFillingUp)
 	}
 	return p
 }

@@ -32,10 +32,11 @@ func TestJudge(t *testing.T) {
 		want  rest.Status
 		found string
 	}{
-		"half of the disk":            {disk(50*gib, 100*gib), rest.HealthOK, "50.0 GiB of 100.0 GiB"},
-		"nine of a hundred":           {disk(9*gib, 100*gib), rest.HealthWarning, ""},
+		"half of the disk":            {disk(50*gib, 100*gib), rest.HealthOK, "50.0 GiB of 100.0 GiB are free, it is 50 % full"},
+		"fifteen of a hundred":        {disk(15*gib, 100*gib), rest.HealthOK, ""},
+		"fourteen of a hundred":       {disk(14*gib, 100*gib), rest.HealthWarning, "86 % full"},
 		"one of a hundred":            {disk(1*gib, 100*gib), rest.HealthError, ""},
-		"a hundredth of a large disk": {disk(40*gib, 4000*gib), rest.HealthOK, ""},
+		"a hundredth of a large disk": {disk(40*gib, 4000*gib), rest.HealthWarning, "99 % full"},
 		"a small disk":                {disk(200<<20, 400<<20), rest.HealthError, ""},
 		"no disk":                     {judgeDisk(ObservedDisk{Problem: "not mounted"}), rest.HealthError, "not mounted"},
 		"certificate of a month":      {ends(30 * day), rest.HealthOK, "2026-12-22"},
