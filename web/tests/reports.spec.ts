@@ -135,7 +135,7 @@ test('what happened is narrowed, sorted, paged, taken along, grouped, opened and
   await expect(table(page)).toContainText('An application was run');
 });
 
-test('trends are a chart and a table, and lead to rows', async ({ stage, page }) => {
+test('trends and deliveries are a chart and a table, and lead to rows', async ({ stage, page }) => {
   await stage.desk('report');
   await page.goto('reports/trends?information=yes&days=7');
   const events = page.getByRole('group', { name: 'Events a day as' });
@@ -146,6 +146,18 @@ test('trends are a chart and a table, and lead to rows', async ({ stage, page })
   await today.getByRole('link').last().click();
   await expect(page).toHaveURL(/reports\/activity\?since=.*severity=information/);
   await expect(table(page)).toContainText('information');
+
+  // What the computer fetched, and how much of it was there already.
+  await page.goto('reports/delivery?days=7');
+  await expect(page.getByRole('heading', { name: 'Delivered a day' })).toBeVisible();
+  await expect(page.getByRole('grid', { name: 'versions' })).toContainText('%');
+  await axe(page);
+  await page.getByRole('group', { name: 'Delivered a day as' }).getByRole('button', { name: 'Table' }).click();
+  const delivered = page.getByRole('grid', { name: 'Delivered a day' }).getByRole('row').nth(1);
+  await expect(delivered).toContainText(/[1-9]\d* KiB/);
+  await delivered.getByRole('link').first().click();
+  await expect(page).toHaveURL(/reports\/activity\?since=.*code=401/);
+  await expect(table(page)).toContainText('came over the network');
 });
 
 test('an alert of a rule of ones own is raised, acknowledged, and read by who may not change', async ({
