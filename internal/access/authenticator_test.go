@@ -3,7 +3,6 @@ package access_test
 import (
 	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/directory"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/throttle"
 )
 
@@ -40,10 +40,7 @@ func (f *fixture) open(t *testing.T) {
 
 func newFixture(t *testing.T, cost access.Cost) *fixture {
 	t.Helper()
-	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := fresh.State(t)
 	t.Cleanup(func() {
 		if err := state.Close(); err != nil {
 			t.Error(err)

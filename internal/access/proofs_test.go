@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/access/accesstest"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/throttle"
 )
 
@@ -63,10 +63,7 @@ const home = "192.0.2.1"
 
 func newRealms(t testing.TB) *realms {
 	t.Helper()
-	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := fresh.State(t)
 	t.Cleanup(func() {
 		if err := state.Close(); err != nil {
 			t.Error(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/dormer-project/dormer/internal/alert"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -64,6 +65,7 @@ func (s awayStore) Follow(ctx context.Context, i dormer.InstanceID, after int64,
 
 func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	dir := t.TempDir()
+	fresh.Lay(t, dir)
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t, next: map[dormer.ClientID]uint64{}}
 		var err error

@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -32,6 +31,7 @@ import (
 	"github.com/dormer-project/dormer/internal/problem"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -179,40 +179,10 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-// migrated returns the files of empty databases: migrating takes longer than
-// most tests here.
-var migrated = sync.OnceValues(func() (map[string][]byte, error) {
-	dir, err := os.MkdirTemp("", "clientapi")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	ctx := context.Background()
-	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(dir, "state.db"), store.Options{})
-	if err != nil {
-		return nil, err
-	}
-	events, err := store.OpenEvents(ctx, "sqlite:"+filepath.Join(dir, "events.db"), store.Options{})
-	if err := errors.Join(err, state.Close(), events.Close()); err != nil {
-		return nil, err
-	}
-	files := make(map[string][]byte)
-	for _, name := range []string{"state.db", "events.db"} {
-		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-})
-
 func newServer(t testing.TB) *server {
 	t.Helper()
 	dir := t.TempDir()
-	for name, b := range must(migrated())(t) {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fresh.Lay(t, dir)
 	s := &server{
 		t: t, dir: dir, clock: &clock{t: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)},
 		instance: "aaaaaaaaaaaaaaaaaaaaaaaaaa", epoch: 3, token: bytes.Repeat([]byte{1}, 32), escrow: bytes.Repeat([]byte{2}, 32),

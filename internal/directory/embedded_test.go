@@ -2,7 +2,6 @@ package directory_test
 
 import (
 	"crypto/rand"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,15 +9,12 @@ import (
 	"github.com/dormer-project/dormer/internal/access"
 	"github.com/dormer-project/dormer/internal/directory"
 	"github.com/dormer-project/dormer/internal/directory/directorytest"
-	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 )
 
 func TestEmbedded(t *testing.T) {
 	directorytest.Run(t, func(t *testing.T) directorytest.Fixture {
-		state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		state := fresh.State(t)
 		t.Cleanup(func() {
 			if err := state.Close(); err != nil {
 				t.Error(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/policy"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -112,10 +112,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	state, err := store.OpenState(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := fresh.State(t)
 	t.Cleanup(func() {
 		if err := state.Close(); err != nil {
 			t.Error(err)

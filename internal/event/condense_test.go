@@ -156,7 +156,7 @@ func TestEndlessClient(t *testing.T) {
 	s := &memStore{}
 	ingesting(t, s, event.IngestLimits{}, func(t *testing.T, g *event.Ingester) {
 		at, turned := time.UnixMicro(0), 0
-		for n := range uint64(1000) {
+		for n := range uint64(820) { // 410,000 events
 			b := batchOf(1)
 			for i := range uint64(500) {
 				e := numbered(n*500 + i + 1)

@@ -165,7 +165,8 @@ func TestGapTells(t *testing.T) {
 	j := openJournal(t, t.TempDir(), event.MinJournalBytes)
 	at := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 	kept := dormer.Event{Severity: dormer.Error, Description: strings.Repeat("e", 900), Time: at}
-	for i := 0; gapOf(t, j) == ""; i++ {
+	// Each look reads all that wait.
+	for i := 0; i%20 != 0 || gapOf(t, j) == ""; i++ {
 		appendEvents(t, j, dormer.Event{
 			Severity: dormer.Information, Description: strings.Repeat("x", 900), Time: at.Add(time.Duration(i) * time.Minute), Count: 5,
 		}, kept)

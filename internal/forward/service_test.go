@@ -19,6 +19,7 @@ import (
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/forward"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -82,6 +83,7 @@ type house struct {
 
 func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	dir := t.TempDir()
+	fresh.Lay(t, dir)
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t, receiver: &receiver{}}
 		var err error

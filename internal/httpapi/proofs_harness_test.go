@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +24,7 @@ import (
 	"github.com/dormer-project/dormer/internal/httpapi"
 	"github.com/dormer-project/dormer/internal/seal"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/wire"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -132,10 +132,7 @@ type proofs struct {
 func newProofs(t *testing.T) *proofs {
 	t.Helper()
 	ctx := t.Context()
-	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := fresh.State(t)
 	t.Cleanup(func() { _ = state.Close() })
 	hasher, err := access.NewHasher(rand.Reader, access.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}, 2)
 	if err != nil {

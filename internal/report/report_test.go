@@ -20,6 +20,7 @@ import (
 	"github.com/dormer-project/dormer/internal/lease"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/store"
+	"github.com/dormer-project/dormer/internal/store/fresh"
 	"github.com/dormer-project/dormer/internal/wire"
 )
 
@@ -40,9 +41,11 @@ func fixture(t *testing.T) (*store.State, *store.Events) {
 			t.Fatal(err)
 		}
 	}
-	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(t.TempDir(), "state.db"), store.Options{})
+	dir := t.TempDir()
+	fresh.Lay(t, dir)
+	state, err := store.OpenState(ctx, "sqlite:"+filepath.Join(dir, fresh.StateFile), store.Options{})
 	check(err)
-	events, err := store.OpenEvents(ctx, "sqlite:"+filepath.Join(t.TempDir(), "events.db"), store.Options{})
+	events, err := store.OpenEvents(ctx, "sqlite:"+filepath.Join(dir, fresh.EventsFile), store.Options{})
 	check(err)
 	t.Cleanup(func() {
 		if err := errors.Join(state.Close(), events.Close()); err != nil {
