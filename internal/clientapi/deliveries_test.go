@@ -3,7 +3,6 @@ package clientapi_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -111,7 +110,7 @@ func TestDeliveriesOfOthers(t *testing.T) {
 	if _, there := q["deliveries"]; there {
 		t.Error("a poll without deliveries speaks of them")
 	}
-	q["deliveries"] = []any{map[string]any{"image": image("a"), "size": 7, "finished": s.clock.Now(), "later": fmt.Sprint("x")}}
+	q["deliveries"] = []any{map[string]any{"image": image("a"), "size": 7, "finished": s.clock.Now(), "later": "x"}}
 	if err := s.post(wire.PathPoll, c.token, q, nil); err != nil {
 		t.Error(err)
 	}
