@@ -73,7 +73,7 @@ func (d *Document) Granted(p Principal) (Principal, bool) {
 
 // Offline limits work while the server is away.
 type Offline struct {
-	Allow OfflineMode `json:"allow,omitzero" default:"limited" doc:"unrestricted; limited: as long as limit says; none: a running workspace stops working when the server is away." when:"next poll" enforced:"yes" combine:"unrestricted beats limited beats none"`
+	Allow OfflineMode `json:"allow,omitzero" default:"limited" doc:"unrestricted; limited: up to the limit of the grant; none: a running workspace stops working when the server is away." when:"next poll" enforced:"yes" combine:"unrestricted beats limited beats none"`
 	Limit *Duration   `json:"limit,omitzero" default:"7d" doc:"How long a client may work without the server, from 10m to 365d; never less than three poll intervals of the server." when:"next poll" enforced:"yes" combine:"the longer limit of the grants that are limited; there is none beside unrestricted"`
 }
 

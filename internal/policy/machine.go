@@ -34,7 +34,7 @@ type Lock struct {
 
 // Updates says how a new image version is taken.
 type Updates struct {
-	Mode UpdateMode `json:"mode,omitzero" default:"suggest" doc:"suggest: the user chooses the moment; force: at the next start; hold: stays at machine.image.version until that is changed." when:"next poll" enforced:"yes"`
+	Mode UpdateMode `json:"mode,omitzero" default:"suggest" doc:"suggest: the user chooses the moment; force: at the next start; hold: stays at the version that is set for the image until that is changed." when:"next poll" enforced:"yes"`
 }
 
 // DataDisk is the user's own disk.

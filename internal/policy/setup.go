@@ -23,7 +23,7 @@ type Regional struct {
 type SetupAction struct {
 	Name                   string                  `json:"name,omitzero" doc:"What the step is called in messages and reports." when:"next setup" enforced:"yes"`
 	Once                   Once                    `json:"once,omitzero" default:"machine" doc:"machine: again after the image was updated; workspace: once for the workspace on this client, not after an update." when:"next setup" enforced:"yes"`
-	RenameComputer         *RenameComputer         `json:"renameComputer,omitzero" doc:"Gives the computer the name that setup.computerName describes." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
+	RenameComputer         *RenameComputer         `json:"renameComputer,omitzero" doc:"Gives the computer its name, by the setup's pattern of the name." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	Restart                *Restart                `json:"restart,omitzero" doc:"Restarts the guest." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	JoinDomain             *JoinDomain             `json:"joinDomain,omitzero" doc:"Joins the guest to a domain."`
 	CheckConnectivity      *CheckConnectivity      `json:"checkConnectivity,omitzero" doc:"Waits until an address answers from the guest."`
@@ -47,7 +47,7 @@ type JoinDomain struct {
 	Domain             string          `json:"domain,omitzero" values:"a domain, as corp.example.test" doc:"Full name of the domain." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	NetBIOSName        string          `json:"netbiosName,omitzero" values:"at most 15 characters, as CORP" doc:"Short name of the domain." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	OrganizationalUnit string          `json:"organizationalUnit,omitzero" values:"a distinguished name, as OU=Guests,DC=corp,DC=example,DC=test" doc:"Where the computer is placed." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
-	Credentials        JoinCredentials `json:"credentials,omitzero" default:"one-time" doc:"one-time: a secret that the server makes for this machine alone; user: the user's own; given: those of account and passwordSecret." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
+	Credentials        JoinCredentials `json:"credentials,omitzero" default:"one-time" doc:"one-time: a secret that the server makes for this machine alone; user: the user's own; given: those of an account, whose password is a secret of the server." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	Account            string          `json:"account,omitzero" doc:"Account that joins, with credentials given." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	PasswordSecret     string          `json:"passwordSecret,omitzero" secret:"yes" pattern:"^[A-Za-z0-9._-]{1,100}$" values:"letters, digits, . _ -" doc:"Name of the secret of the server that holds the account's password. The password itself never stands in a document." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 }
@@ -67,7 +67,7 @@ type RunCommand struct {
 	Arguments        []string    `json:"arguments,omitzero" values:"text; {user} {domain} {computer}" doc:"Its arguments, one by one." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	Password         PasswordVia `json:"password,omitzero" default:"none" doc:"How the command gets the user's password: through its standard input, in a file that exists only while it runs, or not at all." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	Wait             *bool       `json:"wait,omitzero" default:"true" doc:"Whether the script waits until it has ended." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
-	FailOnError      *bool       `json:"failOnError,omitzero" default:"true" doc:"Whether another exit status than successStatus fails the step." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
+	FailOnError      *bool       `json:"failOnError,omitzero" default:"true" doc:"Whether an exit status that does not mean success fails the step." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	SuccessStatus    *int        `json:"successStatus,omitzero" default:"0" doc:"The exit status that means success." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	OnlyOnce         *bool       `json:"onlyOnce,omitzero" default:"false" doc:"Never run it again, even after failure or cancel." when:"next setup" enforced:"yes" guests:"Linux and Windows"`
 	CausesRestart    *bool       `json:"causesRestart,omitzero" default:"false" doc:"Whether the command restarts the guest itself; the script goes on after the restart." when:"next setup" enforced:"yes" guests:"Linux and Windows"`

@@ -107,7 +107,7 @@ type Link struct {
 	Bandwidth document.Rate    `json:"bandwidth" required:"yes" max:"1000Gbit/s" doc:"What flows from the first to the second at most, as 100Mbit/s."`
 	Back      document.Rate    `json:"back,omitzero" default:"bandwidth" max:"1000Gbit/s" doc:"What flows from the second to the first at most."`
 	Latency   document.Latency `json:"latency,omitzero" default:"10ms" max:"60s" doc:"Time of a round trip."`
-	Usable    document.Percent `json:"usable,omitzero" default:"service.usable" max:"100%" doc:"Share of the bandwidth that Dormer may take."`
+	Usable    document.Percent `json:"usable,omitzero" default:"the share of each link that the service may take" max:"100%" doc:"Share of the bandwidth that Dormer may take."`
 }
 
 // Travel is people of one site at another one.
@@ -162,7 +162,7 @@ type Workspace struct {
 	Persistent *bool            `json:"persistent,omitzero" default:"true" doc:"Whether machines keep their changes."`
 	Machine    document.Size    `json:"machine,omitzero" default:"10GiB; of revertible workspaces 2GiB" max:"16TiB" doc:"What a machine's own changes take on the client's disk."`
 	Data       document.Size    `json:"data,omitzero" default:"0MiB" max:"16TiB" doc:"Size of the user's data disk."`
-	Critical   *bool            `json:"critical,omitzero" default:"true" doc:"Whether service.criticalUpdate is demanded for its image."`
+	Critical   *bool            `json:"critical,omitzero" default:"true" doc:"Whether the service's time for critical updates is demanded for its image."`
 }
 
 // Service is what people may expect.

@@ -56,6 +56,18 @@ describe('a schema', () => {
     expect(kindOf(at(organization, path))).toBe(kind);
   });
 
+  test('speaks of no field by its name in documents: people know the labels', () => {
+    const texts = (schema: Schema): string[] => [
+      schema.description ?? '',
+      schema['x-default'] ?? '',
+      ...Object.values(schema.properties ?? {}).flatMap(texts),
+      ...(schema.items ? texts(schema.items) : []),
+    ];
+    const named =
+      /\b[a-z]+[A-Z][a-z]|\b(?:spec|grants|general|machine|applications|web|setup|network|performance|service)\.[a-z]/u;
+    expect([workspace, organization].flatMap(texts).filter((text) => named.test(text))).toEqual([]);
+  });
+
   test('has no value without a control', () => {
     for (const root of [workspace, organization]) {
       expect(leaves(root).filter((p) => ['free', 'list'].includes(kindOf(at(root, p))))).toEqual([]);
@@ -92,7 +104,7 @@ describe('explanations', () => {
     expect(of('spec.machine.updates.mode').of).toEqual({
       suggest: 'the user chooses the moment',
       force: 'at the next start',
-      hold: 'stays at machine.image.version until that is changed',
+      hold: 'stays at the version that is set for the image until that is changed',
     });
   });
   test('leave what is about all values', () => {
