@@ -156,7 +156,12 @@ test('what the server finds wrong lands at its field, and marks the tab', async 
   await page.getByRole('menuitem', { name: 'Run a command' }).click();
   const dialog = page.getByRole('dialog');
   await expect(dialog.getByText(/may only rename the computer/)).toBeVisible();
-  await expect(dialog.getByRole('textbox', { name: 'Program' })).toHaveAccessibleDescription(/Program/);
+  // What is empty because it is new is not blamed before it was left.
+  const program = dialog.getByRole('textbox', { name: 'Program' });
+  await expect(program).not.toHaveAccessibleDescription(/is required/);
+  await program.focus();
+  await page.keyboard.press('Tab');
+  await expect(program).toHaveAccessibleDescription(/Program is required/);
   await dialog.getByRole('button', { name: 'Done' }).click();
   await expect(page.getByRole('grid', { name: 'Actions' }).getByText(/may only rename the computer/)).toBeVisible();
   await page.getByRole('button', { name: 'Remove Run a command' }).click();
