@@ -93,6 +93,7 @@ const reads = [
   /^clients \| (State|Version of the agent)$/,
   /^clients\/orders \| Only those that wait for their clients$/,
   /^audit \| (Who|Action|What was changed|From|Until)$/,
+  /^reports\/delivery \| Time$/,
   /^reports\/trends \| (Events of severity information, too|Time)$/,
   /tab=deployment \| Choose /, // what is chosen is only marked
   /tab=deployment \| .* \(user of local\)$/su, // opens it
