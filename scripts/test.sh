@@ -9,8 +9,8 @@
 #                signing in to the console with them, in a browser
 #   scripts      the command lines (testscript)
 #   stores       on SQLite and on a throw-away PostgreSQL
-#   calculations what computes and shares nothing: documents, policies, the planner's
-#                searches, simulations and pages
+#   calculations what only computes: documents, policies, the planner's searches,
+#                simulations and pages
 #   console      journeys through the console in a browser, on the whole product
 #   faults       server and databases killed, stopped and starved under load
 #   unit         all others, the whole product in one process among them
@@ -96,8 +96,8 @@ suite 'S3 server' 5m -plain -- scripts/versitygw.sh
 # Three packages at a time: those that start processes mostly wait.
 [[ ${#in_unit[@]} -eq 0 ]] ||
   suite unit 9m -- "${in_memory[@]}" scripts/with-postgres.sh go test -json "${race[@]}" -p 3 -timeout 10m -skip "$booting" "${as_root[@]}" "${in_unit[@]}"
-# They do one thing after another: the race detector would find nothing. What others
-# do with them at once it sees in the tests of those.
+# The race detector makes computing several times as long. What these share it sees in
+# the tests of those who call them: a simulation in those of the API.
 [[ ${#in_calculations[@]} -eq 0 ]] || suite calculations 2m -- go test -json -timeout 10m "${in_calculations[@]}"
 [[ ${#in_stores[@]} -eq 0 ]] ||
   suite stores 4m -- "${in_memory[@]}" scripts/with-postgres.sh go test -json "${race[@]}" -count=1 -timeout 10m "${in_stores[@]}"

@@ -83,7 +83,7 @@ test('an image is packed, uploaded and fetched by jobs that outlive the page', a
   const bench = await stage.bench();
   const image = stage.unique('office');
   layDisk(bench, `${image}.raw`, 2);
-  layDisk(bench, 'large.raw', 256);
+  layDisk(bench, 'large.raw', 512);
   const page = await open(undefined, { baseURL: `${new URL(bench.address).origin}/console/` });
   await begin(page, bench, stage);
   // Who signed in on the page is signed in for the command line too.
