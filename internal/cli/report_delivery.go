@@ -7,51 +7,36 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/apiclient"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 	"github.com/dormer-project/dormer/internal/workbench"
 )
 
 func newDelivery(a *app) *cobra.Command {
-	var days int
-	var zone, version string
+	var version string
 	cmd := &cobra.Command{
-		Use: "delivery", Short: "What clients fetched of images, and what was saved", Args: noArgs,
+		Use: "delivery", Short: "What clients fetched of images, and what was saved",
 		Long: `Of the bytes that the image versions take which clients got: what came over the
 network, and what was saved, because earlier versions or other images had
 brought it.`,
 		Example: "  dormer report delivery --days 14\n  dormer report delivery --image office/3",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			if zone == "" {
-				zone = a.localZone()
-			}
-			var of dormer.ImageID
-			if version != "" {
-				v, err := workbench.FindVersion(ctx, c, version)
-				if err != nil {
-					return err
-				}
-				of = v.Image
-			}
-			d, err := c.Delivery(ctx, days, zone, of)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(d)
-			}
-			return a.printDelivery(d)
-		}),
 	}
-	cmd.Flags().IntVar(&days, "days", 0, "how many days back (default 30)")
-	cmd.Flags().StringVar(&zone, "tz", "", "time zone in which days begin, as Europe/Berlin (default: that of this computer)")
+	byDay(a, cmd, func(ctx context.Context, c *apiclient.Client, days int, zone string) (rest.DeliveryReport, error) {
+		if version == "" {
+			return c.Delivery(ctx, days, zone, "")
+		}
+		v, err := workbench.FindVersion(ctx, c, version)
+		if err != nil {
+			return rest.DeliveryReport{}, err
+		}
+		return c.Delivery(ctx, days, zone, v.Image)
+	}, a.printDelivery)
 	cmd.Flags().StringVar(&version, "image", "", "only this version, as `name/number`; without the number the newest")
 	return cmd
 }
 
-// noVersion stands for what was delivered and is no version any more.
-const noVersion = "(deleted versions)"
+// noVersion stands for what was delivered and is no version that the server has.
+const noVersion = "(versions that are not here)"
 
 func (a *app) printDelivery(d rest.DeliveryReport) error {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
@@ -86,10 +71,11 @@ func (a *app) printDelivery(d rest.DeliveryReport) error {
 	return a.print(nil, append([]string{"IMAGE", "CLIENTS"}, headers...), rows)
 }
 
-// savedPart says which part of deliveries was saved.
+// savedPart says which part of deliveries was saved, rounded down: all of it is
+// only what lacks nothing.
 func savedPart(d rest.Delivered) string {
 	if d.Size <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.0f %%", 100*float64(d.Saved)/float64(d.Size))
+	return fmt.Sprintf("%d %%", int64(100*float64(d.Saved)/float64(d.Size)))
 }

@@ -25,28 +25,36 @@ func bar(n, most int64) string {
 }
 
 func newTrends(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "trends", Short: "Events a day, clients on-line by the hour, versions in use",
+		Example: "  dormer report trends --days 14",
+	}
+	byDay(a, cmd, func(ctx context.Context, c *apiclient.Client, days int, zone string) (rest.Trends, error) {
+		return c.Trends(ctx, days, zone)
+	}, a.printTrends)
+	return cmd
+}
+
+// byDay makes cmd ask the server for figures of the last days, and print them.
+func byDay[T any](a *app, cmd *cobra.Command, ask func(ctx context.Context, c *apiclient.Client, days int, zone string) (T, error), print func(T) error) {
 	var days int
 	var zone string
-	cmd := &cobra.Command{
-		Use: "trends", Short: "Events a day, clients on-line by the hour, versions in use", Args: noArgs,
-		Example: "  dormer report trends --days 14",
-		RunE: a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
-			if zone == "" {
-				zone = a.localZone()
-			}
-			t, err := c.Trends(ctx, days, zone)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(t)
-			}
-			return a.printTrends(t)
-		}),
-	}
+	cmd.Args = noArgs
+	cmd.RunE = a.withServer(func(ctx context.Context, c *apiclient.Client, _ []string) error {
+		if zone == "" {
+			zone = a.localZone()
+		}
+		answer, err := ask(ctx, c, days, zone)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(answer)
+		}
+		return print(answer)
+	})
 	cmd.Flags().IntVar(&days, "days", 0, "how many days back (default 30)")
 	cmd.Flags().StringVar(&zone, "tz", "", "time zone in which days begin, as Europe/Berlin (default: that of this computer)")
-	return cmd
 }
 
 func (a *app) printTrends(t rest.Trends) error {
