@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -75,8 +76,8 @@ type DeliveryDay struct {
 
 // DeliveredImage is what the deliveries of one version were.
 type DeliveredImage struct {
-	// Image is empty for all together that are no version any more, unless one was
-	// asked for.
+	// Image is empty for all together that are no version that is known here,
+	// unless one was asked for.
 	Image dormer.ImageID
 	Name  string // NAME/NUMBER
 	// Clients is how many have got it, 0 where Image is empty.
@@ -86,7 +87,8 @@ type DeliveredImage struct {
 
 // Delivery returns what the deliveries of the last days cost, today included, by
 // the day of their receipt; of narrows it to an image. The days begin in the
-// zone of that name. 0 days means DefaultTrendDays.
+// zone of that name. 0 days means DefaultTrendDays. ErrInvalid names what is
+// wrong; fewer days are to be asked for where it takes too long.
 func (r *Reporter) Delivery(ctx context.Context, days int, zone string, of dormer.ImageID) (DeliveryReport, error) {
 	begins, in, err := r.lastDays(days, zone)
 	d := DeliveryReport{Zone: in}
@@ -96,13 +98,9 @@ func (r *Reporter) Delivery(ctx context.Context, days int, zone string, of dorme
 	for _, b := range begins {
 		d.Days = append(d.Days, DeliveryDay{Begins: b})
 	}
-	counts, err := r.c.Deliveries.Deliveries(ctx, begins[0], of)
+	counts, clients, err := r.delivered(ctx, begins[0], of)
 	if err != nil {
-		return d, fmt.Errorf("count deliveries: %w", err)
-	}
-	clients, err := r.c.Deliveries.Receivers(ctx, begins[0], of)
-	if err != nil {
-		return d, fmt.Errorf("count clients with deliveries: %w", err)
+		return d, err
 	}
 	places := map[dormer.ImageID]int{}
 	for _, c := range counts {
@@ -113,7 +111,7 @@ func (r *Reporter) Delivery(ctx context.Context, days int, zone string, of dorme
 		day.add(c.Delivered)
 		called, id := r.c.ImageName(c.Image), c.Image
 		if called == "" && of == "" {
-			id = "" // deleted since, or nothing but a client's word
+			id = "" // deleted, too new, or nothing but a client's word
 		}
 		i, ok := places[id]
 		if !ok {
@@ -128,4 +126,24 @@ func (r *Reporter) Delivery(ctx context.Context, days int, zone string, of dorme
 		return cmp.Or(cmp.Compare(b.Saved(), a.Saved()), cmp.Compare(a.Name, b.Name))
 	})
 	return d, nil
+}
+
+// delivered counts deliveries, and the clients that they were to, within the
+// time of a page.
+func (r *Reporter) delivered(ctx context.Context, since time.Time, of dormer.ImageID) ([]DeliveryCount, map[dormer.ImageID]int64, error) {
+	limited, cancel := context.WithTimeout(ctx, r.c.PageTime)
+	defer cancel()
+	counts, err := r.c.Deliveries.Deliveries(limited, since, of)
+	var clients map[dormer.ImageID]int64
+	if err == nil {
+		clients, err = r.c.Deliveries.Receivers(limited, since, of)
+	}
+	switch {
+	case err == nil:
+		return counts, clients, nil
+	case ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded):
+		return nil, nil, dormer.Invalidf("days", "asks for a report that takes longer than %s: narrow it with fewer days, or to an image", r.c.PageTime)
+	default:
+		return nil, nil, fmt.Errorf("count deliveries: %w", err)
+	}
 }

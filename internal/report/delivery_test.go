@@ -1,7 +1,9 @@
 package report_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +87,24 @@ func TestDelivery(t *testing.T) {
 	}
 	if _, err := r.Delivery(t.Context(), 1, "Mars", ""); !errors.Is(err, dormer.ErrInvalid) {
 		t.Errorf("a zone that is none: %v", err)
+	}
+}
+
+// TestDeliveryTooLong: figures that take too long say how to narrow them.
+func TestDeliveryTooLong(t *testing.T) {
+	state, events := fixture(t)
+	r := report.New(report.Config{
+		Instance: "i", State: state, Events: events.Reports(), Deliveries: state, PageTime: time.Nanosecond, Now: func() time.Time { return now },
+	})
+	_, err := r.Delivery(t.Context(), 1, "", "")
+	var invalid *dormer.InvalidError
+	if !errors.As(err, &invalid) || invalid.Fields[0].Path != "days" || !strings.Contains(err.Error(), "narrow it") {
+		t.Errorf("it ended with %v", err)
+	}
+	// Who goes away is told nothing of that.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Delivery(ctx, 1, "", ""); !errors.Is(err, context.Canceled) || errors.Is(err, dormer.ErrInvalid) {
+		t.Errorf("given up: %v", err)
 	}
 }

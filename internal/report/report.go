@@ -69,7 +69,8 @@ type Config struct {
 	// ConnectedWithin is how long after its last poll a client counts as
 	// connected; 0 means three minutes.
 	ConnectedWithin time.Duration
-	// PageTime is how long a page may take; 0 means the constant of that name.
+	// PageTime is how long a page, or the figures of deliveries, may take; 0 means
+	// the constant of that name.
 	PageTime time.Duration
 	Now      func() time.Time
 }

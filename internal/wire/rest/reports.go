@@ -299,7 +299,7 @@ type DeliveryDay struct {
 
 // DeliveredImage is what the deliveries of one version were.
 type DeliveredImage struct {
-	Image   dormer.ImageID `json:"image,omitempty" doc:"identity; absent: all that are no version any more"`
+	Image   dormer.ImageID `json:"image,omitempty" doc:"identity; absent: all that are no version here"`
 	Name    string         `json:"name,omitempty" doc:"NAME/NUMBER"`
 	Clients int64          `json:"clients,omitempty" doc:"how many have got it; absent where image is"`
 	Delivered
