@@ -16,8 +16,14 @@ export function GrantWho({ at }: { at: string }) {
   const principal = `${at}.principal`;
   const text = (member: string) => asText(valueAt(document, `${principal}.${member}`));
   const name = text('name');
-  const [open, setOpen] = useState(name === '');
   const wrong = [...errors, ...warnings].some((f) => isBelow(f.path, principal));
+  const [open, setOpen] = useState(name === '' || wrong);
+  const [wasWrong, setWasWrong] = useState(wrong);
+  // It stays open when it is mended: whoever mends it is in there.
+  if (wrong !== wasWrong) {
+    setWasWrong(wrong);
+    if (wrong) setOpen(true);
+  }
   // Somebody else has another key, which the server fills in.
   const other = useMemo<FormState>(
     () => ({
@@ -40,7 +46,7 @@ export function GrantWho({ at }: { at: string }) {
         )}
         <ExpandableSection
           toggleText="Grant it to somebody else, or see the key"
-          isExpanded={open || wrong}
+          isExpanded={open}
           onToggle={(_, expanded) => setOpen(expanded)}
           isIndented
         >
