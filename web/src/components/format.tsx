@@ -25,7 +25,7 @@ export const bytes = (n: number): string =>
 
 /** A part of a whole as people read it: 75 %. All of it is only what lacks nothing. */
 export const part = (of: number, whole: number): string =>
-  whole <= 0 ? 'nothing' : `${Math.floor((of / whole) * 100)} %`;
+  whole <= 0 ? 'nothing' : `${Math.floor((100 * of) / whole)} %`;
 
 /** A whole number with separators: 12,400. */
 export const count = (n: number): string => n.toLocaleString('en');
