@@ -7,7 +7,7 @@ interface Props {
   title: string;
   /** Path of what is edited. */
   path: string;
-  /** It was just added: nobody is blamed for what he did not come to yet. */
+  /** It was just added: nobody is blamed for what they did not come to yet. */
   isNew: boolean;
   /** Closes the dialog and keeps what was entered. */
   onDone: () => void;

@@ -1,4 +1,4 @@
-import { act, cleanup, fireEvent, render, screen } from '@testing-library/react';
+import { cleanup, fireEvent, render, screen } from '@testing-library/react';
 import { useState } from 'react';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { FieldError } from '../api/problem';
@@ -95,11 +95,52 @@ describe('what was just added', () => {
     fireEvent.click(screen.getByText('Add to words'));
     expect(invalid()).toEqual(['field:words[0]']);
     const added = screen.getByLabelText('Words 3');
-    act(() => void fireEvent.blur(added));
-    // The pointer may be down still.
+    fireEvent.pointerDown(window);
+    fireEvent.blur(added);
+    fireEvent.focusIn(document.body);
+    // The pointer is down still.
     expect(invalid()).toEqual(['field:words[0]']);
     fireEvent.pointerUp(window);
     expect(invalid()).toEqual(['field:words[0]', 'field:words[2]']);
+  });
+
+  test.each([
+    ['spoken commands and screen readers', [fireEvent.blur, fireEvent.focusIn]],
+    ['a command that moves no focus', [fireEvent.blur, fireEvent.click]],
+    ['a touch that becomes another gesture', [fireEvent.pointerDown, fireEvent.blur, fireEvent.pointerCancel]],
+  ])('is left by %s', (_, does) => {
+    render(<Page begin={{ words: [''] }} />, { wrapper: AsOperator });
+    fireEvent.click(screen.getByText('Add to words'));
+    const added = screen.getByLabelText('Words 2');
+    for (const doing of does) {
+      expect(invalid()).toEqual(['field:words[0]']);
+      doing(doing === fireEvent.blur ? added : document.body);
+    }
+    expect(invalid()).toEqual(['field:words[0]', 'field:words[1]']);
+  });
+
+  test('is left by a touch when its mouse events are over', () => {
+    render(<Page begin={{ words: [''] }} />, { wrapper: AsOperator });
+    fireEvent.click(screen.getByText('Add to words'));
+    const button = screen.getByText('Add to words');
+    for (const does of [fireEvent.pointerDown, fireEvent.pointerUp, fireEvent.mouseDown]) does(button);
+    fireEvent.blur(screen.getByLabelText('Words 2'));
+    fireEvent.focusIn(button);
+    expect(invalid()).toEqual(['field:words[0]']);
+    fireEvent.mouseUp(button);
+    expect(invalid()).toEqual(['field:words[0]', 'field:words[1]']);
+  });
+
+  test('is not left by who comes back to it', () => {
+    render(<Page begin={{ words: [''] }} />, { wrapper: AsOperator });
+    fireEvent.click(screen.getByText('Add to words'));
+    const added = screen.getByLabelText('Words 2');
+    fireEvent.blur(added);
+    fireEvent.focusIn(added);
+    fireEvent.keyUp(added, { key: 'a' });
+    expect(invalid()).toEqual(['field:words[0]']);
+    leave(added);
+    expect(invalid()).toEqual(['field:words[0]', 'field:words[1]']);
   });
 });
 

@@ -1,7 +1,8 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState, type RefObject } from 'react';
 import type { FieldError } from '../api/problem';
 import { isObject, type Json } from '../document/json';
 import { isBelow, valueAt } from '../document/paths';
+import { pathOfInput } from './form';
 
 /** Something that was just added: of what is below its path, only what was left is blamed. */
 export interface Fresh {
@@ -10,7 +11,7 @@ export interface Fresh {
   left: readonly string[];
 }
 
-/** Says what is new in a document, so that nobody is blamed for what he did not come to yet. */
+/** Says what is new in a document, so that nobody is blamed for what they did not come to yet. */
 export interface Withholding {
   /** Something empty was added at a path. */
   begin: (path: string) => void;
@@ -42,8 +43,28 @@ export const withLeft = (fresh: readonly Fresh[], path: string): readonly Fresh[
     ? fresh.map((f) => (isBelow(path, f.path) ? { ...f, left: [...f.left, path] } : f))
     : fresh;
 
-/** What ends the move to another place in the page, with the pointer or the keyboard. */
-const ends = ['pointerup', 'keyup'];
+/** Between these the pointer is down. The mouse events of a touch come after those of its pointer. */
+const presses = ['pointerdown', 'mousedown'];
+const releases = ['pointerup', 'pointercancel', 'mouseup'];
+
+/** What ends the move to another place in the page: screen readers and spoken commands may press neither pointer nor key. */
+const ends = [...releases, 'keyup', 'click', 'focusin'];
+
+/** Keeps whether the pointer is down, from before a field is left. */
+function usePressed(): RefObject<boolean> {
+  const pressed = useRef(false);
+  useEffect(() => {
+    const keep = ({ type }: Event) => {
+      pressed.current = presses.includes(type);
+    };
+    const all = [...presses, ...releases];
+    for (const type of all) window.addEventListener(type, keep, true);
+    return () => {
+      for (const type of all) window.removeEventListener(type, keep, true);
+    };
+  }, []);
+  return pressed;
+}
 
 /** The faults that are said now, and how it is told what is new. */
 export interface Said {
@@ -64,15 +85,24 @@ interface State {
  */
 export function useWithheld(document: Json, errors: FieldError[], warnings: FieldError[]): Said {
   const [{ fresh, leaving }, setState] = useState<State>({ fresh: [], leaving: [] });
+  const pressed = usePressed();
   useEffect(() => {
     if (leaving.length === 0) return undefined;
     // A text that appears while the pointer is down would move what is below it away from under it.
-    const settle = () => setState((was) => ({ fresh: was.leaving.reduce(withLeft, was.fresh), leaving: [] }));
+    const settle = ({ type, target }: Event) => {
+      if (type === 'focusin' && pressed.current) return;
+      // Who comes back to a field, or goes on to another input of it, has not left it.
+      const back = type === 'focusin' && target instanceof Element ? pathOfInput(target.id) : undefined;
+      setState((was) => ({
+        fresh: was.leaving.filter((path) => path !== back).reduce(withLeft, was.fresh),
+        leaving: [],
+      }));
+    };
     for (const end of ends) window.addEventListener(end, settle);
     return () => {
       for (const end of ends) window.removeEventListener(end, settle);
     };
-  }, [leaving]);
+  }, [leaving, pressed]);
   const withholding = useMemo<Withholding>(() => {
     const change = (make: (fresh: readonly Fresh[]) => readonly Fresh[]) =>
       setState((was) => ({ ...was, fresh: make(was.fresh) }));
