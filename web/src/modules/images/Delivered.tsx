@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
-import { liveInterval } from '../../app/queries';
 import { deliveredText } from './figures';
 
 /** How far back is looked: as long as deliveries are kept. */
@@ -12,7 +11,7 @@ export function Delivered({ version: { image } }: { version: Schemas['ImageVersi
   const { data: report, isError } = useQuery({
     queryKey: ['report', 'delivery', 'image', image],
     queryFn: () => data(api.GET('/reports/delivery', { params: { query: { days, image } } })),
-    refetchInterval: liveInterval,
+    refetchInterval: 60_000,
   });
   if (!report) return isError ? 'not known now' : '…';
   return (
