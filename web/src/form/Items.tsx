@@ -31,6 +31,7 @@ import { moved } from './Texts';
 /** One column of a list of things. */
 export interface ItemColumn {
   name: string;
+  /** What it shows of an item; nothing or '' where there is no value yet. */
   cell: (item: JsonObject, path: string) => ReactNode;
 }
 

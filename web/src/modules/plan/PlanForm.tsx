@@ -52,7 +52,7 @@ export function Part({ path, schema }: { path: string; schema: Schema }) {
 function Things({ path, label, schema }: { path: string; label: string; schema: Schema }) {
   const columns = columnsOf(schema).map((name) => ({
     name: words(name),
-    cell: (item: JsonObject): ReactNode => <Shown value={item[name]} />,
+    cell: (item: JsonObject): ReactNode => shown(item[name]),
   }));
   return (
     <Items
@@ -75,10 +75,7 @@ const nameOf = (item: JsonObject): string => {
   return asText(name ?? subject ?? site) || asShown(item['users']);
 };
 
-function Shown({ value }: { value: Json | undefined }) {
-  return (
-    <span className="dormer-name">
-      {isObject(value) ? Object.values(value).map(asShown).join(', ') : asShown(value)}
-    </span>
-  );
+function shown(value: Json | undefined): ReactNode {
+  const text = isObject(value) ? Object.values(value).map(asShown).join(', ') : asShown(value);
+  return text === '' ? '' : <span className="dormer-name">{text}</span>;
 }

@@ -11,6 +11,7 @@ export const applicationsPaths = ['spec.applications'];
 
 const nameOf = (item: JsonObject): string => asText(item['name']);
 const command = (item: JsonObject) => <code className="dormer-name">{asText(item['command'])}</code>;
+const driveName = (d: JsonObject): string => (asText(d['letter']) === '' ? '' : `${asText(d['letter'])}:`);
 const enabled = (item: JsonObject): string => (item['enabled'] === false ? 'No' : 'Yes');
 
 const columns: ItemColumn[] = [
@@ -99,11 +100,11 @@ export function Applications({ ws }: { ws: Draft }) {
             path="spec.applications.networkDrives"
             label="Network drives"
             one="drive"
-            name={(d) => (asText(d['letter']) === '' ? '' : `Drive ${asText(d['letter'])}:`)}
+            name={(d) => (driveName(d) === '' ? '' : `Drive ${driveName(d)}`)}
             ordered
             empty="No network drive is mapped."
             columns={[
-              { name: 'Drive', cell: (d) => `${asText(d['letter'])}:` },
+              { name: 'Drive', cell: driveName },
               { name: 'Folder', cell: (d) => <code className="dormer-name">{asText(d['path'])}</code> },
               { name: 'Label', cell: (d) => asText(d['label']) },
             ]}
