@@ -1,14 +1,4 @@
-import {
-  DescriptionList,
-  EmptyState,
-  EmptyStateBody,
-  Stack,
-  StackItem,
-  Title,
-  Toolbar,
-  ToolbarContent,
-  ToolbarItem,
-} from '@patternfly/react-core';
+import { DescriptionList, EmptyState, EmptyStateBody, Stack, StackItem, Title } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
@@ -18,9 +8,9 @@ import { DataTable, type Column } from '../../components/DataTable';
 import { Fact } from '../../components/Fact';
 import { bytes, count, part, plural } from '../../components/format';
 import { Loaded } from '../../components/Loaded';
-import { deliveriesLink, deliveryFigures } from './delivery';
+import { eventsLink, deliveryFigures } from './delivery';
 import { useSpan } from './span';
-import { SpanSelect } from './SpanSelect';
+import { SpanBar } from './SpanBar';
 import { TrendCard } from './TrendCard';
 
 type DeliveredImage = Schemas['DeliveredImage'];
@@ -36,13 +26,7 @@ export function Delivery() {
   });
   return (
     <>
-      <Toolbar>
-        <ToolbarContent>
-          <ToolbarItem>
-            <SpanSelect />
-          </ToolbarItem>
-        </ToolbarContent>
-      </Toolbar>
+      <SpanBar />
       <Loaded query={query} what="deliveries">
         {(d) =>
           d.total.deliveries === 0 ? (
@@ -89,8 +73,8 @@ function Total({ total, days }: { total: Schemas['Delivered']; days: number }) {
   return (
     <DescriptionList isCompact columnModifier={{ default: '1Col', sm: '2Col', lg: '3Col' }}>
       <Fact term="Delivered">
-        {bytes(total.size)} with{' '}
-        <Link to={deliveriesLink(days)}>{plural(total.deliveries, 'delivery', 'deliveries')}</Link>
+        {bytes(total.size)} with {plural(total.deliveries, 'delivery', 'deliveries')}.{' '}
+        <Link to={eventsLink(days)}>Events of them</Link>
       </Fact>
       <Fact term="Over the network">{bytes(total.fetched)}</Fact>
       <Fact term="Saved">
@@ -100,20 +84,24 @@ function Total({ total, days }: { total: Schemas['Delivered']; days: number }) {
   );
 }
 
-const nameOf = (image: DeliveredImage): string => image.name ?? 'Deleted versions';
+const nameOf = (image: DeliveredImage): string => image.name ?? 'Versions that are not here';
 
 const columns = (days: number): Column<DeliveredImage>[] => [
   { name: 'Version', cell: (i) => <Version image={i} />, sort: nameOf },
   { name: 'Clients', cell: (i) => (i.clients === undefined ? '' : count(i.clients)), sort: (i) => i.clients ?? 0 },
-  {
-    name: 'Deliveries',
-    cell: (i) =>
-      i.name === undefined ? count(i.deliveries) : <Link to={deliveriesLink(days, i.name)}>{count(i.deliveries)}</Link>,
-    sort: (i) => i.deliveries,
-  },
+  { name: 'Deliveries', cell: (i) => count(i.deliveries), sort: (i) => i.deliveries },
   { name: 'Delivered', cell: (i) => bytes(i.size), sort: (i) => i.size },
   { name: 'Over the network', cell: (i) => bytes(i.fetched), sort: (i) => i.fetched },
   { name: 'Saved', cell: (i) => `${bytes(i.saved)}, ${part(i.saved, i.size)}`, sort: (i) => i.saved },
+  {
+    name: 'Events',
+    cell: ({ name }) =>
+      name !== undefined && (
+        <Link to={eventsLink(days, name)} aria-label={`Events of ${name}`}>
+          Events
+        </Link>
+      ),
+  },
 ];
 
 function Version({ image }: { image: DeliveredImage }) {

@@ -25,7 +25,7 @@ interface Props {
   empty: string;
 }
 
-/** One trend: as a chart, or as a table with the same figures, each of which leads to its rows. */
+/** One trend: as a chart, or as a table with the same figures, which lead to their rows or stand beside their events. */
 export function TrendCard({ title, figures, shape, empty }: Props) {
   const [table, setTable] = useState(false);
   const nothing = figures.series.every((s) => s.values.every((v) => v === null || v === 0));
@@ -80,7 +80,13 @@ function Legend({ figures: { series, points } }: { figures: Figures }) {
   );
 }
 
-function FiguresTable({ title, figures: { points, series, shown = count } }: { title: string; figures: Figures }) {
+function FiguresTable({
+  title,
+  figures: { points, series, shown = count, events },
+}: {
+  title: string;
+  figures: Figures;
+}) {
   return (
     <Table aria-label={title} variant="compact">
       <Thead>
@@ -91,6 +97,7 @@ function FiguresTable({ title, figures: { points, series, shown = count } }: { t
               {s.name}
             </Th>
           ))}
+          {events && <Th>Events</Th>}
         </Tr>
       </Thead>
       <Tbody>
@@ -102,10 +109,17 @@ function FiguresTable({ title, figures: { points, series, shown = count } }: { t
                 const value = s.values[i] ?? null;
                 return (
                   <Td key={s.name} dataLabel={s.name}>
-                    {value === null ? 'unknown' : <Link to={s.link(i)}>{shown(value)}</Link>}
+                    {value === null ? 'unknown' : events ? shown(value) : <Link to={s.link(i)}>{shown(value)}</Link>}
                   </Td>
                 );
               })}
+              {events && (
+                <Td dataLabel="Events">
+                  <Link to={events(i)} aria-label={`Events of ${point}`}>
+                    Events
+                  </Link>
+                </Td>
+              )}
             </Tr>
           ))
           .toReversed()}

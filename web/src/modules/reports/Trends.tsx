@@ -1,4 +1,4 @@
-import { Stack, StackItem, Switch, Toolbar, ToolbarContent, ToolbarItem } from '@patternfly/react-core';
+import { Stack, StackItem, Switch, ToolbarItem } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearchParams } from 'react-router';
 import { api, data } from '../../api/client';
@@ -6,7 +6,7 @@ import { useZone } from '../../app/zone';
 import { Loaded } from '../../components/Loaded';
 import { eventFigures, onlineFigures, versionFigures, versioned, type Figures } from './series';
 import { useSpan } from './span';
-import { SpanSelect } from './SpanSelect';
+import { SpanBar } from './SpanBar';
 import { TrendCard } from './TrendCard';
 
 /** How the last weeks went: events, clients on-line, and which versions are in use. */
@@ -33,20 +33,15 @@ export function Trends() {
   const events = (all: Figures): Figures => (information ? all : { ...all, series: all.series.slice(0, 2) });
   return (
     <>
-      <Toolbar>
-        <ToolbarContent>
-          <ToolbarItem>
-            <SpanSelect />
-          </ToolbarItem>
-          <ToolbarItem alignSelf="center">
-            <Switch
-              label="Events of severity information, too"
-              isChecked={information}
-              onChange={(_, on) => set('information', on ? 'yes' : undefined)}
-            />
-          </ToolbarItem>
-        </ToolbarContent>
-      </Toolbar>
+      <SpanBar>
+        <ToolbarItem alignSelf="center">
+          <Switch
+            label="Events of severity information, too"
+            isChecked={information}
+            onChange={(_, on) => set('information', on ? 'yes' : undefined)}
+          />
+        </ToolbarItem>
+      </SpanBar>
       <Loaded query={query} what="trends">
         {(t) => (
           <Stack hasGutter>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { byteTicks, deliveriesLink, deliveryFigures } from './delivery';
+import { byteTicks, deliveryFigures, eventsLink } from './delivery';
 
 const day = (d: string, fetched = 0, saved = 0) => ({ day: d, deliveries: 1, size: fetched + saved, fetched, saved });
 
@@ -12,19 +12,20 @@ describe('figures of deliveries', () => {
   };
 
   it('are what came and what was saved, in bytes, and lead to the events of the day', () => {
-    const { points, series, shown } = deliveryFigures(report);
+    const { points, series, shown, events } = deliveryFigures(report);
     expect(points).toEqual(['2026-11-21', '2026-11-22']);
     expect(series.map((s) => [s.name, s.values])).toEqual([
       ['Over the network', [2048, 0]],
       ['Saved', [0, 8192]],
     ]);
     expect(shown?.(8192)).toBe('8 KiB');
+    expect(events?.(0)).toBe('/reports/activity?since=2026-11-21&until=2026-11-21&code=401');
     expect(series[1]?.link(1)).toBe('/reports/activity?since=2026-11-22&until=2026-11-22&code=401');
   });
 
   it('lead from a version to the events that it was fetched', () => {
-    expect(deliveriesLink(7)).toBe('/reports/activity?days=7&code=401');
-    expect(deliveriesLink(7, 'office/3')).toBe('/reports/activity?days=7&code=401&equal=image%3Doffice%2F3');
+    expect(eventsLink(7)).toBe('/reports/activity?days=7&code=401');
+    expect(eventsLink(7, 'office/3')).toBe('/reports/activity?days=7&code=401&equal=image%3Doffice%2F3');
   });
 
   it('have round numbers of bytes at their axis', () => {

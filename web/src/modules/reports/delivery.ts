@@ -8,8 +8,11 @@ type DeliveryReport = Schemas['DeliveryReport'];
 /** The event that says that an image was fetched. */
 const fetchedEvent = 401;
 
-/** The events of all deliveries of some days, or of those of one version. */
-export const deliveriesLink = (days: number, version?: string): string =>
+/**
+ * The events of what was fetched in some days, or of one version. They are not
+ * as many as the deliveries: a mended version is told of again, and events go earlier.
+ */
+export const eventsLink = (days: number, version?: string): string =>
   reportLink('activity', {
     days,
     code: [fetchedEvent],
@@ -18,19 +21,21 @@ export const deliveriesLink = (days: number, version?: string): string =>
 
 /** What was delivered on each day: what came over the network, and what was saved. */
 export function deliveryFigures({ days }: DeliveryReport): Figures {
+  const events = (i: number): string => {
+    const day = days[i]?.day ?? '';
+    return reportLink('activity', { since: day, until: day, code: [fetchedEvent] });
+  };
   const of = (part: 'fetched' | 'saved', name: string, color: string): Series => ({
     name,
     color,
     values: days.map((d) => d[part]),
-    link: (i) => {
-      const day = days[i]?.day ?? '';
-      return reportLink('activity', { since: day, until: day, code: [fetchedEvent] });
-    },
+    link: events,
   });
   return {
     points: days.map((d) => d.day),
     series: [of('fetched', 'Over the network', palette[1] ?? ''), of('saved', 'Saved', palette[0] ?? '')],
     shown: bytes,
+    events,
     ticks: byteTicks(Math.max(0, ...days.map((d) => d.size))),
   };
 }

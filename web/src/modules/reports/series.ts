@@ -21,6 +21,8 @@ export interface Figures {
   series: Series[];
   /** How values are written; absent: as whole numbers. */
   shown?: (value: number) => string;
+  /** The address of the events of a point, where values are not how many these are; absent: values lead to their rows. */
+  events?: (point: number) => string;
   /** Where the axis of values has ticks; absent: where whole numbers suit. */
   ticks?: number[];
 }
