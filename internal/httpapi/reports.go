@@ -14,6 +14,7 @@ import (
 	"github.com/dormer-project/dormer"
 	"github.com/dormer-project/dormer/internal/event"
 	"github.com/dormer-project/dormer/internal/export"
+	"github.com/dormer-project/dormer/internal/imageformat"
 	"github.com/dormer-project/dormer/internal/report"
 	"github.com/dormer-project/dormer/internal/wire/rest"
 )
@@ -266,7 +267,13 @@ func (a *API) delivery(c *call, _ rest.None) (rest.DeliveryReport, error) {
 		return rest.DeliveryReport{}, err
 	}
 	q := c.r.URL.Query()
-	d, err := a.Reports.Delivery(c.ctx(), int(days), q.Get("tz"), dormer.ImageID(q.Get("image")))
+	image := dormer.ImageID(q.Get("image"))
+	if image != "" {
+		if _, err := imageformat.ParseID(image); err != nil {
+			return rest.DeliveryReport{}, err
+		}
+	}
+	d, err := a.Reports.Delivery(c.ctx(), int(days), q.Get("tz"), image)
 	if err != nil {
 		return rest.DeliveryReport{}, err
 	}

@@ -106,7 +106,7 @@ func TestReportsOverHTTP(t *testing.T) {
 	for path, field := range map[string]string{
 		"activity?before=7": "before", "activity?days=x": "days", "activity?code=1,x": "code", "status?sort=x": "sort", "setup?instances=all": "instances",
 		"activity/export": "format", "activity/export?format=pdf": "format", "activity/export?format=csv&after=x": "after", "trends?tz=x": "tz", "trends?days=9999": "days",
-		"delivery?tz=x": "tz", "delivery?days=9999": "days", "delivery?days=x": "days",
+		"delivery?tz=x": "tz", "delivery?days=9999": "days", "delivery?days=x": "days", "delivery?image=office/1": "image", "delivery?image=sha256:0": "image",
 	} {
 		a := h.ask("GET", rest.Prefix+"/reports/"+path, h.reader, nil)
 		if p := a.problem(t); a.status != http.StatusBadRequest || len(p.Fields) != 1 || p.Fields[0].Path != field {
