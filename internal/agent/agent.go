@@ -237,7 +237,7 @@ func (a *Agent) load(d Deps) error {
 	if a.key, a.trust, err = loadIdentity(a.state); err != nil {
 		return err
 	}
-	for name, into := range map[string]any{FileUsers: &a.users, FileKeys: &a.sealed, FileOrders: &a.orders, FileDeliveries: &a.deliveries, FileSettings: &a.words.settings} {
+	for name, into := range map[string]any{FileUsers: &a.users, FileKeys: &a.sealed, FileOrders: &a.orders, FileSettings: &a.words.settings} {
 		if err := a.state.readJSON(name, into); err != nil {
 			return err
 		}
@@ -247,7 +247,7 @@ func (a *Agent) load(d Deps) error {
 			return err
 		}
 	}
-	a.endDeliveries()
+	a.loadDeliveries()
 	return a.loadMachines()
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/dormer-project/dormer"
@@ -98,6 +99,15 @@ func (a *Agent) deliveriesTaken(taken []wire.Delivery) {
 		return slices.ContainsFunc(taken, func(t wire.Delivery) bool { return t.Image == d.Image && t.Finished.Equal(d.Finished) })
 	})
 	a.keepDeliveries()
+}
+
+// loadDeliveries reads them. Those of a file that cannot be read are lost.
+func (a *Agent) loadDeliveries() {
+	if err := a.state.readJSON(FileDeliveries, &a.deliveries); err != nil {
+		a.deliveries = deliveries{} // what was read before the fault
+		a.log.LogAttrs(a.ctx, slog.LevelWarn, "the deliveries that the server does not know yet are lost", slog.Any("error", err))
+	}
+	a.endDeliveries()
 }
 
 // endDeliveries notes the end of deliveries that were whole when the agent was

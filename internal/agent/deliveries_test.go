@@ -2,8 +2,10 @@ package agent
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,12 +40,13 @@ func TestDeliveries(t *testing.T) {
 		got  *[]wire.Delivery
 		take bool
 	)
-	present, attempts := int64(100), 0
+	var attempts atomic.Int32
+	present := int64(100)
 	images := &someImages{have: map[dormer.ImageID]bool{}, data: map[dormer.ImageID]string{}}
 	images.fetch = func(f Fetch) error {
-		attempts++
+		attempt := attempts.Add(1)
 		f.Progress(present, 1_000_000)
-		if attempts < 3 {
+		if attempt < 3 {
 			present += 300_000 // it goes on from there
 			f.Progress(present, 1_000_000)
 			return fmt.Errorf("the network is away: %w", dormer.ErrUnavailable)
@@ -61,14 +64,9 @@ func TestDeliveries(t *testing.T) {
 		defer d.house.mu.Unlock()
 		return slices.Clone(*got)
 	}
-	attempted := func() int {
-		images.mu.Lock()
-		defer images.mu.Unlock()
-		return attempts
-	}
 	d.house.set(func(h *house) { h.none = false })
 	d.poll()
-	d.eventually("the first attempt", func() bool { return attempted() >= 1 })
+	d.eventually("the first attempt", func() bool { return attempts.Load() >= 1 })
 	d.restart()
 	d.poll()
 	d.eventually("the image is here", func() bool {
@@ -114,10 +112,10 @@ func TestDeliveries(t *testing.T) {
 func TestMendedIsNoDelivery(t *testing.T) {
 	t.Parallel()
 	images := &someImages{have: map[dormer.ImageID]bool{}, data: map[dormer.ImageID]string{}}
-	away := false
+	var away atomic.Bool
 	images.fetch = func(f Fetch) error {
 		f.Progress(7, 10)
-		if away {
+		if away.Load() {
 			return fmt.Errorf("the network is away: %w", dormer.ErrUnavailable)
 		}
 		return nil
@@ -132,16 +130,11 @@ func TestMendedIsNoDelivery(t *testing.T) {
 		t.Fatalf("%d deliveries wait, want 1", n)
 	}
 	m := d.machine()
-	is := func(gone bool) {
-		images.mu.Lock()
-		defer images.mu.Unlock()
-		away = gone
-	}
-	is(true)
+	away.Store(true)
 	if err := m.mend(t.Context()); err == nil {
 		t.Error("it was mended although the network is away")
 	}
-	is(false)
+	away.Store(false)
 	images.mu.Lock()
 	delete(images.have, "sha256:0")
 	images.mu.Unlock()
@@ -191,6 +184,43 @@ func TestDeliveriesAreBounded(t *testing.T) {
 	a.mu.Lock()
 	if err != nil || len(r.Deliveries) != wire.MaxDeliveries {
 		t.Errorf("%d are sent at once (%v)", len(r.Deliveries), err)
+	}
+}
+
+// TestDeliveriesThatAreLost: an agent whose figures cannot be read starts without
+// them, and notes others.
+func TestDeliveriesThatAreLost(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, c := range []struct {
+		name  string
+		spoil func(path string) error
+	}{
+		{"no JSON", func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) }},
+		{"of another form", func(path string) error { return os.WriteFile(path, []byte(`{"waiting":[{}],"begun":7}`), 0o600) }},
+		{"too large", func(path string) error { return os.Truncate(path, maxStateFile+1) }},
+	} {
+		id := dormer.ImageID(c.name)
+		d.agent.deliveryBegins(begunDelivery{Image: id, Size: 10})
+		d.agent.deliveryEnds(id)
+		if err := c.spoil(d.agent.state.path(FileDeliveries)); err != nil {
+			t.Fatal(err)
+		}
+		d.restart()
+		d.agent.mu.Lock()
+		have := d.agent.deliveries
+		d.agent.mu.Unlock()
+		if len(have.Begun)+len(have.Waiting) > 0 {
+			t.Errorf("%s: there is %+v", c.name, have)
+		}
+	}
+	d.agent.deliveryBegins(begunDelivery{Image: "sha256:0", Size: 10})
+	d.agent.deliveryEnds("sha256:0")
+	d.restart()
+	d.agent.mu.Lock()
+	defer d.agent.mu.Unlock()
+	if n := len(d.agent.deliveries.Waiting); n != 1 {
+		t.Errorf("%d wait afterwards, want 1", n)
 	}
 }
 

@@ -40,12 +40,15 @@ func (s *someImages) Has(id dormer.ImageID) bool {
 
 func (s *someImages) Fetch(_ context.Context, id dormer.ImageID, f Fetch) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fetch != nil {
-		if err := s.fetch(f); err != nil {
+	fetch := s.fetch
+	s.mu.Unlock()
+	if fetch != nil { // it reports progress: whoever hears of it may ask for what is here
+		if err := fetch(f); err != nil {
 			return err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.have[id] = true
 	return nil
 }
