@@ -190,7 +190,8 @@ func (p *Provider) post(ctx context.Context, i *issuer, address string, form url
 	if p.config.Secret != nil {
 		var err error
 		if secret, err = p.config.Secret(); err != nil {
-			return &awayError{p.config.Name, fmt.Errorf("provider %s: read the client's secret: %w", p.config.Name, err)}
+			// Not away: nobody asked it.
+			return fmt.Errorf("provider %s: read the client's secret (setting client_secret_file): %w: %w", p.config.Name, dormer.ErrUnavailable, err)
 		}
 		if i.secretInForm {
 			form.Set("client_secret", secret)

@@ -230,6 +230,9 @@ func TestClientRefused(t *testing.T) {
 	if !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "/etc/dormer/secret") {
 		t.Errorf("no secret: %v", err)
 	}
+	if away, ok := errors.AsType[*awayError](err); ok {
+		t.Errorf("nobody asked it, but it is said that %s does not answer", away.Away())
+	}
 	// Where the provider does not say that the secret may be in the form, it is in
 	// the header.
 	i.ClientSecret = "a b+c:ä%"
