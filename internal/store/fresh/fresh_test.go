@@ -21,7 +21,10 @@ func TestFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := store.OpenEvents(ctx, "sqlite:"+filepath.Join(dir, EventsFile), store.Options{AsIs: true})
-	if err := errors.Join(err, s.Close(), e.Close()); err != nil {
+	if err != nil {
+		t.Fatal(errors.Join(err, s.Close()))
+	}
+	if err := errors.Join(s.Close(), e.Close()); err != nil {
 		t.Fatal(err)
 	}
 
