@@ -44,10 +44,11 @@ its agent answers: images with such a profile start sooner where they are not
 there yet. With --exec a command is run in the guest when it is up, and the
 machine shut down; the exit code is the command's.
 
-A guest whose agent does not answer and that reads nothing from its disks for
+A guest whose agent does not answer and that reads nothing from its image for
 as long as --patience says hangs, most likely: that is said, and with --exec or
---until-ready the test has failed and the machine is shut down. With
---patience 0 it is waited for for ever.`,
+--until-ready the test has failed and the machine is shut down. What it reads
+from an optical drive is not seen: where a system is installed from one, take
+--patience 0, with which it is waited for for ever.`,
 		Example: "  dormer image test office.qcow2 --policy office.yaml\n  dormer image test office.qcow2 --workspace office --record office.profile --until-ready\n  dormer image test guest.json --exec 'cat /etc/os-release'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.imageTest(cmd.Context(), args[0], o)

@@ -193,7 +193,8 @@ func (t *Trial) Run(ctx context.Context) error {
 // works with the guest meanwhile.
 func (t *Trial) unattended() bool { return t.options.Command != "" || t.options.UntilReady }
 
-// life is what changes as long as a guest that starts does something.
+// life is what changes as long as a guest that starts does something. What it
+// reads from an optical drive, or over a network, is not seen.
 type life struct {
 	reads   int64
 	up      bool
@@ -212,12 +213,35 @@ func (t *Trial) life(st hypervisor.GuestStatus) life {
 func (t *Trial) lifeless(l life) string {
 	switch {
 	case l.problem != "":
-		return fmt.Sprintf("the guest answers, but has not become ready within %s: %s", t.options.Patience, l.problem)
+		return fmt.Sprintf("the guest answers, but has not become ready, and nothing has changed for %s: %s", inWords(t.options.Patience), l.problem)
 	case l.up:
-		return fmt.Sprintf("the guest answers, but has not become ready within %s", t.options.Patience)
+		return fmt.Sprintf("the guest answers, but has not become ready, and nothing has changed for %s", inWords(t.options.Patience))
 	default:
-		return fmt.Sprintf("the guest has shown no sign of life for %s: its agent does not answer, and it reads nothing from its disks; its screen may say why", t.options.Patience)
+		return fmt.Sprintf("the guest has shown no sign of life for %s: its agent does not answer, and it reads nothing from its image; its screen may say why", inWords(t.options.Patience))
 	}
+}
+
+// inWords shows a time for people: "1 hour 30 minutes".
+func inWords(d time.Duration) string {
+	if d < time.Second {
+		return d.String()
+	}
+	var said []string
+	for _, unit := range []struct {
+		name string
+		time.Duration
+	}{{"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		n := d / unit.Duration
+		d %= unit.Duration
+		switch n {
+		case 0:
+		case 1:
+			said = append(said, "1 "+unit.name)
+		default:
+			said = append(said, fmt.Sprintf("%d %ss", n, unit.name))
+		}
+	}
+	return strings.Join(said, " ")
 }
 
 // ready waits until the guest is up. Where only a profile is wanted, it does not
@@ -267,7 +291,7 @@ func (t *Trial) ready(ctx context.Context) (hypervisor.Status, error) {
 			t.options.Listener.Warn(strings.ToUpper(said[:1]) + said[1:] + ". The machine runs on.")
 			silence = nil // told once
 		case <-over:
-			t.options.Listener.Warn(fmt.Sprintf("The guest's agent has not answered within %s.", t.options.RecordFor))
+			t.options.Listener.Warn(fmt.Sprintf("The guest's agent has not answered within %s.", inWords(t.options.RecordFor)))
 			return st, nil
 		case <-tick.C:
 		}

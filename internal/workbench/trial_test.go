@@ -138,14 +138,34 @@ func TestTrialOfAGuestThatHangs(t *testing.T) {
 				if took := time.Since(trial.began).Round(time.Second); took != c.after {
 					t.Errorf("after %s", took)
 				}
-				if errors.Is(c.ended, dormer.ErrUnavailable) && !strings.Contains(err.Error(), "no sign of life for "+c.after.String()) {
+				if errors.Is(c.ended, dormer.ErrUnavailable) && !strings.Contains(err.Error(), "no sign of life for "+inWords(c.after)) {
 					t.Errorf("it says %v", err)
 				}
-				if warned := slices.ContainsFunc(said.warnings, func(w string) bool { return strings.HasPrefix(w, "The guest has shown no sign of life for 5m0s") }); warned != c.warned || len(said.warnings) > 1 {
+				if warned := slices.ContainsFunc(said.warnings, func(w string) bool { return strings.HasPrefix(w, "The guest has shown no sign of life for 5 minutes: ") }); warned != c.warned || len(said.warnings) > 1 {
 					t.Errorf("warnings: %q", said.warnings)
 				}
 			})
 		})
+	}
+}
+
+// TestLifeless: what is said of a guest that is not up is true of it, and in the
+// words of people.
+func TestLifeless(t *testing.T) {
+	for _, c := range []struct {
+		life     life
+		patience time.Duration
+		want     string
+	}{
+		{life{reads: 3}, time.Second, "the guest has shown no sign of life for 1 second: its agent does not answer, and it reads nothing from its image; its screen may say why"},
+		{life{up: true}, 90 * time.Minute, "the guest answers, but has not become ready, and nothing has changed for 1 hour 30 minutes"},
+		{life{up: true, problem: "no data disk"}, 2*time.Minute + time.Second, "the guest answers, but has not become ready, and nothing has changed for 2 minutes 1 second: no data disk"},
+		{life{up: true}, 300 * time.Millisecond, "the guest answers, but has not become ready, and nothing has changed for 300ms"},
+	} {
+		trial := &Trial{options: TrialOptions{Patience: c.patience}}
+		if got := trial.lifeless(c.life); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.life, got, c.want)
+		}
 	}
 }
 
