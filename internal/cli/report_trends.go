@@ -35,8 +35,8 @@ func newTrends(a *app) *cobra.Command {
 	return cmd
 }
 
-// byDay makes cmd ask the server for figures of the last days, and print them.
-func byDay[T any](a *app, cmd *cobra.Command, ask func(ctx context.Context, c *apiclient.Client, days int, zone string) (T, error), print func(T) error) {
+// byDay makes cmd ask the server for figures of the last days, and show them.
+func byDay[T any](a *app, cmd *cobra.Command, ask func(ctx context.Context, c *apiclient.Client, days int, zone string) (T, error), show func(T) error) {
 	var days int
 	var zone string
 	cmd.Args = noArgs
@@ -51,7 +51,7 @@ func byDay[T any](a *app, cmd *cobra.Command, ask func(ctx context.Context, c *a
 		if a.json {
 			return a.printJSON(answer)
 		}
-		return print(answer)
+		return show(answer)
 	})
 	cmd.Flags().IntVar(&days, "days", 0, "how many days back (default 30)")
 	cmd.Flags().StringVar(&zone, "tz", "", "time zone in which days begin, as Europe/Berlin (default: that of this computer)")

@@ -141,7 +141,10 @@ func TestTrialOfAGuestThatHangs(t *testing.T) {
 				if errors.Is(c.ended, dormer.ErrUnavailable) && !strings.Contains(err.Error(), "no sign of life for "+inWords(c.after)) {
 					t.Errorf("it says %v", err)
 				}
-				if warned := slices.ContainsFunc(said.warnings, func(w string) bool { return strings.HasPrefix(w, "The guest has shown no sign of life for 5 minutes: ") }); warned != c.warned || len(said.warnings) > 1 {
+				warned := slices.ContainsFunc(said.warnings, func(w string) bool {
+					return strings.HasPrefix(w, "The guest has shown no sign of life for 5 minutes: ")
+				})
+				if warned != c.warned || len(said.warnings) > 1 {
 					t.Errorf("warnings: %q", said.warnings)
 				}
 			})

@@ -191,7 +191,7 @@ func (p *Provider) post(ctx context.Context, i *issuer, address string, form url
 		var err error
 		if secret, err = p.config.Secret(); err != nil {
 			// Not away: nobody asked it.
-			return fmt.Errorf("provider %s: read the client's secret (setting client_secret_file): %w: %w", p.config.Name, dormer.ErrUnavailable, err)
+			return fmt.Errorf("provider %s: read the client's secret: %w: %w", p.config.Name, dormer.ErrUnavailable, err)
 		}
 		if i.secretInForm {
 			form.Set("client_secret", secret)
