@@ -190,8 +190,9 @@ func (p *Provider) post(ctx context.Context, i *issuer, address string, form url
 	if p.config.Secret != nil {
 		var err error
 		if secret, err = p.config.Secret(); err != nil {
-			// Not away: nobody asked it.
-			return fmt.Errorf("provider %s: read the client's secret: %w: %w", p.config.Name, dormer.ErrUnavailable, err)
+			// The provider is not away, and what is wrong is no fault of who signs in:
+			// the error's own kind would show them the file.
+			return fmt.Errorf("provider %s: read the client's secret: %s: %w", p.config.Name, err.Error(), dormer.ErrUnavailable)
 		}
 		if i.secretInForm {
 			form.Set("client_secret", secret)

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -224,10 +225,12 @@ func TestClientRefused(t *testing.T) {
 	if !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "client_secret_file") || strings.Contains(err.Error(), secret) {
 		t.Errorf("wrong secret: %v", err)
 	}
-	c.Secret = func() (string, error) { return "", errors.New("open /etc/dormer/secret: no such file") }
+	c.Secret = func() (string, error) {
+		return "", fmt.Errorf("others can read /etc/dormer/secret: %w", dormer.ErrInvalid)
+	}
 	p = open(t, c)
 	_, err = i.signIn(t, p, alice(nil))
-	if !errors.Is(err, dormer.ErrUnavailable) || !strings.Contains(err.Error(), "/etc/dormer/secret") {
+	if !errors.Is(err, dormer.ErrUnavailable) || errors.Is(err, dormer.ErrInvalid) || !strings.Contains(err.Error(), "/etc/dormer/secret") {
 		t.Errorf("no secret: %v", err)
 	}
 	if away, ok := errors.AsType[*awayError](err); ok {
