@@ -3,6 +3,9 @@ import { defineConfig } from '@playwright/test';
 /** What is run in place of the journeys: pictures or bench, see scripts/console-run.sh. */
 const once = process.env['DORMER_CONSOLE_RUN'];
 
+/** Whether a test in Go runs them, and tells of them. */
+const reported = process.env['DORMER_STAGE_REPORT'] !== undefined;
+
 /** Journeys through the console, each on a server of its worker's own. See tests/fixtures.ts. */
 export default defineConfig({
   testDir: 'tests',
@@ -16,14 +19,15 @@ export default defineConfig({
   // Generous: nothing is slower for it that works, and machines of tests are busy.
   timeout: 240_000,
   expect: { timeout: 30_000 },
-  reporter: process.env['DORMER_STAGE_REPORT'] === undefined ? [['list']] : [['json']],
+  reporter: reported ? [['json']] : [['list']],
   use: {
     browserName: 'chromium',
     ignoreHTTPSErrors: true,
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',
     viewport: { width: 1280, height: 800 },
-    trace: once === undefined ? 'retain-on-failure' : 'off',
+    // It costs a third of the time: for those who run a journey by hand, and look at it.
+    trace: once === undefined && !reported ? 'retain-on-failure' : 'off',
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath: process.env['DORMER_CHROMIUM'] ?? '/usr/bin/chromium',

@@ -99,6 +99,7 @@ test('what happened is narrowed, sorted, paged, taken along, grouped, opened and
   await page.getByRole('checkbox', { name: 'Event', exact: true }).click();
   await page.keyboard.press('Escape');
   await expect(page).toHaveURL(/group=user%2Ccode/);
+  await expect(page.getByRole('button', { name: 'Move Event' })).toBeVisible();
   // Their order, by keyboard alone.
   await page.getByRole('button', { name: 'Move User' }).press('Space');
   // Where the columns are is measured after it is picked up.
