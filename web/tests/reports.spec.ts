@@ -108,6 +108,8 @@ test('what happened is narrowed, sorted, paged, taken along, grouped, opened and
   await expect(page.getByText(/^User is over place 2 of 2/)).toBeAttached();
   await page.keyboard.press('Space');
   await expect(page).toHaveURL(/group=code%2Cuser/);
+  // Rows of before stay until the new ones are there.
+  await expect(table(page).getByRole('row').first()).toHaveText(/Event.*User/s);
   const group = table(page)
     .getByRole('row')
     .filter({ hasText: '610 An application was run' })
